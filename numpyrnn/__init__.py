@@ -1,0 +1,1 @@
+from .layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential

@@ -1,0 +1,65 @@
+"""The project's one error type, and the checks that raise it: what was expected, and what came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class NumpyrnnError(ValueError):
+    """The one error of this project: bad input, said in one line (what was expected, what came)."""
+
+
+def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
+    """Raise unless `array` has the shape `expected`; a string in it names an axis of any size."""
+    fits = np.ndim(array) == len(expected) and all(
+        isinstance(want, str) or want == got for want, got in zip(expected, np.shape(array), strict=True)
+    )
+    if not fits:
+        wanted = ", ".join(str(size) for size in expected) + ("," if len(expected) == 1 else "")
+        raise NumpyrnnError(f"{name} must have shape ({wanted}), got {np.shape(array)}")
+
+
+def check_finite(name: str, array: Array) -> None:
+    """Raise if `array` holds NaN or infinity, naming the first place."""
+    with np.errstate(all="ignore"):
+        if np.isfinite(array.sum()):  # one cheap pass; a finite sum has finite terms
+            return
+    bad = ~np.isfinite(array)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise NumpyrnnError(f"{name} must be finite, got {array[where]} at index {where} ({int(bad.sum())} such values)")
+
+
+def check_ids(name: str, ids: Array, size: int) -> None:
+    """Raise unless the integers `ids` all lie in 0 .. size - 1."""
+    if ids.size and (ids.min() < 0 or ids.max() >= size):
+        raise NumpyrnnError(f"{name} must hold ids from 0 to {size - 1}, got {ids.min()} to {ids.max()}")
+
+
+def is_integer(array: Array) -> bool:
+    """Whether `array` holds integers, which stand for one-hot rows."""
+    return bool(np.issubdtype(array.dtype, np.integer))
+
+
+def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """`value` as an array of the floating (or complex) `dtype`, not copied where it has it already."""
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise NumpyrnnError(f"{name} must be an array, got {type(value).__name__} ({error})") from None
+    if not (array.dtype.kind in "fiu" or (array.dtype.kind == "c" and dtype.kind == "c")):
+        raise NumpyrnnError(f"{name} must be numbers that fit {dtype}, got dtype {array.dtype}")
+    return array.astype(dtype, copy=False)
+
+
+def check_range(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> None:
+    """Raise unless low <= value <= high (low < value with `open_low`)."""
+    ok = isinstance(value, int | float | np.number) and low <= value <= high and not (open_low and value == low)
+    if not ok:  # NaN fails the comparison
+        bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == np.inf else f" and at most {high:g}")
+        raise NumpyrnnError(f"{name} must be {bounds}, got {value!r}")

@@ -1,0 +1,182 @@
+"""Layers: parameters, and a forward and a backward pass over whole sequences.
+
+Every layer has the same form::
+
+    y, state, cache = layer.forward(x, state=None, lengths=None, rng=None, cache=True)
+    dx, dstate, grads = layer.backward(dy, cache, dstate=None, grads=None)
+
+- `x` is (T, N, D) floating, or (T, N) integers, which stand for one-hot rows without building them (`dx` is then None).
+- `state` goes in and comes out: `h` (N, H), for the LSTM `(h, c)`, for a `Sequential` a tuple with one entry a layer.
+  None is zeros. Layers without a state give and take None.
+- `lengths` (N,) says how many steps of each sequence are real. What lies after them changes nothing: `y` is zero there,
+  `dy` is ignored, and the state that comes out is the one after the last real step.
+- `rng` (a numpy Generator) switches dropout on; None is evaluation.
+- `cache=False` keeps nothing for `backward`: the lean pass for generation and evaluation.
+- `grads` has the names of `layer.params`; it is overwritten where given, else new. No argument is ever written to.
+- A malformed argument raises `NumpyrnnError`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.random import Generator
+
+from .checks import Array, NumpyrnnError, as_array, check_finite, check_ids, check_shape, is_integer
+from .parameters import Parameters
+
+Seed = Generator | int | None
+
+
+class Layer:
+    """What all layers share. A layer's attributes are its sizes and `params`; nothing of a pass is kept in it."""
+
+    params: Parameters
+    sizes: ClassVar[tuple[str, ...]] = ()  # the attributes that, as keyword arguments, make the layer again
+
+    def __init__(self, *, dtype: Any = np.float32, rng: Seed = None, **sizes: Any):
+        raise NotImplementedError
+
+    def forward(
+        self, x: Array, state: Any = None, lengths: Array | None = None, rng: Generator | None = None, cache: bool = True
+    ) -> tuple[Array, Any, Any]:
+        """See the module's docstring."""
+        raise NotImplementedError
+
+    def backward(
+        self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None
+    ) -> tuple[Array | None, Any, Parameters]:
+        """See the module's docstring."""
+        raise NotImplementedError
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the parameters."""
+        return self.params.flat.dtype
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs to make a layer of the same kind and sizes; JSON can hold it."""
+        return {"layer": type(self).__name__, **{name: getattr(self, name) for name in self.sizes}}
+
+    def copy(self, dtype: Any = None) -> Any:
+        """A layer of its own with the same parameters, in another `dtype` if one is given."""
+        twin = type(self)(**{name: getattr(self, name) for name in self.sizes}, dtype=dtype or self.dtype, rng=0)
+        twin.params.flat[...] = self.params.flat
+        return twin
+
+    def move(self, params: Parameters) -> None:
+        """Take `params`, filled with the present values, as the place where the parameters are."""
+        params.flat[...] = self.params.flat
+        self.params = params
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self.copy()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in self.sizes)})"
+
+
+def glorot(rng: Generator, fan_in: int, fan_out: int) -> Array:
+    """Glorot and Bengio (2010): uniform within +-sqrt(6 / (fan_in + fan_out)), (fan_in, fan_out)."""
+    limit = np.sqrt(6 / (fan_in + fan_out))
+    return rng.uniform(-limit, limit, (fan_in, fan_out))
+
+
+def orthogonal(rng: Generator, size: int) -> Array:
+    """A random orthogonal matrix (Saxe et al. 2014), (size, size)."""
+    q, r = np.linalg.qr(rng.standard_normal((size, size)))
+    return np.asarray(q * np.sign(np.diag(r)))
+
+
+def check_input(x: Array, features: int, dtype: np.dtype[Any], lengths: Array | None) -> Array:
+    """`x` as the layers take it: (T, N) ids below `features`, or (T, N, features) of `dtype`, finite; padding set to 0.
+
+    Raises
+    ------
+    NumpyrnnError
+        with what was expected and what came
+    """
+    x = np.asarray(x)
+    if is_integer(x) and x.ndim == 2:
+        check, real = check_ids, real_steps(lengths, *x.shape)
+    else:
+        x = as_array("x", x, dtype)
+        check_shape("x", x, ("T", "N", features))
+        check, real = (lambda name, array, _: check_finite(name, array)), real_steps(lengths, *x.shape[:2])
+    if 0 in x.shape:
+        raise NumpyrnnError(f"x must have at least one step, one sequence and one feature, got shape {x.shape}")
+    if real is not None:
+        x = np.where(real if x.ndim == 2 else real[..., None], x, np.zeros((), x.dtype))
+    check("x", x, features)
+    return x
+
+
+def falling(lengths: Array) -> Array:
+    """The order that sorts `lengths` from the longest to the shortest; equal ones keep theirs."""
+    return np.argsort(-lengths, kind="stable")
+
+
+def check_lengths(lengths: Any, T: int, N: int) -> Array | None:
+    if lengths is None:
+        return None
+    lengths = np.asarray(lengths)
+    check_shape("lengths", lengths, (N,))
+    if not is_integer(lengths) or lengths.min() < 0 or lengths.max() > T:
+        raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
+    return lengths
+
+
+def real_steps(lengths: Any, T: int, N: int) -> Array | None:
+    lengths = check_lengths(lengths, T, N)
+    return None if lengths is None else np.arange(T)[:, None] < lengths
+
+
+def real_rows(x: Array, lengths: Any) -> tuple[Array, Array | None]:
+    """The real steps of all sequences as rows, and where they were (None: everywhere)."""
+    real = real_steps(lengths, *x.shape[:2])
+    return (x.reshape(-1, *x.shape[2:]) if real is None else x[real]), real
+
+
+def from_rows(rows: Array, shape: tuple[int, ...], real: Array | None) -> Array:
+    """Undo `real_rows`, with zeros where padding was."""
+    if real is None:
+        return rows.reshape(*shape, -1)
+    y = np.zeros((*shape, rows.shape[-1]), rows.dtype)
+    y[real] = rows
+    return y
+
+
+def check_cache(cache: Any) -> Any:
+    if cache is None:
+        raise NumpyrnnError("backward needs the cache of forward(..., cache=True), got None")
+    return cache
+
+
+def check_grads(grads: Parameters | None, params: Parameters) -> Parameters:
+    if grads is None:
+        return params.zeros_like()
+    if not isinstance(grads, dict) or grads.keys() != params.keys():
+        raise NumpyrnnError(f"grads must have the names {', '.join(params)}, got {', '.join(grads)}")
+    return grads
+
+
+def check_no_state(layer: Layer, state: Any) -> None:
+    if state is not None:
+        raise NumpyrnnError(f"{layer!r} has no state: it must be None, got {type(state).__name__}")
+
+
+def as_size(name: str, value: int) -> int:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
+        raise NumpyrnnError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def float_dtype(dtype: Any) -> np.dtype[Any]:
+    try:
+        chosen = np.dtype(dtype)
+    except TypeError:
+        chosen = None
+    if chosen not in (np.float32, np.float64, np.complex128):
+        raise NumpyrnnError(f"dtype must be float32 or float64 (or complex128, for gradient checks), got {dtype!r}")
+    return chosen

@@ -1,0 +1,66 @@
+"""Softmax cross-entropy over integer targets."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .activations import log_softmax
+from .checks import Array, NumpyrnnError, check_finite, check_ids, check_shape, is_integer
+
+
+def softmax_cross_entropy(
+    logits: Array, targets: Array, mask: Array | None = None, reduction: str = "mean"
+) -> tuple[float, Array]:
+    """Cross-entropy of the softmax of `logits` against integer targets, in nats, and its gradient.
+
+        loss = -sum over real places of log softmax(logits)[target]        ("mean": over their number)
+        dlogits = softmax(logits) - one_hot(target)                        (likewise; zero at masked places)
+
+    Parameters
+    ----------
+    logits : (..., V) floating
+    targets : (...) integers in 0 .. V - 1; what stands at masked places does not matter
+    mask : (...) boolean, True where a place counts; default everywhere
+    reduction : "mean" (default) or "sum"
+
+    Returns
+    -------
+    loss : float (complex for complex logits)
+    dlogits : (..., V)
+
+    Raises
+    ------
+    NumpyrnnError
+        if shapes or dtypes do not fit, a target lies outside 0 .. V - 1, a logit is NaN, or no place counts
+    """
+    logits, targets = np.asarray(logits), np.asarray(targets)
+    if logits.ndim == 0 or logits.dtype.kind not in "fc" or not is_integer(targets):
+        raise NumpyrnnError(
+            f"logits must be floating (..., V) and targets integers, got {logits.dtype} and {targets.dtype}"
+        )
+    if reduction not in ("mean", "sum"):
+        raise NumpyrnnError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
+    V = logits.shape[-1]
+    check_shape("targets", targets, logits.shape[:-1])
+    real = np.ones(targets.shape, bool) if mask is None else np.asarray(mask)
+    check_shape("mask", real, targets.shape)
+    if real.dtype != bool:
+        raise NumpyrnnError(f"mask must be boolean, got {real.dtype}")
+    count = int(real.sum())
+    if count == 0:
+        raise NumpyrnnError("the loss needs at least one place that counts, got a mask without any")
+    rows, wanted = (logits[real], targets[real]) if count < real.size else (logits.reshape(-1, V), targets.ravel())
+    check_ids("targets", wanted, V)
+    check_finite("logits", rows)
+    log_p = log_softmax(rows)
+    scale = 1 / count if reduction == "mean" else 1.0
+    places = np.arange(count)
+    loss = -log_p[places, wanted].sum() * scale
+    d_rows = np.exp(log_p)
+    d_rows[places, wanted] -= 1
+    d_rows *= scale
+    if count == real.size:
+        return loss.item(), d_rows.reshape(logits.shape)
+    dlogits = np.zeros_like(logits)
+    dlogits[real] = d_rows
+    return loss.item(), dlogits

@@ -1,0 +1,218 @@
+"""Clipping, and optimisers: each one formula and its state, over one flat buffer."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from .checks import Array, NumpyrnnError, check_finite, check_range, check_shape
+
+
+def clip_by_value(grad: Array, limit: float) -> None:
+    """Clip every element into [-limit, limit], in place.
+
+    Parameters
+    ----------
+    grad : array of any shape (a model's gradients: `grads.flat`)
+    limit : float, above 0
+    """
+    check_range("limit", limit, 0, open_low=True)
+    np.clip(grad, -limit, limit, out=grad)
+
+
+def clip_by_norm(grad: Array, limit: float) -> float:
+    """Scale `grad` in place so that its Euclidean norm is at most `limit` (Pascanu et al. 2013).
+
+    Parameters
+    ----------
+    grad : array of any shape (a model's gradients: `grads.flat`)
+    limit : float, above 0
+
+    Returns
+    -------
+    float, the norm before
+    """
+    check_range("limit", limit, 0, open_low=True)
+    norm = float(np.linalg.norm(grad))
+    if norm > limit:
+        grad *= limit / norm
+    return norm
+
+
+class Optimizer:
+    """What all optimisers share.
+
+    Parameters
+    ----------
+    learning_rate : float, above 0
+        May be changed between updates (a schedule).
+    decay : float, default 0
+        The rate at update t = 0, 1, 2, ... is learning_rate / (1 + decay t), the schedule of the course.
+
+    Attributes
+    ----------
+    t : int, updates made so far
+    state : dict of arrays of the size of the buffer
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, learning_rate: float, decay: float = 0.0):
+        check_range("learning_rate", learning_rate, 0, open_low=True)
+        check_range("decay", decay, 0)
+        self.learning_rate, self.decay = learning_rate, decay
+        self.t = 0
+        self.state: dict[str, Array] = {}
+
+    def update(self, params: Array, grad: Array) -> None:
+        """Change `params` in place by one step against `grad`.
+
+        Parameters
+        ----------
+        params, grad : arrays of one shape and dtype (a model's `params.flat` and `grads.flat`)
+
+        Raises
+        ------
+        NumpyrnnError
+            if the shapes differ, or a gradient is NaN or infinite (nothing is changed then)
+        """
+        check_shape("grad", grad, params.shape)
+        check_finite("grad", grad)
+        if not self.state:
+            self.state = {name: np.zeros_like(params) for name in self.slots}
+        for name, array in self.state.items():
+            check_shape(f"params (as at the first update: {name})", params, array.shape)
+        self.step(params, grad, self.learning_rate / (1 + self.decay * self.t))
+        self.t += 1
+
+    def step(self, params: Array, grad: Array, rate: float) -> None:
+        """The formula."""
+        raise NotImplementedError
+
+    def load(self, t: int, state: dict[str, Array]) -> None:
+        """Go on where another optimiser of the same kind was.
+
+        Parameters
+        ----------
+        t : int
+        state : dict with the names of `slots`, or empty
+        """
+        if state and set(state) != set(self.slots):
+            raise NumpyrnnError(f"{type(self).__name__} needs the state {self.slots}, got {tuple(state)}")
+        self.t, self.state = int(t), {name: np.array(array) for name, array in state.items()}
+
+
+class SGD(Optimizer):
+    """Gradient descent, with classical momentum (Polyak 1964).
+
+        v = momentum v + grad,      params -= rate v
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.01
+    momentum : float, default 0
+    decay : float, default 0
+    """
+
+    slots = ("v",)
+
+    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, decay: float = 0.0):
+        super().__init__(learning_rate, decay)
+        check_range("momentum", momentum, 0, 1)
+        self.momentum = momentum
+        if momentum == 0:
+            self.slots = ()  # type: ignore[misc]
+
+    def step(self, params: Array, grad: Array, rate: float) -> None:
+        """The formula."""
+        if self.momentum:
+            v = self.state["v"]
+            v *= self.momentum
+            v += grad
+            grad = v
+        params -= rate * grad
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton 2012).
+
+        s = rho s + (1 - rho) grad^2,       params -= rate grad / (sqrt(s) + epsilon)
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+    rho : float, default 0.9
+    epsilon : float, default 1e-7
+    decay : float, default 0
+    """
+
+    slots = ("s",)
+
+    def __init__(
+        self, learning_rate: float = 0.001, rho: float = 0.9, epsilon: float = 1e-7, decay: float = 0.0
+    ):
+        super().__init__(learning_rate, decay)
+        check_range("rho", rho, 0, 1)
+        check_range("epsilon", epsilon, 0)
+        self.rho, self.epsilon = rho, epsilon
+
+    def step(self, params: Array, grad: Array, rate: float) -> None:
+        """The formula."""
+        s = self.state["s"]
+        s *= self.rho
+        s += (1 - self.rho) * grad * grad
+        params -= rate * grad / (np.sqrt(s) + self.epsilon)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015), in the form of the paper's section 2 that folds the bias corrections into the rate.
+
+        m = beta1 m + (1 - beta1) grad
+        v = beta2 v + (1 - beta2) grad^2
+        params -= rate sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)        t = 1, 2, ...
+
+    Parameters
+    ----------
+    learning_rate : float, default 0.001
+    beta1, beta2 : float, default 0.9, 0.999
+    epsilon : float, default 1e-7
+    decay : float, default 0
+    weight_decay : float, default 0
+        Decoupled (Loshchilov and Hutter 2019): params -= rate weight_decay params before the step.
+    """
+
+    slots = ("m", "v")
+
+    def __init__(
+        self,
+        learning_rate: float = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-7,
+        decay: float = 0.0,
+        weight_decay: float = 0.0,
+    ):
+        super().__init__(learning_rate, decay)
+        for name, value in {"beta1": beta1, "beta2": beta2}.items():
+            check_range(name, value, 0, 1 - 1e-9)
+        check_range("epsilon", epsilon, 0)
+        check_range("weight_decay", weight_decay, 0)
+        self.beta1, self.beta2, self.epsilon, self.weight_decay = beta1, beta2, epsilon, weight_decay
+
+    def step(self, params: Array, grad: Array, rate: float) -> None:
+        """The formula."""
+        m, v, t = self.state["m"], self.state["v"], self.t + 1
+        if self.weight_decay:
+            params *= 1 - rate * self.weight_decay
+        m *= self.beta1
+        m += (1 - self.beta1) * grad
+        change = grad * grad
+        change *= 1 - self.beta2
+        v *= self.beta2
+        v += change
+        np.sqrt(v, out=change)
+        change += self.epsilon
+        np.divide(m, change, out=change)
+        change *= rate * np.sqrt(1 - self.beta2**t) / (1 - self.beta1**t)
+        params -= change

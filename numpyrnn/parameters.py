@@ -1,0 +1,59 @@
+"""Named arrays that are views into one flat buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .checks import Array, NumpyrnnError, check_shape
+
+
+class Parameters(dict[str, Array]):
+    """A dict of arrays that share one flat buffer, so that clipping, an update or a checkpoint is one operation.
+
+    `parameters["Wh"]` is a view: writing into it writes into `parameters.flat`, and the other way round. Assigning
+    (`parameters["Wh"] = values`) copies the values into the view.
+
+    Parameters
+    ----------
+    shapes : mapping from name to shape, in the order of the buffer
+    dtype : of the buffer
+    flat : 1-D array, default new zeros
+        The buffer to look into.
+
+    Attributes
+    ----------
+    flat : 1-D array that holds all of them
+    """
+
+    flat: Array
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = np.float32, flat: Array | None = None):
+        size = sum(int(np.prod(shape)) for shape in shapes.values())
+        self.flat = np.zeros(size, dtype) if flat is None else flat
+        check_shape("flat", self.flat, (size,))
+        start = 0
+        for name, shape in shapes.items():
+            stop = start + int(np.prod(shape))
+            super().__setitem__(name, self.flat[start:stop].reshape(shape))
+            start = stop
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name to shape, in the order of the buffer."""
+        return {name: array.shape for name, array in self.items()}
+
+    def zeros_like(self) -> Parameters:
+        """New zeros of the same names, shapes and dtype: a place for gradients."""
+        return Parameters(self.shapes, self.flat.dtype)
+
+    def __setitem__(self, name: str, value: Array) -> None:
+        if name not in self:
+            raise NumpyrnnError(f"parameter must be one of {', '.join(self)}, got {name!r}")
+        check_shape(name, value, self[name].shape)
+        self[name][...] = value
+
+    def __reduce__(self) -> tuple[Any, ...]:  # copies (copy.deepcopy) keep the views views
+        return Parameters, (self.shapes, self.flat.dtype, self.flat.copy())

@@ -1,0 +1,255 @@
+"""The recurrent layers RNN, LSTM and GRU: checks, padding and the lean pass around the kernels."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.random import Generator
+
+from . import kernels
+from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer
+from .layer import (
+    Layer,
+    Seed,
+    as_size,
+    check_cache,
+    check_grads,
+    check_input,
+    check_lengths,
+    falling,
+    float_dtype,
+    glorot,
+    orthogonal,
+)
+from .parameters import Parameters
+
+LEAN_STEPS = 32  # how many steps the pass without cache takes at a time
+
+
+class Recurrent(Layer):
+    """What RNN, LSTM and GRU share: checks, padding and the lean pass. The kernels do the work.
+
+    Parameters
+    ----------
+    input_size, hidden_size : int, D and H
+    dtype : default float32
+    rng : numpy Generator or int seed; None draws a fresh seed
+        For the initial weights: Wx Glorot uniform, Wh orthogonal, biases zero.
+    """
+
+    sizes = ("input_size", "hidden_size")
+    gates: ClassVar[int]
+
+    def __init__(self, input_size: int, hidden_size: int, dtype: Any = np.float32, rng: Seed = None):
+        self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
+        self.params = Parameters(self._shapes(), float_dtype(dtype))
+        rng = np.random.default_rng(rng)
+        for Wx, Wh in zip(self._by_gate("Wx"), self._by_gate("Wh"), strict=True):
+            Wx[...] = glorot(rng, self.input_size, self.hidden_size)
+            Wh[...] = orthogonal(rng, self.hidden_size)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        G, D, H = self.gates, self.input_size, self.hidden_size
+        return {"Wx": (G, D, H), "Wh": (G, H, H), "b": (G, H)}
+
+    def _by_gate(self, name: str) -> Array:
+        """The parameter with the gates' axis first, also where there is only one gate and no such axis."""
+        return self.params[name].reshape(self.gates, -1, self.hidden_size)
+
+    def _run(self, x: Array, state: Any, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
+        """The kernel forward: the states (each (T + 1, N, H), h first) and its cache."""
+        raise NotImplementedError
+
+    def _run_back(
+        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
+    ) -> tuple[Array | None, tuple[Array, ...]]:
+        """The kernel backward: dx and the gradients of the initial states."""
+        raise NotImplementedError
+
+    n_states: ClassVar[int] = 1
+
+    def forward(
+        self, x: Array, state: Any = None, lengths: Array | None = None, rng: Generator | None = None, cache: bool = True
+    ) -> tuple[Array, Any, Any]:
+        """Run the sequence; see the module's docstring."""
+        x = check_input(x, self.input_size, self.dtype, lengths)
+        T, N = x.shape[:2]
+        states = self._check_states("state", state, N)
+        order, lengths = None, check_lengths(lengths, T, N)
+        if lengths is not None:
+            order = falling(lengths)
+            x, lengths = x[:, order], lengths[order]
+            states = tuple(s[order] for s in states)
+        if cache:
+            y, ends, kernel_cache = self._piece(x, states, lengths)
+        else:
+            kernel_cache, ends, pieces = None, states, []
+            for t in range(0, T, LEAN_STEPS):
+                left = None if lengths is None else np.clip(lengths - t, 0, None)
+                piece, ends, _ = self._piece(x[t : t + LEAN_STEPS], ends, left)
+                pieces.append(piece)
+            y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        if order is not None:
+            back = np.argsort(order)
+            y, ends = y[:, back], tuple(s[back] for s in ends)
+        y.flags.writeable = not cache  # what the cache holds must not change
+        return y, self._pack(ends), (order, kernel_cache) if cache else None
+
+    def _piece(self, x: Array, states: Any, lengths: Array | None) -> tuple[Array, tuple[Array, ...], Any]:
+        """Run the kernel over x: y, the states at each sequence's last step, and the kernel's cache."""
+        T, N = x.shape[:2]
+        if lengths is None:
+            sequences, cache = self._run(x, states, None)
+            return sequences[0][1:], tuple(s[-1].copy() for s in sequences), cache
+        active = (lengths > np.arange(T)[:, None]).sum(axis=1).tolist()
+        sequences, cache = self._run(x, states, active)
+        return sequences[0][1:], tuple(s[lengths.clip(max=T), np.arange(N)] for s in sequences), cache
+
+    def backward(
+        self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None
+    ) -> tuple[Array | None, Any, Parameters]:
+        """Backpropagate through time; see the module's docstring."""
+        order, kernel_cache = check_cache(cache)
+        x = kernel_cache[0]
+        T, N = x.shape[:2]
+        dy = as_array("dy", dy, self.dtype)
+        check_shape("dy", dy, (T, N, self.hidden_size))
+        dstates = self._check_states("dstate", dstate, N)
+        if order is not None:
+            dy, dstates = dy[:, order], tuple(d[order] for d in dstates)
+        grads = check_grads(grads, self.params)
+        dx, dinitial = self._run_back(dy, dstates, kernel_cache, grads, need_dx=not is_integer(x))
+        if order is not None:
+            back = np.argsort(order)
+            dx, dinitial = None if dx is None else dx[:, back], tuple(d[back] for d in dinitial)
+        return dx, self._pack(dinitial), grads
+
+    def _check_states(self, name: str, state: Any, N: int) -> tuple[Array, ...]:
+        if state is None:
+            return tuple(np.zeros((N, self.hidden_size), self.dtype) for _ in range(self.n_states))
+        states = state if self.n_states > 1 else (state,)
+        if not isinstance(states, tuple | list) or len(states) != self.n_states:
+            raise NumpyrnnError(f"{name} of {self!r} must be a tuple (h, c), got {type(state).__name__}")
+        arrays = tuple(as_array(name, s, self.dtype) for s in states)
+        for array in arrays:
+            check_shape(f"{name} of {self!r}", array, (N, self.hidden_size))
+            check_finite(name, array)
+        return arrays
+
+    def _pack(self, states: tuple[Array, ...]) -> Any:
+        return states if self.n_states > 1 else states[0]
+
+
+class RNN(Recurrent):
+    """Tanh RNN (Elman 1990): h_t = tanh(x_t Wx + h_{t-1} Wh + b).
+
+    Parameters
+    ----------
+    input_size, hidden_size : int, D and H
+    dtype : default float32
+    rng : numpy Generator or int seed, for the initial weights
+
+    Attributes
+    ----------
+    params : Wx (D, H), Wh (H, H), b (H,)
+
+    Notes
+    -----
+    `backward` needs 2 T N H numbers more than `y`. The state is `h` (N, H).
+    """
+
+    gates = 1
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: shape[1:] for name, shape in super()._shapes().items()}
+
+    def _run(self, x: Array, state: Any, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
+        p = self.params
+        h, cache = kernels.rnn_forward(x, *state, p["Wx"], p["Wh"], p["b"], active)
+        return (h,), cache
+
+    def _run_back(
+        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
+    ) -> tuple[Array | None, tuple[Array, ...]]:
+        dx, dh = kernels.rnn_backward(dy, *dstate, cache, grads, need_dx)
+        return dx, (dh,)
+
+
+class LSTM(Recurrent):
+    """LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000).
+
+        o, i, f = sigmoid(x_t Wx[k] + h_{t-1} Wh[k] + b[k]),  g = tanh(x_t Wx[3] + h_{t-1} Wh[3] + b[3])
+        c_t = i g + f c_{t-1},  h_t = o tanh(c_t)
+
+    Parameters
+    ----------
+    input_size, hidden_size : int, D and H
+    dtype : default float32
+    rng : numpy Generator or int seed, for the initial weights; the forget gate's bias starts at one
+
+    Attributes
+    ----------
+    params : Wx (4, D, H), Wh (4, H, H), b (4, H); gates in the order o, i, f, g (output, input, forget, candidate)
+
+    Notes
+    -----
+    `backward` needs 11 T N H numbers more than `y`. The state is `(h, c)`, each (N, H).
+    """
+
+    gates = 4
+    n_states = 2
+
+    def __init__(self, input_size: int, hidden_size: int, dtype: Any = np.float32, rng: Seed = None):
+        super().__init__(input_size, hidden_size, dtype, rng)
+        self.params["b"][2] = 1
+
+    def _run(self, x: Array, state: Any, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
+        p = self.params
+        h, c, cache = kernels.lstm_forward(x, *state, p["Wx"], p["Wh"], p["b"], active)
+        return (h, c), cache
+
+    def _run_back(
+        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
+    ) -> tuple[Array | None, tuple[Array, ...]]:
+        dx, dh, dc = kernels.lstm_backward(dy, *dstate, cache, grads, need_dx)
+        return dx, (dh, dc)
+
+
+class GRU(Recurrent):
+    """GRU (Cho et al. 2014) with the reset gate after the product, as in PyTorch and cuDNN.
+
+        r, z = sigmoid(x_t Wx[k] + h_{t-1} Wh[k] + b[k])
+        n    = tanh(x_t Wx[2] + b[2] + r (h_{t-1} Wh[2] + bh))
+        h_t  = (1 - z) n + z h_{t-1}
+
+    Parameters
+    ----------
+    input_size, hidden_size : int, D and H
+    dtype : default float32
+    rng : numpy Generator or int seed, for the initial weights
+
+    Attributes
+    ----------
+    params : Wx (3, D, H), Wh (3, H, H), b (3, H), bh (H,); gates in the order r, z, n (reset, update, candidate)
+
+    Notes
+    -----
+    `backward` needs 8 T N H numbers more than `y`. The state is `h` (N, H).
+    """
+
+    gates = 3
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        return {**super()._shapes(), "bh": (self.hidden_size,)}
+
+    def _run(self, x: Array, state: Any, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
+        p = self.params
+        h, cache = kernels.gru_forward(x, *state, p["Wx"], p["Wh"], p["b"], p["bh"], active)
+        return (h,), cache
+
+    def _run_back(
+        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
+    ) -> tuple[Array | None, tuple[Array, ...]]:
+        dx, dh = kernels.gru_backward(dy, *dstate, cache, grads, need_dx)
+        return dx, (dh,)
