@@ -1,1 +1,27 @@
+"""Recurrent networks in NumPy, with hand-written forward and backward passes.
+
+In the order of the data's way: `vocab` and `batches` make arrays of ids; `layers` and `recurrent` hold parameters and
+check arguments; `kernels` do the work, whole sequences forward and back; `losses`, `optim` and `train` learn;
+`sampling` writes; `checkpoint` keeps; `gradcheck` proves. `course` has the textbook functions, one equation a line.
+
+The textbook's letters and the engine's:
+
+==============================  ==============================================
+course (feature-major)          engine (time-major)
+==============================  ==============================================
+x (n_x, m, T_x)                 x (T, N, D)
+a (n_a, m, T_x)                 h (T, N, H)
+c (n_a, m, T_x)                 c (T, N, H)
+Wax (n_a, n_x), Waa, ba         RNN: Wx (D, H), Wh (H, H), b (H,): transposed
+Wya (n_y, n_a), by              Dense: W (H, V), b (V,): transposed
+Wf Wi Wc Wo over [a; x]         LSTM: Wx[k] and Wh[k] for k = o, i, f, g
+ft, it, cct, ot                 f, i, g, o
+da_next                         dh
+==============================  ==============================================
+"""
+
+from .checks import NumpyrnnError
 from .layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential
+
+__all__ = ["GRU", "LSTM", "RNN", "Dense", "Dropout", "Embedding", "NumpyrnnError", "Sequential"]
+__version__ = "0.1.0"

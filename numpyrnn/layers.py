@@ -224,6 +224,11 @@ class Sequential(Layer):
         for layer, part in zip(self.layers, self._split(params), strict=True):
             layer.move(part)
 
+    @property
+    def input_size(self) -> int:
+        """Features (or ids) of the first layer that says how many it takes."""
+        return next((layer.input_size for layer in self.layers if hasattr(layer, "input_size")), 1)
+
     def _split(self, whole: Parameters) -> list[Parameters]:
         """Each layer's part of a buffer of the model's form."""
         parts, start = [], 0

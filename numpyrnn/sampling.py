@@ -1,0 +1,218 @@
+"""From logits to ids: greedy, temperature, top-k, top-p; one sequence or many at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from .activations import softmax
+from .checks import Array, NumpyrnnError, check_ids, check_range, is_integer
+from .layers import Sequential
+from .stepper import Stepper
+
+BLOCK = 2048  # sequences side by side: their states stay in the cache
+
+
+class Sampler:
+    """How to draw the next id from logits, by inversion of the cumulative distribution.
+
+    Parameters
+    ----------
+    rng : numpy Generator or int seed
+    temperature : float, default 1
+        Logits are divided by it; below 1 is safer, above 1 wilder, 0 is greedy (the largest logit).
+    top_k : int, optional
+        Draw among the k largest only.
+    top_p : float, optional, 0 < top_p <= 1
+        Draw among the smallest set of largest probabilities whose sum reaches p (nucleus; Holtzman et al. 2020).
+
+    Raises
+    ------
+    NumpyrnnError
+        if a setting is out of range
+    """
+
+    def __init__(
+        self, rng: Generator | int, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+    ):
+        check_range("temperature", temperature, 0)
+        if top_k is not None:
+            check_range("top_k", top_k, 1)
+        if top_p is not None:
+            check_range("top_p", top_p, 0, 1, open_low=True)
+        self.rng = np.random.default_rng(rng)
+        self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
+
+    def probabilities(self, logits: Array) -> Array:
+        """The distribution that is drawn from.
+
+        Parameters
+        ----------
+        logits : (N, V) floating
+
+        Returns
+        -------
+        (N, V), rows that sum to one
+        """
+        logits = np.asarray(logits)
+        V = logits.shape[1]
+        if self.temperature == 0:
+            chosen = np.zeros_like(logits)
+            chosen[np.arange(len(logits)), logits.argmax(axis=1)] = 1
+            return chosen
+        if self.top_k is not None and self.top_k < V:
+            dropped = np.argpartition(logits, V - self.top_k, axis=1)[:, : V - self.top_k]
+            logits = logits.copy()
+            np.put_along_axis(logits, dropped, -np.inf, axis=1)
+        p = softmax(self._heated(logits - logits.max(axis=1, keepdims=True)))
+        if self.top_p is not None and self.top_p < 1:
+            order = np.argsort(-p, axis=1, kind="stable")
+            ranked = np.take_along_axis(p, order, axis=1)
+            beyond = ranked.cumsum(axis=1) - ranked >= self.top_p  # the larger ones already reach p
+            np.put_along_axis(p, order, np.where(beyond, 0, ranked), axis=1)
+            p /= p.sum(axis=1, keepdims=True)
+        return p
+
+    def draw(self, logits: Array) -> Array:
+        """One id for every row.
+
+        Parameters
+        ----------
+        logits : (N, V) floating
+
+        Returns
+        -------
+        (N,) integers
+        """
+        if self.temperature == 0:
+            return np.asarray(logits.argmax(axis=1))
+        if self.top_k is None and self.top_p is None:
+            w = logits.T.copy()  # (V, N): each sum below runs over one contiguous row
+            w -= w.max(axis=0)
+            np.exp(self._heated(w), out=w)
+        else:
+            w = np.ascontiguousarray(self.probabilities(logits).T)
+        for v in range(1, len(w)):  # 6 times faster than np.cumsum
+            np.add(w[v - 1], w[v], out=w[v])
+        u = (self.rng.random(w.shape[1]) * w[-1]).astype(w.dtype)
+        np.minimum(u, np.nextafter(w[-1], 0), out=u)  # rounding must not reach the end
+        return np.asarray(np.add.reduce(w <= u, axis=0, dtype=np.intp))
+
+    def draw_one(self, logits: Array, u: float | None = None) -> int:
+        """One id from one row (V,), as `draw` would, in fewer calls; `u` in [0, 1) is drawn if it is not given."""
+        if self.temperature == 0:
+            return int(logits.argmax())
+        if self.top_k is None and self.top_p is None:
+            w = np.exp(self._heated(logits - np.maximum.reduce(logits)))
+        else:
+            w = self.probabilities(logits[None])[0]
+        np.add.accumulate(w, 0, None, w)
+        u = self.rng.random() if u is None else u
+        return min(int(w.searchsorted(u * w.item(-1), "right")), len(w) - 1)
+
+    def _heated(self, logits: Array) -> Array:
+        """Logits, at most 0, over the temperature."""
+        if self.temperature == 1:
+            return logits
+        with np.errstate(over="ignore"):  # a tiny temperature: -inf, a probability of zero
+            return logits / np.asarray(self.temperature, logits.dtype)
+
+
+def generate(
+    model: Sequential | Stepper,
+    prompt: Array,
+    sampler: Sampler,
+    steps: int,
+    stop: int | None = None,
+    state: Any = None,
+) -> list[Array]:
+    """Let the model write on: each drawn id is the next input.
+
+    Parameters
+    ----------
+    model : Sequential from ids to logits, or a `Stepper` of it (made once for many sequences, one after the other)
+    prompt : (P,) integers for one sequence, or (P, N) for N sequences at once; P is at least 1
+    sampler : Sampler
+    steps : int, how many ids to draw at most
+    stop : int, optional
+        The id that ends a sequence; sequences that have ended take no further work.
+    state : initial state for all N, default zeros (a stepper always starts from zeros)
+
+    Returns
+    -------
+    list of N integer arrays: the ids drawn, with `stop` at the end where it was drawn, without the prompt
+
+    Raises
+    ------
+    NumpyrnnError
+        if the prompt is empty, or an id is out of range
+    """
+    prompt = np.asarray(prompt)
+    if not is_integer(prompt) or prompt.ndim not in (1, 2) or 0 in prompt.shape:
+        raise NumpyrnnError(f"prompt must be integers of shape (P,) or (P, N), got {prompt.dtype} {prompt.shape}")
+    prompt = prompt.reshape(len(prompt), -1)
+    check_ids("prompt", prompt, model.input_size)
+    check_range("steps", steps, 0)
+    N = prompt.shape[1]
+    if isinstance(model, Stepper) or (N == 1 and state is None):
+        stepper = model if isinstance(model, Stepper) else Stepper(model)
+        return [_generate_one(stepper, prompt[:, n].tolist(), sampler, steps, stop) for n in range(N)]
+    return _generate_many(model, prompt, sampler, steps, stop, state)
+
+
+def _generate_one(stepper: Stepper, prompt: list[int], sampler: Sampler, steps: int, stop: int | None) -> Array:
+    stepper.reset()
+    for token in prompt[:-1]:
+        stepper(token)
+    token, written = prompt[-1], []
+    for u in sampler.rng.random(steps).tolist():
+        token = sampler.draw_one(stepper(token), u)
+        written.append(token)
+        if token == stop:
+            break
+    return np.array(written, np.intp)
+
+
+def _generate_many(
+    model: Sequential, prompt: Array, sampler: Sampler, steps: int, stop: int | None, state: Any
+) -> list[Array]:
+    """Up to BLOCK sequences side by side; the place of one that has ended goes to the next that waits."""
+    if len(prompt) > 1:
+        _, state, _ = model.forward(prompt[:-1], state, cache=False)
+    first, first_state, N = prompt[-1], state, prompt.shape[1]
+    written, lengths = np.zeros((N, steps), np.intp), np.zeros(N, np.intp)
+    running = np.arange(min(N, BLOCK) if steps else 0)
+    ids, state, n_started = first[running], _rows(state, running), len(running)
+    while len(running):
+        logits, state, _ = model.forward(ids[None], state, cache=False)
+        ids = sampler.draw(logits[0])
+        written[running, lengths[running]] = ids
+        lengths[running] += 1
+        going = lengths[running] < steps
+        if stop is not None:
+            going &= ids != stop
+        if not going.all():
+            keep = np.flatnonzero(going)
+            fresh = np.arange(n_started, min(N, n_started + BLOCK - len(keep)))
+            n_started += len(fresh)
+            running, ids = np.append(running[keep], fresh), np.append(ids[keep], first[fresh])
+            state = _join(_rows(state, keep), _rows(first_state, fresh), len(fresh))
+    return [row[:length] for row, length in zip(written, lengths.tolist(), strict=True)]
+
+
+def _rows(state: Any, rows: Array) -> Any:
+    """The rows of a state, whatever it is made of."""
+    if isinstance(state, tuple | list):
+        return tuple(_rows(part, rows) for part in state)
+    return None if state is None else state.take(rows, 0)
+
+
+def _join(state: Any, more: Any, n_more: int) -> Any:
+    """The rows of `state` and then those of `more`, where None is `n_more` rows of zeros."""
+    if n_more == 0 or state is None:
+        return state
+    if isinstance(state, tuple):
+        return tuple(_join(part, None if more is None else more[i], n_more) for i, part in enumerate(state))
+    return np.concatenate([state, np.zeros((n_more, *state.shape[1:]), state.dtype) if more is None else more])

@@ -1,0 +1,154 @@
+"""Training on one sequence at a time: BLAS matrix-vector products where the kernels' matrix products are mostly overhead.
+
+With one sequence and a few dozen units a NumPy call costs as much as its arithmetic. So everything is laid out for few
+and cheap calls: buffers and the views into them are made once, scipy's `gemv` writes in place, and [h; 1] is one row,
+so that a bias costs no call of its own. The tests hold the results to those of the layers.
+
+SciPy brings a BLAS thread pool of its own beside NumPy's: its products are for small vectors and matrices only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .checks import Array, NumpyrnnError
+from .layers import RNN, Dense, Sequential
+from .parameters import Parameters
+
+SAFE_EXPONENT = 300.0  # exp of it and sums of such stay finite in float64
+
+
+class SingleRNN:
+    """Loss and gradients of a tanh RNN with a softmax over its outputs, one sequence of integers at a time.
+
+        h_t = tanh(x_t Wx + [h_{t-1}; 1] [Wh; b]),   loss = -sum over t of log softmax([h_t; 1] [W; b])[y_t]
+
+    The model's flat buffer already holds the matrices in brackets, and [Wx; Wh; b], row after row.
+
+    Parameters
+    ----------
+    model : Sequential(RNN(V, H), Dense(H, V)), float32 or float64
+        Its parameters are used in place: every call sees, and `update` changes, `model.params`.
+
+    Attributes
+    ----------
+    grads : Parameters, the gradients of the last call
+    h : (H,) the hidden state after the last call
+    """
+
+    def __init__(self, model: Sequential):
+        kinds = [type(layer) for layer in model.layers]
+        if kinds != [RNN, Dense] or model.dtype.kind != "f":
+            raise NumpyrnnError(f"SingleRNN needs Sequential(RNN, Dense) of real numbers, got {model!r} of {model.dtype}")
+        self.params, self.grads = model.params, model.params.zeros_like()
+        (self.V, self.H), (_, self.n_out) = model.params["0.Wx"].shape, model.params["1.W"].shape
+        self.gemv, self.gemm, self.axpy, self.iamax = blas(model.dtype, "gemv", "gemm", "axpy", "i amax")
+        self.Wx, self.Wh_b, self.W_b = self._fused(self.params)
+        self.Wh, self.W = self.Wh_b[:, :-1], self.W_b[:, :-1]
+        self.dWx, self.dWh_b, self.dW_b = self._fused(self.grads)
+        self.one_hot_in = np.vstack([np.eye(self.V, dtype=model.dtype), np.zeros((1, self.V), model.dtype)])  # -1: zeros
+        self.one_hot_out = np.eye(self.n_out, dtype=model.dtype)
+        self.ones = np.ones(self.n_out, model.dtype)
+        self.h = np.zeros(self.H, model.dtype)
+        self._reserve(32)
+
+    def _fused(self, params: Parameters) -> tuple[Array, Array, Array]:
+        """Wx, [Wh; b] and [W; b] as views of the flat buffer, transposed: columns first, as BLAS has it."""
+        i, j = self.V * self.H, (self.V + self.H + 1) * self.H
+        flat, H = params.flat, self.H
+        return flat[:i].reshape(-1, H).T, flat[i:j].reshape(-1, H).T, flat[j:].reshape(-1, self.n_out).T
+
+    def _reserve(self, steps: int) -> None:
+        """Make the buffers for sequences of up to `steps`."""
+        H, dtype = self.H, self.params.flat.dtype
+        self.h_1 = np.ones((steps + 1, H + 1), dtype)  # [h_t; 1], slot 0 is the initial state
+        self.slope = np.ones((steps, H + 1), dtype)
+        self.dh, self.dz = np.zeros((2, steps, H), dtype)
+        self.logits = np.zeros((steps, self.n_out), dtype)
+        self.views: dict[int, tuple[Any, ...]] = {}
+
+    def _views(self, T: int) -> tuple[Any, ...]:
+        """What a sequence of T steps uses of the buffers, made once for every T."""
+        if T > len(self.dh):
+            self._reserve(2 * T)
+        h_1, slope, dh, dz, logits = self.h_1[1 : T + 1], self.slope[:T], self.dh[:T], self.dz[:T], self.logits[:T]
+        h = self.h_1[: T + 1, : self.H]
+        forward = list(zip(self.h_1[:T], h[1:]))
+        backward = list(zip(dz[:0:-1], slope[:0:-1, : self.H], dh[:0:-1], dh[-2::-1]))
+        last = (dz[0], slope[0, : self.H], dh[0])
+        self.views[T] = (
+            (h[0], h[1], h[1:], h[-1], forward),
+            (h_1.T, logits, logits.T, logits.reshape(-1), np.ones(T, logits.dtype)),
+            (dh.T, h_1, slope, backward, last, dz.T, self.h_1[:T].T),
+        )
+        return self.views[T]
+
+    def __call__(self, ids: Array, targets: Array, h0: Array) -> float:
+        """Loss in nats, summed over the steps; the gradients are then in `grads`, the last state in `h`.
+
+        Parameters
+        ----------
+        ids, targets : (T,) integers; the first of `ids` may be -1: a step without input
+        h0 : (H,) initial state
+        """
+        T = len(ids)
+        gemv, gemm, tanh, multiply = self.gemv, self.gemm, np.tanh, np.multiply
+        for_h, for_loss, for_grads = self.views.get(T) or self._views(T)
+
+        # forward: h holds z until tanh
+        h_first, h_second, h, h_last, forward = for_h
+        h_first[...] = h0
+        h[...] = self.Wx.T.take(ids, 0)
+        if ids.item(0) < 0:
+            h_second.fill(0)
+        Wh_b = self.Wh_b
+        for h_1_prev, h_t in forward:
+            gemv(1.0, Wh_b, h_1_prev, 1.0, h_t, 0, 1, 0, 1, 0, 1)
+            tanh(h_t, h_t)
+        self.h = h_last.copy()
+
+        # loss: log of the sum of exponentials, less the target's logit
+        h_1T, logits, logitsT, logits_flat, ones = for_loss
+        gemm(1.0, self.W_b, h_1T, 0.0, logitsT, 0, 0, 1)
+        if abs(logits_flat.item(self.iamax(logits_flat))) > SAFE_EXPONENT:
+            logits -= logits.max(axis=1, keepdims=True)
+        targets_one_hot = self.one_hot_out.take(targets, 0)
+        wanted = logits_flat.dot(targets_one_hot.ravel())
+        np.exp(logits, logits)
+        sums = logits.dot(self.ones)
+        logits /= sums[:, None]
+        logits -= targets_one_hot  # the loss's gradient
+        loss = np.log(sums).dot(ones) - wanted
+
+        # backward
+        dhT, h_1, slope, backward, (dz_0, slope_0, dh_0), dzT, h_1_prevT = for_grads
+        gemm(1.0, logitsT, h_1T, 0.0, self.dW_b, 0, 1, 1)
+        gemm(1.0, self.W, logitsT, 0.0, dhT, 1, 0, 1)
+        multiply(h_1, h_1, slope)
+        np.subtract(1, slope, slope)
+        Wh = self.Wh
+        for dz_t, slope_t, dh_t, dh_prev in backward:
+            multiply(dh_t, slope_t, dz_t)
+            gemv(1.0, Wh, dz_t, 1.0, dh_prev, 0, 1, 0, 1, 1, 1)
+        multiply(dh_0, slope_0, dz_0)
+        gemm(1.0, dzT, h_1_prevT, 0.0, self.dWh_b, 0, 1, 1)
+        gemm(1.0, dzT, self.one_hot_in.take(ids, 0).T, 0.0, self.dWx, 0, 1, 1)
+        return float(loss)
+
+    def update(self, learning_rate: float, limit: float) -> None:
+        """Clip the gradients into [-limit, limit] and take one step of gradient descent."""
+        grad = self.grads.flat
+        if abs(grad[self.iamax(grad)]) > limit:
+            np.clip(grad, -limit, limit, out=grad)
+        self.axpy(grad, self.params.flat, len(grad), -learning_rate)
+
+
+def blas(dtype: Any, *names: str) -> list[Callable[..., Any]]:
+    """SciPy's BLAS functions for `dtype`; "i amax" becomes "idamax" or "isamax"."""
+    from scipy.linalg import blas  # not at import: generation of many does without
+
+    letter = "s" if dtype == np.float32 else "d"
+    return [getattr(blas, name.replace(" ", letter) if " " in name else letter + name) for name in names]
