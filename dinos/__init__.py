@@ -1,0 +1,1 @@
+"""Dinosaur names: a character-level recurrent network that learns real ones and invents new ones."""

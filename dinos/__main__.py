@@ -1,0 +1,5 @@
+"""`python -m dinos` is the command `dinos`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,130 @@
+"""One file for a model: parameters, vocabulary, configuration and, to go on training, the state of the training.
+
+The file is a NumPy archive (.npz): flat buffers, and a JSON text that says what they are. Nothing in it is executed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .checks import Array, NumpyrnnError, check_finite, check_shape
+from .files import atomic_write
+from .layers import Sequential, from_config
+from .vocab import Vocabulary
+
+FORMAT = "numpyrnn model 1"
+
+
+@dataclass
+class Checkpoint:
+    """What a model file holds.
+
+    Attributes
+    ----------
+    kind : str, the program that made it ("dinos")
+    model : Sequential, with the parameters to use
+    vocabulary : Vocabulary
+    config : dict that JSON can hold: how it was trained, on what
+    training : dict, or None
+        From `Trainer.state`: what resuming needs (weights, optimiser, random state, epoch and step). None in a finished
+        model that is only to be used.
+    """
+
+    kind: str
+    model: Sequential
+    vocabulary: Vocabulary
+    config: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] | None = None
+
+
+def save(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write a model file, whole or not at all.
+
+    Parameters
+    ----------
+    path : file, overwritten
+    checkpoint : Checkpoint
+
+    Raises
+    ------
+    NumpyrnnError
+        if it cannot be written; what was there before is untouched
+    """
+    model = checkpoint.model
+    arrays: dict[str, Array] = {"params": model.params.flat}
+    scalars: dict[str, Any] | None = None
+    if checkpoint.training is not None:
+        scalars = {}
+        for name, value in checkpoint.training.items():
+            if isinstance(value, np.ndarray):
+                arrays[f"training.{name}"] = value
+            else:
+                scalars[name] = value
+    about = {
+        "format": FORMAT,
+        "kind": checkpoint.kind,
+        "model": model.config(),
+        "dtype": str(model.dtype),
+        "vocabulary": checkpoint.vocabulary.tokens,
+        "config": checkpoint.config,
+        "training": scalars,
+    }
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    with atomic_write(path) as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+
+def load(path: str | Path, kind: str | None = None) -> Checkpoint:
+    """Read a model file.
+
+    Parameters
+    ----------
+    path : file
+    kind : str, optional
+        The program that must have made it.
+
+    Returns
+    -------
+    Checkpoint
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no such file, it is damaged, not a model file, or of another kind
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        about = json.loads(arrays.pop("about").tobytes())
+        if about["format"] != FORMAT:
+            raise NumpyrnnError(f"{path} must have the format {FORMAT!r}, it has {about['format']!r}")
+        found, model = about["kind"], from_config(about["model"], np.dtype(about["dtype"]))
+        params = arrays.pop("params")
+        if not isinstance(model, Sequential) or params.dtype != model.dtype:
+            raise NumpyrnnError("a model file holds a Sequential and its parameters")
+        check_shape("params", params, model.params.flat.shape)
+        check_finite("params", params)
+        vocabulary, config, scalars = Vocabulary(about["vocabulary"]), dict(about["config"]), about["training"]
+    except (ValueError, KeyError, TypeError, EOFError, OSError, AttributeError, NotImplementedError) as error:
+        raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({error})") from error
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise NumpyrnnError(f"{path} must be a model file, it is damaged ({error})") from error
+    if kind is not None and found != kind:
+        raise NumpyrnnError(f"{path} must be a model of {kind}, it is one of {found}")
+    model.params.flat[...] = params
+    training = None
+    if scalars is not None:
+        training = {**scalars, **{name.removeprefix("training."): array for name, array in arrays.items()}}
+    return Checkpoint(found, model, vocabulary, config, training)

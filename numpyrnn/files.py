@@ -1,0 +1,111 @@
+"""Files: written whole or not at all, read with one clear error."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from .checks import NumpyrnnError
+
+MAX_TEXT_BYTES = 1 << 30
+
+
+@contextmanager
+def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a new file beside `path` that takes its place when the block ends well, and vanishes when it does not.
+
+    Parameters
+    ----------
+    path : where the file shall be; its folder must exist
+
+    Yields
+    ------
+    binary file, open for writing
+
+    Raises
+    ------
+    NumpyrnnError
+        if it cannot be written; what was at `path` is untouched
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    except OSError as error:
+        raise NumpyrnnError(f"{path} could not be written: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a UTF-8 file (a byte order mark is dropped).
+
+    Parameters
+    ----------
+    path : file
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no such file, it is a folder, not readable, or not UTF-8 text
+    """
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise NumpyrnnError(f"{path} must be a text file, it is a folder")
+        if size > MAX_TEXT_BYTES:
+            raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has {size}")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise NumpyrnnError(f"{path} must be UTF-8 text, byte {error.start} is not") from error
+    if "\0" in text:
+        raise NumpyrnnError(f"{path} must be UTF-8 text, it holds a zero byte")
+    return text
+
+
+def data_path(name: str) -> Path:
+    """Where a shipped file is: in the installed data package, or in the checkout's `data` folder.
+
+    Parameters
+    ----------
+    name : relative to the data folder, such as "dinos.txt"
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    NumpyrnnError
+        if it is not there
+    """
+    from importlib.util import find_spec
+
+    spec = find_spec("numpyrnn_data")
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    for folder in [*folders, Path(__file__).parents[1] / "data"]:
+        if (folder / name).exists():
+            return folder / name
+    raise NumpyrnnError(f"the shipped file {name} must be in the data folder, it is not")

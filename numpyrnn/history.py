@@ -1,0 +1,98 @@
+"""What a training did: one JSON object a line, and a picture of the curves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .checks import NumpyrnnError
+from .files import atomic_write, read_text
+
+Record = dict[str, Any]
+
+
+def write_history(path: str | Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write records as JSONL, the whole file at once.
+
+    Parameters
+    ----------
+    path : file
+    records : mappings that JSON can hold
+
+    Raises
+    ------
+    NumpyrnnError
+        if the file cannot be written
+    """
+    with atomic_write(path) as file:
+        for record in records:
+            file.write((json.dumps(record) + "\n").encode())
+
+
+def read_history(path: str | Path) -> list[Record]:
+    """Read a JSONL file of records.
+
+    Parameters
+    ----------
+    path : file
+
+    Returns
+    -------
+    list of dict
+
+    Raises
+    ------
+    NumpyrnnError
+        if the file cannot be read or a line is not a JSON object
+    """
+    records = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            raise NumpyrnnError(f"{path} must hold a JSON object a line, line {number} is {line[:40]!r}")
+        records.append(record)
+    return records
+
+
+def plot_history(
+    records: Sequence[Mapping[str, Any]], path: str | Path, title: str, levels: Mapping[str, float] | None = None
+) -> None:
+    """Draw the training and held-out loss of every epoch as a PNG.
+
+    Parameters
+    ----------
+    records : with "epoch", "loss" and, where there was a held-out part, "valid_loss" (nats)
+    path : file
+    title : str
+    levels : name to loss, drawn as dotted lines (an n-gram, say)
+
+    Raises
+    ------
+    NumpyrnnError
+        if the file cannot be written
+    """
+    from matplotlib.figure import Figure  # late: half a second
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.add_subplot()
+    epochs = [record["epoch"] for record in records]
+    marker = "o" if len(records) < 3 else None
+    axes.plot(epochs, [record["loss"] for record in records], label="training (with dropout)", marker=marker)
+    held_out = [(r["epoch"], r["valid_loss"]) for r in records if r.get("valid_loss") is not None]
+    if held_out:
+        axes.plot(*zip(*held_out, strict=True), label="held out", marker=marker)
+        epoch, loss = min(held_out, key=lambda point: point[1])
+        axes.plot(epoch, loss, "o", color="black", markersize=4)
+        axes.annotate(f"{loss:.3f}", (epoch, loss), textcoords="offset points", xytext=(0, -13), ha="center")
+    for name, level in (levels or {}).items():
+        axes.axhline(level, linestyle=":", color="gray", label=f"{name}: {level:.3f}")
+    axes.set(title=title, xlabel="epoch", ylabel="nats a character")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=150)

@@ -1,0 +1,256 @@
+"""The training loop: batches, loss, gradients, clip, update, validation, early stopping, schedule, history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from .batches import Batch
+from .checks import Array, NumpyrnnError, check_range
+from .layers import Sequential
+from .losses import softmax_cross_entropy
+from .optim import Optimizer, clip_by_norm, clip_by_value
+
+Record = dict[str, Any]
+Schedule = Callable[[float], float]
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1 - progress,
+    "cosine": lambda progress: (1 + np.cos(np.pi * progress)) / 2,
+}
+
+
+class Trainer:
+    """Trains a model from ids to logits with softmax cross-entropy.
+
+    Parameters
+    ----------
+    model : Sequential
+    optimizer : Optimizer
+    clip : float, optional, default 5
+        Gradients are clipped into [-clip, clip], element by element; None: not.
+    clip_norm : float, optional
+        Gradients are scaled to at most this norm.
+    schedule : "constant" (default), "linear" or "cosine"
+        What the learning rate is multiplied with, by the share of the epochs that is done.
+    average : float, default 0
+        Decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is then what is
+        validated and kept; its memory grows with the steps, min(average, (1 + step) / (10 + step)). 0: no average.
+    patience : int, optional
+        Stop after so many epochs in a row without a better held-out loss.
+    carry : bool, default False
+        Hand the state of one batch on to the next (truncated backpropagation through time over streams).
+    rng : numpy Generator or int seed
+        For the order of the batches and for dropout.
+
+    Attributes
+    ----------
+    history : list of dict, one an epoch: epoch, step, loss, valid_loss, learning_rate, seconds, items_per_second
+    epoch, step : int, done so far
+    best_loss : float, the lowest held-out loss so far
+    """
+
+    def __init__(
+        self,
+        model: Sequential,
+        optimizer: Optimizer,
+        *,
+        clip: float | None = 5.0,
+        clip_norm: float | None = None,
+        schedule: str = "constant",
+        average: float = 0.0,
+        patience: int | None = None,
+        carry: bool = False,
+        rng: Generator | int = 0,
+    ):
+        check_range("average", average, 0, 1 - 1e-9)
+        if schedule not in SCHEDULES:
+            raise NumpyrnnError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
+        self.model, self.optimizer = model, optimizer
+        self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, SCHEDULES[schedule], average
+        self.patience, self.carry, self.rng = patience, carry, np.random.default_rng(rng)
+        self.base_rate = optimizer.learning_rate
+        self.grads = model.params.zeros_like()
+        self.averaged = model.params.flat.copy()
+        self.best = model.params.flat.copy()
+        self.best_loss, self.epoch, self.step, self.stale = np.inf, 0, 0, 0
+        self.history: list[Record] = []
+
+    def run(
+        self,
+        batches: Callable[[Generator], Iterable[Batch]],
+        epochs: int,
+        valid: Callable[[], Iterable[Batch]] | None = None,
+        on_batch: Callable[[Batch], None] | None = None,
+        on_epoch: Callable[[Record], None] | None = None,
+    ) -> list[Record]:
+        """Train until `epochs` epochs are done in all, or patience ends; then the model has its best weights.
+
+        An interruption (Ctrl-C) puts everything back to the end of the last whole epoch and is passed on, so that what
+        `state` gives then can be resumed to the same bits.
+
+        Parameters
+        ----------
+        batches : function of a Generator, gives the batches of one epoch
+        epochs : int, counted from the first run, also after `restore`
+        valid : function, gives the held-out batches
+        on_batch : called after each step with its batch
+        on_epoch : called after each epoch with its record
+
+        Returns
+        -------
+        history : list of dict
+
+        Raises
+        ------
+        NumpyrnnError
+            if the loss is no longer finite
+        """
+        before = self.state()
+        try:
+            while self.epoch < epochs and not (self.patience and self.stale >= self.patience):
+                record = self._run_epoch(batches, epochs, valid, on_batch)
+                before = self.state()
+                if on_epoch:
+                    on_epoch(record)
+        except BaseException:
+            self.restore(before)
+            raise
+        self.use_best()
+        return self.history
+
+    def _run_epoch(
+        self,
+        batches: Callable[[Generator], Iterable[Batch]],
+        epochs: int,
+        valid: Callable[[], Iterable[Batch]] | None,
+        on_batch: Callable[[Batch], None] | None,
+    ) -> Record:
+        start, total, count, items, state = time.perf_counter(), 0.0, 0, 0, None
+        self.optimizer.learning_rate = self.base_rate * self.schedule(self.epoch / epochs)
+        for batch in batches(self.rng):
+            loss, places, state = self._step(batch, state)
+            total, count, items = total + loss * places, count + places, items + batch.x.shape[1]
+            if on_batch:
+                on_batch(batch)
+        if count == 0:
+            raise NumpyrnnError("an epoch needs at least one batch, got none")
+        seconds = time.perf_counter() - start
+        self.epoch += 1
+        record = {"epoch": self.epoch, "step": self.step, "loss": total / count}
+        record |= {"valid_loss": None, "learning_rate": self.optimizer.learning_rate}
+        weights = self.averaged if self.average else self.model.params.flat
+        if valid is None:
+            self.best[...] = weights
+        else:
+            record["valid_loss"] = valid_loss = self._loss_with(weights, valid())
+            self.stale += 1
+            if valid_loss < self.best_loss:
+                self.best[...], self.best_loss, self.stale = weights, valid_loss, 0
+        self.history.append(record | {"seconds": seconds, "items_per_second": items / seconds})
+        return self.history[-1]
+
+    def _step(self, batch: Batch, state: Any) -> tuple[float, int, Any]:
+        """Forward, loss, backward, clip, update."""
+        model, flat, grad = self.model, self.model.params.flat, self.grads.flat
+        logits, state, cache = model.forward(batch.x, state if self.carry else None, batch.lengths, self.rng)
+        counts = batch.counts
+        loss, dlogits = softmax_cross_entropy(logits, batch.targets, counts)
+        if not np.isfinite(loss):
+            raise NumpyrnnError(f"the loss must stay finite, got {loss} at step {self.step}: try a lower learning rate")
+        model.backward(dlogits, cache, grads=self.grads)
+        if self.clip is not None:
+            clip_by_value(grad, self.clip)
+        if self.clip_norm is not None:
+            clip_by_norm(grad, self.clip_norm)
+        self.optimizer.update(flat, grad)
+        self.step += 1
+        if self.average:
+            keep = min(self.average, self.step / (9 + self.step))
+            self.averaged *= keep
+            self.averaged += (1 - keep) * flat
+        return loss, batch.targets.size if counts is None else int(counts.sum()), state
+
+    def _loss_with(self, weights: Array, batches: Iterable[Batch]) -> float:
+        flat = self.model.params.flat
+        mine = flat.copy()
+        flat[...] = weights
+        try:
+            return mean_loss(self.model, batches, carry=self.carry)
+        finally:
+            flat[...] = mine
+
+    def use_best(self) -> None:
+        """Put the best weights so far into the model."""
+        self.model.params.flat[...] = self.best
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs to go on as if nothing had happened: arrays (copies), and values that JSON can hold."""
+        arrays = {"weights": self.model.params.flat, "averaged": self.averaged, "best": self.best}
+        arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
+        return {
+            **{name: array.copy() for name, array in arrays.items()},
+            "optimizer": {"kind": type(self.optimizer).__name__, "t": self.optimizer.t},
+            "rng": self.rng.bit_generator.state,
+            "epoch": self.epoch,
+            "step": self.step,
+            "stale": self.stale,
+            "best_loss": None if self.best_loss == np.inf else self.best_loss,
+            "history": list(self.history),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from where `state` was taken.
+
+        Parameters
+        ----------
+        state : dict from `state`, also by way of a checkpoint
+
+        Raises
+        ------
+        NumpyrnnError
+            if it does not belong to a training of this form
+        """
+        try:
+            if state["optimizer"]["kind"] != type(self.optimizer).__name__:
+                raise NumpyrnnError(f"the optimiser must be {state['optimizer']['kind']}, as before")
+            slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
+            self.model.params.flat[...] = state["weights"]
+            self.averaged[...], self.best[...] = state["averaged"], state["best"]
+            self.optimizer.load(state["optimizer"]["t"], slots)
+            self.rng.bit_generator.state = state["rng"]
+            self.epoch, self.step, self.stale = state["epoch"], state["step"], state["stale"]
+            self.best_loss = np.inf if state["best_loss"] is None else state["best_loss"]
+            self.history = list(state["history"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
+
+
+def mean_loss(model: Sequential, batches: Iterable[Batch], carry: bool = False) -> float:
+    """Mean cross-entropy over all places that count, without dropout, in nats.
+
+    Parameters
+    ----------
+    model : Sequential
+    batches : iterable of Batch
+    carry : bool, default False
+        Hand the state of one batch on to the next.
+
+    Returns
+    -------
+    float
+    """
+    total, count, state = 0.0, 0, None
+    for batch in batches:
+        logits, state, _ = model.forward(batch.x, state if carry else None, batch.lengths, cache=False)
+        counts = batch.counts
+        total += softmax_cross_entropy(logits, batch.targets, counts, "sum")[0]
+        count += batch.targets.size if counts is None else int(counts.sum())
+    if count == 0:
+        raise NumpyrnnError("a loss needs at least one batch, got none")
+    return total / count
