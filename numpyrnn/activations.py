@@ -29,7 +29,7 @@ def sigmoid(x: Array) -> Array:
     x = np.asarray(x)
     positive = x.real >= 0
     e = np.exp(np.where(positive, -x, x))  # at most 1 in size
-    return np.where(positive, 1, e) / (1 + e)
+    return np.asarray(np.where(positive, 1, e) / (1 + e))
 
 
 def softmax(x: Array, axis: int = -1) -> Array:

@@ -1,4 +1,4 @@
-"""From ids to batches: padded sequences, contiguous streams, fixed windows. A text is never expanded to one-hot rows."""
+"""From ids to batches: padded sequences, contiguous streams, fixed windows. Nothing is expanded to one-hot rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Batch:
     Attributes
     ----------
     x : (T, N) integers, inputs
-    targets : (T, N) integers, what should come next at each step
+    targets : (T, N) integers, what should come next at each step; or (T, N, V) floating, how probable each id should be
     lengths : (N,) integers, real steps of each sequence; None: all T
     mask : (T, N) boolean, where the loss counts; None: at every real step
     """
@@ -36,7 +36,9 @@ class Batch:
         return np.asarray(np.arange(len(self.x))[:, None] < self.lengths)
 
 
-def padded(sequences: Sequence[Array], batch_size: int, rng: Generator | None = None) -> Iterator[Batch]:
+def padded(
+    sequences: Sequence[Array], batch_size: int, rng: Generator | None = None, soft: Sequence[Array] | None = None
+) -> Iterator[Batch]:
     """Batches of whole sequences, padded to the longest of each batch.
 
     The input at each step is an id of the sequence, the target the next one; so a sequence of L ids makes L - 1 steps.
@@ -48,6 +50,8 @@ def padded(sequences: Sequence[Array], batch_size: int, rng: Generator | None = 
     batch_size : int, sequences in a batch (the last may have fewer)
     rng : numpy Generator, optional
         Shuffles the sequences; default: as they come.
+    soft : list of (L - 1, V) arrays, optional
+        Targets to use in place of each sequence's next ids: distributions.
 
     Yields
     ------
@@ -56,21 +60,29 @@ def padded(sequences: Sequence[Array], batch_size: int, rng: Generator | None = 
     check_range("batch_size", batch_size, 1)
     short = [i for i, sequence in enumerate(sequences) if len(sequence) < 2]
     if short:
-        raise NumpyrnnError(f"every sequence must have two ids or more, number {short[0]} has {len(sequences[short[0]])}")
+        i = short[0]
+        raise NumpyrnnError(f"every sequence must have two ids or more, number {i} has {len(sequences[i])}")
     order = np.arange(len(sequences)) if rng is None else rng.permutation(len(sequences))
     for start in range(0, len(order), batch_size):
-        group = sorted((sequences[i] for i in order[start : start + batch_size]), key=len, reverse=True)
-        lengths = np.array([len(sequence) - 1 for sequence in group])
-        ids = np.zeros((lengths[0] + 1, len(group)), np.intp)
-        for n, sequence in enumerate(group):
-            ids[: len(sequence), n] = sequence
-        yield Batch(ids[:-1], ids[1:], lengths)
+        group = sorted(order[start : start + batch_size], key=lambda i: len(sequences[i]), reverse=True)
+        ids = _side_by_side([sequences[i] for i in group])
+        targets = ids[1:] if soft is None else _side_by_side([soft[i] for i in group])
+        yield Batch(ids[:-1], targets, np.array([len(sequences[i]) - 1 for i in group]))
+
+
+def _side_by_side(sequences: Sequence[Array]) -> Array:
+    """Sequences as columns, (longest, N, ...), zero after their ends."""
+    first = sequences[0]
+    columns = np.zeros((len(first), len(sequences), *first.shape[1:]), first.dtype)
+    for n, sequence in enumerate(sequences):
+        columns[: len(sequence), n] = sequence
+    return columns
 
 
 def streams(ids: Array, batch_size: int, steps: int) -> Iterator[Batch]:
     """Contiguous streams for truncated backpropagation through time: each batch goes on where the last one ended.
 
-    The text is cut into `batch_size` parts of one length, which are read side by side; what does not fill a part is left out.
+    The text is cut into `batch_size` parts of one length, which are read side by side; a rest is left out.
 
     Parameters
     ----------

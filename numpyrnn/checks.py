@@ -32,7 +32,7 @@ def check_finite(name: str, array: Array) -> None:
     bad = ~np.isfinite(array)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise NumpyrnnError(f"{name} must be finite, got {array[where]} at index {where} ({int(bad.sum())} such values)")
+        raise NumpyrnnError(f"{name} must be finite, got {array[where]} at index {where} ({bad.sum()} such values)")
 
 
 def check_ids(name: str, ids: Array, size: int) -> None:

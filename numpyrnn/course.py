@@ -127,7 +127,7 @@ def lstm_cell_forward(
 
 
 def lstm_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, Array, tuple[Any, ...]]:
-    """An LSTM over a whole sequence: `lstm_cell_forward` from the first step to the last; the cell state starts at zero.
+    """An LSTM over a whole sequence: `lstm_cell_forward` from the first step to the last, from a cell state of zero.
 
     Parameters
     ----------

@@ -201,9 +201,11 @@ def check_loss(logits: Array, targets: Array, mask: Array | None = None) -> list
     list of one GradientError
     """
     gradient = softmax_cross_entropy(logits, targets, mask)[1]
-    return check_function(
-        lambda values: softmax_cross_entropy(values["logits"], targets, mask)[0], {"logits": logits}, {"logits": gradient}
-    )
+
+    def loss(values: Arrays) -> Any:
+        return softmax_cross_entropy(values["logits"], targets, mask)[0]
+
+    return check_function(loss, {"logits": logits}, {"logits": gradient})
 
 
 def report(seed: int = 0) -> Iterator[tuple[str, str, list[GradientError]]]:
@@ -231,12 +233,14 @@ def report(seed: int = 0) -> Iterator[tuple[str, str, list[GradientError]]]:
         yield f"{kind.__name__}, padded", "steps after a sequence's end change nothing", check_layer(layer, x, lengths)
         yield f"{kind.__name__}, integers", "an id stands for a one-hot row", check_layer(layer, ids, lengths)
         yield f"{kind.__name__}, one step", "T = 1, N = 1", check_layer(layer, x[:1, :1], seed=seed)
+        dropped = kind(D, H, np.float64, draw, weight_dropout=0.5)
+        yield f"{kind.__name__}, weights", "Wh mask / (1 - rate)", check_layer(dropped, x, lengths, dropout=seed)
     yield "Dense", "y = x W + b", check_layer(Dense(D, H, np.float64, draw), x, lengths)
     yield "Dense, integers", "y = W[x] + b", check_layer(Dense(D, H, np.float64, draw), ids)
     yield "Embedding", "y = W[x]", check_layer(Embedding(D, H, np.float64, draw), ids, lengths)
-    for per_sequence, words in ((False, "one mask a step"), (True, "one mask a sequence")):
-        dropout = Dropout(0.5, per_sequence, np.float64)
-        yield "Dropout", f"y = x mask / (1 - rate), {words}", check_layer(dropout, x, lengths, dropout=seed)
+    for shared in (None, "time", "features"):
+        name = "Dropout" if shared is None else f"Dropout, one for {shared}"
+        yield name, "y = x mask / (1 - rate)", check_layer(Dropout(0.5, shared), x, lengths, dropout=seed)
     stack = Sequential(
         Embedding(D, H, np.float64, draw),
         LSTM(H, H, np.float64, draw),

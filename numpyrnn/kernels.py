@@ -308,7 +308,7 @@ def gru_backward(
 
 
 def project(x: Array, W: Array, b: Array, out: Array) -> None:
-    """x W[k] + b[k] for every gate k and all steps at once.
+    """Form x W[k] + b[k] for every gate k and all steps at once.
 
     Parameters
     ----------

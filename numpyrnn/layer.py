@@ -27,6 +27,10 @@ from .checks import Array, NumpyrnnError, as_array, check_finite, check_ids, che
 from .parameters import Parameters
 
 Seed = Generator | int | None
+Rng = Generator | None
+Lengths = Array | None
+Pass = tuple[Array, Any, Any]  # y, state, cache
+Back = tuple[Array | None, Any, Parameters]  # dx, dstate, grads
 
 
 class Layer:
@@ -39,14 +43,12 @@ class Layer:
         raise NotImplementedError
 
     def forward(
-        self, x: Array, state: Any = None, lengths: Array | None = None, rng: Generator | None = None, cache: bool = True
-    ) -> tuple[Array, Any, Any]:
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
         """See the module's docstring."""
         raise NotImplementedError
 
-    def backward(
-        self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None
-    ) -> tuple[Array | None, Any, Parameters]:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
         """See the module's docstring."""
         raise NotImplementedError
 
@@ -89,6 +91,11 @@ def orthogonal(rng: Generator, size: int) -> Array:
     return np.asarray(q * np.sign(np.diag(r)))
 
 
+def keep_mask(rng: Generator, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]) -> Array:
+    """Zero with probability `rate`, else 1 / (1 - rate): inverted dropout, whose mean is one."""
+    return np.where(rng.random(shape, np.float32) >= rate, 1 / (1 - rate), 0).astype(dtype)
+
+
 def check_input(x: Array, features: int, dtype: np.dtype[Any], lengths: Array | None) -> Array:
     """`x` as the layers take it: (T, N) ids below `features`, or (T, N, features) of `dtype`, finite; padding set to 0.
 
@@ -98,17 +105,19 @@ def check_input(x: Array, features: int, dtype: np.dtype[Any], lengths: Array | 
         with what was expected and what came
     """
     x = np.asarray(x)
-    if is_integer(x) and x.ndim == 2:
-        check, real = check_ids, real_steps(lengths, *x.shape)
-    else:
+    ids = is_integer(x) and x.ndim == 2
+    if not ids:
         x = as_array("x", x, dtype)
         check_shape("x", x, ("T", "N", features))
-        check, real = (lambda name, array, _: check_finite(name, array)), real_steps(lengths, *x.shape[:2])
     if 0 in x.shape:
         raise NumpyrnnError(f"x must have at least one step, one sequence and one feature, got shape {x.shape}")
+    real = real_steps(lengths, *x.shape[:2])
     if real is not None:
-        x = np.where(real if x.ndim == 2 else real[..., None], x, np.zeros((), x.dtype))
-    check("x", x, features)
+        x = np.where(real if ids else real[..., None], x, np.zeros((), x.dtype))
+    if ids:
+        check_ids("x", x, features)
+    else:
+        check_finite("x", x)
     return x
 
 
@@ -118,18 +127,20 @@ def falling(lengths: Array) -> Array:
 
 
 def check_lengths(lengths: Any, T: int, N: int) -> Array | None:
+    """`lengths` as an array, or an error if they are not N integers from 0 to T."""
     if lengths is None:
         return None
     lengths = np.asarray(lengths)
     check_shape("lengths", lengths, (N,))
     if not is_integer(lengths) or lengths.min() < 0 or lengths.max() > T:
         raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
-    return lengths
+    return np.asarray(lengths)
 
 
 def real_steps(lengths: Any, T: int, N: int) -> Array | None:
+    """Which steps are real, (T, N) boolean; None if all are."""
     lengths = check_lengths(lengths, T, N)
-    return None if lengths is None else np.arange(T)[:, None] < lengths
+    return None if lengths is None else np.asarray(np.arange(T)[:, None] < lengths)
 
 
 def real_rows(x: Array, lengths: Any) -> tuple[Array, Array | None]:
@@ -148,35 +159,42 @@ def from_rows(rows: Array, shape: tuple[int, ...], real: Array | None) -> Array:
 
 
 def check_cache(cache: Any) -> Any:
+    """Return the cache, or raise an error if the forward pass kept none."""
     if cache is None:
         raise NumpyrnnError("backward needs the cache of forward(..., cache=True), got None")
     return cache
 
 
 def check_grads(grads: Parameters | None, params: Parameters) -> Parameters:
+    """Where gradients go: `grads` if it fits `params` (else an error), new zeros if it is None."""
     if grads is None:
         return params.zeros_like()
     if not isinstance(grads, dict) or grads.keys() != params.keys():
         raise NumpyrnnError(f"grads must have the names {', '.join(params)}, got {', '.join(grads)}")
+    for name, array in params.items():
+        check_shape(f"grads[{name!r}]", grads[name], array.shape)
     return grads
 
 
 def check_no_state(layer: Layer, state: Any) -> None:
+    """Raise if a layer without a state is given one."""
     if state is not None:
         raise NumpyrnnError(f"{layer!r} has no state: it must be None, got {type(state).__name__}")
 
 
 def as_size(name: str, value: int) -> int:
+    """Return a size as an int, or raise if it is not a whole number of at least 1."""
     if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise NumpyrnnError(f"{name} must be a whole number of at least 1, got {value!r}")
     return int(value)
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:
+    """Return the dtype of a layer, or raise if it is none of the three."""
     try:
-        chosen = np.dtype(dtype)
+        chosen: np.dtype[Any] | None = np.dtype(dtype)
     except TypeError:
         chosen = None
-    if chosen not in (np.float32, np.float64, np.complex128):
+    if chosen is None or chosen not in (np.float32, np.float64, np.complex128):
         raise NumpyrnnError(f"dtype must be float32 or float64 (or complex128, for gradient checks), got {dtype!r}")
     return chosen

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 
 from . import kernels
 from .checks import Array, NumpyrnnError, as_array, check_range, check_shape, is_integer
 from .layer import (
+    Back,
     Layer,
+    Lengths,
+    Pass,
+    Rng,
     Seed,
     as_size,
     check_cache,
@@ -20,6 +23,7 @@ from .layer import (
     float_dtype,
     from_rows,
     glorot,
+    keep_mask,
     real_rows,
     real_steps,
 )
@@ -50,8 +54,8 @@ class Dense(Layer):
         self.params["W"] = glorot(np.random.default_rng(rng), self.input_size, self.output_size)
 
     def forward(
-        self, x: Array, state: Any = None, lengths: Array | None = None, rng: Generator | None = None, cache: bool = True
-    ) -> tuple[Array, Any, Any]:
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
         """Map every real step; see the module's docstring."""
         check_no_state(self, state)
         x = check_input(x, self.input_size, self.dtype, lengths)
@@ -61,9 +65,7 @@ class Dense(Layer):
         y += b
         return from_rows(y, x.shape[:2], real), None, (rows, real, x.shape) if cache else None
 
-    def backward(
-        self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None
-    ) -> tuple[Array | None, Any, Parameters]:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
         """Gradients of x, W and b; see the module's docstring."""
         rows, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
@@ -101,8 +103,8 @@ class Embedding(Layer):
         self.params["W"] = np.random.default_rng(rng).standard_normal((self.input_size, self.output_size))
 
     def forward(
-        self, x: Array, state: Any = None, lengths: Array | None = None, rng: Generator | None = None, cache: bool = True
-    ) -> tuple[Array, Any, Any]:
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
         """Look up every real step; see the module's docstring."""
         check_no_state(self, state)
         x = np.asarray(x)
@@ -113,9 +115,7 @@ class Embedding(Layer):
         y = self.params["W"][rows]
         return from_rows(y, x.shape, real), None, (rows, real, x.shape) if cache else None
 
-    def backward(
-        self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None
-    ) -> tuple[Array | None, Any, Parameters]:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
         """Gradient of W; see the module's docstring."""
         rows, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
@@ -128,28 +128,31 @@ class Embedding(Layer):
 
 
 class Dropout(Layer):
-    """Inverted dropout (Srivastava et al. 2014): zero each value with probability `rate`, scale the rest by 1/(1 - rate).
+    """Inverted dropout (Srivastava et al. 2014): zero values with probability `rate`, scale the rest up.
 
     It acts only where `forward` is given an `rng`; without one it passes `x` on.
 
     Parameters
     ----------
     rate : float, 0 <= rate < 1
-    per_sequence : bool, default False
-        One mask for all steps of a sequence (Gal and Ghahramani 2016) in place of one a step.
+    shared : None (default), "time" or "features"
+        What shares one draw. None: every value has its own. "time": one mask for all steps of a sequence (Gal and
+        Ghahramani 2016). "features": a step is dropped whole (after an embedding: the whole token).
     dtype, rng : taken and not used, like the other layers'
     """
 
-    sizes = ("rate", "per_sequence")
+    sizes = ("rate", "shared")
 
-    def __init__(self, rate: float, per_sequence: bool = False, dtype: Any = np.float32, rng: Seed = None):
+    def __init__(self, rate: float, shared: str | None = None, dtype: Any = np.float32, rng: Seed = None):
         check_range("rate", rate, 0, 1 - 1e-9)
-        self.rate, self.per_sequence = float(rate), bool(per_sequence)
+        if shared not in (None, "time", "features"):
+            raise NumpyrnnError(f"shared must be None, 'time' or 'features', got {shared!r}")
+        self.rate, self.shared = float(rate), shared
         self.params = Parameters({}, float_dtype(dtype))
 
     def forward(
-        self, x: Array, state: Any = None, lengths: Array | None = None, rng: Generator | None = None, cache: bool = True
-    ) -> tuple[Array, Any, Any]:
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
         """Drop, if there is an `rng`; see the module's docstring."""
         check_no_state(self, state)
         x = np.asarray(x)
@@ -158,17 +161,16 @@ class Dropout(Layer):
         x = check_input(x, x.shape[-1], x.dtype, lengths)
         keep, y = None, x
         if rng is not None and self.rate > 0:
-            shape = (1, *x.shape[1:]) if self.per_sequence else x.shape
-            keep = np.where(rng.random(shape, np.float32) >= self.rate, 1 / (1 - self.rate), 0).astype(x.dtype)
+            T, N, D = x.shape
+            shape = (1 if self.shared == "time" else T, N, 1 if self.shared == "features" else D)
+            keep = keep_mask(rng, shape, self.rate, x.dtype)
             y = x * keep
         real = real_steps(lengths, *x.shape[:2])
         if real is not None:
             y = np.where(real[..., None], y, 0)
         return y, None, (keep, real, x.shape) if cache else None
 
-    def backward(
-        self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None
-    ) -> tuple[Array | None, Any, Parameters]:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
         """Let the gradient through where the values went; see the module's docstring."""
         keep, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
@@ -205,7 +207,9 @@ class Sequential(Layer):
     """
 
     def __init__(self, *layers: Any):
-        self.layers: list[Layer] = list(layers[0] if len(layers) == 1 and isinstance(layers[0], list | tuple) else layers)
+        if len(layers) == 1 and isinstance(layers[0], list | tuple):
+            layers = tuple(layers[0])
+        self.layers: list[Layer] = list(layers)
         if not self.layers or not all(isinstance(layer, Layer) for layer in self.layers):
             raise NumpyrnnError(f"Sequential needs one or more layers, got {layers!r}")
         if len({id(layer) for layer in self.layers}) < len(self.layers):
@@ -239,8 +243,8 @@ class Sequential(Layer):
         return parts
 
     def forward(
-        self, x: Array, state: Any = None, lengths: Array | None = None, rng: Generator | None = None, cache: bool = True
-    ) -> tuple[Array, Any, Any]:
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
         """Through all layers in turn; see the module's docstring."""
         states, caches = [], []
         for layer, layer_state in zip(self.layers, self._check_states("state", state), strict=True):
@@ -249,9 +253,7 @@ class Sequential(Layer):
             caches.append(layer_cache)
         return x, tuple(states), caches if cache else None
 
-    def backward(
-        self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None
-    ) -> tuple[Array | None, Any, Parameters]:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
         """Back through all layers, last first; see the module's docstring."""
         caches = check_cache(cache)
         grads = check_grads(grads, self.params)
@@ -281,6 +283,8 @@ class Sequential(Layer):
         return f"Sequential({', '.join(map(repr, self.layers))})"
 
 
+__all__ = ["GRU", "LSTM", "RNN", "Dense", "Dropout", "Embedding", "Sequential", "from_config"]
+
 LAYERS: dict[str, type[Layer]] = {kind.__name__: kind for kind in (RNN, LSTM, GRU, Dense, Embedding, Dropout)}
 
 
@@ -303,6 +307,6 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
         if config["layer"] == "Sequential":
             return Sequential([from_config(layer, dtype, rng) for layer in config["layers"]])
         arguments = {name: value for name, value in config.items() if name != "layer"}
-        return LAYERS[config["layer"]](**arguments, dtype=dtype, rng=rng)  # type: ignore[call-arg]
+        return LAYERS[config["layer"]](**arguments, dtype=dtype, rng=rng)
     except (KeyError, TypeError) as error:
         raise NumpyrnnError(f"a layer is one of {', '.join(LAYERS)} with its sizes, got {config!r:.120}") from error

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy over integer targets."""
+"""Softmax cross-entropy over integer targets, or over distributions."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def softmax_cross_entropy(
     ----------
     logits : (..., V) floating
     targets : (...) integers in 0 .. V - 1; what stands at masked places does not matter
+        Or (..., V) floating, a distribution (soft targets; Hinton et al. 2015) in place of one_hot(target).
     mask : (...) boolean, True where a place counts; default everywhere
     reduction : "mean" (default) or "sum"
 
@@ -31,36 +32,46 @@ def softmax_cross_entropy(
     Raises
     ------
     NumpyrnnError
-        if shapes or dtypes do not fit, a target lies outside 0 .. V - 1, a logit is NaN, or no place counts
+        if shapes or dtypes do not fit, a target lies outside 0 .. V - 1, a logit is not finite, or no place counts
     """
     logits, targets = np.asarray(logits), np.asarray(targets)
-    if logits.ndim == 0 or logits.dtype.kind not in "fc" or not is_integer(targets):
+    soft = not is_integer(targets)
+    if logits.ndim == 0 or logits.dtype.kind not in "fc" or (soft and targets.dtype.kind != "f"):
         raise NumpyrnnError(
-            f"logits must be floating (..., V) and targets integers, got {logits.dtype} and {targets.dtype}"
+            f"logits must be floating (..., V) and targets integers or floating, got {logits.dtype} and {targets.dtype}"
         )
     if reduction not in ("mean", "sum"):
         raise NumpyrnnError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
     V = logits.shape[-1]
-    check_shape("targets", targets, logits.shape[:-1])
-    real = np.ones(targets.shape, bool) if mask is None else np.asarray(mask)
-    check_shape("mask", real, targets.shape)
+    check_shape("targets", targets, logits.shape if soft else logits.shape[:-1])
+    real = np.ones(logits.shape[:-1], bool) if mask is None else np.asarray(mask)
+    check_shape("mask", real, logits.shape[:-1])
     if real.dtype != bool:
         raise NumpyrnnError(f"mask must be boolean, got {real.dtype}")
     count = int(real.sum())
     if count == 0:
-        raise NumpyrnnError("the loss needs at least one place that counts, got a mask without any")
-    rows, wanted = (logits[real], targets[real]) if count < real.size else (logits.reshape(-1, V), targets.ravel())
-    check_ids("targets", wanted, V)
+        raise NumpyrnnError("the loss needs at least one place that counts, got none")
+    everywhere = count == real.size
+    rows = logits.reshape(-1, V) if everywhere else logits[real]
     check_finite("logits", rows)
     log_p = log_softmax(rows)
-    scale = 1 / count if reduction == "mean" else 1.0
-    places = np.arange(count)
-    loss = -log_p[places, wanted].sum() * scale
     d_rows = np.exp(log_p)
-    d_rows[places, wanted] -= 1
+    if soft:
+        wanted = targets.reshape(-1, V) if everywhere else targets[real]
+        check_finite("targets", wanted)
+        total = -(wanted * log_p).sum()
+        d_rows -= wanted
+    else:
+        wanted = targets.ravel() if everywhere else targets[real]
+        check_ids("targets", wanted, V)
+        places = np.arange(count)
+        total = -log_p[places, wanted].sum()
+        d_rows[places, wanted] -= 1
+    scale = 1 / count if reduction == "mean" else 1.0
     d_rows *= scale
-    if count == real.size:
-        return loss.item(), d_rows.reshape(logits.shape)
+    loss = (total * scale).item()
+    if everywhere:
+        return loss, d_rows.reshape(logits.shape)
     dlogits = np.zeros_like(logits)
     dlogits[real] = d_rows
-    return loss.item(), dlogits
+    return loss, dlogits

@@ -19,8 +19,8 @@ class KneserNey:
 
         p(w | h) = max(c(h w) - D(c(h w)), 0) / c(h) + backoff(h) p(w | h without its first id)
 
-    The highest order counts occurrences; the lower ones count the different ids that come before; below the lowest is the
-    uniform distribution. There are three discounts an order: for a count of one, of two, of three and more.
+    The highest order counts occurrences; the lower ones count the different ids that come before; below the lowest is
+    the uniform distribution. There are three discounts an order: for a count of one, of two, of three and more.
 
     Parameters
     ----------
@@ -74,8 +74,22 @@ class KneserNey:
             self._cache[context] = p
         return self._cache[context]
 
+    def distributions(self, sequence: Sequence[int]) -> Array:
+        """Probabilities at each place of a sequence, given the ids before.
+
+        Parameters
+        ----------
+        sequence : integers
+
+        Returns
+        -------
+        (length, size) array
+        """
+        padded = (START,) * (self.order - 1) + tuple(int(token) for token in sequence)
+        return np.array([self.distribution(padded[i : i + self.order - 1]) for i in range(len(sequence))])
+
     def log_probabilities(self, sequence: Sequence[int]) -> Array:
-        """ln p of each id of a sequence.
+        """Natural logarithms of p of each id of a sequence.
 
         Parameters
         ----------
@@ -85,10 +99,7 @@ class KneserNey:
         -------
         (length,) array, nats
         """
-        padded = (START,) * (self.order - 1) + tuple(int(token) for token in sequence)
-        contexts = (padded[i : i + self.order - 1] for i in range(len(sequence)))
-        p = [self.distribution(context)[token] for context, token in zip(contexts, sequence, strict=True)]
-        return np.log(np.array(p))
+        return np.asarray(np.log(self.distributions(sequence)[np.arange(len(sequence)), np.asarray(sequence)]))
 
     def sample(self, rng: Generator, end: int, steps: int = 100) -> list[int]:
         """Draw a sequence.
@@ -113,7 +124,10 @@ class KneserNey:
 
 
 def best_ngram(
-    training: Sequence[Sequence[int]], held_out: Sequence[Sequence[int]], size: int, orders: Iterable[int] = range(1, 11)
+    training: Sequence[Sequence[int]],
+    held_out: Sequence[Sequence[int]],
+    size: int,
+    orders: Iterable[int] = range(1, 11),
 ) -> tuple[KneserNey, float]:
     """The order that predicts the held-out sequences best (chosen on them, which favours the n-gram).
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from .checks import Array, NumpyrnnError, check_finite, check_range, check_shape
@@ -56,7 +54,7 @@ class Optimizer:
     state : dict of arrays of the size of the buffer
     """
 
-    slots: ClassVar[tuple[str, ...]] = ()
+    slots: tuple[str, ...] = ()
 
     def __init__(self, learning_rate: float, decay: float = 0.0):
         check_range("learning_rate", learning_rate, 0, open_low=True)
@@ -115,14 +113,14 @@ class SGD(Optimizer):
     decay : float, default 0
     """
 
-    slots = ("v",)
+    slots: tuple[str, ...] = ("v",)
 
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, decay: float = 0.0):
         super().__init__(learning_rate, decay)
         check_range("momentum", momentum, 0, 1)
         self.momentum = momentum
         if momentum == 0:
-            self.slots = ()  # type: ignore[misc]
+            self.slots = ()
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
         """The formula."""
@@ -149,9 +147,7 @@ class RMSprop(Optimizer):
 
     slots = ("s",)
 
-    def __init__(
-        self, learning_rate: float = 0.001, rho: float = 0.9, epsilon: float = 1e-7, decay: float = 0.0
-    ):
+    def __init__(self, learning_rate: float = 0.001, rho: float = 0.9, epsilon: float = 1e-7, decay: float = 0.0):
         super().__init__(learning_rate, decay)
         check_range("rho", rho, 0, 1)
         check_range("epsilon", epsilon, 0)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.random import Generator
 
 from . import kernels
-from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer
+from .checks import Array, NumpyrnnError, as_array, check_finite, check_range, check_shape, is_integer
 from .layer import (
+    Back,
     Layer,
+    Lengths,
+    Pass,
+    Rng,
     Seed,
     as_size,
     check_cache,
@@ -20,6 +23,7 @@ from .layer import (
     falling,
     float_dtype,
     glorot,
+    keep_mask,
     orthogonal,
 )
 from .parameters import Parameters
@@ -36,12 +40,24 @@ class Recurrent(Layer):
     dtype : default float32
     rng : numpy Generator or int seed; None draws a fresh seed
         For the initial weights: Wx Glorot uniform, Wh orthogonal, biases zero.
+    weight_dropout : float, default 0
+        Share of Wh that is dropped in a training pass, one mask a pass (Wan et al. 2013; Merity et al. 2018).
     """
 
-    sizes = ("input_size", "hidden_size")
+    sizes = ("input_size", "hidden_size", "weight_dropout")
     gates: ClassVar[int]
+    n_states: ClassVar[int] = 1
 
-    def __init__(self, input_size: int, hidden_size: int, dtype: Any = np.float32, rng: Seed = None):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        dtype: Any = np.float32,
+        rng: Seed = None,
+        weight_dropout: float = 0.0,
+    ):
+        check_range("weight_dropout", weight_dropout, 0, 1 - 1e-9)
+        self.weight_dropout = float(weight_dropout)
         self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
         self.params = Parameters(self._shapes(), float_dtype(dtype))
         rng = np.random.default_rng(rng)
@@ -57,7 +73,7 @@ class Recurrent(Layer):
         """The parameter with the gates' axis first, also where there is only one gate and no such axis."""
         return self.params[name].reshape(self.gates, -1, self.hidden_size)
 
-    def _run(self, x: Array, state: Any, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
+    def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         """The kernel forward: the states (each (T + 1, N, H), h first) and its cache."""
         raise NotImplementedError
 
@@ -67,11 +83,9 @@ class Recurrent(Layer):
         """The kernel backward: dx and the gradients of the initial states."""
         raise NotImplementedError
 
-    n_states: ClassVar[int] = 1
-
     def forward(
-        self, x: Array, state: Any = None, lengths: Array | None = None, rng: Generator | None = None, cache: bool = True
-    ) -> tuple[Array, Any, Any]:
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
         """Run the sequence; see the module's docstring."""
         x = check_input(x, self.input_size, self.dtype, lengths)
         T, N = x.shape[:2]
@@ -81,36 +95,38 @@ class Recurrent(Layer):
             order = falling(lengths)
             x, lengths = x[:, order], lengths[order]
             states = tuple(s[order] for s in states)
+        Wh, mask = self.params["Wh"], None
+        if rng is not None and self.weight_dropout:
+            mask = keep_mask(rng, Wh.shape, self.weight_dropout, self.dtype)
+            Wh = Wh * mask
         if cache:
-            y, ends, kernel_cache = self._piece(x, states, lengths)
+            y, ends, kernel_cache = self._piece(x, states, Wh, lengths)
         else:
             kernel_cache, ends, pieces = None, states, []
             for t in range(0, T, LEAN_STEPS):
                 left = None if lengths is None else np.clip(lengths - t, 0, None)
-                piece, ends, _ = self._piece(x[t : t + LEAN_STEPS], ends, left)
+                piece, ends, _ = self._piece(x[t : t + LEAN_STEPS], ends, Wh, left)
                 pieces.append(piece)
             y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         if order is not None:
             back = np.argsort(order)
             y, ends = y[:, back], tuple(s[back] for s in ends)
         y.flags.writeable = not cache  # what the cache holds must not change
-        return y, self._pack(ends), (order, kernel_cache) if cache else None
+        return y, self._pack(ends), (order, mask, kernel_cache) if cache else None
 
-    def _piece(self, x: Array, states: Any, lengths: Array | None) -> tuple[Array, tuple[Array, ...], Any]:
+    def _piece(self, x: Array, states: Any, Wh: Array, lengths: Array | None) -> tuple[Array, tuple[Array, ...], Any]:
         """Run the kernel over x: y, the states at each sequence's last step, and the kernel's cache."""
         T, N = x.shape[:2]
         if lengths is None:
-            sequences, cache = self._run(x, states, None)
+            sequences, cache = self._run(x, states, Wh, None)
             return sequences[0][1:], tuple(s[-1].copy() for s in sequences), cache
         active = (lengths > np.arange(T)[:, None]).sum(axis=1).tolist()
-        sequences, cache = self._run(x, states, active)
+        sequences, cache = self._run(x, states, Wh, active)
         return sequences[0][1:], tuple(s[lengths.clip(max=T), np.arange(N)] for s in sequences), cache
 
-    def backward(
-        self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None
-    ) -> tuple[Array | None, Any, Parameters]:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
         """Backpropagate through time; see the module's docstring."""
-        order, kernel_cache = check_cache(cache)
+        order, mask, kernel_cache = check_cache(cache)
         x = kernel_cache[0]
         T, N = x.shape[:2]
         dy = as_array("dy", dy, self.dtype)
@@ -120,6 +136,8 @@ class Recurrent(Layer):
             dy, dstates = dy[:, order], tuple(d[order] for d in dstates)
         grads = check_grads(grads, self.params)
         dx, dinitial = self._run_back(dy, dstates, kernel_cache, grads, need_dx=not is_integer(x))
+        if mask is not None:
+            grads["Wh"] *= mask
         if order is not None:
             back = np.argsort(order)
             dx, dinitial = None if dx is None else dx[:, back], tuple(d[back] for d in dinitial)
@@ -149,6 +167,7 @@ class RNN(Recurrent):
     input_size, hidden_size : int, D and H
     dtype : default float32
     rng : numpy Generator or int seed, for the initial weights
+    weight_dropout : float, default 0, of Wh in training passes
 
     Attributes
     ----------
@@ -164,15 +183,15 @@ class RNN(Recurrent):
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return {name: shape[1:] for name, shape in super()._shapes().items()}
 
-    def _run(self, x: Array, state: Any, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
+    def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, cache = kernels.rnn_forward(x, *state, p["Wx"], p["Wh"], p["b"], active)
+        h, cache = kernels.rnn_forward(x, state[0], p["Wx"], Wh, p["b"], active)
         return (h,), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh = kernels.rnn_backward(dy, *dstate, cache, grads, need_dx)
+        dx, dh = kernels.rnn_backward(dy, dstate[0], cache, grads, need_dx)
         return dx, (dh,)
 
 
@@ -187,6 +206,7 @@ class LSTM(Recurrent):
     input_size, hidden_size : int, D and H
     dtype : default float32
     rng : numpy Generator or int seed, for the initial weights; the forget gate's bias starts at one
+    weight_dropout : float, default 0, of Wh in training passes
 
     Attributes
     ----------
@@ -200,19 +220,26 @@ class LSTM(Recurrent):
     gates = 4
     n_states = 2
 
-    def __init__(self, input_size: int, hidden_size: int, dtype: Any = np.float32, rng: Seed = None):
-        super().__init__(input_size, hidden_size, dtype, rng)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        dtype: Any = np.float32,
+        rng: Seed = None,
+        weight_dropout: float = 0.0,
+    ):
+        super().__init__(input_size, hidden_size, dtype, rng, weight_dropout)
         self.params["b"][2] = 1
 
-    def _run(self, x: Array, state: Any, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
+    def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, c, cache = kernels.lstm_forward(x, *state, p["Wx"], p["Wh"], p["b"], active)
+        h, c, cache = kernels.lstm_forward(x, state[0], state[1], p["Wx"], Wh, p["b"], active)
         return (h, c), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh, dc = kernels.lstm_backward(dy, *dstate, cache, grads, need_dx)
+        dx, dh, dc = kernels.lstm_backward(dy, dstate[0], dstate[1], cache, grads, need_dx)
         return dx, (dh, dc)
 
 
@@ -228,6 +255,7 @@ class GRU(Recurrent):
     input_size, hidden_size : int, D and H
     dtype : default float32
     rng : numpy Generator or int seed, for the initial weights
+    weight_dropout : float, default 0, of Wh in training passes
 
     Attributes
     ----------
@@ -243,13 +271,13 @@ class GRU(Recurrent):
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         return {**super()._shapes(), "bh": (self.hidden_size,)}
 
-    def _run(self, x: Array, state: Any, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
+    def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, cache = kernels.gru_forward(x, *state, p["Wx"], p["Wh"], p["b"], p["bh"], active)
+        h, cache = kernels.gru_forward(x, state[0], p["Wx"], Wh, p["b"], p["bh"], active)
         return (h,), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh = kernels.gru_backward(dy, *dstate, cache, grads, need_dx)
+        dx, dh = kernels.gru_backward(dy, dstate[0], cache, grads, need_dx)
         return dx, (dh,)

@@ -117,7 +117,7 @@ class Sampler:
         if self.temperature == 1:
             return logits
         with np.errstate(over="ignore"):  # a tiny temperature: -inf, a probability of zero
-            return logits / np.asarray(self.temperature, logits.dtype)
+            return np.asarray(logits / np.asarray(self.temperature, logits.dtype))
 
 
 def generate(

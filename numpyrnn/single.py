@@ -1,4 +1,4 @@
-"""Training on one sequence at a time: BLAS matrix-vector products where the kernels' matrix products are mostly overhead.
+"""Training on one sequence at a time, where the kernels' matrix products would be mostly overhead.
 
 With one sequence and a few dozen units a NumPy call costs as much as its arithmetic. So everything is laid out for few
 and cheap calls: buffers and the views into them are made once, scipy's `gemv` writes in place, and [h; 1] is one row,
@@ -42,14 +42,14 @@ class SingleRNN:
     def __init__(self, model: Sequential):
         kinds = [type(layer) for layer in model.layers]
         if kinds != [RNN, Dense] or model.dtype.kind != "f":
-            raise NumpyrnnError(f"SingleRNN needs Sequential(RNN, Dense) of real numbers, got {model!r} of {model.dtype}")
+            raise NumpyrnnError(f"SingleRNN needs Sequential(RNN, Dense) of real numbers, got {model!r}")
         self.params, self.grads = model.params, model.params.zeros_like()
         (self.V, self.H), (_, self.n_out) = model.params["0.Wx"].shape, model.params["1.W"].shape
         self.gemv, self.gemm, self.axpy, self.iamax = blas(model.dtype, "gemv", "gemm", "axpy", "i amax")
         self.Wx, self.Wh_b, self.W_b = self._fused(self.params)
         self.Wh, self.W = self.Wh_b[:, :-1], self.W_b[:, :-1]
         self.dWx, self.dWh_b, self.dW_b = self._fused(self.grads)
-        self.one_hot_in = np.vstack([np.eye(self.V, dtype=model.dtype), np.zeros((1, self.V), model.dtype)])  # -1: zeros
+        self.one_hot_in = np.eye(self.V + 1, self.V, dtype=model.dtype)  # row -1: zeros
         self.one_hot_out = np.eye(self.n_out, dtype=model.dtype)
         self.ones = np.ones(self.n_out, model.dtype)
         self.h = np.zeros(self.H, model.dtype)
@@ -72,7 +72,7 @@ class SingleRNN:
 
     def _views(self, T: int) -> tuple[Any, ...]:
         """What a sequence of T steps uses of the buffers, made once for every T."""
-        if T > len(self.dh):
+        if len(self.dh) < T:
             self._reserve(2 * T)
         h_1, slope, dh, dz, logits = self.h_1[1 : T + 1], self.slope[:T], self.dh[:T], self.dz[:T], self.logits[:T]
         h = self.h_1[: T + 1, : self.H]

@@ -11,7 +11,7 @@ from .checks import Array, NumpyrnnError
 from .layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential
 from .single import blas
 
-Step = Callable[[Any], Array]
+Step = Callable[[Any], Any]
 
 
 class Stepper:
@@ -21,7 +21,7 @@ class Stepper:
 
     Parameters
     ----------
-    model : Sequential of RNN, LSTM, GRU, Embedding, Dropout (which does nothing here) and Dense layers, float32 or float64
+    model : Sequential of RNN, LSTM, GRU, Embedding, Dense and (doing nothing here) Dropout layers, float32 or float64
         Its first layer takes ids. The parameters are copied: a stepper does not see later updates.
 
     Raises
@@ -58,7 +58,7 @@ class Stepper:
         value: Any = token
         for step in self.steps:
             value = step(value)
-        return value
+        return value  # type: ignore[no-any-return]
 
     def reset(self) -> None:
         """Go back to the zero state."""

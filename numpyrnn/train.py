@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import Array, NumpyrnnError, check_range
+from .checks import NumpyrnnError, check_range
 from .layers import Sequential
 from .losses import softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
@@ -52,7 +52,8 @@ class Trainer:
     ----------
     history : list of dict, one an epoch: epoch, step, loss, valid_loss, learning_rate, seconds, items_per_second
     epoch, step : int, done so far
-    best_loss : float, the lowest held-out loss so far
+    best_loss : float, the held-out loss of the weights that are kept
+    finished : bool, whether training ended before its epochs did
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Trainer:
         self.grads = model.params.zeros_like()
         self.averaged = model.params.flat.copy()
         self.best = model.params.flat.copy()
-        self.best_loss, self.epoch, self.step, self.stale = np.inf, 0, 0, 0
+        self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
         self.history: list[Record] = []
 
     def run(
@@ -86,6 +87,7 @@ class Trainer:
         batches: Callable[[Generator], Iterable[Batch]],
         epochs: int,
         valid: Callable[[], Iterable[Batch]] | None = None,
+        accept: Callable[[], bool] | None = None,
         on_batch: Callable[[Batch], None] | None = None,
         on_epoch: Callable[[Record], None] | None = None,
     ) -> list[Record]:
@@ -99,6 +101,8 @@ class Trainer:
         batches : function of a Generator, gives the batches of one epoch
         epochs : int, counted from the first run, also after `restore`
         valid : function, gives the held-out batches
+        accept : function, asked after each epoch with the weights that would be kept in the model
+            If it says no, they are not kept (unless there are none yet) and training ends.
         on_batch : called after each step with its batch
         on_epoch : called after each epoch with its record
 
@@ -113,8 +117,8 @@ class Trainer:
         """
         before = self.state()
         try:
-            while self.epoch < epochs and not (self.patience and self.stale >= self.patience):
-                record = self._run_epoch(batches, epochs, valid, on_batch)
+            while self.epoch < epochs and not self.finished:
+                record = self._run_epoch(batches, epochs, valid, accept, on_batch)
                 before = self.state()
                 if on_epoch:
                     on_epoch(record)
@@ -129,6 +133,7 @@ class Trainer:
         batches: Callable[[Generator], Iterable[Batch]],
         epochs: int,
         valid: Callable[[], Iterable[Batch]] | None,
+        accept: Callable[[], bool] | None,
         on_batch: Callable[[Batch], None] | None,
     ) -> Record:
         start, total, count, items, state = time.perf_counter(), 0.0, 0, 0, None
@@ -142,16 +147,22 @@ class Trainer:
             raise NumpyrnnError("an epoch needs at least one batch, got none")
         seconds = time.perf_counter() - start
         self.epoch += 1
-        record = {"epoch": self.epoch, "step": self.step, "loss": total / count}
-        record |= {"valid_loss": None, "learning_rate": self.optimizer.learning_rate}
-        weights = self.averaged if self.average else self.model.params.flat
-        if valid is None:
-            self.best[...] = weights
+        record: Record = {"epoch": self.epoch, "step": self.step, "loss": total / count, "valid_loss": None}
+        record["learning_rate"] = self.optimizer.learning_rate
+        flat, mine = self.model.params.flat, self.model.params.flat.copy()
+        if self.average:
+            flat[...] = self.averaged
+        if valid is not None:
+            record["valid_loss"] = mean_loss(self.model, valid(), carry=self.carry)
+        loss = record["valid_loss"] if valid is not None else record["loss"]
+        accepted = accept is None or accept()
+        better = valid is None or loss < self.best_loss
+        if (accepted and better) or self.epoch == 1:
+            self.best[...], self.best_loss, self.stale = flat, loss, 0
         else:
-            record["valid_loss"] = valid_loss = self._loss_with(weights, valid())
             self.stale += 1
-            if valid_loss < self.best_loss:
-                self.best[...], self.best_loss, self.stale = weights, valid_loss, 0
+        self.finished = not accepted or (self.patience is not None and self.stale >= self.patience)
+        flat[...] = mine
         self.history.append(record | {"seconds": seconds, "items_per_second": items / seconds})
         return self.history[-1]
 
@@ -174,23 +185,14 @@ class Trainer:
             keep = min(self.average, self.step / (9 + self.step))
             self.averaged *= keep
             self.averaged += (1 - keep) * flat
-        return loss, batch.targets.size if counts is None else int(counts.sum()), state
-
-    def _loss_with(self, weights: Array, batches: Iterable[Batch]) -> float:
-        flat = self.model.params.flat
-        mine = flat.copy()
-        flat[...] = weights
-        try:
-            return mean_loss(self.model, batches, carry=self.carry)
-        finally:
-            flat[...] = mine
+        return loss, batch.x.size if counts is None else int(counts.sum()), state
 
     def use_best(self) -> None:
         """Put the best weights so far into the model."""
         self.model.params.flat[...] = self.best
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs to go on as if nothing had happened: arrays (copies), and values that JSON can hold."""
+        """All that `restore` needs to go on to the same bits: copies of arrays, and values that JSON can hold."""
         arrays = {"weights": self.model.params.flat, "averaged": self.averaged, "best": self.best}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
         return {
@@ -200,6 +202,7 @@ class Trainer:
             "epoch": self.epoch,
             "step": self.step,
             "stale": self.stale,
+            "finished": self.finished,
             "best_loss": None if self.best_loss == np.inf else self.best_loss,
             "history": list(self.history),
         }
@@ -225,6 +228,7 @@ class Trainer:
             self.optimizer.load(state["optimizer"]["t"], slots)
             self.rng.bit_generator.state = state["rng"]
             self.epoch, self.step, self.stale = state["epoch"], state["step"], state["stale"]
+            self.finished = state["finished"]
             self.best_loss = np.inf if state["best_loss"] is None else state["best_loss"]
             self.history = list(state["history"])
         except (KeyError, TypeError, ValueError) as error:
@@ -250,7 +254,7 @@ def mean_loss(model: Sequential, batches: Iterable[Batch], carry: bool = False) 
         logits, state, _ = model.forward(batch.x, state if carry else None, batch.lengths, cache=False)
         counts = batch.counts
         total += softmax_cross_entropy(logits, batch.targets, counts, "sum")[0]
-        count += batch.targets.size if counts is None else int(counts.sum())
+        count += batch.x.size if counts is None else int(counts.sum())
     if count == 0:
         raise NumpyrnnError("a loss needs at least one batch, got none")
     return total / count

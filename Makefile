@@ -1,0 +1,48 @@
+# Two commands do everything: `make demo` and `make test`. CONTRIBUTING.md lists the others.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+BENCH := .venv-bench
+READY := $(VENV)/.ready
+
+.PHONY: demo test check bench models clean
+
+demo: $(READY)
+	@mkdir -p demo
+	@$(PY) -m dinos train --hidden 128 --epochs 40 --seed 1 --force --out demo/dinos.npz
+	@echo; echo "Twenty new names, from the model just trained:"
+	@$(PY) -m dinos sample -n 20 --seed 1 --model demo/dinos.npz
+
+test: $(READY)
+	@$(PY) -m pytest
+
+check: $(READY)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+models: $(READY)
+	@$(PY) -m dinos train --seed 0 --slim --force --out data/models/dinos.npz --plot demo/dinos-shipped.png
+
+bench: $(BENCH)/.ready
+	@$(BENCH)/bin/python benchmarks/bench.py
+
+clean:
+	rm -rf $(VENV) $(BENCH) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(READY): setup.cfg pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed; no $(PYTHON) was found." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Another: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "Python's venv module is needed; $(PYTHON) has none (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
+	@echo "Setting up $(VENV) (once, a minute or two) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	@touch $@
+
+$(BENCH)/.ready: setup.cfg
+	@$(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'torch==2.13.0'
+	@touch $@

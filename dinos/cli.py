@@ -1,0 +1,238 @@
+"""The command `dinos`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from numpyrnn import NumpyrnnError, __version__
+from numpyrnn.checkpoint import Checkpoint, load, save
+from numpyrnn.command import (
+    INTERRUPTED,
+    check_out,
+    data_options,
+    model_option,
+    run,
+    seed_option,
+    temperature_option,
+    top_k_option,
+)
+from numpyrnn.files import data_path, read_text
+
+from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
+from .names import read_names, show, split
+
+DEFAULTS = Settings()
+SHOWN = 5  # names at a time while it learns
+
+
+def shipped(model: Path | None) -> Checkpoint:
+    """The model of a file, or the shipped one."""
+    return load(model or data_path("models/dinos.npz"), KIND)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dinos")
+@click.pass_context
+def app(context: click.Context) -> None:
+    """Invent dinosaur names. Without a command: ten of them."""
+    if context.invoked_subcommand is None:
+        context.invoke(sample)
+
+
+@app.command()
+@click.option("-n", "n", type=click.IntRange(1), default=10, show_default=True, help="How many names.")
+@seed_option
+@temperature_option
+@top_k_option
+@click.option("--prefix", default="", help="How each name begins.")
+@model_option("model of dinosaurs")
+def sample(n: int, seed: int | None, temperature: float, top_k: int | None, prefix: str, model: Path | None) -> None:
+    """Print names, each marked as new or known (one of the names that the model learned from)."""
+    checkpoint = shipped(model)
+    names = sample_names(checkpoint, n, seed, temperature, top_k, prefix)
+    click.echo(listing(names, set().union(*names_of(checkpoint))))
+
+
+@app.command()
+@data_options
+@click.option("--cell", type=click.Choice(list(CELLS)), default=DEFAULTS.cell, show_default=True)
+@click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Units.")
+@click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=40, show_default=True, help="At most, in all.")
+@click.option(
+    "--copies",
+    type=click.FloatRange(0, 1),
+    help=f"End when more than this share of its names would be copies; 1: never.  [default: {DEFAULTS.copies}, "
+    "or 1 for fewer than 500 names]",
+)
+@seed_option
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Model file  [default: dinos.npz or the resumed one]"
+)
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the training of this model file.")
+@click.option("--plot", type=click.Path(path_type=Path), help="PNG of the curves  [default: beside the model]")
+@click.option("--keep-case", is_flag=True, help="Capitals stay capitals.")
+@click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
+def train(
+    data: Path | None,
+    cell: str,
+    hidden: int,
+    layers: int,
+    epochs: int,
+    copies: float | None,
+    seed: int | None,
+    out: Path | None,
+    force: bool,
+    resume: Path | None,
+    plot: Path | None,
+    keep_case: bool,
+    slim: bool,
+) -> None:
+    """Learn the names of FILE, one a line in UTF-8 (the shipped dinosaurs if there is none).
+
+    A tenth is held out; training ends by itself. Writes the model, a JSONL history and a picture of the curves. Ctrl-C
+    saves what was learned; --resume goes on from there.
+    """
+    out = out or resume or Path("dinos.npz")
+    history, plot = out.with_suffix(".jsonl"), plot or out.with_suffix(".png")
+    for path in (out, history, plot):
+        check_out(path, force or (resume is not None and path.resolve() != out.resolve()) or out == resume)
+    if resume:
+        training = NameTraining.resume(load(resume, KIND))
+        if data is not None and set(read_names(data, training.keep_case)) != {*training.training, *training.held_out}:
+            raise NumpyrnnError(f"{data} must hold the names that {resume} was trained on, it holds others")
+    else:
+        names = read_names(data or data_path("dinos.txt"), keep_case)
+        copies = copies if copies is not None else DEFAULTS.copies if len(names) >= 500 else 1.0
+        settings = Settings(cell=cell, hidden=hidden, layers=layers, copies=copies, seed=seed or 0)
+        training = NameTraining(*split(names, settings.seed), settings, keep_case)
+    status = learn(training, epochs, out, history, slim)
+    draw(training, plot)
+    click.echo(f"Model {out}, history {history}, curves {plot}.")
+    sys.exit(status)
+
+
+def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: bool) -> int:
+    """Train with a progress bar; save at the end, on Ctrl-C, and every ten seconds. Gives the exit status."""
+    from tqdm import tqdm
+
+    from numpyrnn.history import write_history
+
+    trainer, status, saved = training.trainer, 0, time.monotonic()
+    n, known = len(training.training), {*training.training, *training.held_out}
+    moments = {1, epochs // 4, epochs // 2, 3 * epochs // 4}
+    click.echo(
+        f"{n:,} names to learn, {len(training.held_out):,} held out, {len(training.vocabulary)} characters; ", nl=False
+    )
+    click.echo(f"{training.settings.cell.upper()} of {training.model.params.flat.size:,} parameters.")
+
+    def write() -> None:
+        save(out, training.checkpoint(resumable=not slim))
+        write_history(history, trainer.history)
+
+    def names_now(when: str) -> None:
+        names = sample_names(training.checkpoint(resumable=False), SHOWN, seed=trainer.epoch)
+        tqdm.write(f"{when:12} {', '.join(show(name) + '*' * (name in known) for name in names)}", file=sys.stdout)
+
+    with tqdm(total=n * epochs, initial=n * trainer.epoch, unit="name", unit_scale=True, file=sys.stderr) as bar:
+
+        def on_epoch(record: dict[str, Any]) -> None:
+            nonlocal saved
+            losses = f"loss {record['loss']:.3f}, held out {record['valid_loss']:.3f}"
+            bar.set_postfix_str(f"epoch {record['epoch']}, {losses}")
+            if record["epoch"] in moments:
+                names_now(f"epoch {record['epoch']}")
+            if time.monotonic() - saved > 10:
+                write()
+                saved = time.monotonic()
+
+        if trainer.epoch == 0:
+            names_now("untrained")
+        try:
+            training.run(epochs, on_batch=lambda batch: bar.update(batch.x.shape[1]), on_epoch=on_epoch)
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+    write()
+    names_now("at the end")
+    if status:
+        click.echo(f"Interrupted after {trainer.epoch} epochs; go on with: dinos train --resume {out}", err=True)
+    best = min(trainer.history, key=lambda record: record["valid_loss"], default=None)
+    if best:
+        click.echo(f"Held-out loss {trainer.best_loss:.3f} nats a character after {trainer.epoch} epochs.", nl=False)
+        click.echo(" A star marks names that are known.")
+    return status
+
+
+def draw(training: NameTraining, plot: Path) -> None:
+    """The picture of the curves, with the n-gram's held-out loss as a level."""
+    from numpyrnn.history import plot_history
+    from numpyrnn.ngram import best_ngram
+
+    from .names import encode
+
+    parts = (encode(part, training.vocabulary) for part in (training.training, training.held_out))
+    learned, held_out = ([ids[1:].tolist() for ids in part] for part in parts)
+    ngram, loss = best_ngram(learned, held_out, len(training.vocabulary), range(3, 9))
+    levels = {f"Kneser-Ney, order {ngram.order}": loss}
+    plot_history(training.trainer.history, plot, f"{training.settings.cell.upper()} on {len(learned):,} names", levels)
+
+
+@app.command()
+@model_option("model of dinosaurs")
+@seed_option
+@click.option("--samples", type=click.IntRange(1), default=10_000, show_default=True, help="Names to sample.")
+def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
+    """Held-out loss beside an n-gram's, and how much of a sample is copied."""
+    from .evaluate import evaluate as measure
+
+    figures = measure(shipped(model), samples, seed or 0)
+    click.echo(f"{figures['held_out']} held-out names, {figures['places']:,} characters (with the ends); ", nl=False)
+    click.echo(f"learned from {figures['training']:,}.\n\n{'a character':28}{'nats':>8}{'bits':>8}")
+    kinds = {"network": "network", "n-gram": f"Kneser-Ney, best order {figures['order']}"}
+    for name, loss in figures["losses"].items():
+        click.echo(f"{kinds.get(name, name):28}{loss:8.3f}{loss / 0.6931471805599453:8.3f}")
+    click.echo(f"\n{f'of {samples:,} names sampled':28}{'network':>10}{'n-gram':>10}{'the data':>10}")
+    network, ngram, data = figures["samples"]["network"], figures["samples"]["n-gram"], figures["data"]
+    rows = [
+        ("in the training set", "in_training", ".2%"),
+        ("in the held-out set", "in_held_out", ".2%"),
+        ("new", "new", ".2%"),
+        (f"ending in -{figures['ending']}", "ending", ".1%"),
+        ("mean length", "length", ".2f"),
+    ]
+    for words, name, form in rows:
+        of_data = format(getattr(data, name), form) if name in ("ending", "length") else ""
+        click.echo(f"{words:28}{getattr(network, name):>10{form}}{getattr(ngram, name):>10{form}}{of_data:>10}")
+    click.echo("\nLongest run in a new name that is copied from a training name:")
+    for kind, found in figures["samples"].items():
+        click.echo(f"  {kind}: {found.longest_run!r} ({len(found.longest_run)}) of {show(found.run_of)},", nl=False)
+        click.echo(f" from {show(found.run_from)}")
+
+
+@app.command()
+@data_options
+@click.option("--iterations", type=click.IntRange(1), default=35000, show_default=True)
+def course(data: Path | None, iterations: int) -> None:
+    """Replay the deep-learning course's run on FILE (the shipped dinosaurs if there is none)."""
+    from .course import model
+
+    path = data or data_path("dinos.txt")
+    lines = read_text(path).lower().replace("\r\n", "\n").split("\n")
+    names = [line.strip() for line in lines]
+    characters = sorted(set("\n".join(names)) | {"\n"})
+    if len(set(names) - {""}) < 2:
+        raise NumpyrnnError(f"{path} must hold at least two different names, one a line")
+    ix_to_char = dict(enumerate(characters))
+    char_to_ix = {char: ix for ix, char in ix_to_char.items()}
+    model(names, ix_to_char, char_to_ix, iterations, vocab_size=len(characters))
+
+
+def main() -> None:
+    """Run the command line."""
+    run(app)

@@ -1,0 +1,150 @@
+"""How good a generator is: held-out loss and copies, with an n-gram beside it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numpyrnn.batches import padded
+from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.checks import NumpyrnnError
+from numpyrnn.ngram import KneserNey, best_ngram
+from numpyrnn.train import mean_loss
+
+from .model import names_of, sample_names, text
+from .names import END, encode
+
+ENDING = 6  # characters: "saurus"
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What a sample of names looks like.
+
+    Attributes
+    ----------
+    in_training, in_held_out, new, ending : float, shares of the sample
+    length : float, mean characters
+    longest_run : str, the longest piece of a new name that stands in a training name
+    run_of, run_from : str, that new name and the training name
+    """
+
+    in_training: float
+    in_held_out: float
+    new: float
+    ending: float
+    length: float
+    longest_run: str
+    run_of: str
+    run_from: str
+
+
+def common_ending(names: Sequence[str]) -> str:
+    """The most frequent last six characters (of dinosaurs: "saurus")."""
+    return Counter(name[-ENDING:] for name in names).most_common(1)[0][0]
+
+
+def describe(sample: Sequence[str], training: Sequence[str], held_out: Sequence[str], ending: str) -> Sampled:
+    """Measure a sample of names against the training and the held-out names.
+
+    Parameters
+    ----------
+    sample, training, held_out : lists of names
+    ending : str, whose share is wanted
+
+    Returns
+    -------
+    Sampled
+    """
+    known, unseen = set(training), set(held_out)
+    new = [name for name in sample if name not in known and name not in unseen]
+    run, run_of = longest_copied_run(new, training)
+    return Sampled(
+        in_training=float(np.mean([name in known for name in sample])),
+        in_held_out=float(np.mean([name in unseen for name in sample])),
+        new=len(new) / len(sample),
+        ending=float(np.mean([name.endswith(ending) for name in sample])),
+        length=float(np.mean([len(name) for name in sample])),
+        longest_run=run,
+        run_of=run_of,
+        run_from=next((name for name in training if run in name), ""),
+    )
+
+
+def longest_copied_run(sample: Sequence[str], training: Sequence[str]) -> tuple[str, str]:
+    """The longest piece of a sampled name that stands in a training name, and the sampled name.
+
+    Parameters
+    ----------
+    sample, training : lists of names
+
+    Returns
+    -------
+    run, name : str, both empty if not even a character is shared
+    """
+    everything = END.join(training)
+    best, best_name = "", ""
+    for name in sample:
+        start = 0
+        while start + len(best) < len(name):
+            piece = name[start : start + len(best) + 1]
+            if piece in everything:
+                best, best_name = piece, name
+            else:
+                start += 1
+    return best, best_name
+
+
+def evaluate(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> dict[str, Any]:
+    """Everything that `dinos evaluate` prints.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint of a generator
+    n_samples : int, default 10,000
+    seed : int, default 0, of the samples
+
+    Returns
+    -------
+    dict: numbers of names (training, held_out) and of places (characters and ends, which the losses are means over),
+    losses in nats by name, order of the n-gram, the ending, and Sampled of the data and of the samples by name
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no held-out part or nothing to sample
+    """
+    training, held_out = names_of(checkpoint)
+    if not held_out or n_samples < 1:
+        raise NumpyrnnError(f"evaluation needs held-out names and samples, got {len(held_out)} and {n_samples}")
+    vocabulary = checkpoint.vocabulary
+    in_training, in_held_out = ([ids[1:].tolist() for ids in encode(part, vocabulary)] for part in (training, held_out))
+    loss = mean_loss(checkpoint.model, padded(encode(held_out, vocabulary), 256))
+    ngram, ngram_loss = best_ngram(in_training, in_held_out, len(vocabulary))
+    unigram = KneserNey(in_training, len(vocabulary), 1)
+    unigram_loss = -np.concatenate([unigram.log_probabilities(ids) for ids in in_held_out]).mean()
+    ending = common_ending(training)
+    end, rng = int(vocabulary.encode(END)[0]), np.random.default_rng(seed)
+    samples = {
+        "network": sample_names(checkpoint, n_samples, seed),
+        "n-gram": [text(ngram.sample(rng, end, 60), vocabulary) for _ in range(n_samples)],
+    }
+    return {
+        "training": len(training),
+        "held_out": len(held_out),
+        "places": sum(len(ids) for ids in in_held_out),
+        "losses": {
+            "network": loss,
+            "n-gram": ngram_loss,
+            "unigram": float(unigram_loss),
+            "uniform": float(np.log(len(vocabulary))),
+        },
+        "order": ngram.order,
+        "ending": ending,
+        "data": describe(training, [], [], ending),
+        "samples": {name: describe(sample, training, held_out, ending) for name, sample in samples.items()},
+    }

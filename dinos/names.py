@@ -1,0 +1,79 @@
+"""Names: one item a line of any UTF-8 text, without repeats, split into a training and a held-out part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from numpyrnn import NumpyrnnError
+from numpyrnn.checks import Array
+from numpyrnn.files import read_text
+from numpyrnn.vocab import Vocabulary
+
+END = "\n"  # begins and ends every name
+LONGEST = 1000  # characters
+
+
+def read_names(path: str | Path, keep_case: bool = False) -> list[str]:
+    """The distinct items of a text file, in its order.
+
+    Parameters
+    ----------
+    path : UTF-8 text file, one item a line; blank lines and white space around items do not count
+    keep_case : bool, default False
+        False: items are lower-cased.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    NumpyrnnError
+        if the file cannot be read as text, has fewer than two distinct items, or an item of over 1,000 characters
+    """
+    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    names = list(dict.fromkeys(name for line in lines if (name := (line if keep_case else line.lower()).strip())))
+    if len(names) < 2:
+        raise NumpyrnnError(f"{path} must hold at least two different names, one a line, it holds {len(names)}")
+    longest = max(names, key=len)
+    if len(longest) > LONGEST:
+        raise NumpyrnnError(f"{path} must hold names of at most {LONGEST} characters, one has {len(longest)}")
+    return names
+
+
+def split(names: Sequence[str], seed: int, share: float = 0.1) -> tuple[list[str], list[str]]:
+    """Split names at random.
+
+    Parameters
+    ----------
+    names : distinct names
+    seed : int
+    share : float, default 0.1
+        Part that is held out: at least one name, and at least one stays.
+
+    Returns
+    -------
+    training, held_out : lists of str
+    """
+    order = np.random.default_rng(seed).permutation(len(names))
+    n_held_out = min(max(1, round(len(names) * share)), len(names) - 1)
+    shuffled = [names[i] for i in order]
+    return shuffled[n_held_out:], shuffled[:n_held_out]
+
+
+def vocabulary_of(names: Sequence[str]) -> Vocabulary:
+    """All characters of the names, and END."""
+    return Vocabulary(END + "".join(names))
+
+
+def encode(names: Sequence[str], vocabulary: Vocabulary) -> list[Array]:
+    """Ids of END, the characters and END, for every name."""
+    return [vocabulary.encode(END + name + END) for name in names]
+
+
+def show(name: str) -> str:
+    """A name as it is printed: its first letter is a capital."""
+    return name[:1].upper() + name[1:]

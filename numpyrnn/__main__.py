@@ -1,0 +1,5 @@
+"""`python -m numpyrnn` is the command `numpyrnn`."""
+
+from .cli import main
+
+main()

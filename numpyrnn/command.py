@@ -1,0 +1,96 @@
+"""What all command lines share: the same words for the same options, and one line for every error."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .checks import NumpyrnnError
+
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+seed_option = click.option("--seed", type=click.IntRange(0), help="Same seed, same result.")
+temperature_option = click.option(
+    "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Below 1 safer, above 1 wilder."
+)
+top_k_option = click.option("--top-k", type=click.IntRange(1), help="Draw among the k most probable only.")
+
+
+def model_option(default: str) -> Decorator:
+    """`--model`: a model file; the shipped one if it is not given."""
+    words = f"Model file  [default: the shipped {default}]"
+    return click.option("--model", type=click.Path(path_type=Path), help=words)
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Training data as `--data FILE` or as a plain argument; the command is given `data`, a Path or None."""
+    argument = click.argument("plain_data", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
+    option = click.option("--data", type=click.Path(path_type=Path), help="Training data; FILE says the same.")
+
+    def with_one(plain_data: Path | None, data: Path | None, **options: Any) -> Any:
+        if plain_data and data and plain_data != data:
+            raise click.UsageError(f"training data must be given once, got {plain_data} and {data}")
+        return command(data=data or plain_data, **options)
+
+    with_one.__doc__ = command.__doc__
+    with_one.__name__ = command.__name__
+    if hasattr(command, "__click_params__"):
+        with_one.__click_params__ = command.__click_params__  # type: ignore[attr-defined]
+    return argument(option(with_one))
+
+
+def check_out(path: Path, force: bool) -> None:
+    """Raise if a file must not be written: it is there already, or its folder is not.
+
+    Parameters
+    ----------
+    path : the file to come
+    force : whether it may take the place of another
+    """
+    if not path.parent.is_dir():
+        raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
+    if path.is_dir():
+        raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
+    if path.exists() and not force:
+        raise NumpyrnnError(f"{path} is there already: name another with --out, or say --force to replace it")
+
+
+def run(command: click.Command) -> None:
+    """Run a command line and exit: 0 well, 1 bad input, 2 wrong usage, 130 interrupted; one line for each error.
+
+    Parameters
+    ----------
+    command : click Command or Group
+    """
+    try:
+        status = command(standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        status = INTERRUPTED
+    except BrokenPipeError:  # the reader has had enough: `dinos | head -1`
+        _drop_output()
+        status = 1
+    except (NumpyrnnError, OSError, MemoryError) as error:
+        _drop_output()
+        words = str(error) if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
+        click.echo(f"Error: {words}", err=True)
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _drop_output() -> None:
+    """What is still in the buffer cannot be written: let Python's exit not try again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

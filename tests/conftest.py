@@ -1,0 +1,18 @@
+"""Settings and fixtures for all tests."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("numpyrnn", derandomize=True, deadline=None)
+settings.load_profile("numpyrnn")
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of reference data beside the repository; tests that need it are skipped where it is not."""
+    path = Path(__file__).parents[1].parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("../shared/data is not there")
+    return path
