@@ -54,13 +54,15 @@ def rnn_train_step(X, Y, a_prev, parameters, learning_rate=0.01, limit=5):
     return loss, a[len(X) - 1]
 
 
-def rnn_sample(parameters, end=0, limit=50):
-    """One name, character by character."""
+def rnn_sample(parameters, end=0, limit=50, seed=None):
+    """One name, character by character; the course seeds its generator before every draw, others do not."""
     V, H = parameters["by"].shape[0], parameters["b"].shape[0]
     x, a, ids = np.zeros((V, 1)), np.zeros((H, 1)), []
     while len(ids) < limit:
         a = np.tanh(np.dot(parameters["Wax"], x) + np.dot(parameters["Waa"], a) + parameters["b"])
         y = softmax(np.dot(parameters["Wya"], a) + parameters["by"])
+        if seed is not None:
+            np.random.seed(seed + 2 * len(ids))
         i = np.random.choice(range(V), p=y.ravel())
         ids.append(i)
         if i == end:

@@ -43,7 +43,7 @@ def check_ids(name: str, ids: Array, size: int) -> None:
 
 def is_integer(array: Array) -> bool:
     """Whether `array` holds integers, which stand for one-hot rows."""
-    return bool(np.issubdtype(array.dtype, np.integer))
+    return array.dtype.kind in "iu"
 
 
 def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.random import Generator
 from .activations import softmax
 from .checks import Array, NumpyrnnError, check_ids, check_range, is_integer
 from .layers import Sequential
+from .single import SAFE_EXPONENT, blas
 from .stepper import Stepper
 
 BLOCK = 2048  # sequences side by side: their states stay in the cache
@@ -101,16 +103,41 @@ class Sampler:
         return np.asarray(np.add.reduce(w <= u, axis=0, dtype=np.intp))
 
     def draw_one(self, logits: Array, u: float | None = None) -> int:
-        """One id from one row (V,), as `draw` would, in fewer calls; `u` in [0, 1) is drawn if it is not given."""
+        """One id from one row (V,), as `draw` would; `u` in [0, 1) is drawn if it is not given."""
+        return self.single(len(logits), logits.dtype)(logits, self.rng.random() if u is None else u)
+
+    def single(self, V: int, dtype: Any) -> Callable[[Array, float], int]:
+        """`draw_one` for a loop: a function of logits and `u` that has its buffer and makes as few calls as it can.
+
+        Parameters
+        ----------
+        V, dtype : length and dtype of the logits to come
+
+        Returns
+        -------
+        function of (V,) logits and a float in [0, 1), which gives an int
+        """
         if self.temperature == 0:
-            return int(logits.argmax())
-        if self.top_k is None and self.top_p is None:
-            w = np.exp(self._heated(logits - np.maximum.reduce(logits)))
-        else:
-            w = self.probabilities(logits[None])[0]
-        np.add.accumulate(w, 0, None, w)
-        u = self.rng.random() if u is None else u
-        return min(int(w.searchsorted(u * w.item(-1), "right")), len(w) - 1)
+            return lambda logits, u: int(logits.argmax())
+        w = np.empty(V, dtype)
+        heat = None if self.temperature == 1 else np.asarray(1 / self.temperature, dtype)
+        plain = self.top_k is None and self.top_p is None and (heat is None or heat < np.inf)
+        (iamax,) = blas(dtype, "i amax")
+        exp, multiply, accumulate, last = np.exp, np.multiply, np.add.accumulate, V - 1
+
+        def draw(logits: Array, u: float) -> int:
+            if not plain:
+                w[...] = self.probabilities(logits[None])[0]
+            elif heat is None and abs(logits.item(iamax(logits))) < SAFE_EXPONENT:
+                exp(logits, w)
+            else:
+                np.subtract(logits, logits.max(), w)
+                exp(w if heat is None else multiply(w, heat, w), w)
+            accumulate(w, 0, None, w)
+            return min(int(w.searchsorted(one(u * w.item(last)), "right")), last)
+
+        one = np.dtype(dtype).type
+        return draw
 
     def _heated(self, logits: Array) -> Array:
         """Logits, at most 0, over the temperature."""
@@ -166,9 +193,9 @@ def _generate_one(stepper: Stepper, prompt: list[int], sampler: Sampler, steps: 
     stepper.reset()
     for token in prompt[:-1]:
         stepper(token)
-    token, written = prompt[-1], []
+    token, written, draw = prompt[-1], [], sampler.single(stepper.output_size, stepper.dtype)
     for u in sampler.rng.random(steps).tolist():
-        token = sampler.draw_one(stepper(token), u)
+        token = draw(stepper(token), u)
         written.append(token)
         if token == stop:
             break

@@ -18,7 +18,7 @@ from .checks import Array, NumpyrnnError
 from .layers import RNN, Dense, Sequential
 from .parameters import Parameters
 
-SAFE_EXPONENT = 300.0  # exp of it and sums of such stay finite in float64
+SAFE_EXPONENT = 60.0  # exp of it, and sums and products of a few such, stay finite in float32
 
 
 class SingleRNN:

@@ -38,7 +38,7 @@ class Stepper:
     def __init__(self, model: Sequential):
         if model.dtype.kind != "f":
             raise NumpyrnnError(f"Stepper needs a model of float32 or float64, got {model.dtype}")
-        self.input_size = model.input_size
+        self.input_size, self.dtype = model.input_size, model.dtype
         self.states: list[Array] = []
         (self.gemv,) = blas(model.dtype, "gemv")
         self.steps: list[Step] = []
@@ -50,6 +50,8 @@ class Stepper:
                 self.steps.append(MAKERS[type(layer)](self, layer.params, None if self.steps else table))
             elif not isinstance(layer, Dropout):
                 raise NumpyrnnError(f"Stepper needs RNN, LSTM, GRU, Embedding, Dropout and Dense layers, got {layer!r}")
+        self.output_size = len(self(0)) if self.steps else 0
+        self.reset()
         if not self.steps:
             raise NumpyrnnError(f"Stepper needs a layer other than Embedding and Dropout, got {model!r}")
 
