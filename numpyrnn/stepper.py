@@ -1,4 +1,4 @@
-"""Generation of one sequence, a step at a time: the same BLAS path as `single.py`, for any stack of layers."""
+"""Generation of one sequence, a step at a time, with as few calls as possible; `single.py` says why."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, NumpyrnnError
+from .layer import Layer
 from .layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential
 from .single import blas
 
-Step = Callable[[Any], Any]
+Cell = Callable[[Array, Array], Any]
 
 
 class Stepper:
     """A model that takes one id and gives one row of logits, with its state kept between the calls.
 
-    Buffers are made once and written in place, so a step costs little more than its arithmetic.
+    Each layer makes one product: [h; 1] times [its own Wh, the next layer's Wx; their biases] gives what its next step
+    and the layer above need of h. What the first layer needs of an id is a row of a table, made beforehand.
 
     Parameters
     ----------
@@ -31,146 +33,124 @@ class Stepper:
 
     Examples
     --------
-    >>> step = Stepper(model)                                       # doctest: +SKIP
-    >>> logits = step(3)                                            # (V,), overwritten by the next step
+    >>> step = Stepper(Sequential(RNN(5, 8, rng=0), Dense(8, 5, rng=0)))
+    >>> step(3).shape                       # logits, overwritten by the next step
+    (5,)
     """
 
     def __init__(self, model: Sequential):
-        if model.dtype.kind != "f":
-            raise NumpyrnnError(f"Stepper needs a model of float32 or float64, got {model.dtype}")
+        layers = [layer for layer in model.layers if not isinstance(layer, Dropout)]
+        table = np.eye(model.input_size, dtype=model.dtype)  # what each id stands for
+        while layers and isinstance(layers[0], Embedding):
+            table = table @ layers.pop(0).params["W"]
+        wrong = [layer for layer in layers if type(layer) not in CELLS]
+        if wrong or not layers or model.dtype.kind != "f":
+            raise NumpyrnnError(f"Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got {model!r}")
         self.input_size, self.dtype = model.input_size, model.dtype
-        self.states: list[Array] = []
-        (self.gemv,) = blas(model.dtype, "gemv")
-        self.steps: list[Step] = []
-        table = np.eye(self.input_size, dtype=model.dtype)  # what each id stands for
-        for layer in model.layers:
-            if isinstance(layer, Embedding) and not self.steps:
-                table = table @ layer.params["W"]
-            elif type(layer) in MAKERS:
-                self.steps.append(MAKERS[type(layer)](self, layer.params, None if self.steps else table))
-            elif not isinstance(layer, Dropout):
-                raise NumpyrnnError(f"Stepper needs RNN, LSTM, GRU, Embedding, Dropout and Dense layers, got {layer!r}")
-        self.output_size = len(self(0)) if self.steps else 0
+        (self._gemv,) = blas(model.dtype, "gemv")
+        Wx, b, _, _ = _weights(layers[0])
+        self._rows = list(table @ Wx + b)
+        self._resets: list[tuple[Array, Array]] = []
+        self._steps = [self._step(layer, above) for layer, above in zip(layers, [*layers[1:], None], strict=True)]
+        if isinstance(layers[-1], Dense):
+            self._steps.pop()  # its x W + b is the result
+        self.output_size = len(self(0))
         self.reset()
-        if not self.steps:
-            raise NumpyrnnError(f"Stepper needs a layer other than Embedding and Dropout, got {model!r}")
 
     def __call__(self, token: int) -> Array:
         """Logits after `token`; the array is overwritten by the next call."""
-        value: Any = token
-        for step in self.steps:
-            value = step(value)
-        return value  # type: ignore[no-any-return]
+        x = self._rows[token]
+        for step in self._steps:
+            x = step(x)
+        return x  # type: ignore[no-any-return]
 
     def reset(self) -> None:
         """Go back to the zero state."""
-        for state in self.states:
-            state.fill(0)
+        for array, start in self._resets:
+            array[...] = start
 
-    def state(self, size: int, dtype: Any) -> Array:
-        """New zeros that `reset` sets to zero again."""
-        self.states.append(np.zeros(size, dtype))
-        return self.states[-1]
+    def _step(self, layer: Layer, above: Layer | None) -> Callable[[Array], Array]:
+        """From the layer's x Wx + b to that of the layer above; without one, to h."""
+        _, _, Wh, bh = _weights(layer)
+        Wx, b = _weights(above)[:2] if above else (np.zeros((len(Wh), 0), self.dtype), np.zeros(0, self.dtype))
+        n, H = Wh.shape[1], len(Wh)
+        W_T = np.vstack([np.hstack([Wh, Wx]), np.hstack([bh, b])]).T  # of [h; 1]; BLAS reads columns first
+        h_1, product = np.ones(H + 1, self.dtype), np.zeros(W_T.shape[0], self.dtype)
+        h, from_h, result = h_1[:H], product[:n], product[n:]
+        self._resets.append((from_h, bh))
+        cell, memory = CELLS[type(layer)](h)
+        if memory is not None:
+            self._resets.append((memory, np.zeros_like(memory)))
+        W_T, gemv = np.asfortranarray(W_T), self._gemv
+        if above is None:
+            result = h
 
+        def step(x: Array) -> Array:
+            cell(x, from_h)
+            gemv(1.0, W_T, h_1, 0.0, product, 0, 1, 0, 1, 0, 1)
+            return result
 
-def _loader(stepper: Stepper, W: Array, b: Array, table: Array | None, z: Array) -> Step:
-    """What fills the first places of `z` with x W + b; ids look up their row of the table W + b."""
-    copyto, gemv, z = np.copyto, stepper.gemv, z[: len(b)]
-    if table is not None:
-        rows = list(table @ W + b)
-        return lambda token: copyto(z, rows[token])
-    WT, b = np.ascontiguousarray(W).T, b.copy()
-
-    def load(x: Array) -> None:
-        copyto(z, b)
-        gemv(1.0, WT, x, 1.0, z, 0, 1, 0, 1, 0, 1)
-
-    return load
-
-
-def _dense(stepper: Stepper, p: dict[str, Array], table: Array | None) -> Step:
-    z = np.empty_like(p["b"])
-    load = _loader(stepper, p["W"], p["b"], table, z)
-
-    def step(x: Any) -> Array:
-        load(x)
-        return z
-
-    return step
+        return step
 
 
-def _rnn(stepper: Stepper, p: dict[str, Array], table: Array | None) -> Step:
-    H, dtype = len(p["b"]), p["b"].dtype
-    h, z, WhT = stepper.state(H, dtype), np.empty(H, dtype), p["Wh"].copy().T
-    load = _loader(stepper, p["Wx"], p["b"], table, z)
-    gemv, tanh = stepper.gemv, np.tanh
-
-    def step(x: Any) -> Array:
-        load(x)
-        gemv(1.0, WhT, h, 1.0, z, 0, 1, 0, 1, 0, 1)
-        return tanh(z, h)
-
-    return step
+def _dense(h: Array) -> tuple[Cell, None]:
+    copyto = np.copyto
+    return lambda x, from_h: copyto(h, x), None
 
 
-def _lstm(stepper: Stepper, p: dict[str, Array], table: Array | None) -> Step:
-    H, dtype = p["b"].shape[1], p["b"].dtype
-    half = np.array([0.5, 0.5, 0.5, 1], dtype)[:, None]
-    h, gates_c = stepper.state(H, dtype), stepper.state(5 * H, dtype)  # o i f g and c
-    z, sigmoids, o, i_f, g_c, c = (gates_c[a * H : b * H] for a, b in ((0, 4), (0, 3), (0, 1), (1, 3), (3, 5), (4, 5)))
-    products, tanh_c = np.empty(2 * H, dtype), np.empty(H, dtype)
-    ig, fc = products[:H], products[H:]
-    load = _loader(stepper, _side_by_side(p["Wx"] * half[..., None]), (p["b"] * half).ravel(), table, z)
-    WhT = _side_by_side(p["Wh"] * half[..., None]).T
-    gemv, tanh, multiply, add, one_half = stepper.gemv, np.tanh, np.multiply, np.add, np.array(0.5, dtype)
+def _rnn(h: Array) -> tuple[Cell, None]:
+    add, tanh = np.add, np.tanh
+    return lambda x, from_h: tanh(add(x, from_h, h), h), None
 
-    def step(x: Any) -> Array:
-        load(x)
-        gemv(1.0, WhT, h, 1.0, z, 0, 1, 0, 1, 0, 1)
-        tanh(z, z)
-        multiply(sigmoids, one_half, sigmoids)
-        add(sigmoids, one_half, sigmoids)
+
+def _lstm(h: Array) -> tuple[Cell, Array]:
+    H, dtype = len(h), h.dtype
+    gates_c, products, tanh_c = np.zeros(5 * H, dtype), np.zeros(2 * H, dtype), np.zeros(H, dtype)  # o i f g and c
+    z, sigmoids, o, c = gates_c[: 4 * H], gates_c[: 3 * H], gates_c[:H], gates_c[4 * H :]
+    i_f, g_c, ig, fc = gates_c[H : 3 * H], gates_c[3 * H :], products[:H], products[H:]
+    tanh, multiply, add, half = np.tanh, np.multiply, np.add, np.array(0.5, dtype)
+
+    def cell(x: Array, from_h: Array) -> None:
+        tanh(add(x, from_h, z), z)
+        add(multiply(sigmoids, half, sigmoids), half, sigmoids)
         multiply(i_f, g_c, products)
-        add(ig, fc, c)
-        tanh(c, tanh_c)
-        return multiply(o, tanh_c, h)
+        multiply(o, tanh(add(ig, fc, c), tanh_c), h)
 
-    return step
+    return cell, c
 
 
-def _gru(stepper: Stepper, p: dict[str, Array], table: Array | None) -> Step:
-    H, dtype = len(p["bh"]), p["b"].dtype
-    half = np.array([0.5, 0.5, 1], dtype)[:, None]
-    h, from_x, z = stepper.state(H, dtype), np.empty(3 * H, dtype), np.empty(3 * H, dtype)  # z: r z and u
-    bh = p["bh"].copy()
-    rz, r, update, u, candidate = z[: 2 * H], z[:H], z[H : 2 * H], z[2 * H :], from_x[2 * H :]
-    rz_from_x = from_x[: 2 * H]
-    load = _loader(stepper, _side_by_side(p["Wx"] * half[..., None]), (p["b"] * half).ravel(), table, from_x)
-    WhT = _side_by_side(p["Wh"] * half[..., None]).T
-    gemv, copyto, tanh, multiply, add = stepper.gemv, np.copyto, np.tanh, np.multiply, np.add
-    one_half = np.array(0.5, dtype)
+def _gru(h: Array) -> tuple[Cell, Array]:
+    H, dtype = len(h), h.dtype
+    rz, candidate = np.zeros(2 * H, dtype), np.zeros(H, dtype)
+    r, z = rz[:H], rz[H:]
+    tanh, multiply, add, subtract, half = np.tanh, np.multiply, np.add, np.subtract, np.array(0.5, dtype)
 
-    def step(x: Any) -> Array:
-        load(x)
-        copyto(rz, rz_from_x)
-        copyto(u, bh)
-        gemv(1.0, WhT, h, 1.0, z, 0, 1, 0, 1, 0, 1)
-        tanh(rz, rz)
-        multiply(rz, one_half, rz)
-        add(rz, one_half, rz)
-        multiply(r, u, u)
-        add(candidate, u, candidate)
-        tanh(candidate, candidate)
-        np.subtract(h, candidate, h)  # h = n + z (h - n)
-        multiply(h, update, h)
-        return add(h, candidate, h)
+    def cell(x: Array, from_h: Array) -> None:
+        tanh(add(x[: 2 * H], from_h[: 2 * H], rz), rz)
+        add(multiply(rz, half, rz), half, rz)
+        multiply(r, from_h[2 * H :], candidate)
+        tanh(add(candidate, x[2 * H :], candidate), candidate)
+        add(multiply(subtract(h, candidate, h), z, h), candidate, h)  # n + z (h - n)
 
-    return step
+    return cell, h
 
 
-def _side_by_side(W: Array) -> Array:
-    """(gates, D, H) as (D, gates H)."""
-    return np.ascontiguousarray(W.transpose(1, 0, 2)).reshape(W.shape[1], -1)
+CELLS: dict[type[Layer], Callable[[Array], tuple[Cell, Array | None]]]
+CELLS = {Dense: _dense, RNN: _rnn, LSTM: _lstm, GRU: _gru}
 
 
-MAKERS = {Dense: _dense, RNN: _rnn, LSTM: _lstm, GRU: _gru}
+def _weights(layer: Layer) -> tuple[Array, Array, Array, Array]:
+    """Wx, b, Wh and the bias beside Wh, gates side by side; the sigmoids' halves are folded in (`kernels.py`)."""
+    p = layer.params
+    if isinstance(layer, Dense):
+        V = len(p["b"])
+        return p["W"], p["b"], np.zeros((V, 0), p["b"].dtype), p["b"][:0]
+    if isinstance(layer, RNN):
+        return p["Wx"], p["b"], p["Wh"], np.zeros_like(p["b"])
+    n_sigmoids, H = (3 if isinstance(layer, LSTM) else 2), p["b"].shape[1]
+    scale = np.where(np.arange(len(p["b"])) < n_sigmoids, 0.5, 1).astype(p["b"].dtype)[:, None]
+    Wx, Wh = (np.hstack(list(p[name] * scale[..., None])) for name in ("Wx", "Wh"))
+    bh = np.zeros(len(p["b"]) * H, p["b"].dtype)
+    if isinstance(layer, GRU):
+        bh[2 * H :] = p["bh"]
+    return Wx, (p["b"] * scale).ravel(), Wh, bh
