@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 
 demo: $(READY)
 	@mkdir -p demo
-	@$(PY) -m dinos train --hidden 128 --epochs 40 --seed 1 --force --out demo/dinos.npz
+	@$(PY) -m dinos train --seed 1 --force --out demo/dinos.npz
 	@echo; echo "Twenty new names, from the model just trained:"
 	@$(PY) -m dinos sample -n 20 --seed 1 --model demo/dinos.npz
 
@@ -23,7 +23,9 @@ check: $(READY)
 	@$(PY) -m mypy
 
 models: $(READY)
-	@$(PY) -m dinos train --seed 0 --slim --force --out data/models/dinos.npz --plot demo/dinos-shipped.png
+	@mkdir -p demo
+	@$(PY) -m dinos train --seed 0 --slim --force --out demo/shipped.npz
+	@cp demo/shipped.npz data/models/dinos.npz
 
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python benchmarks/bench.py

@@ -1,7 +1,7 @@
 """Speed beside named peers on the same work: `make bench` prints the table of the README.
 
-All contenders of a workload start from the same weights and see the same data. They take turns, A B C A B C ..., so that
-a machine that drifts drifts for all; what is compared is the ratio within a turn: its median, and the range in brackets.
+All contenders of a workload start from the same weights and see the same data. They take turns, A B C A B C ..., so
+that a machine that drifts drifts for all; what is compared is the ratio within a turn: its median, the range in brackets.
 """
 
 import argparse
@@ -198,11 +198,12 @@ def main():
     single, sampler, start = model.copy(np.float32), Sampler(0), np.array([0])
     stepper = Stepper(single)
     n = 100
+    torch_one = torch_names(single, 1)
     contenders = {
         "ours": lambda: sum(len(generate(stepper, start, sampler, 50, 0)[0]) for _ in range(n)),
         "textbook": lambda: sum(len(textbook.rnn_sample(parameters)) for _ in range(n)),
         "textbook, seeding": lambda: sum(len(textbook.rnn_sample(parameters, seed=k)) for k in range(n)),
-        "PyTorch": lambda draw=torch_names(single, 1): sum(draw() for _ in range(n)),
+        "PyTorch": lambda: sum(torch_one() for _ in range(n)),
     }
     seconds, characters = take_turns(contenders, turns)
     lengths = {peer: characters[peer] / n for peer in characters}
@@ -229,11 +230,11 @@ def main():
     parameters = textbook.lstm_parameters()
     stepper = Stepper(engine_lstm(parameters))
     for words, greedy in (("greedy", True), ("sampled", False)):
-        sampler = Sampler(0, temperature=0 if greedy else 1)
+        sampler, by_torch = Sampler(0, temperature=0 if greedy else 1), torch_lstm(parameters, greedy)
         contenders = {
             "ours": lambda sampler=sampler: [generate(stepper, np.array([90]), sampler, 50)[0] for _ in range(20)],
             "textbook": lambda greedy=greedy: [textbook.lstm_generate(parameters, 50, greedy) for _ in range(20)],
-            "PyTorch": lambda write=torch_lstm(parameters, greedy): [write() for _ in range(20)],
+            "PyTorch": lambda write=by_torch: [write() for _ in range(20)],
         }
         seconds, values = take_turns(contenders, turns)
         if greedy:  # the same work gives the same values

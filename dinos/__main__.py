@@ -1,5 +1,21 @@
-"""`python -m dinos` is the command `dinos`."""
+"""The entry point of `dinos` and of `python -m dinos`."""
 
-from .cli import main
+import os
 
-main()
+
+def main() -> None:
+    """Run the command line, with one thread unless the environment says otherwise.
+
+    The products of these models are so small that a second thread gains nothing, and loses much where another program
+    is busy. BLAS reads the setting when NumPy is first imported, so it comes before that.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from numpyrnn.command import run
+
+    from .cli import app
+
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,6 @@ from numpyrnn.command import (
     check_out,
     data_options,
     model_option,
-    run,
     seed_option,
     temperature_option,
     top_k_option,
@@ -63,7 +62,7 @@ def sample(n: int, seed: int | None, temperature: float, top_k: int | None, pref
 @click.option("--cell", type=click.Choice(list(CELLS)), default=DEFAULTS.cell, show_default=True)
 @click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Units.")
 @click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=40, show_default=True, help="At most, in all.")
+@click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most, in all.")
 @click.option(
     "--copies",
     type=click.FloatRange(0, 1),
@@ -138,7 +137,8 @@ def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: b
 
     def names_now(when: str) -> None:
         names = sample_names(training.checkpoint(resumable=False), SHOWN, seed=trainer.epoch)
-        tqdm.write(f"{when:12} {', '.join(show(name) + '*' * (name in known) for name in names)}", file=sys.stdout)
+        shown = (show(name) + "*" * (name in known) for name in names if name)
+        tqdm.write(f"{when:12} {', '.join(shown)}", file=sys.stdout)
 
     with tqdm(total=n * epochs, initial=n * trainer.epoch, unit="name", unit_scale=True, file=sys.stderr) as bar:
 
@@ -231,8 +231,3 @@ def course(data: Path | None, iterations: int) -> None:
     ix_to_char = dict(enumerate(characters))
     char_to_ix = {char: ix for ix, char in ix_to_char.items()}
     model(names, ix_to_char, char_to_ix, iterations, vocab_size=len(characters))
-
-
-def main() -> None:
-    """Run the command line."""
-    run(app)

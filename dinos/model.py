@@ -49,21 +49,21 @@ class Settings:
     """
 
     cell: str = "lstm"
-    hidden: int = 256
+    hidden: int = 128
     layers: int = 1
     embedding: int = 64
     dropout: float = 0.5
     input_dropout: float = 0.3
     step_dropout: float = 0.1
     weight_dropout: float = 0.4
-    teacher: float = 0.65
+    teacher: float = 0.5
     teacher_order: int = 6
     learning_rate: float = 0.004
     batch_size: int = 32
     clip_norm: float = 1.0
     average: float = 0.995
     patience: int = 10
-    copies: float = 0.009
+    copies: float = 0.0085
     seed: int = 0
 
 

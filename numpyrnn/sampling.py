@@ -15,7 +15,6 @@ from .single import SAFE_EXPONENT, blas
 from .stepper import Stepper
 
 BLOCK = 2048  # sequences side by side: their states stay in the cache
-TRIANGLE = 128  # up to so many ids, sums of one row are faster as a product with a triangle of ones
 
 
 class Sampler:
@@ -120,12 +119,11 @@ class Sampler:
         """
         if self.temperature == 0:
             return lambda logits, u: int(logits.argmax())
-        w, cdf, last, one = np.empty(V, dtype), np.empty(V, dtype), V - 1, np.dtype(dtype).type
+        w, last, one = np.empty(V, dtype), V - 1, np.dtype(dtype).type
         heat = None if self.temperature == 1 else np.asarray(1 / self.temperature, dtype)
         plain = self.top_k is None and self.top_p is None and (heat is None or heat < np.inf)
-        iamax, gemv = blas(dtype, "i amax", "gemv")
-        triangle = np.tri(V, dtype=dtype).T if V <= TRIANGLE else None
-        exp, multiply = np.exp, np.multiply
+        (iamax,) = blas(dtype, "i amax")
+        exp, multiply, accumulate = np.exp, np.multiply, np.add.accumulate
 
         def draw(logits: Array, u: float) -> int:
             if not plain:
@@ -135,11 +133,8 @@ class Sampler:
             else:
                 np.subtract(logits, logits.max(), w)
                 exp(w if heat is None else multiply(w, heat, w), w)
-            if triangle is None:
-                np.add.accumulate(w, 0, None, cdf)
-            else:
-                gemv(1.0, triangle, w, 0.0, cdf, 0, 1, 0, 1, 1, 1)
-            return min(int(cdf.searchsorted(one(u * cdf.item(last)), "right")), last)
+            accumulate(w, 0, None, w)
+            return min(int(w.searchsorted(one(u * w.item(last)), "right")), last)
 
         return draw
 

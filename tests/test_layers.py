@@ -377,7 +377,7 @@ def test_a_model_checks_state_grads_and_cache():
     with error("state must be a tuple of 4 (one entry a layer), got"):
         model.forward(ids, state[:2])
     with error("dstate must be a tuple of 4 (one entry a layer), got"):
-        model.backward(y, cache, state[0])
+        model.backward(y, cache, state[:1])
     with error("grads must have the names 0.W, 1.Wx", "got Wx, Wh, b"):
         model.backward(y, cache, grads=LAYER.params)
     with error("backward needs the cache of forward(..., cache=True), got None"):

@@ -1,0 +1,190 @@
+"""Files are written whole or not at all, and read with one clear error."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from numpyrnn import NumpyrnnError, files
+from numpyrnn.files import atomic_write, data_path, read_text
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write(path, data=b"new"):
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+# writing
+
+
+def test_a_new_file_holds_what_was_written(tmp_path):
+    write(tmp_path / "a.bin", bytes(range(256)))
+    assert (tmp_path / "a.bin").read_bytes() == bytes(range(256))
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+def test_an_old_file_is_replaced(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"old and longer")
+    write(tmp_path / "a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+def test_the_old_file_is_there_until_the_block_ends(tmp_path):
+    (tmp_path / "a.bin").write_bytes(b"old")
+    with atomic_write(tmp_path / "a.bin") as file:
+        file.write(b"new")
+        file.flush()
+        assert (tmp_path / "a.bin").read_bytes() == b"old"
+
+
+def test_a_path_may_be_a_string_and_relative(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("a.bin")
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+
+
+def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path):
+    write(tmp_path / "a.bin")
+    (tmp_path / "plain").write_bytes(b"")
+    assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_an_exception_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path, error):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def fail():
+        with atomic_write(path) as file:
+            file.write(b"half of it")
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "chmod"), (Path, "replace")])
+def test_a_full_disk_is_one_error_and_leaves_the_old_file(tmp_path, monkeypatch, where, step):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(NumpyrnnError) as caught:
+        patched.setattr(where, step, fail)
+        write(path)
+    assert str(caught.value) == f"{path} could not be written: No space left on device"
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == ["a.bin"]
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(NumpyrnnError, match=r"a\.bin could not be written: No such file or directory"):
+        write(tmp_path / "nowhere" / "a.bin")
+    assert names_in(tmp_path) == []
+
+
+def test_a_folder_that_is_a_file_is_an_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(NumpyrnnError, match=r"a\.bin could not be written: Not a directory"):
+        write(tmp_path / "file" / "a.bin")
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_an_error(tmp_path):
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(NumpyrnnError, match=r"a\.bin could not be written: Permission denied"):
+            write(tmp_path / "a.bin")
+    finally:
+        tmp_path.chmod(0o700)
+    assert names_in(tmp_path) == []
+
+
+def test_permission_denied_is_an_error(tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", fail)
+    with pytest.raises(NumpyrnnError, match=r"a\.bin could not be written: Permission denied"):
+        write(tmp_path / "a.bin")
+
+
+def test_a_folder_is_not_written_to(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(NumpyrnnError, match="folder must be a file to write, it is a folder"):
+        write(tmp_path / "folder")
+    assert names_in(tmp_path) == ["folder"]
+    assert names_in(tmp_path / "folder") == []
+
+
+# reading
+
+
+@pytest.mark.parametrize("text", ["", "a\nb\n", "a\r\nb", "北京 😀\n", "é\N{COMBINING ACUTE ACCENT}"])
+def test_text_comes_as_it_is_in_the_file(tmp_path, text):
+    (tmp_path / "a.txt").write_bytes(text.encode())
+    assert read_text(tmp_path / "a.txt") == text
+    assert read_text(str(tmp_path / "a.txt")) == text
+
+
+def test_a_byte_order_mark_is_dropped_once(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"\xef\xbb\xbf" + "a\N{ZERO WIDTH NO-BREAK SPACE}b".encode())
+    assert read_text(tmp_path / "a.txt") == "a\N{ZERO WIDTH NO-BREAK SPACE}b"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"ab\xff\xfe", "must be UTF-8 text, byte 2 is not"),
+        ("é".encode("latin-1"), "must be UTF-8 text, byte 0 is not"),
+        ("é".encode()[:1], "must be UTF-8 text, byte 0 is not"),
+        ("abc".encode("utf-16-le"), "must be UTF-8 text, it holds a zero byte"),
+        (b"abc\0def", "must be UTF-8 text, it holds a zero byte"),
+    ],
+)
+def test_what_is_not_text_is_an_error(tmp_path, data, message):
+    path = tmp_path / "a.txt"
+    path.write_bytes(data)
+    with pytest.raises(NumpyrnnError) as caught:
+        read_text(path)
+    assert str(caught.value) == f"{path} {message}"
+
+
+def test_a_missing_file_is_an_error(tmp_path):
+    with pytest.raises(NumpyrnnError, match=r"a\.txt could not be read: No such file or directory"):
+        read_text(tmp_path / "a.txt")
+
+
+def test_a_folder_is_not_a_text(tmp_path):
+    with pytest.raises(NumpyrnnError, match="must be a text file, it is a folder"):
+        read_text(tmp_path)
+
+
+def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MAX_TEXT_BYTES", 9)
+    (tmp_path / "a.txt").write_bytes(b"123456789")
+    assert read_text(tmp_path / "a.txt") == "123456789"
+    (tmp_path / "a.txt").write_bytes(b"1234567890")
+    with pytest.raises(NumpyrnnError, match="must have at most 9 bytes, it has 10"):
+        read_text(tmp_path / "a.txt")
+
+
+def test_a_shipped_file_is_found_wherever_one_is(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert data_path("dinos.txt").is_file()
+
+
+def test_a_file_that_is_not_shipped_is_named():
+    with pytest.raises(NumpyrnnError, match=r"the shipped file unicorns\.txt must be in the data folder, it is not"):
+        data_path("unicorns.txt")
