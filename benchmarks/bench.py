@@ -1,7 +1,7 @@
 """Speed beside named peers on the same work: `make bench` prints the table of the README.
 
 All contenders of a workload start from the same weights and see the same data. They take turns, A B C A B C ..., so
-that a machine that drifts drifts for all; what is compared is the ratio within a turn: its median, the range in brackets.
+that a machine that drifts drifts for all; what is compared is the ratio within a turn, its median and range.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from numpyrnn.sampling import Sampler, generate
 from numpyrnn.single import SingleRNN
 from numpyrnn.stepper import Stepper
 
-H, V, NAMES, MANY = 50, 27, 600, 10_000
+H, V, MANY = 50, 27, 10_000
 
 
 def take_turns(contenders, turns):
@@ -71,17 +71,21 @@ def torch_rnn(parameters):
 def train(names):
     """W1: the course's training, one name a step, carried state, clip, SGD, float64."""
 
+    lists = [([None, *name[1:-1].tolist()], name[1:].tolist()) for name in names]
+    arrays = [(np.append(-1, name[1:-1]), name[1:]) for name in names]
+    tensors = [(torch.from_numpy(name[1:-1]), torch.from_numpy(name[1:])) for name in names]
+
     def by_textbook():
         parameters, a, losses = textbook.rnn_parameters(V, H), np.zeros((H, 1)), []
-        for name in names:
-            loss, a = textbook.rnn_train_step([None, *name[1:-1].tolist()], name[1:].tolist(), a, parameters)
+        for x, y in lists:
+            loss, a = textbook.rnn_train_step(x, y, a, parameters)
             losses.append(loss)
         return losses
 
     def ours():
         single, losses = SingleRNN(engine_rnn(textbook.rnn_parameters(V, H))), []
-        for name in names:
-            losses.append(single(np.append(-1, name[1:-1]), name[1:], single.h))
+        for x, y in arrays:
+            losses.append(single(x, y, single.h))
             single.update(0.01, 5.0)
         return losses
 
@@ -89,12 +93,10 @@ def train(names):
         rnn, out = torch_rnn(textbook.rnn_parameters(V, H))
         weights = [p for module in (rnn, out) for p in module.parameters() if p.requires_grad]
         optimizer, eye = torch.optim.SGD(weights, lr=0.01), torch.eye(V, dtype=torch.float64)
-        h, losses = torch.zeros(1, H, dtype=torch.float64), []
-        for name in names:
-            ids = torch.from_numpy(name)
-            x = torch.cat([torch.zeros(1, V, dtype=torch.float64), eye[ids[1:-1]]])
-            y, h = rnn(x, h.detach())
-            loss = torch.nn.functional.cross_entropy(out(y), ids[1:], reduction="sum")
+        h, nothing, losses = torch.zeros(1, H, dtype=torch.float64), torch.zeros(1, V, dtype=torch.float64), []
+        for ids, targets in tensors:
+            y, h = rnn(torch.cat([nothing, eye[ids]]), h.detach())
+            loss = torch.nn.functional.cross_entropy(out(y), targets, reduction="sum")
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_value_(weights, 5)
@@ -189,10 +191,10 @@ def main():
     print(f"numpy {np.__version__}, scipy {scipy.__version__}, torch {torch.__version__}; {turns} turns.\n")
     print("| work | ours | x textbook | x textbook that seeds each draw | x PyTorch |\n|---|---|---|---|---|")
 
-    seconds, losses = take_turns(train(names[:NAMES]), turns)
+    seconds, losses = take_turns(train(names), turns)
     for peer in losses:  # the same work gives the same losses
         np.testing.assert_allclose(losses[peer], losses["ours"], rtol=1e-6, err_msg=f"W1, {peer}")
-    row("W1: RNN 50, one name a step, SGD, float64", seconds, NAMES, "name")
+    row("W1: RNN 50, one name a step, SGD, float64", seconds, len(names), "name")
 
     model, parameters = trained(names)
     single, sampler, start = model.copy(np.float32), Sampler(0), np.array([0])

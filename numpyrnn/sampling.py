@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,10 @@ from numpy.random import Generator
 from .activations import softmax
 from .checks import Array, NumpyrnnError, check_ids, check_range, is_integer
 from .layers import Sequential
-from .single import SAFE_EXPONENT, blas
 from .stepper import Stepper
 
 BLOCK = 2048  # sequences side by side: their states stay in the cache
+NOISE = 64  # rows of noise made at once
 
 
 class Sampler:
@@ -46,6 +46,7 @@ class Sampler:
             check_range("top_p", top_p, 0, 1, open_low=True)
         self.rng = np.random.default_rng(rng)
         self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
+        self._single: dict[tuple[int, Any], Callable[[Array], int]] = {}
 
     def probabilities(self, logits: Array) -> Array:
         """The distribution that is drawn from.
@@ -100,43 +101,45 @@ class Sampler:
             np.add(w[v - 1], w[v], out=w[v])
         u = (self.rng.random(w.shape[1]) * w[-1]).astype(w.dtype)
         np.minimum(u, np.nextafter(w[-1], 0), out=u)  # rounding must not reach the end
-        return np.asarray(np.add.reduce(w <= u, axis=0, dtype=np.intp))
+        count = np.int8 if len(w) < 128 else np.intp  # 4 times faster where it is enough
+        return np.asarray(np.add.reduce(w <= u, axis=0, dtype=count).astype(np.intp))
 
-    def draw_one(self, logits: Array, u: float | None = None) -> int:
-        """One id from one row (V,), as `draw` would; `u` in [0, 1) is drawn if it is not given."""
-        return self.single(len(logits), logits.dtype)(logits, self.rng.random() if u is None else u)
+    def draw_one(self, logits: Array) -> int:
+        """One id from one row (V,).
 
-    def single(self, V: int, dtype: Any) -> Callable[[Array, float], int]:
-        """`draw_one` for a loop: a function of logits and `u` that has its buffer and makes as few calls as it can.
+        Without top-k and top-p this takes the largest of logits / temperature + Gumbel noise, which has the same
+        distribution as `draw` (Gumbel 1954) and, with the noise of many draws made at once, takes the fewest calls.
+        """
+        return self.single(len(logits), logits.dtype)(logits)
+
+    def single(self, V: int, dtype: Any) -> Callable[[Array], int]:
+        """`draw_one` for a loop over rows of one length and dtype.
 
         Parameters
         ----------
-        V, dtype : length and dtype of the logits to come
+        V, dtype : of the logits to come
 
         Returns
         -------
-        function of (V,) logits and a float in [0, 1), which gives an int
+        function of (V,) logits, which gives an int
         """
+        if (V, dtype) not in self._single:
+            self._single[V, dtype] = self._make_single(V, dtype)
+        return self._single[V, dtype]
+
+    def _make_single(self, V: int, dtype: Any) -> Callable[[Array], int]:
         if self.temperature == 0:
-            return lambda logits, u: int(logits.argmax())
-        w, last, one = np.empty(V, dtype), V - 1, np.dtype(dtype).type
-        heat = None if self.temperature == 1 else np.asarray(1 / self.temperature, dtype)
-        plain = self.top_k is None and self.top_p is None and (heat is None or heat < np.inf)
-        (iamax,) = blas(dtype, "i amax")
-        exp, multiply, accumulate = np.exp, np.multiply, np.add.accumulate
+            return lambda logits: int(logits.argmax())
+        if self.top_k is not None or self.top_p is not None:
+            return lambda logits: int(self.draw(logits[None])[0])
 
-        def draw(logits: Array, u: float) -> int:
-            if not plain:
-                w[...] = self.probabilities(logits[None])[0]
-            elif heat is None and abs(logits.item(iamax(logits))) < SAFE_EXPONENT:
-                exp(logits, w)
-            else:
-                np.subtract(logits, logits.max(), w)
-                exp(w if heat is None else multiply(w, heat, w), w)
-            accumulate(w, 0, None, w)
-            return min(int(w.searchsorted(one(u * w.item(last)), "right")), last)
+        def gumbel() -> Iterator[Array]:
+            while True:
+                noise = np.maximum(self.rng.standard_exponential((NOISE, V), dtype), np.finfo(dtype).tiny)
+                yield from np.log(noise, noise) * np.asarray(-self.temperature, dtype)
 
-        return draw
+        noise, add, w = gumbel().__next__, np.add, np.empty(V, dtype)
+        return lambda logits: int(add(logits, noise(), w).argmax())
 
     def _heated(self, logits: Array) -> Array:
         """Logits, at most 0, over the temperature."""
@@ -193,8 +196,8 @@ def _generate_one(stepper: Stepper, prompt: list[int], sampler: Sampler, steps: 
     for token in prompt[:-1]:
         stepper(token)
     token, written, draw = prompt[-1], [], sampler.single(stepper.output_size, stepper.dtype)
-    for u in sampler.rng.random(steps).tolist():
-        token = draw(stepper(token), u)
+    for _ in range(steps):
+        token = draw(stepper(token))
         written.append(token)
         if token == stop:
             break

@@ -47,7 +47,7 @@ class SingleRNN:
         (self.V, self.H), (_, self.n_out) = model.params["0.Wx"].shape, model.params["1.W"].shape
         self.gemv, self.gemm, self.axpy, self.iamax = blas(model.dtype, "gemv", "gemm", "axpy", "i amax")
         self.Wx, self.Wh_b, self.W_b = self._fused(self.params)
-        self.Wh, self.W = self.Wh_b[:, :-1], self.W_b[:, :-1]
+        self.Wx_rows, self.Wh, self.W = self.Wx.T, self.Wh_b[:, :-1], self.W_b[:, :-1]
         self.dWx, self.dWh_b, self.dW_b = self._fused(self.grads)
         self.one_hot_in = np.eye(self.V + 1, self.V, dtype=model.dtype)  # row -1: zeros
         self.one_hot_out = np.eye(self.n_out, dtype=model.dtype)
@@ -67,7 +67,7 @@ class SingleRNN:
         self.h_1 = np.ones((steps + 1, H + 1), dtype)  # [h_t; 1], slot 0 is the initial state
         self.slope = np.ones((steps, H + 1), dtype)
         self.dh, self.dz = np.zeros((2, steps, H), dtype)
-        self.logits = np.zeros((steps, self.n_out), dtype)
+        self.logits, self.sums = np.zeros((steps, self.n_out), dtype), np.zeros(steps, dtype)
         self.views: dict[int, tuple[Any, ...]] = {}
 
     def _views(self, T: int) -> tuple[Any, ...]:
@@ -75,13 +75,13 @@ class SingleRNN:
         if len(self.dh) < T:
             self._reserve(2 * T)
         h_1, slope, dh, dz, logits = self.h_1[1 : T + 1], self.slope[:T], self.dh[:T], self.dz[:T], self.logits[:T]
-        h = self.h_1[: T + 1, : self.H]
+        h, sums = self.h_1[: T + 1, : self.H], self.sums[:T]
         forward = list(zip(self.h_1[:T], h[1:]))
         backward = list(zip(dz[:0:-1], slope[:0:-1, : self.H], dh[:0:-1], dh[-2::-1]))
         last = (dz[0], slope[0, : self.H], dh[0])
         self.views[T] = (
             (h[0], h[1], h[1:], h[-1], forward),
-            (h_1.T, logits, logits.T, logits.reshape(-1), np.ones(T, logits.dtype)),
+            (h_1.T, logits, logits.T, logits.reshape(-1), sums, sums[:, None], np.ones(T, logits.dtype)),
             (dh.T, h_1, slope, backward, last, dz.T, self.h_1[:T].T),
         )
         return self.views[T]
@@ -101,7 +101,7 @@ class SingleRNN:
         # forward: h holds z until tanh
         h_first, h_second, h, h_last, forward = for_h
         h_first[...] = h0
-        h[...] = self.Wx.T.take(ids, 0)
+        h[...] = self.Wx_rows.take(ids, 0)
         if ids.item(0) < 0:
             h_second.fill(0)
         Wh_b = self.Wh_b
@@ -111,15 +111,15 @@ class SingleRNN:
         self.h = h_last.copy()
 
         # loss: log of the sum of exponentials, less the target's logit
-        h_1T, logits, logitsT, logits_flat, ones = for_loss
+        h_1T, logits, logitsT, logits_flat, sums, sums_column, ones = for_loss
         gemm(1.0, self.W_b, h_1T, 0.0, logitsT, 0, 0, 1)
         if abs(logits_flat.item(self.iamax(logits_flat))) > SAFE_EXPONENT:
             logits -= logits.max(axis=1, keepdims=True)
         targets_one_hot = self.one_hot_out.take(targets, 0)
         wanted = logits_flat.dot(targets_one_hot.ravel())
         np.exp(logits, logits)
-        sums = logits.dot(self.ones)
-        logits /= sums[:, None]
+        logits.dot(self.ones, sums)
+        np.divide(logits, sums_column, logits)
         logits -= targets_one_hot  # the loss's gradient
         loss = np.log(sums).dot(ones) - wanted
 

@@ -79,8 +79,8 @@ def test_a_full_disk_is_one_error_and_leaves_the_old_file(tmp_path, monkeypatch,
     def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(NumpyrnnError) as caught:
-        patched.setattr(where, step, fail)
+    monkeypatch.setattr(where, step, fail)
+    with pytest.raises(NumpyrnnError) as caught:
         write(path)
     assert str(caught.value) == f"{path} could not be written: No space left on device"
     assert path.read_bytes() == b"old"

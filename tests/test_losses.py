@@ -1,0 +1,110 @@
+"""Softmax cross-entropy: worked by hand, against SciPy, masked, soft targets, and far out."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import special
+
+from numpyrnn import NumpyrnnError
+from numpyrnn.losses import softmax_cross_entropy
+
+T, N, V = 4, 3, 5
+RNG = np.random.default_rng(0)
+LOGITS, TARGETS = RNG.normal(0, 3, (T, N, V)), RNG.integers(0, V, (T, N))
+MASK = np.arange(T)[:, None] < np.array([4, 0, 2])
+
+
+def test_two_places_by_hand():
+    logits = np.log([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75]]) + [[3.0], [-2.0]]  # a shift changes nothing
+    targets = np.array([0, 1])
+    loss, dlogits = softmax_cross_entropy(logits, targets, reduction="sum")
+    # -ln 1/2 - ln 1/8 = ln 2 + ln 8 = 4 ln 2; gradient: probabilities less 1 at the target
+    assert_allclose(loss, 4 * np.log(2), rtol=1e-14)
+    assert_allclose(dlogits, [[-0.5, 0.25, 0.25], [0.125, -0.875, 0.75]], rtol=1e-14)
+    mean, dmean = softmax_cross_entropy(logits, targets)
+    assert_allclose(mean, 2 * np.log(2), rtol=1e-14)
+    assert_allclose(dmean, dlogits / 2, rtol=1e-14)
+
+
+def test_it_is_the_mean_of_scipys_log_softmax():
+    loss, dlogits = softmax_cross_entropy(LOGITS, TARGETS)
+    log_p = special.log_softmax(LOGITS, axis=-1)
+    assert isinstance(loss, float)
+    assert_allclose(loss, -np.take_along_axis(log_p, TARGETS[..., None], -1).mean(), rtol=1e-13)
+    assert_allclose(dlogits, (np.exp(log_p) - np.eye(V)[TARGETS]) / TARGETS.size, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("shape", [(V,), (T, V), (2, 2, 3, V)])
+def test_any_number_of_leading_axes(shape):
+    logits = np.arange(np.prod(shape)).reshape(shape) / 10
+    loss, dlogits = softmax_cross_entropy(logits, np.zeros(shape[:-1], int))
+    assert dlogits.shape == shape
+    assert_allclose(loss, special.logsumexp(np.arange(V) / 10), rtol=1e-13)  # of every row, less its first logit
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_masked_places_count_for_nothing_whatever_stands_there(reduction):
+    logits, targets = LOGITS.copy(), TARGETS.copy()
+    logits[~MASK], targets[~MASK] = np.nan, -99
+    loss, dlogits = softmax_cross_entropy(logits, targets, MASK, reduction)
+    alone, dalone = softmax_cross_entropy(LOGITS[MASK], TARGETS[MASK], reduction=reduction)
+    assert_allclose(loss, alone, rtol=1e-14)
+    assert_array_equal(dlogits[MASK], dalone)
+    assert not dlogits[~MASK].any()
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["full", "masked"])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_a_distribution_of_one_certain_id_is_that_id(mask, reduction):
+    soft, dsoft = softmax_cross_entropy(LOGITS, np.eye(V)[TARGETS], mask, reduction)
+    hard, dhard = softmax_cross_entropy(LOGITS, TARGETS, mask, reduction)
+    assert_allclose(soft, hard, rtol=1e-14)
+    assert_allclose(dsoft, dhard, rtol=1e-14)
+
+
+def test_against_its_own_distribution_the_loss_is_the_entropy_and_the_gradient_zero():
+    p = special.softmax(LOGITS, axis=-1)
+    loss, dlogits = softmax_cross_entropy(LOGITS, p)
+    assert_allclose(loss, special.entr(p).sum(axis=-1).mean(), rtol=1e-13)
+    assert_allclose(dlogits, 0, atol=1e-16)
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e30, 8e307])
+def test_huge_logits_are_no_trouble(scale):
+    logits = scale * np.array([[1.0, -1.0, 0.5], [-1.0, -1.0, -1.0]])
+    loss, dlogits = softmax_cross_entropy(logits, np.array([1, 2]), reduction="sum")
+    assert_allclose(loss, 2 * scale + np.log(3), rtol=1e-14)
+    assert_allclose(dlogits, [[1, -1, 0], [1 / 3, 1 / 3, -2 / 3]], rtol=1e-14, atol=1e-200)
+
+
+def test_float32_stays_float32_and_nothing_is_written_to():
+    arguments = [LOGITS.astype(np.float32), TARGETS.copy(), MASK.copy()]
+    for array in arguments:
+        array.flags.writeable = False
+    loss, dlogits = softmax_cross_entropy(*arguments)
+    assert dlogits.dtype == np.float32
+    assert_allclose(loss, softmax_cross_entropy(LOGITS, TARGETS, MASK)[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"logits": TARGETS}, r"logits must be floating \(..., V\) and targets integers or floating, got int64 and int64"),
+        ({"logits": np.float64(1)}, r"logits must be floating \(..., V\)"),
+        ({"targets": TARGETS > 0}, r"targets integers or floating, got float64 and bool"),
+        ({"targets": TARGETS[:2]}, r"targets must have shape \(4, 3\), got \(2, 3\)"),
+        ({"targets": LOGITS[..., :2]}, r"targets must have shape \(4, 3, 5\), got \(4, 3, 2\)"),
+        ({"targets": np.full((T, N), V)}, r"targets must hold ids from 0 to 4, got 5 to 5"),
+        ({"targets": TARGETS - 1}, r"targets must hold ids from 0 to 4, got -1 to"),
+        ({"mask": MASK[0]}, r"mask must have shape \(4, 3\), got \(3,\)"),
+        ({"mask": MASK.astype(int)}, r"mask must be boolean, got int64"),
+        ({"mask": MASK & False}, r"at least one place that counts, got none"),
+        ({"reduction": "max"}, r"reduction must be 'mean' or 'sum', got 'max'"),
+        ({"logits": LOGITS * np.nan}, r"logits must be finite, got nan at index \(0, 0\) \(60 such values\)"),
+        ({"logits": LOGITS + np.inf}, r"logits must be finite, got inf"),
+        ({"targets": LOGITS * np.nan}, r"targets must be finite, got nan"),
+    ],
+)
+def test_malformed_arguments_are_named(arguments, message):
+    with pytest.raises(NumpyrnnError, match=message):
+        softmax_cross_entropy(**{"logits": LOGITS, "targets": TARGETS} | arguments)
