@@ -77,6 +77,7 @@ class Trainer:
         self.patience, self.carry, self.rng = patience, carry, np.random.default_rng(rng)
         self.base_rate = optimizer.learning_rate
         self.grads = model.params.zeros_like()
+        self.weights = model.params.flat.copy()  # at the end of the last epoch; the model has the best ones after `run`
         self.averaged = model.params.flat.copy()
         self.best = model.params.flat.copy()
         self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
@@ -115,6 +116,8 @@ class Trainer:
         NumpyrnnError
             if the loss is no longer finite
         """
+        if self.epoch:
+            self.model.params.flat[...] = self.weights
         before = self.state()
         try:
             while self.epoch < epochs and not self.finished:
@@ -149,7 +152,8 @@ class Trainer:
         self.epoch += 1
         record: Record = {"epoch": self.epoch, "step": self.step, "loss": total / count, "valid_loss": None}
         record["learning_rate"] = self.optimizer.learning_rate
-        flat, mine = self.model.params.flat, self.model.params.flat.copy()
+        flat = self.model.params.flat
+        self.weights[...] = flat
         if self.average:
             flat[...] = self.averaged
         if valid is not None:
@@ -162,7 +166,7 @@ class Trainer:
         else:
             self.stale += 1
         self.finished = not accepted or (self.patience is not None and self.stale >= self.patience)
-        flat[...] = mine
+        flat[...] = self.weights
         self.history.append(record | {"seconds": seconds, "items_per_second": items / seconds})
         return self.history[-1]
 
@@ -193,7 +197,7 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs to go on to the same bits: copies of arrays, and values that JSON can hold."""
-        arrays = {"weights": self.model.params.flat, "averaged": self.averaged, "best": self.best}
+        arrays = {"weights": self.weights, "averaged": self.averaged, "best": self.best}
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
         return {
             **{name: array.copy() for name, array in arrays.items()},
@@ -223,7 +227,8 @@ class Trainer:
             if state["optimizer"]["kind"] != type(self.optimizer).__name__:
                 raise NumpyrnnError(f"the optimiser must be {state['optimizer']['kind']}, as before")
             slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
-            self.model.params.flat[...] = state["weights"]
+            self.weights[...] = state["weights"]
+            self.model.params.flat[...] = self.weights
             self.averaged[...], self.best[...] = state["averaged"], state["best"]
             self.optimizer.load(state["optimizer"]["t"], slots)
             self.rng.bit_generator.state = state["rng"]

@@ -1,0 +1,54 @@
+"""What the README and CONTRIBUTING show is run here."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dinos.cli import app as dinos
+from numpyrnn.cli import app as numpyrnn
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+SHOWN = README + (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+
+
+def test_ten_lines_of_python_run_and_reach_the_loss_that_is_promised():
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names = {}
+    exec(code, names)
+    promised = float(re.search(r"It ends at a loss below ([\d.]+)\.\s", README)[1])
+    assert names["loss"] < promised
+
+
+def test_the_names_shown_are_what_the_command_prints():
+    command, shown = re.search(r"\$ dinos (sample .*)\n((?: {4}\w+ +(?:new|known)\n)+)", README).groups()
+    printed = CliRunner().invoke(dinos, command.split()).output
+    assert printed.split() == shown.split()
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make (\w+)(?:`| {2,})", SHOWN))))
+def test_make_knows_the_targets_that_are_named(target):
+    assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+def test_the_commands_that_are_named_exist():
+    named = {pair for pair in re.findall(r"`(dinos|numpyrnn) ([a-z]+)\b", SHOWN)}
+    assert len(named) >= 4
+    for program, command in named:
+        assert command in {"dinos": dinos, "numpyrnn": numpyrnn}[program].commands
+
+
+def test_the_files_that_are_named_exist():
+    for name in set(re.findall(r"`([a-z_/]+(?:\.py|\.md|\.txt|/))`", SHOWN)):
+        assert (ROOT / name).exists() or (ROOT / "numpyrnn" / name).exists(), name
+
+
+def test_importing_the_engine_imports_numpy_and_no_command_line_or_plotting_library():
+    code = "import numpyrnn, sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    assert "numpy" in modules
+    assert not {"click", "tqdm", "matplotlib", "music21", "torch"} & set(modules)

@@ -1,0 +1,166 @@
+"""One sequence at a time: the same numbers as the layers', and the same step as clipping and gradient descent."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from numpyrnn import GRU, RNN, Dense, Dropout, NumpyrnnError, Sequential
+from numpyrnn.activations import one_hot
+from numpyrnn.losses import softmax_cross_entropy
+from numpyrnn.optim import SGD, clip_by_value
+from numpyrnn.single import SingleRNN
+
+V, H = 7, 9
+LENGTHS = [5, 1, 60, 5, 2, 33, 150, 1]  # longer ones make new buffers, shorter ones use part of them
+TOLERANCE = {np.float64: 1e-12, np.float32: 1e-4}
+
+
+def make(dtype=np.float64, scale=1.0):
+    """A model with biases that are not zero; `scale` makes its logits large."""
+    model = Sequential(RNN(V, H, dtype, rng=0), Dense(H, V, dtype, rng=1))
+    model.params.flat[...] += np.random.default_rng(2).normal(0, 0.3, model.params.flat.shape)
+    for name in ("1.W", "1.b"):
+        model.params[name] *= scale
+    return model
+
+
+def draw(T, seed=3):
+    """ids, targets and initial state."""
+    rng = np.random.default_rng(seed + T)
+    return rng.integers(0, V, T), rng.integers(0, V, T), rng.uniform(-1, 1, H)
+
+
+def by_layers(model, ids, targets, h0):
+    """Loss, gradients and last state by way of the layers; an id of -1 is a row of zeros."""
+    x = one_hot(ids.clip(0), V, model.dtype) * (ids >= 0)[:, None]
+    logits, (h, _), cache = model.forward(x[:, None], (h0[None], None))
+    loss, dlogits = softmax_cross_entropy(logits, targets[:, None], reduction="sum")
+    _, _, grads = model.backward(dlogits, cache)
+    return loss, grads.flat, h[0]
+
+
+def assert_agrees(single, model, ids, targets, h0):
+    tolerance = TOLERANCE[model.dtype.type]
+    loss, grad, h = by_layers(model, ids, targets, h0)
+    assert_allclose(single(ids, targets, h0), loss, rtol=tolerance)
+    assert_allclose(single.grads.flat, grad, rtol=tolerance, atol=tolerance * np.abs(grad).max())
+    assert_allclose(single.h, h, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_loss_gradients_and_last_state_are_the_layers(dtype):
+    model = make(dtype)
+    single = SingleRNN(model)
+    for T in LENGTHS:
+        assert_agrees(single, model, *draw(T))
+
+
+@pytest.mark.parametrize("T", [1, 2, 40])
+def test_a_first_id_of_minus_one_is_a_step_without_input(T):
+    model = make()
+    single = SingleRNN(model)
+    for first in (-1, 0, -1):  # in turn: no trace of it stays in the buffers
+        ids, targets, h0 = draw(T)
+        ids[0] = first
+        assert_agrees(single, model, ids, targets, h0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("scale", [30.0, 100.0, 1e3, 1e6])
+def test_huge_logits_are_stable(scale, dtype):
+    model = make(dtype, scale)
+    ids, targets, h0 = draw(20)
+    logits, _, _ = model.forward(ids[:, None], (h0[None], None))
+    assert np.abs(logits).max() > scale
+    assert_agrees(SingleRNN(model), model, ids, targets, h0)
+
+
+@pytest.mark.parametrize("shift", [-1e3, -200.0, -90.0, 59.0, 90.0, 1e3])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_shift_of_all_logits_changes_nothing(dtype, shift):
+    model, shifted = make(dtype), make(dtype)
+    shifted.params["1.b"] += shift
+    arguments = draw(10)
+    loss, grad, _ = by_layers(model, *arguments)
+    single = SingleRNN(shifted)
+    assert_allclose(single(*arguments), loss, rtol=TOLERANCE[dtype] * 10)
+    assert_allclose(single.grads.flat, grad, atol=TOLERANCE[dtype] * 10)
+
+
+@pytest.mark.parametrize(("limit", "bites"), [(0.05, True), (1e3, False)])
+def test_an_update_is_clipping_and_gradient_descent(limit, bites):
+    model, twin = make(), make()
+    single, arguments = SingleRNN(model), draw(12)
+    for _ in range(3):
+        _, grad, _ = by_layers(twin, *arguments)
+        assert (np.abs(grad).max() > limit) == bites
+        clip_by_value(grad, limit)
+        SGD(0.1).update(twin.params.flat, grad)
+        single(*arguments)
+        single.update(0.1, limit)
+        assert_allclose(single.grads.flat, grad, rtol=1e-12, atol=1e-13)
+        assert_allclose(model.params.flat, twin.params.flat, rtol=1e-12, atol=1e-13)
+
+
+def test_the_models_parameters_are_used_in_place():
+    model, arguments = make(), draw(6)
+    single = SingleRNN(model)
+    single(*arguments)
+    single.update(0.5, 5)
+    assert_agrees(single, model, *arguments)
+    model.params["0.b"] = np.zeros(H)
+    assert_agrees(single, model, *arguments)
+
+
+def test_arguments_are_not_written_to_and_the_state_is_a_copy():
+    single, arguments = SingleRNN(make()), draw(6)
+    for array in arguments:
+        array.flags.writeable = False
+    loss = single(*arguments)
+    h, kept = single.h, single.h.copy()
+    single(*draw(9))
+    assert_array_equal(h, kept)
+    assert single(*arguments) == loss
+
+
+def test_the_courses_optimize_gives_its_reference_values():
+    case = json.loads((Path(__file__).parent / "data" / "cells.json").read_text())["cases"]["optimize"]["outputs"]
+    draws, n_a, n_x = np.random.RandomState(1), 100, 27
+    a_prev = draws.randn(n_a, 1)
+    Wax, Waa, Wya, b, by = (
+        draws.randn(*shape) for shape in ((n_a, n_x), (n_a, n_a), (n_x, n_a), (n_a, 1), (n_x, 1))
+    )
+    model = Sequential(RNN(n_x, n_a, np.float64), Dense(n_a, n_x, np.float64))
+    names = {"Wax": "0.Wx", "Waa": "0.Wh", "b": "0.b", "Wya": "1.W", "by": "1.b"}  # transposed
+    for name, array in {"Wax": Wax, "Waa": Waa, "b": b[:, 0], "Wya": Wya, "by": by[:, 0]}.items():
+        model.params[names[name]] = array.T
+    single = SingleRNN(model)
+    loss = single(np.array([12, 3, 5, 11, 22, 3]), np.array([4, 14, 11, 22, 25, 26]), a_prev[:, 0])
+    single.update(0.01, 5)
+    assert_allclose(loss, case["loss"], rtol=1e-12)
+    assert_allclose(single.h, np.array(case["a_last"])[:, 0], rtol=1e-12)
+    for name, expected in case["gradients"].items():
+        got = single.grads[names[name.removeprefix("d")]].T
+        assert_allclose(got.reshape(np.shape(expected)), expected, rtol=1e-9, atol=1e-13, err_msg=name)
+    for name, total in case["gradient_sums"].items():
+        assert_allclose(single.grads[names[name.removeprefix("d")]].sum(), total, atol=1e-10, err_msg=name)
+    for name, total in case["updated_param_sums"].items():
+        assert_allclose(model.params[names[name]].sum(), total, rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Sequential(RNN(3, 4)),
+        Sequential(GRU(3, 4), Dense(4, 3)),
+        Sequential(RNN(3, 4), Dropout(0.1), Dense(4, 3)),
+        Sequential(RNN(3, 4, np.complex128), Dense(4, 3, np.complex128)),
+    ],
+    ids=repr,
+)
+def test_another_model_is_refused(model):
+    with pytest.raises(NumpyrnnError, match=r"SingleRNN needs Sequential\(RNN, Dense\) of real numbers, got Sequential"):
+        SingleRNN(model)

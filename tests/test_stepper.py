@@ -1,0 +1,111 @@
+"""A step at a time: the same logits as the layers', for every stack of layers."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, NumpyrnnError, Sequential
+from numpyrnn.stepper import Stepper
+
+V, H, T = 6, 5, 12
+IDS = np.random.default_rng(0).integers(0, V, T)
+KINDS = {kind.__name__: kind for kind in (RNN, LSTM, GRU, Dense, Embedding)}
+STACKS = [
+    "RNN",
+    "LSTM",
+    "GRU",
+    "Dense",
+    "RNN Dense",
+    "LSTM Dense",
+    "GRU Dense",
+    "Dense Dense",
+    "Embedding RNN Dense",
+    "Embedding Dropout LSTM Dense",
+    "Embedding GRU Dropout Dense",
+    "LSTM Dropout LSTM Dropout Dense",
+    "RNN GRU LSTM Dense",
+    "GRU Dense Dense",
+    "Embedding Dense RNN Dense GRU Dense",
+]
+stacks = pytest.mark.parametrize("stack", STACKS)
+
+
+def make(stack, dtype=np.float64):
+    """A model of these layers, from V ids by way of H to V numbers, with biases that are not zero."""
+    rng, layers, size = np.random.default_rng(1), [], V
+    *_, last = names = stack.split()
+    for i, name in enumerate(names):
+        if name == "Dropout":
+            layers.append(Dropout(0.5))
+            continue
+        out = V if name == last == "Dense" and i == len(names) - 1 else H
+        layers.append(KINDS[name](size, out, dtype, rng))
+        size = out
+    model = Sequential(layers)
+    model.params.flat[...] += rng.normal(0, 0.3, model.params.flat.shape)
+    return model
+
+
+def run(stepper, ids=IDS):
+    """The rows for ids one after the other; copies, for a stepper overwrites what it gave."""
+    return np.stack([stepper(token).copy() for token in ids.tolist()])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+@stacks
+def test_every_step_is_the_layers(stack, dtype, tolerance):
+    model = make(stack, dtype)
+    expected, _, _ = model.forward(IDS[:, None])
+    got = run(Stepper(model))
+    assert got.dtype == dtype
+    assert_allclose(got, expected[:, 0], rtol=tolerance, atol=tolerance)
+
+
+@stacks
+def test_reset_goes_back_to_the_start(stack):
+    stepper = Stepper(make(stack))
+    first = run(stepper)
+    if stack.split() != ["Dense"] * len(stack.split()):
+        assert (run(stepper) != first).any()  # the state is kept between the calls
+    stepper.reset()
+    assert_array_equal(run(stepper), first)
+
+
+@stacks
+def test_later_updates_of_the_model_are_not_seen(stack):
+    model = make(stack)
+    stepper = Stepper(model)
+    first = run(stepper)
+    model.params.flat[...] = np.nan
+    stepper.reset()
+    assert_array_equal(run(stepper), first)
+
+
+def test_making_a_stepper_leaves_the_model_as_it_was_and_two_are_apart():
+    model = make("LSTM GRU Dense")
+    before = model.params.flat.copy()
+    one, other = Stepper(model), Stepper(model)
+    first = run(one)
+    assert_array_equal(run(other), first)
+    assert_array_equal(model.params.flat, before)
+
+
+def test_sizes_of_input_and_output():
+    stepper = Stepper(Sequential(Embedding(11, 3), GRU(3, 4), Dense(4, 9)))
+    assert (stepper.input_size, stepper.output_size) == (11, 9)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Sequential(Sequential(RNN(V, H)), Dense(H, V)),
+        Sequential(RNN(V, H), Embedding(H, V)),
+        Sequential(Embedding(V, V)),
+        Sequential(Dropout(0.5)),
+        Sequential(LSTM(V, H, np.complex128), Dense(H, V, np.complex128)),
+    ],
+    ids=repr,
+)
+def test_a_model_it_cannot_step_through_is_refused(model):
+    with pytest.raises(NumpyrnnError, match=r"Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got Sequent"):
+        Stepper(model)
