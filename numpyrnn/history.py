@@ -77,12 +77,13 @@ def plot_history(
         if the file cannot be written
     """
     from matplotlib.figure import Figure  # late: half a second
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     epochs = [record["epoch"] for record in records]
     marker = "o" if len(records) < 3 else None
-    axes.plot(epochs, [record["loss"] for record in records], label="training (with dropout)", marker=marker)
+    axes.plot(epochs, [record["loss"] for record in records], label="training, regularised", marker=marker)
     held_out = [(r["epoch"], r["valid_loss"]) for r in records if r.get("valid_loss") is not None]
     if held_out:
         axes.plot(*zip(*held_out, strict=True), label="held out", marker=marker)
@@ -92,6 +93,7 @@ def plot_history(
     for name, level in (levels or {}).items():
         axes.axhline(level, linestyle=":", color="gray", label=f"{name}: {level:.3f}")
     axes.set(title=title, xlabel="epoch", ylabel="nats a character")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()
     with atomic_write(path) as file:

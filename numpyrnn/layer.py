@@ -116,8 +116,8 @@ def check_input(x: Array, features: int, dtype: np.dtype[Any], lengths: Array | 
         x = np.where(real if ids else real[..., None], x, np.zeros((), x.dtype))
     if ids:
         check_ids("x", x, features)
-    else:
-        check_finite("x", x)
+        return x.astype(np.intp, copy=False)
+    check_finite("x", x)
     return x
 
 

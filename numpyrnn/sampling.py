@@ -13,7 +13,7 @@ from .checks import Array, NumpyrnnError, check_ids, check_range, is_integer
 from .layers import Sequential
 from .stepper import Stepper
 
-BLOCK = 2048  # sequences side by side: their states stay in the cache
+BLOCK = 4096  # sequences side by side: their states stay in the cache
 NOISE = 64  # rows of noise made at once
 
 

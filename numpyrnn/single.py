@@ -52,7 +52,7 @@ class SingleRNN:
         self.one_hot_in = np.eye(self.V + 1, self.V, dtype=model.dtype)  # row -1: zeros
         self.one_hot_out = np.eye(self.n_out, dtype=model.dtype)
         self.ones = np.ones(self.n_out, model.dtype)
-        self.h = np.zeros(self.H, model.dtype)
+        self.one, self.h = np.array(1, model.dtype), np.zeros(self.H, model.dtype)
         self._reserve(32)
 
     def _fused(self, params: Parameters) -> tuple[Array, Array, Array]:
@@ -66,7 +66,7 @@ class SingleRNN:
         H, dtype = self.H, self.params.flat.dtype
         self.h_1 = np.ones((steps + 1, H + 1), dtype)  # [h_t; 1], slot 0 is the initial state
         self.slope = np.ones((steps, H + 1), dtype)
-        self.dh, self.dz = np.zeros((2, steps, H), dtype)
+        self.z, self.dh, self.dz = np.zeros((3, steps, H), dtype)
         self.logits, self.sums = np.zeros((steps, self.n_out), dtype), np.zeros(steps, dtype)
         self.views: dict[int, tuple[Any, ...]] = {}
 
@@ -76,11 +76,11 @@ class SingleRNN:
             self._reserve(2 * T)
         h_1, slope, dh, dz, logits = self.h_1[1 : T + 1], self.slope[:T], self.dh[:T], self.dz[:T], self.logits[:T]
         h, sums = self.h_1[: T + 1, : self.H], self.sums[:T]
-        forward = list(zip(self.h_1[:T], h[1:]))
+        forward = list(zip(self.h_1[:T], self.z[:T], h[1:]))
         backward = list(zip(dz[:0:-1], slope[:0:-1, : self.H], dh[:0:-1], dh[-2::-1]))
         last = (dz[0], slope[0, : self.H], dh[0])
         self.views[T] = (
-            (h[0], h[1], h[1:], h[-1], forward),
+            (h[0], self.z[0], self.z[:T], h[-1], forward),
             (h_1.T, logits, logits.T, logits.reshape(-1), sums, sums[:, None], np.ones(T, logits.dtype)),
             (dh.T, h_1, slope, backward, last, dz.T, self.h_1[:T].T),
         )
@@ -98,16 +98,16 @@ class SingleRNN:
         gemv, gemm, tanh, multiply = self.gemv, self.gemm, np.tanh, np.multiply
         for_h, for_loss, for_grads = self.views.get(T) or self._views(T)
 
-        # forward: h holds z until tanh
-        h_first, h_second, h, h_last, forward = for_h
+        # forward
+        h_first, z_first, z, h_last, forward = for_h
         h_first[...] = h0
-        h[...] = self.Wx_rows.take(ids, 0)
+        self.Wx_rows.take(ids, 0, z, "wrap")
         if ids.item(0) < 0:
-            h_second.fill(0)
+            z_first.fill(0)
         Wh_b = self.Wh_b
-        for h_1_prev, h_t in forward:
-            gemv(1.0, Wh_b, h_1_prev, 1.0, h_t, 0, 1, 0, 1, 0, 1)
-            tanh(h_t, h_t)
+        for h_1_prev, z_t, h_t in forward:
+            gemv(1.0, Wh_b, h_1_prev, 1.0, z_t, 0, 1, 0, 1, 0, 1)
+            tanh(z_t, h_t)
         self.h = h_last.copy()
 
         # loss: log of the sum of exponentials, less the target's logit
@@ -128,7 +128,7 @@ class SingleRNN:
         gemm(1.0, logitsT, h_1T, 0.0, self.dW_b, 0, 1, 1)
         gemm(1.0, self.W, logitsT, 0.0, dhT, 1, 0, 1)
         multiply(h_1, h_1, slope)
-        np.subtract(1, slope, slope)
+        np.subtract(self.one, slope, slope)
         Wh = self.Wh
         for dz_t, slope_t, dh_t, dh_prev in backward:
             multiply(dh_t, slope_t, dz_t)

@@ -216,7 +216,7 @@ def test_more_behind_the_end_is_an_error_or_changes_nothing(path, good_bytes, ex
     assert same_content(loaded, small())
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x10, 0x80, 0xFF])
+@pytest.mark.parametrize("flip", [0x01, 0x08, 0x80])
 def test_a_flipped_byte_anywhere_is_an_error_or_changes_nothing(path, good_bytes, flip):
     expected, messages = small(), []
     for place in range(len(good_bytes)):

@@ -468,7 +468,7 @@ def test_a_loss_that_is_not_finite_is_one_error_and_rolls_back(place):
         if trainer.epoch == 2:
             trainer.model.params.flat[place] = np.nan
 
-    with pytest.raises(NumpyrnnError, match="must .* finite"):
+    with pytest.raises(NumpyrnnError, match=r"must .* finite"):
         run(trainer, 6, on_batch=spoil, on_epoch=lambda record: states.append(trainer.state()))
     assert len(states) == 2
     assert_same_state(trainer.state(), states[-1])
