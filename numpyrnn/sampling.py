@@ -181,9 +181,10 @@ def generate(
     prompt = np.asarray(prompt)
     if not is_integer(prompt) or prompt.ndim not in (1, 2) or 0 in prompt.shape:
         raise NumpyrnnError(f"prompt must be integers of shape (P,) or (P, N), got {prompt.dtype} {prompt.shape}")
-    prompt = prompt.reshape(len(prompt), -1)
-    check_ids("prompt", prompt, model.input_size)
+    if prompt.size > 1 or not 0 <= prompt.item() < model.input_size:  # one id is not worth two passes
+        check_ids("prompt", prompt, model.input_size)
     check_range("steps", steps, 0)
+    prompt = prompt.reshape(len(prompt), -1)
     N = prompt.shape[1]
     if isinstance(model, Stepper) or (N == 1 and state is None):
         stepper = model if isinstance(model, Stepper) else Stepper(model)

@@ -121,7 +121,7 @@ class SingleRNN:
         logits.dot(self.ones, sums)
         np.divide(logits, sums_column, logits)
         logits -= targets_one_hot  # the loss's gradient
-        loss = np.log(sums).dot(ones) - wanted
+        loss = np.log(sums, sums).dot(ones) - wanted
 
         # backward
         dhT, h_1, slope, backward, (dz_0, slope_0, dh_0), dzT, h_1_prevT = for_grads
@@ -141,7 +141,7 @@ class SingleRNN:
     def update(self, learning_rate: float, limit: float) -> None:
         """Clip the gradients into [-limit, limit] and take one step of gradient descent."""
         grad = self.grads.flat
-        if abs(grad[self.iamax(grad)]) > limit:
+        if abs(grad.item(self.iamax(grad))) > limit:
             np.clip(grad, -limit, limit, out=grad)
         self.axpy(grad, self.params.flat, len(grad), -learning_rate)
 

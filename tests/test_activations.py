@@ -28,9 +28,10 @@ def test_sigmoid_is_scipys():
     assert_allclose(sigmoid(x), special.expit(x), rtol=1e-14)
 
 
-@pytest.mark.parametrize("x", [1000.0, -1000.0, HUGE, -HUGE, np.inf, -np.inf])
+@pytest.mark.parametrize("x", [750.0, 1000.0, HUGE, np.inf])
 def test_sigmoid_has_ends(x):
-    assert sigmoid(x) == (x > 0)
+    assert sigmoid(x) == 1
+    assert sigmoid(-x) == 0
 
 
 def test_sigmoid_keeps_its_relative_accuracy_in_the_lower_tail():
@@ -52,6 +53,13 @@ def test_softmax_is_a_distribution_in_the_order_of_its_argument(row):
     assert_allclose(p.sum(), 1, rtol=1e-15)
     assert_allclose(p, special.softmax(row), rtol=1e-13)
     assert (np.diff(p[np.argsort(row, kind="stable")]) >= 0).all()
+
+
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+def test_each_row_is_on_its_own_however_far_from_the_others(function):
+    together = function(np.array(list(ROWS.values())))
+    for row, got in zip(ROWS.values(), together, strict=True):
+        assert_allclose(got, function(np.array(row)), rtol=1e-14)
 
 
 @rows

@@ -201,7 +201,7 @@ def test_another_kind_is_an_error(path, good_bytes, kind, message):
 
 
 def test_a_file_truncated_anywhere_is_an_error(path, good_bytes):
-    for length in range(len(good_bytes)):
+    for length in (*range(0, len(good_bytes), 5), *range(len(good_bytes) - 50, len(good_bytes))):
         path.write_bytes(good_bytes[:length])
         assert "must be a model file" in load_error(path)
 
@@ -216,10 +216,10 @@ def test_more_behind_the_end_is_an_error_or_changes_nothing(path, good_bytes, ex
     assert same_content(loaded, small())
 
 
-@pytest.mark.parametrize("flip", [0x01, 0x08, 0x80])
-def test_a_flipped_byte_anywhere_is_an_error_or_changes_nothing(path, good_bytes, flip):
+@pytest.mark.parametrize(("flip", "step"), [(0x01, 1), (0x08, 7), (0x80, 7), (0xFF, 7)])
+def test_a_flipped_byte_anywhere_is_an_error_or_changes_nothing(path, good_bytes, flip, step):
     expected, messages = small(), []
-    for place in range(len(good_bytes)):
+    for place in range(0, len(good_bytes), step):
         data = bytearray(good_bytes)
         data[place] ^= flip
         path.write_bytes(data)
@@ -229,7 +229,7 @@ def test_a_flipped_byte_anywhere_is_an_error_or_changes_nothing(path, good_bytes
             messages.append(str(error))
         else:
             assert same_content(loaded, expected), f"at byte {place}"
-    assert len(messages) > len(good_bytes) / 2
+    assert len(messages) > len(good_bytes) / step / 2
     assert all(len(message.splitlines()) == 1 for message in messages)
 
 
@@ -339,18 +339,23 @@ def test_a_file_without_parameters_is_an_error(path, good_bytes):
 
 
 class Trap:
-    """Unpickling it raises."""
+    """Unpickling it makes a folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
 
     def __reduce__(self):
-        return os.abort, ()
+        return os.mkdir, (str(self.folder),)
 
 
 @pytest.mark.parametrize("name", ["params", "about", "training.weights", "unknown"])
 def test_an_object_array_is_refused_and_not_unpickled(path, good_bytes, name):
     arrays, about = parts_of(good_bytes)
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    np.savez_compressed(path, **(arrays | {name: np.array([Trap()], object)}))
-    assert load_error(path).startswith("must be a model file")  # and the test is still running
+    sprung = path.parent / "sprung"
+    np.savez_compressed(path, **(arrays | {name: np.array([Trap(sprung)], object)}))
+    assert load_error(path).startswith("must be a model file")
+    assert not sprung.exists()
 
 
 # a failed save

@@ -173,6 +173,19 @@ def test_a_checkpoint_holds_the_best_weights():
     assert_allclose(loss, min(losses), rtol=1e-4)
 
 
+def test_a_checkpoint_in_the_middle_holds_the_best_weights_so_far():
+    training, found = NameTraining(NAMES, HELD_OUT, TINY), []
+
+    def measure(record):
+        found.append(training.checkpoint(resumable=False))
+
+    history = training.run(3, on_epoch=measure)
+    for epoch, checkpoint in enumerate(found, 1):
+        places = sum(len(name) + 1 for name in HELD_OUT)
+        loss = -sum(log_probability(name, checkpoint.model, checkpoint.vocabulary) for name in HELD_OUT) / places
+        assert_allclose(loss, min(record["valid_loss"] for record in history[:epoch]), rtol=1e-5)
+
+
 @pytest.mark.parametrize("settings", [TINY, replace(TINY, cell="gru", layers=2), replace(EXACT, average=0.9)], ids=str)
 def test_a_resumed_training_equals_one_without_a_break(tmp_path, settings):
     whole, half = trained(4, settings), trained(2, settings)
@@ -248,7 +261,7 @@ def test_unknown_characters_of_a_prefix_are_named(checkpoint, prefix, unknown):
 
 
 @pytest.mark.parametrize("n", [1, 6])
-@pytest.mark.parametrize("how", [{"top_k": 1}, {"temperature": 0.0}, {"temperature": 1e-50}], ids=str)
+@pytest.mark.parametrize("how", [{"top_k": 1}, {"temperature": 0.0}], ids=str)
 def test_the_surest_name_takes_the_most_probable_character_at_each_step(checkpoint, how, n):
     step, token, ids = Stepper(checkpoint.model), 0, []
     while len(ids) < 60 and (not ids or token != 0):

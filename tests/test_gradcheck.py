@@ -76,7 +76,9 @@ FAULTS = {
     "lstm: gradient of padding let in": lstm(*EVERY_STEP, LSTM_ALL, **PADDED),
     "lstm: carry of dc forgotten": lstm("dc_t *= f", "dc_t[...] = 0", LSTM_ALL),
     "lstm: carry of dh forgotten": lstm("np.add.reduce(dzWh[:, :n], axis=0, out=dh_t)", "dh_t[...] = 0", LSTM_ALL),
-    "lstm: carry of dh by way of one gate missing": lstm("np.add.reduce(dzWh[:, :n]", "np.add.reduce(dzWh[1:, :n]", LSTM_ALL),
+    "lstm: carry of dh by way of one gate missing": lstm(
+        "np.add.reduce(dzWh[:, :n]", "np.add.reduce(dzWh[1:, :n]", LSTM_ALL
+    ),
     "lstm: c in place of c_prev for the forget gate": lstm(
         "np.multiply(dc_t, gates[3:5, t, :n], out=d[1:3])",
         "np.multiply(dc_t, [gates[3, t, :n], gates[4, t + 1, :n]], out=d[1:3])",
@@ -94,11 +96,17 @@ FAULTS = {
     "lstm: gradient of the initial c forgotten": lstm("need_dx), dh, dc", "need_dx), dh, 0 * dc", "state1"),
     "lstm: gradients of the initial h and c exchanged": lstm("need_dx), dh, dc", "need_dx), dc, dh", "state0 state1"),
     "gru: gradient of padding let in": gru(*EVERY_STEP, GRU_ALL, **PADDED),
-    "gru: dbh without the reset gate": gru('grads["bh"][...] = column_sums(_rows(dz[3]))', 'grads["bh"][...] = column_sums(_rows(dz[2]))', "bh"),
-    "gru: dWh of the candidate without the reset gate": gru('_rows(dz[3]), out=grads["Wh"][2]', '_rows(dz[2]), out=grads["Wh"][2]', "Wh"),
+    "gru: dbh without the reset gate": gru(
+        'grads["bh"][...] = column_sums(_rows(dz[3]))', 'grads["bh"][...] = column_sums(_rows(dz[2]))', "bh"
+    ),
+    "gru: dWh of the candidate without the reset gate": gru(
+        '_rows(dz[3]), out=grads["Wh"][2]', '_rows(dz[2]), out=grads["Wh"][2]', "Wh"
+    ),
     "gru: db of the candidate with the reset gate": gru("_rows(dz[:3])", "_rows(dz[[0, 1, 3]])", "b"),
     "gru: the direct way of dh forgotten": gru("np.add.reduce(dzWh[:, :n]", "np.add.reduce(dzWh[:3, :n]", GRU_ALL),
-    "gru: sign of the update gate": gru("np.subtract(h[t, :n], candidate, out=dz_t)", "np.subtract(candidate, h[t, :n], out=dz_t)", GRU_ALL),
+    "gru: sign of the update gate": gru(
+        "np.subtract(h[t, :n], candidate, out=dz_t)", "np.subtract(candidate, h[t, :n], out=dz_t)", GRU_ALL
+    ),
     "gru: gradient of the reset gate missing": gru("np.multiply(dn, u, out=dr)", "dr[...] = 0", GRU_ALL),
     "dx of the last gate missing": Fault(
         kernels,
@@ -132,17 +140,25 @@ FAULTS = {
         lambda: check_kind(RNN, **PADDED),
         "x state0",
     ),
-    "dropout: rest not scaled up": Fault(
-        Dropout, "backward", "dy * keep", "dy * (keep > 0)", check_dropout, "x"
-    ),
+    "dropout: rest not scaled up": Fault(Dropout, "backward", "dy * keep", "dy * (keep > 0)", check_dropout, "x"),
     "sequential: gradient of the last state forgotten": Fault(
-        Sequential, "backward", "caches[i], dstates[i], parts[i]", "caches[i], None, parts[i]", check_stack, "0.Wx 0.Wh 0.b x state0"
+        Sequential,
+        "backward",
+        "caches[i], dstates[i], parts[i]",
+        "caches[i], None, parts[i]",
+        check_stack,
+        "0.Wx 0.Wh 0.b x state0",
     ),
     "loss: mean's 1 / count forgotten": Fault(
         gradcheck, "softmax_cross_entropy", "d_rows *= scale", "d_rows *= 1", check_loss, "logits"
     ),
     "loss: target not subtracted": Fault(
-        gradcheck, "softmax_cross_entropy", "d_rows[places, wanted] -= 1", "d_rows[places, wanted] -= 0", check_loss, "logits"
+        gradcheck,
+        "softmax_cross_entropy",
+        "d_rows[places, wanted] -= 1",
+        "d_rows[places, wanted] -= 0",
+        check_loss,
+        "logits",
     ),
 }
 
@@ -207,6 +223,14 @@ def test_a_wrong_small_element_does_not_drown_among_large_ones():
     )
     assert error.norm < gradcheck.NORM
     assert error.worst > gradcheck.WORST
+    assert not error.ok
+
+
+def test_an_error_spread_thinly_over_all_elements_adds_up():
+    x = np.linspace(1, 2, 50)
+    [error] = gradcheck.check_function(lambda values: (values["x"] ** 2).sum(), {"x": x}, {"x": 2 * x * (1 + 1e-11)})
+    assert error.worst < gradcheck.WORST
+    assert error.norm > gradcheck.NORM
     assert not error.ok
 
 

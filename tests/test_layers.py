@@ -101,12 +101,12 @@ def test_models_nest():
     ids = np.random.default_rng(1).integers(0, V, (T, N))
     y, state, cache = model.forward(ids)
     y_flat, state_flat, cache_flat = flat.forward(ids)
-    assert_array_equal(y, y_flat)
-    assert_array_equal(state[3][0], state_flat[3])
+    assert_allclose(y, y_flat, rtol=1e-12)
+    assert_allclose(state[3][0], state_flat[3], rtol=1e-12)
     _, dstate, grads = model.backward(np.ones_like(y), cache, state)
     _, dstate_flat, grads_flat = flat.backward(np.ones_like(y), cache_flat, state_flat)
-    assert_array_equal(grads.flat, grads_flat.flat)
-    assert_array_equal(dstate[3][0], dstate_flat[3])
+    assert_allclose(grads.flat, grads_flat.flat, rtol=1e-9, atol=1e-12)
+    assert_allclose(dstate[3][0], dstate_flat[3], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("duplicate", [lambda layer: layer.copy(), copy.deepcopy], ids=["copy", "deepcopy"])
@@ -206,6 +206,22 @@ def test_the_same_seed_gives_the_same_weights_in_both_precisions(kind):
     assert_array_equal(double, kind(D, H, np.float64, rng=np.random.default_rng(3)).params.flat)
     assert_array_equal(double.astype(np.float32), kind(D, H, np.float32, rng=3).params.flat)
     assert (double != kind(D, H, np.float64, rng=4).params.flat).any()
+
+
+# What they compute (the recurrent ones: test_kernels.py)
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 0, 2]], ids=["full", "padded"])
+def test_dense_and_embedding_are_products_with_the_padding_left_zero(lengths):
+    dense, embedding = Dense(D, V, np.float64, rng=0), Embedding(D, V, np.float64, rng=1)
+    dense.params["b"] = np.arange(V)
+    real = np.ones((T, N, 1)) if lengths is None else (np.arange(T)[:, None] < lengths)[..., None]
+    W, b = dense.params.values()
+    assert_allclose(dense.forward(X, lengths=lengths)[0], (X @ W + b) * real, rtol=1e-13, atol=1e-15)
+    assert_allclose(dense.forward(IDS, lengths=lengths)[0], (np.eye(D)[IDS] @ W + b) * real, rtol=1e-13)
+    assert_allclose(
+        embedding.forward(IDS, lengths=lengths)[0], np.eye(D)[IDS] @ embedding.params["W"] * real, rtol=1e-13
+    )
 
 
 # Dropout
@@ -339,7 +355,9 @@ def test_backward_names_a_malformed_argument(arguments, parts):
 
 
 @pytest.mark.parametrize(
-    "layer", [Dense(D, H, np.float64), Dropout(0.5), Embedding(D, H, np.float64)], ids=lambda layer: type(layer).__name__
+    "layer",
+    [Dense(D, H, np.float64), Dropout(0.5), Embedding(D, H, np.float64)],
+    ids=lambda layer: type(layer).__name__,
 )
 def test_layers_without_a_state_take_none(layer):
     x = IDS if isinstance(layer, Embedding) else X

@@ -15,7 +15,8 @@ MASK = np.arange(T)[:, None] < np.array([4, 0, 2])
 
 
 def test_two_places_by_hand():
-    logits = np.log([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75]]) + [[3.0], [-2.0]]  # a shift changes nothing
+    shift = np.array([[3.0], [-2.0]])  # changes nothing
+    logits = np.log([[0.5, 0.25, 0.25], [0.125, 0.125, 0.75]]) + shift
     targets = np.array([0, 1])
     loss, dlogits = softmax_cross_entropy(logits, targets, reduction="sum")
     # -ln 1/2 - ln 1/8 = ln 2 + ln 8 = 4 ln 2; gradient: probabilities less 1 at the target
@@ -89,7 +90,10 @@ def test_float32_stays_float32_and_nothing_is_written_to():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"logits": TARGETS}, r"logits must be floating \(..., V\) and targets integers or floating, got int64 and int64"),
+        (
+            {"logits": TARGETS},
+            r"logits must be floating \(..., V\) and targets integers or floating, got int64 and int64",
+        ),
         ({"logits": np.float64(1)}, r"logits must be floating \(..., V\)"),
         ({"targets": TARGETS > 0}, r"targets integers or floating, got float64 and bool"),
         ({"targets": TARGETS[:2]}, r"targets must have shape \(4, 3\), got \(2, 3\)"),

@@ -36,7 +36,7 @@ def test_make_knows_the_targets_that_are_named(target):
 
 
 def test_the_commands_that_are_named_exist():
-    named = {pair for pair in re.findall(r"`(dinos|numpyrnn) ([a-z]+)\b", SHOWN)}
+    named = set(re.findall(r"`(dinos|numpyrnn) ([a-z]+)\b", SHOWN))
     assert len(named) >= 4
     for program, command in named:
         assert command in {"dinos": dinos, "numpyrnn": numpyrnn}[program].commands
@@ -49,6 +49,7 @@ def test_the_files_that_are_named_exist():
 
 def test_importing_the_engine_imports_numpy_and_no_command_line_or_plotting_library():
     code = "import numpyrnn, sys; print(*{name.partition('.')[0] for name in sys.modules})"
-    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    modules = ran.stdout.split()
     assert "numpy" in modules
     assert not {"click", "tqdm", "matplotlib", "music21", "torch"} & set(modules)
