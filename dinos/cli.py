@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checkpoint import Checkpoint, load, save
@@ -27,6 +28,7 @@ from .names import read_names, show, split
 
 DEFAULTS = Settings()
 SHOWN = 5  # names at a time while it learns
+GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def shipped(model: Path | None) -> Checkpoint:
@@ -99,10 +101,18 @@ def train(
     saves what was learned; --resume goes on from there.
     """
     out = out or resume or Path("dinos.npz")
+    own = [resume, resume.with_suffix(".jsonl"), resume.with_suffix(".png")] if resume and resume.name else []
+    check_out(out, force or out in own)
     history, plot = out.with_suffix(".jsonl"), plot or out.with_suffix(".png")
-    for path in (out, history, plot):
-        check_out(path, force or (resume is not None and path.resolve() != out.resolve()) or out == resume)
+    for path in (history, plot):
+        check_out(path, force or path in own)
+    if len({out.resolve(), history.resolve(), plot.resolve()}) < 3:
+        raise NumpyrnnError(f"model, history and picture must be three files, got {out}, {history} and {plot}")
     if resume:
+        source = click.get_current_context().get_parameter_source
+        fixed = [name for name in ("cell", "hidden", "layers", "copies", "seed", "keep_case") if source(name) in GIVEN]
+        if fixed:
+            raise click.UsageError(f"a resumed training keeps its settings, got {', '.join('--' + n for n in fixed)}")
         training = NameTraining.resume(load(resume, KIND))
         if data is not None and set(read_names(data, training.keep_case)) != {*training.training, *training.held_out}:
             raise NumpyrnnError(f"{data} must hold the names that {resume} was trained on, it holds others")
@@ -139,7 +149,10 @@ def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: b
         names = sample_names(training.checkpoint(resumable=False), SHOWN, seed=trainer.epoch)
         shown = (show(name) + "*" * (name in known) for name in names if name)
         tqdm.write(f"{when:12} {', '.join(shown)}", file=sys.stdout)
+        sys.stdout.flush()
 
+    if trainer.finished:
+        click.echo("This training has ended by itself: there is nothing to go on with.")
     with tqdm(total=n * epochs, initial=n * trainer.epoch, unit="name", unit_scale=True, file=sys.stderr) as bar:
 
         def on_epoch(record: dict[str, Any]) -> None:
@@ -158,6 +171,9 @@ def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: b
             training.run(epochs, on_batch=lambda batch: bar.update(batch.x.shape[1]), on_epoch=on_epoch)
         except KeyboardInterrupt:
             status = INTERRUPTED
+        except BaseException:
+            write()  # what was learned before it went wrong
+            raise
     write()
     names_now("at the end")
     if status:
@@ -211,6 +227,9 @@ def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
         click.echo(f"{words:28}{getattr(network, name):>10{form}}{getattr(ngram, name):>10{form}}{of_data:>10}")
     click.echo("\nLongest run in a new name that is copied from a training name:")
     for kind, found in figures["samples"].items():
+        if not found.longest_run:
+            click.echo(f"  {kind}: none")
+            continue
         click.echo(f"  {kind}: {found.longest_run!r} ({len(found.longest_run)}) of {show(found.run_of)},", nl=False)
         click.echo(f" from {show(found.run_from)}")
 
@@ -223,7 +242,7 @@ def course(data: Path | None, iterations: int) -> None:
     from .course import model
 
     path = data or data_path("dinos.txt")
-    lines = read_text(path).lower().replace("\r\n", "\n").split("\n")
+    lines = read_text(path).lower().replace("\r\n", "\n").removesuffix("\n").split("\n")
     names = [line.strip() for line in lines]
     characters = sorted(set("\n".join(names)) | {"\n"})
     if len(set(names) - {""}) < 2:

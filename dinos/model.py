@@ -196,8 +196,11 @@ class NameTraining:
 
 
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
-    """The training and the held-out names of a model."""
-    return checkpoint.config["training"], checkpoint.config["held_out"]
+    """The training and the held-out names of a model; an error if it has none."""
+    parts = checkpoint.config.get("training"), checkpoint.config.get("held_out")
+    if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
+        raise NumpyrnnError("the model must hold its training and held-out names, it does not")
+    return parts  # type: ignore[return-value]
 
 
 def sample_names(

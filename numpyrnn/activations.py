@@ -26,7 +26,7 @@ def sigmoid(x: Array) -> Array:
     -------
     array of the shape of `x`
     """
-    x = np.asarray(x)
+    x = _floating(x)
     positive = x.real >= 0
     e = np.exp(np.where(positive, -x, x))  # at most 1 in size
     return np.asarray(np.where(positive, 1, e) / (1 + e))
@@ -44,8 +44,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     -------
     array of the shape of `x`, positive, with sums of one along `axis`
     """
-    x = np.asarray(x)
-    e = np.exp(x - x.real.max(axis=axis, keepdims=True))
+    e = np.exp(_below_largest(x, axis))
     return np.asarray(e / e.sum(axis=axis, keepdims=True))
 
 
@@ -61,8 +60,7 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     -------
     array of the shape of `x`
     """
-    x = np.asarray(x)
-    x = x - x.real.max(axis=axis, keepdims=True)
+    x = _below_largest(x, axis)
     return np.asarray(x - np.log(np.exp(x).sum(axis=axis, keepdims=True)))
 
 
@@ -93,3 +91,16 @@ def one_hot(ids: Array, size: int, dtype: Any = np.float32) -> Array:
     rows = np.zeros((ids.size, size), dtype)
     rows[np.arange(ids.size), ids.ravel()] = 1
     return rows.reshape(*ids.shape, size)
+
+
+def _floating(x: Array) -> Array:
+    x = np.asarray(x)
+    return x if x.dtype.kind in "fc" else x.astype(np.float64)
+
+
+def _below_largest(x: Array, axis: int) -> Array:
+    """Return x less its largest value along `axis`; a difference too large for the dtype is its lowest number."""
+    x = _floating(x)
+    with np.errstate(over="ignore"):
+        x = x - x.real.max(axis=axis, keepdims=True)
+    return x if x.dtype.kind == "c" else np.maximum(x, np.finfo(x.dtype).min)

@@ -62,6 +62,8 @@ def padded(
     if short:
         i = short[0]
         raise NumpyrnnError(f"every sequence must have two ids or more, number {i} has {len(sequences[i])}")
+    if soft is not None and [len(s) + 1 for s in soft] != [len(s) for s in sequences]:
+        raise NumpyrnnError("soft must have an array of one row a step for every sequence")
     order = np.arange(len(sequences)) if rng is None else rng.permutation(len(sequences))
     for start in range(0, len(order), batch_size):
         group = sorted(order[start : start + batch_size], key=lambda i: len(sequences[i]), reverse=True)

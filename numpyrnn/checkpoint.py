@@ -114,14 +114,14 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
             raise NumpyrnnError("a model file holds a Sequential and its parameters")
         check_shape("params", params, model.params.flat.shape)
         check_finite("params", params)
-        vocabulary, config, scalars = Vocabulary(about["vocabulary"]), dict(about["config"]), about["training"]
+        vocabulary, config = Vocabulary(about["vocabulary"]), dict(about["config"])
+        training = None
+        if about["training"] is not None:
+            training = {**about["training"], **{name.removeprefix("training."): arrays[name] for name in arrays}}
     except Exception as error:  # zipfile, zlib, NumPy and JSON raise a dozen kinds for a damaged file
         why = " ".join(str(error).split()) or type(error).__name__
         raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({why})") from error
     if kind is not None and found != kind:
         raise NumpyrnnError(f"{path} must be a model of {kind}, it is one of {found}")
     model.params.flat[...] = params
-    training = None
-    if scalars is not None:
-        training = {**scalars, **{name.removeprefix("training."): array for name, array in arrays.items()}}
     return Checkpoint(found, model, vocabulary, config, training)

@@ -44,20 +44,38 @@ def is_integer(array: Array) -> bool:
     return array.dtype.kind in "iu"
 
 
-def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """`value` as an array of the floating (or complex) `dtype`, not copied where it has it already."""
+def to_array(name: str, value: Any) -> Array:
+    """`value` as an array, or one error if it cannot be one (a ragged list)."""
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError as error:
         raise NumpyrnnError(f"{name} must be an array, got {type(value).__name__} ({error})") from None
+
+
+def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
+    """`value` as an array of the floating (or complex) `dtype`, not copied where it has it already."""
+    array = to_array(name, value)
     if not (array.dtype.kind in "fiu" or (array.dtype.kind == "c" and dtype.kind == "c")):
         raise NumpyrnnError(f"{name} must be numbers that fit {dtype}, got dtype {array.dtype}")
-    return array.astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is another check's to say
+        return array.astype(dtype, copy=False)
 
 
 def check_range(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> None:
-    """Raise unless low <= value <= high (low < value with `open_low`)."""
-    ok = isinstance(value, int | float | np.number) and low <= value <= high and not (open_low and value == low)
-    if not ok:  # NaN fails the comparison
+    """Raise unless `value` is a finite number with low <= value <= high (low < value with `open_low`)."""
+    ok = isinstance(value, int | float | np.number) and low <= value <= high and value < np.inf
+    if not ok or (open_low and value == low):  # NaN fails the comparison
         bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == np.inf else f" and at most {high:g}")
         raise NumpyrnnError(f"{name} must be {bounds}, got {value!r}")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise unless 0 <= value < 1."""
+    if not (isinstance(value, int | float | np.number) and 0 <= value < 1):
+        raise NumpyrnnError(f"{name} must be at least 0 and below 1, got {value!r}")
+
+
+def check_count(name: str, value: int, low: int) -> None:
+    """Raise unless `value` is a whole number of at least `low`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise NumpyrnnError(f"{name} must be a whole number of at least {low}, got {value!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ def check_out(path: Path, force: bool) -> None:
         raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
     if path.exists() and not force:
         raise NumpyrnnError(f"{path} is there already: name another with --out, or say --force to replace it")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise NumpyrnnError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def run(command: click.Command) -> None:
@@ -80,7 +86,7 @@ def run(command: click.Command) -> None:
     except BrokenPipeError:  # the reader has had enough: `dinos | head -1`
         _drop_output()
         status = 1
-    except (NumpyrnnError, OSError, MemoryError) as error:
+    except (NumpyrnnError, OSError, MemoryError, UnicodeError) as error:
         _drop_output()
         words = str(error) if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
         click.echo(f"Error: {words}", err=True)

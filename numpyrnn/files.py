@@ -70,12 +70,13 @@ def read_text(path: str | Path) -> str:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
         if path.is_dir():
             raise NumpyrnnError(f"{path} must be a text file, it is a folder")
-        if size > MAX_TEXT_BYTES:
-            raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has {size}")
-        text = path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MAX_TEXT_BYTES + 1)
+        if len(data) > MAX_TEXT_BYTES:
+            raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has more")
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

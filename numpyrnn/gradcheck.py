@@ -20,6 +20,7 @@ from .losses import softmax_cross_entropy
 
 NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # the largest errors that pass
 ZERO = 1e-6  # a derivative below this part of the case's largest counts as zero
+ROUGHLY_ZERO = 1e-3  # likewise for central differences, which round at 1e-11 of the largest
 
 Arrays = dict[str, Array]
 Function = Callable[[Arrays], Any]
@@ -127,7 +128,7 @@ def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> list[Gradi
                 gradient.size,
                 _relative(off, exact[name], largest),
                 float((off / scale).max(initial=0)),
-                _relative(gradient - near, near, largest),
+                _relative(gradient - near, near, largest, ROUGHLY_ZERO),
             )
         )
     return errors
@@ -254,9 +255,9 @@ def report(seed: int = 0) -> Iterator[tuple[str, str, list[GradientError]]]:
     yield "Cross-entropy", "-log softmax(logits)[target], masked mean", loss
 
 
-def _relative(off: Array, reference: Array, largest: float) -> float:
+def _relative(off: Array, reference: Array, largest: float, zero: float = ZERO) -> float:
     norm = float(np.linalg.norm(reference))
-    return float(np.linalg.norm(off)) / (norm if norm > ZERO * largest else largest)
+    return float(np.linalg.norm(off)) / (norm if norm > zero * largest else largest)
 
 
 def _leaves(state: Any) -> list[Array]:

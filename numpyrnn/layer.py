@@ -23,14 +23,25 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.random import Generator
 
-from .checks import Array, NumpyrnnError, as_array, check_finite, check_ids, check_shape, is_integer
+from .checks import (
+    Array,
+    NumpyrnnError,
+    as_array,
+    check_count,
+    check_finite,
+    check_ids,
+    check_shape,
+    is_integer,
+    to_array,
+)
 from .parameters import Parameters
 
 Seed = Generator | int | None
 Rng = Generator | None
 Lengths = Array | None
+Grads = dict[str, Array]  # a Parameters, or a plain dict of its names
 Pass = tuple[Array, Any, Any]  # y, state, cache
-Back = tuple[Array | None, Any, Parameters]  # dx, dstate, grads
+Back = tuple[Array | None, Any, Any]  # dx, dstate, grads
 
 
 class Layer:
@@ -48,7 +59,7 @@ class Layer:
         """See the module's docstring."""
         raise NotImplementedError
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """See the module's docstring."""
         raise NotImplementedError
 
@@ -104,7 +115,8 @@ def check_input(x: Array, features: int, dtype: np.dtype[Any], lengths: Array | 
     NumpyrnnError
         with what was expected and what came
     """
-    x = np.asarray(x)
+    if not isinstance(x, np.ndarray):
+        x = to_array("x", x)
     ids = is_integer(x) and x.ndim == 2
     if not ids:
         x = as_array("x", x, dtype)
@@ -134,7 +146,7 @@ def check_lengths(lengths: Any, T: int, N: int) -> Array | None:
     check_shape("lengths", lengths, (N,))
     if not is_integer(lengths) or lengths.min() < 0 or lengths.max() > T:
         raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
-    return np.asarray(lengths)
+    return np.asarray(lengths.astype(np.intp))
 
 
 def real_steps(lengths: Any, T: int, N: int) -> Array | None:
@@ -165,12 +177,13 @@ def check_cache(cache: Any) -> Any:
     return cache
 
 
-def check_grads(grads: Parameters | None, params: Parameters) -> Parameters:
+def check_grads(grads: Grads | None, params: Parameters) -> Grads:
     """Where gradients go: `grads` if it fits `params` (else an error), new zeros if it is None."""
     if grads is None:
         return params.zeros_like()
     if not isinstance(grads, dict) or grads.keys() != params.keys():
-        raise NumpyrnnError(f"grads must have the names {', '.join(params)}, got {', '.join(grads)}")
+        came = ", ".join(grads) if isinstance(grads, dict) else type(grads).__name__
+        raise NumpyrnnError(f"grads must have the names {', '.join(params)}, got {came}")
     for name, array in params.items():
         check_shape(f"grads[{name!r}]", grads[name], array.shape)
     return grads
@@ -184,15 +197,14 @@ def check_no_state(layer: Layer, state: Any) -> None:
 
 def as_size(name: str, value: int) -> int:
     """Return a size as an int, or raise if it is not a whole number of at least 1."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise NumpyrnnError(f"{name} must be a whole number of at least 1, got {value!r}")
+    check_count(name, value, 1)
     return int(value)
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:
     """Return the dtype of a layer, or raise if it is none of the three."""
     try:
-        chosen: np.dtype[Any] | None = np.dtype(dtype)
+        chosen: np.dtype[Any] | None = None if dtype is None else np.dtype(dtype)
     except TypeError:
         chosen = None
     if chosen is None or chosen not in (np.float32, np.float64, np.complex128):

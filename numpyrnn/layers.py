@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from . import kernels
-from .checks import Array, NumpyrnnError, as_array, check_range, check_shape, is_integer
+from .checks import Array, NumpyrnnError, as_array, check_shape, check_share, is_integer
 from .layer import (
     Back,
+    Grads,
     Layer,
     Lengths,
     Pass,
@@ -65,7 +66,7 @@ class Dense(Layer):
         y += b
         return from_rows(y, x.shape[:2], real), None, (rows, real, x.shape) if cache else None
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Gradients of x, W and b; see the module's docstring."""
         rows, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
@@ -115,7 +116,7 @@ class Embedding(Layer):
         y = self.params["W"][rows]
         return from_rows(y, x.shape, real), None, (rows, real, x.shape) if cache else None
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Gradient of W; see the module's docstring."""
         rows, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
@@ -144,7 +145,7 @@ class Dropout(Layer):
     sizes = ("rate", "shared")
 
     def __init__(self, rate: float, shared: str | None = None, dtype: Any = np.float32, rng: Seed = None):
-        check_range("rate", rate, 0, 1 - 1e-9)
+        check_share("rate", rate)
         if shared not in (None, "time", "features"):
             raise NumpyrnnError(f"shared must be None, 'time' or 'features', got {shared!r}")
         self.rate, self.shared = float(rate), shared
@@ -170,16 +171,14 @@ class Dropout(Layer):
             y = np.where(real[..., None], y, 0)
         return y, None, (keep, real, x.shape) if cache else None
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Let the gradient through where the values went; see the module's docstring."""
         keep, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
         dy = np.asarray(dy)
         check_shape("dy", dy, x_shape)
-        dx = dy if keep is None else dy * keep
-        if real is not None:
-            dx = np.where(real[..., None], dx, 0)
-        return dx, None, check_grads(grads, self.params)
+        dx = dy if real is None else np.where(real[..., None], dy, np.zeros((), dy.dtype))
+        return dx if keep is None else dx * keep, None, check_grads(grads, self.params)
 
 
 class Sequential(Layer):
@@ -253,13 +252,13 @@ class Sequential(Layer):
             caches.append(layer_cache)
         return x, tuple(states), caches if cache else None
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Back through all layers, last first; see the module's docstring."""
         caches = check_cache(cache)
         grads = check_grads(grads, self.params)
         dx: Array | None = dy
         dstates: list[Any] = list(self._check_states("dstate", dstate))
-        parts = self._split(grads)
+        parts = [{name: grads[f"{i}.{name}"] for name in layer.params} for i, layer in enumerate(self.layers)]
         for i in reversed(range(len(self.layers))):
             dx, dstates[i], _ = self.layers[i].backward(dx, caches[i], dstates[i], parts[i])  # type: ignore[arg-type]
         return dx, tuple(dstates), grads

@@ -32,7 +32,8 @@ def softmax_cross_entropy(
     Raises
     ------
     NumpyrnnError
-        if shapes or dtypes do not fit, a target lies outside 0 .. V - 1, a logit is not finite, or no place counts
+        if shapes or dtypes do not fit, a target lies outside 0 .. V - 1, a logit is not finite, soft
+        targets are no distributions, or no place counts
     """
     logits, targets = np.asarray(logits), np.asarray(targets)
     soft = not is_integer(targets)
@@ -43,6 +44,8 @@ def softmax_cross_entropy(
     if reduction not in ("mean", "sum"):
         raise NumpyrnnError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
     V = logits.shape[-1]
+    if V == 0:
+        raise NumpyrnnError(f"logits must have at least one class, got shape {logits.shape}")
     check_shape("targets", targets, logits.shape if soft else logits.shape[:-1])
     real = np.ones(logits.shape[:-1], bool) if mask is None else np.asarray(mask)
     check_shape("mask", real, logits.shape[:-1])
@@ -59,6 +62,8 @@ def softmax_cross_entropy(
     if soft:
         wanted = targets.reshape(-1, V) if everywhere else targets[real]
         check_finite("targets", wanted)
+        if wanted.min() < 0 or np.abs(wanted.sum(axis=1) - 1).max() > 1e-3:
+            raise NumpyrnnError("floating targets must be distributions: not negative, with sums of one")
         total = -(wanted * log_p).sum()
         d_rows -= wanted
     else:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from .checks import Array, NumpyrnnError, check_range
+from .checks import Array, NumpyrnnError, check_count, check_ids
 
 START = -1  # stands before the first id of every sequence, as often as a context needs it
 Context = tuple[int, ...]
@@ -35,12 +35,15 @@ class KneserNey:
     """
 
     def __init__(self, sequences: Iterable[Sequence[int]], size: int, order: int):
-        check_range("order", order, 1)
+        check_count("order", order, 1)
         self.size, self.order = size, order
+        listed = [[int(token) for token in sequence] for sequence in sequences]
+        for sequence in listed:
+            check_ids("sequences", np.array(sequence, np.intp), size)
         grams = Counter(
             tuple(padded[i : i + order])
-            for sequence in sequences
-            for padded in [[START] * (order - 1) + [int(token) for token in sequence]]
+            for sequence in listed
+            for padded in [[START] * (order - 1) + sequence]
             for i in range(len(padded) - order + 1)
         )
         if not grams:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .checks import Array, NumpyrnnError, check_finite, check_range, check_shape
+from .checks import Array, NumpyrnnError, check_finite, check_range, check_shape, check_share
 
 
 def clip_by_value(grad: Array, limit: float) -> None:
@@ -30,9 +30,17 @@ def clip_by_norm(grad: Array, limit: float) -> float:
     Returns
     -------
     float, the norm before
+
+    Raises
+    ------
+    NumpyrnnError
+        if the norm is NaN or infinite (nothing is changed then)
     """
     check_range("limit", limit, 0, open_low=True)
-    norm = float(np.linalg.norm(grad))
+    with np.errstate(over="ignore"):
+        norm = float(np.linalg.norm(grad))
+    if not np.isfinite(norm):
+        raise NumpyrnnError(f"the gradient must have a finite norm, got {norm}")
     if norm > limit:
         grad *= limit / norm
     return norm
@@ -191,7 +199,7 @@ class Adam(Optimizer):
     ):
         super().__init__(learning_rate, decay)
         for name, value in {"beta1": beta1, "beta2": beta2}.items():
-            check_range(name, value, 0, 1 - 1e-9)
+            check_share(name, value)
         check_range("epsilon", epsilon, 0)
         check_range("weight_decay", weight_decay, 0)
         self.beta1, self.beta2, self.epsilon, self.weight_decay = beta1, beta2, epsilon, weight_decay

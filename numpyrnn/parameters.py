@@ -55,5 +55,10 @@ class Parameters(dict[str, Array]):
         check_shape(name, value, self[name].shape)
         self[name][...] = value
 
+    def update(self, *others: Any, **more: Any) -> None:
+        """Copy the values of other mappings into the views."""
+        for name, value in dict(*others, **more).items():
+            self[name] = value
+
     def __reduce__(self) -> tuple[Any, ...]:  # copies (copy.deepcopy) keep the views views
         return Parameters, (self.shapes, self.flat.dtype, self.flat.copy())

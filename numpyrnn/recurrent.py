@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import kernels
-from .checks import Array, NumpyrnnError, as_array, check_finite, check_range, check_shape, is_integer
+from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, check_share, is_integer
 from .layer import (
     Back,
+    Grads,
     Layer,
     Lengths,
     Pass,
@@ -56,7 +57,7 @@ class Recurrent(Layer):
         rng: Seed = None,
         weight_dropout: float = 0.0,
     ):
-        check_range("weight_dropout", weight_dropout, 0, 1 - 1e-9)
+        check_share("weight_dropout", weight_dropout)
         self.weight_dropout = float(weight_dropout)
         self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
         self.params = Parameters(self._shapes(), float_dtype(dtype))
@@ -78,7 +79,7 @@ class Recurrent(Layer):
         raise NotImplementedError
 
     def _run_back(
-        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
+        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
         """The kernel backward: dx and the gradients of the initial states."""
         raise NotImplementedError
@@ -124,7 +125,7 @@ class Recurrent(Layer):
         sequences, cache = self._run(x, states, Wh, active)
         return sequences[0][1:], tuple(s[lengths.clip(max=T), np.arange(N)] for s in sequences), cache
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Parameters | None = None) -> Back:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Backpropagate through time; see the module's docstring."""
         order, mask, kernel_cache = check_cache(cache)
         x = kernel_cache[0]
@@ -148,7 +149,8 @@ class Recurrent(Layer):
             return tuple(np.zeros((N, self.hidden_size), self.dtype) for _ in range(self.n_states))
         states = state if self.n_states > 1 else (state,)
         if not isinstance(states, tuple | list) or len(states) != self.n_states:
-            raise NumpyrnnError(f"{name} of {self!r} must be a tuple (h, c), got {type(state).__name__}")
+            came = f"{len(states)} entries" if isinstance(states, tuple | list) else type(state).__name__
+            raise NumpyrnnError(f"{name} of {self!r} must be a tuple (h, c), got {came}")
         arrays = tuple(as_array(name, s, self.dtype) for s in states)
         for array in arrays:
             check_shape(f"{name} of {self!r}", array, (N, self.hidden_size))
@@ -189,7 +191,7 @@ class RNN(Recurrent):
         return (h,), cache
 
     def _run_back(
-        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
+        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
         dx, dh = kernels.rnn_backward(dy, dstate[0], cache, grads, need_dx)
         return dx, (dh,)
@@ -237,7 +239,7 @@ class LSTM(Recurrent):
         return (h, c), cache
 
     def _run_back(
-        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
+        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
         dx, dh, dc = kernels.lstm_backward(dy, dstate[0], dstate[1], cache, grads, need_dx)
         return dx, (dh, dc)
@@ -277,7 +279,7 @@ class GRU(Recurrent):
         return (h,), cache
 
     def _run_back(
-        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Parameters, need_dx: bool
+        self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
         dx, dh = kernels.gru_backward(dy, dstate[0], cache, grads, need_dx)
         return dx, (dh,)

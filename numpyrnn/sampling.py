@@ -9,16 +9,16 @@ import numpy as np
 from numpy.random import Generator
 
 from .activations import softmax
-from .checks import Array, NumpyrnnError, check_ids, check_range, is_integer
+from .checks import Array, NumpyrnnError, check_count, check_ids, check_range, check_shape, is_integer
 from .layers import Sequential
-from .stepper import Stepper
+from .stepper import Stepper, can_step
 
 BLOCK = 4096  # sequences side by side: their states stay in the cache
 NOISE = 64  # rows of noise made at once
 
 
 class Sampler:
-    """How to draw the next id from logits, by inversion of the cumulative distribution.
+    """How to draw the next id from logits. Its settings are not to be changed afterwards.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class Sampler:
     ):
         check_range("temperature", temperature, 0)
         if top_k is not None:
-            check_range("top_k", top_k, 1)
+            check_count("top_k", top_k, 1)
         if top_p is not None:
             check_range("top_p", top_p, 0, 1, open_low=True)
         self.rng = np.random.default_rng(rng)
@@ -79,7 +79,7 @@ class Sampler:
         return p
 
     def draw(self, logits: Array) -> Array:
-        """One id for every row.
+        """One id for every row, by inversion of the cumulative distribution.
 
         Parameters
         ----------
@@ -89,6 +89,8 @@ class Sampler:
         -------
         (N,) integers
         """
+        check_shape("logits", logits, ("N", "V"))
+        _check_logits(logits)
         if self.temperature == 0:
             return np.asarray(logits.argmax(axis=1))
         if self.top_k is None and self.top_p is None:
@@ -110,6 +112,8 @@ class Sampler:
         Without top-k and top-p this takes the largest of logits / temperature + Gumbel noise, which has the same
         distribution as `draw` (Gumbel 1954) and, with the noise of many draws made at once, takes the fewest calls.
         """
+        check_shape("logits", logits, ("V",))
+        _check_logits(logits)
         return self.single(len(logits), logits.dtype)(logits)
 
     def single(self, V: int, dtype: Any) -> Callable[[Array], int]:
@@ -146,7 +150,12 @@ class Sampler:
         if self.temperature == 1:
             return logits
         with np.errstate(over="ignore"):  # a tiny temperature: -inf, a probability of zero
-            return np.asarray(logits / np.asarray(self.temperature, logits.dtype))
+            return np.asarray((logits / np.float64(self.temperature)).astype(logits.dtype))
+
+
+def _check_logits(logits: Array) -> None:
+    if not (logits < np.inf).all():  # minus infinity is a probability of zero
+        raise NumpyrnnError("logits must be numbers below infinity, got NaN or infinity")
 
 
 def generate(
@@ -183,10 +192,12 @@ def generate(
         raise NumpyrnnError(f"prompt must be integers of shape (P,) or (P, N), got {prompt.dtype} {prompt.shape}")
     if prompt.size > 1 or not 0 <= prompt.item() < model.input_size:  # one id is not worth two passes
         check_ids("prompt", prompt, model.input_size)
-    check_range("steps", steps, 0)
+    check_count("steps", steps, 0)
     prompt = prompt.reshape(len(prompt), -1)
     N = prompt.shape[1]
-    if isinstance(model, Stepper) or (N == 1 and state is None):
+    if isinstance(model, Stepper) and state is not None:
+        raise NumpyrnnError("a Stepper starts from zeros: state must be None")
+    if isinstance(model, Stepper) or (N == 1 and state is None and can_step(model)):
         stepper = model if isinstance(model, Stepper) else Stepper(model)
         return [_generate_one(stepper, prompt[:, n].tolist(), sampler, steps, stop) for n in range(N)]
     return _generate_many(model, prompt, sampler, steps, stop, state)
@@ -209,6 +220,8 @@ def _generate_many(
     model: Sequential, prompt: Array, sampler: Sampler, steps: int, stop: int | None, state: Any
 ) -> list[Array]:
     """Up to BLOCK sequences side by side; the place of one that has ended goes to the next that waits."""
+    for rows in _leaves(state):
+        check_shape("state", rows, (prompt.shape[1], *rows.shape[1:]))
     if len(prompt) > 1:
         _, state, _ = model.forward(prompt[:-1], state, cache=False)
     first, first_state, N = prompt[-1], state, prompt.shape[1]
@@ -230,6 +243,13 @@ def _generate_many(
             running, ids = np.append(running[keep], fresh), np.append(ids[keep], first[fresh])
             state = _join(_rows(state, keep), _rows(first_state, fresh), len(fresh))
     return [row[:length] for row, length in zip(written, lengths.tolist(), strict=True)]
+
+
+def _leaves(state: Any) -> list[Array]:
+    """The arrays that a state is made of."""
+    if isinstance(state, tuple | list):
+        return [leaf for part in state for leaf in _leaves(part)]
+    return [] if state is None else [state]
 
 
 def _rows(state: Any, rows: Array) -> Any:

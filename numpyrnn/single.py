@@ -91,7 +91,7 @@ class SingleRNN:
 
         Parameters
         ----------
-        ids, targets : (T,) integers; the first of `ids` may be -1: a step without input
+        ids, targets : (T,) integers, not checked; the first of `ids` may be -1: a step without input
         h0 : (H,) initial state
         """
         T = len(ids)

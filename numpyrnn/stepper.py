@@ -39,13 +39,12 @@ class Stepper:
     """
 
     def __init__(self, model: Sequential):
+        if not can_step(model):
+            raise NumpyrnnError(f"Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got {model!r}")
         layers = [layer for layer in model.layers if not isinstance(layer, Dropout)]
         table = np.eye(model.input_size, dtype=model.dtype)  # what each id stands for
         while layers and isinstance(layers[0], Embedding):
             table = table @ layers.pop(0).params["W"]
-        wrong = [layer for layer in layers if type(layer) not in CELLS]
-        if wrong or not layers or model.dtype.kind != "f":
-            raise NumpyrnnError(f"Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got {model!r}")
         self.input_size, self.dtype = model.input_size, model.dtype
         (self._gemv,) = blas(model.dtype, "gemv")
         Wx, b, _, _ = _weights(layers[0])
@@ -91,6 +90,23 @@ class Stepper:
             return result
 
         return step
+
+
+def can_step(model: Sequential) -> bool:
+    """Whether a `Stepper` can be made of a model.
+
+    Parameters
+    ----------
+    model : Sequential
+
+    Returns
+    -------
+    bool
+    """
+    kinds = [type(layer) for layer in model.layers if not isinstance(layer, Dropout)]
+    while kinds and kinds[0] is Embedding:
+        kinds.pop(0)
+    return bool(kinds) and all(kind in CELLS for kind in kinds) and model.dtype.kind == "f"
 
 
 def _dense(h: Array) -> tuple[Cell, None]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import NumpyrnnError, check_range
+from .checks import NumpyrnnError, check_count, check_share
 from .layers import Sequential
 from .losses import softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
@@ -69,7 +69,9 @@ class Trainer:
         carry: bool = False,
         rng: Generator | int = 0,
     ):
-        check_range("average", average, 0, 1 - 1e-9)
+        check_share("average", average)
+        if patience is not None:
+            check_count("patience", patience, 1)
         if schedule not in SCHEDULES:
             raise NumpyrnnError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
         self.model, self.optimizer = model, optimizer
@@ -118,6 +120,9 @@ class Trainer:
         """
         if self.epoch:
             self.model.params.flat[...] = self.weights
+        else:
+            for weights in (self.weights, self.averaged, self.best):
+                weights[...] = self.model.params.flat
         before = self.state()
         try:
             while self.epoch < epochs and not self.finished:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .checks import Array, NumpyrnnError, check_ids
+from .checks import Array, NumpyrnnError, check_ids, is_integer
 
 
 class Vocabulary:
@@ -83,7 +83,9 @@ class Vocabulary:
         NumpyrnnError
             if an id lies outside 0 .. size - 1
         """
-        ids = np.asarray(list(ids), np.intp)
+        ids = np.asarray(list(ids) or np.zeros(0, np.intp))
+        if not is_integer(ids):
+            raise NumpyrnnError(f"ids must be integers, got dtype {ids.dtype}")
         check_ids("ids", ids, len(self.tokens))
         return [self.tokens[i] for i in ids]
 

@@ -221,10 +221,17 @@ def test_force_replaces_what_is_there(folder):
         ("train places.txt --out nowhere/a.npz", 1, "nowhere/a.npz must be in a folder that exists, nowhere does not"),
         ("train places.txt --out a.npz --plot nowhere/a.png", 1, "nowhere/a.png must be in a folder that exists"),
         ("train places.txt --out folder", 1, "folder must be a file to write, it is a folder"),
+        ("train places.txt --out . --force", 1, "must be a file to write"),
+        ("train places.txt --out / --force", 1, "must be a file to write"),
         ("train places.txt --out model.npz", 1, "model.npz is there already"),
         ("train places.txt --out model.dat", 1, "model.jsonl is there already"),
         ("train places.txt --out a.npz --plot others.txt", 1, "others.txt is there already"),
+        ("train places.txt --out a.jsonl", 1, "a.jsonl"),  # which is where the history goes
+        ("train places.txt --out a.png", 1, "a.png"),  # and the picture
+        ("train places.txt --out a.npz --plot a.npz", 1, "a.npz"),
+        ("train places.txt --out a.npz --plot a.jsonl", 1, "a.jsonl"),
         ("train --resume model.npz --epochs 3 --out jazz.npz", 1, "jazz.npz is there already"),
+        ("train --resume model.npz --epochs 3 --plot others.txt", 1, "others.txt is there already"),
         ("train --resume model.npz others.txt", 1, "must hold the names that model.npz was trained on"),
         ("train --resume missing.npz", 1, "missing.npz could not be read: No such file or directory"),
         ("train --resume damaged.npz", 1, "damaged.npz must be a model file"),
@@ -252,6 +259,14 @@ def test_force_replaces_what_is_there(folder):
 def test_an_error_is_one_line_and_loses_nothing(folder, arguments, status, message):
     before = contents(folder)
     assert_one_line(run(*arguments.split(), cwd=folder), status, message)
+    assert contents(folder) == before
+
+
+def test_resuming_into_a_new_file_leaves_what_is_beside_it(folder):
+    (folder / "new.png").write_bytes(b"a picture")
+    before = contents(folder)
+    done = run("train", "--resume", "model.npz", "--epochs", 3, "--out", "new.npz", cwd=folder)
+    assert_one_line(done, 1, "new.png is there already")
     assert contents(folder) == before
 
 

@@ -261,7 +261,7 @@ def test_unknown_characters_of_a_prefix_are_named(checkpoint, prefix, unknown):
 
 
 @pytest.mark.parametrize("n", [1, 6])
-@pytest.mark.parametrize("how", [{"top_k": 1}, {"temperature": 0.0}], ids=str)
+@pytest.mark.parametrize("how", [{"top_k": 1}, {"temperature": 0.0}, {"temperature": 1e-50}], ids=str)
 def test_the_surest_name_takes_the_most_probable_character_at_each_step(checkpoint, how, n):
     step, token, ids = Stepper(checkpoint.model), 0, []
     while len(ids) < 60 and (not ids or token != 0):

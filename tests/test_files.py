@@ -176,7 +176,7 @@ def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
     (tmp_path / "a.txt").write_bytes(b"123456789")
     assert read_text(tmp_path / "a.txt") == "123456789"
     (tmp_path / "a.txt").write_bytes(b"1234567890")
-    with pytest.raises(NumpyrnnError, match="must have at most 9 bytes, it has 10"):
+    with pytest.raises(NumpyrnnError, match="must have at most 9 bytes, it has more"):
         read_text(tmp_path / "a.txt")
 
 

@@ -140,7 +140,7 @@ FAULTS = {
         lambda: check_kind(RNN, **PADDED),
         "x state0",
     ),
-    "dropout: rest not scaled up": Fault(Dropout, "backward", "dy * keep", "dy * (keep > 0)", check_dropout, "x"),
+    "dropout: rest not scaled up": Fault(Dropout, "backward", "dx * keep", "dx * (keep > 0)", check_dropout, "x"),
     "sequential: gradient of the last state forgotten": Fault(
         Sequential,
         "backward",

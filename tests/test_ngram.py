@@ -179,5 +179,5 @@ def test_it_needs_a_sequence(order):
 
 
 def test_it_needs_an_order():
-    with pytest.raises(NumpyrnnError, match="order must be at least 1, got 0"):
+    with pytest.raises(NumpyrnnError, match="order must be a whole number of at least 1, got 0"):
         KneserNey(SMALL, 3, 0)

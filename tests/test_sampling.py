@@ -309,7 +309,7 @@ def test_prompt_and_state_are_not_written_to():
     [
         ({"temperature": -1}, "temperature must be at least 0, got -1"),
         ({"temperature": float("nan")}, "temperature must be at least 0, got nan"),
-        ({"top_k": 0}, "top_k must be at least 1, got 0"),
+        ({"top_k": 0}, "top_k must be a whole number of at least 1, got 0"),
         ({"top_p": 0}, "top_p must be above 0 and at most 1, got 0"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1, got 1.1"),
     ],
@@ -329,7 +329,7 @@ def test_a_setting_out_of_range_is_named(kwargs, message):
         ([0.5], 5, r"prompt must be integers .*, got float64 \(1,\)"),
         ([1, V], 5, r"prompt must hold ids from 0 to 5, got 1 to 6"),
         ([[-1, 2]], 5, r"prompt must hold ids from 0 to 5, got -1 to 2"),
-        ([1], -1, r"steps must be at least 0, got -1"),
+        ([1], -1, r"steps must be a whole number of at least 0, got -1"),
     ],
 )
 def test_a_malformed_prompt_is_named(prompt, steps, message, with_stepper):

@@ -484,8 +484,8 @@ def test_no_batches_are_an_error():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"average": 1.0}, "average must be at least 0 and at most 1, got 1.0"),
-        ({"average": -0.1}, "average must be at least 0 and at most 1, got -0.1"),
+        ({"average": 1.0}, "average must be at least 0 and below 1, got 1.0"),
+        ({"average": -0.1}, "average must be at least 0 and below 1, got -0.1"),
         ({"schedule": "steps"}, "schedule must be one of constant, linear, cosine, got 'steps'"),
     ],
 )
