@@ -119,3 +119,13 @@ def test_one_hot_rows_are_rows_of_the_identity(dtype):
 def test_one_hot_names_bad_ids(ids, message):
     with pytest.raises(NumpyrnnError, match=message):
         one_hot(np.array(ids), 3)
+
+
+def test_differences_beyond_the_largest_number_stay_finite():
+    x = np.array([1e308, -1e308])
+    assert_allclose(softmax(x), [1, 0])
+    assert np.isfinite(log_softmax(x)).all()
+
+
+def test_integers_are_taken_as_numbers():
+    assert_allclose(sigmoid(np.array([0, 5], np.uint8)), [0.5, 1 / (1 + np.exp(-5.0))])

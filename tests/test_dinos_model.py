@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from dinos.evaluate import common_ending, describe, evaluate, longest_copied_run
-from dinos.model import NameTraining, Settings, build, listing, sample_names, text
+from dinos.model import NameTraining, Settings, build, listing, names_of, sample_names, text
 from dinos.names import END, vocabulary_of
-from numpyrnn import GRU, LSTM, RNN, Dense, NumpyrnnError
-from numpyrnn.checkpoint import load, save
+from numpyrnn import GRU, LSTM, RNN, Dense, NumpyrnnError, Sequential
+from numpyrnn.checkpoint import Checkpoint, load, save
 from numpyrnn.stepper import Stepper
 from numpyrnn.vocab import Vocabulary
 
@@ -371,3 +371,8 @@ def test_the_longest_copied_run_is_the_longest_of_all(sample, training):
         assert any(run in other for other in training)
     else:
         assert (run, name) == ("", "")
+
+
+def test_a_model_without_its_names_is_refused():
+    with pytest.raises(NumpyrnnError, match="must hold its training and held-out names"):
+        names_of(Checkpoint("dinos", Sequential(RNN(3, 3, rng=0), Dense(3, 3, rng=0)), Vocabulary("ab\n")))

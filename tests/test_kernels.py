@@ -323,3 +323,14 @@ def test_a_gradient_of_zero_gives_zeros(kind):
     layer, (x, state, dy, _) = make(kind), draw(kind)
     results = both_ways(layer, x, state, 0 * dy, None)
     assert not any(np.any(results[name]) for name in results.keys() - {"y", "end"})
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64])
+@pytest.mark.parametrize("cache", [True, False])
+def test_lengths_of_any_integer_dtype_give_the_same(dtype, cache):
+    x = np.random.default_rng(0).standard_normal((40, 3, 3))
+    layer = LSTM(3, 4, np.float64, 0)
+    y, state, _ = layer.forward(x, lengths=np.array([35, 0, 20], dtype), cache=cache)
+    expected, last, _ = layer.forward(x, lengths=[35, 0, 20])
+    assert_array_equal(y, expected)
+    assert_array_equal(state[1], last[1])

@@ -112,3 +112,9 @@ def test_float32_stays_float32_and_nothing_is_written_to():
 def test_malformed_arguments_are_named(arguments, message):
     with pytest.raises(NumpyrnnError, match=message):
         softmax_cross_entropy(**{"logits": LOGITS, "targets": TARGETS} | arguments)
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.7], [1.5, -0.5], [0.0, 0.0]])
+def test_soft_targets_must_be_distributions(row):
+    with pytest.raises(NumpyrnnError, match="must be distributions"):
+        softmax_cross_entropy(np.zeros((1, 2)), np.array([row]))

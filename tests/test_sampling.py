@@ -336,3 +336,21 @@ def test_a_malformed_prompt_is_named(prompt, steps, message, with_stepper):
     model = Stepper(make()) if with_stepper else make()
     with pytest.raises(NumpyrnnError, match=message):
         generate(model, prompt, Sampler(0), steps)
+
+
+def test_nan_is_not_drawn_from():
+    for draw, logits in ((Sampler(0).draw, np.array([[0.0, np.nan]])), (Sampler(0).draw_one, np.array([0.0, np.nan]))):
+        with pytest.raises(NumpyrnnError, match="got NaN"):
+            draw(logits)
+
+
+def test_a_model_that_a_stepper_cannot_take_writes_one_sequence_too():
+    nested = Sequential(Sequential(RNN(3, 4, rng=0)), Dense(4, 3, rng=0))
+    (written,) = generate(nested, np.array([1]), Sampler(0), 5)
+    assert len(written) == 5
+
+
+def test_a_state_of_another_number_of_sequences_is_named():
+    model = Sequential(RNN(3, 4, rng=0), Dense(4, 3, rng=0))
+    with pytest.raises(NumpyrnnError, match="state must have shape"):
+        generate(model, np.zeros((1, 2), int), Sampler(0), 5, state=(np.zeros((3, 4), np.float32), None))
