@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, NumpyrnnError
-from .layer import Layer
+from .layer import Layer, leaves
 from .layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential
 from .losses import softmax_cross_entropy
 
@@ -163,15 +163,15 @@ def check_layer(
         return one.forward(x, state, lengths, rng, cache)
 
     zero_state = forward(layer, x, None, False)[1]
-    state = [draw.standard_normal(part.shape) for part in _leaves(zero_state)]
+    state = [draw.standard_normal(part.shape) for part in leaves(zero_state)]
     y, end, cache = forward(layer, x, _like(zero_state, iter(state)), True)
     dy = draw.standard_normal(y.shape)
-    dend = [draw.standard_normal(part.shape) for part in _leaves(end)]
+    dend = [draw.standard_normal(part.shape) for part in leaves(end)]
     dx, dstate, grads = layer.backward(dy, cache, _like(end, iter(dend)))
 
     names = [f"state {i}" for i in range(len(state))]
     arrays = {**layer.params, **dict(zip(names, state, strict=True))}
-    gradients = {**grads, **dict(zip(names, _leaves(dstate), strict=True))}
+    gradients = {**grads, **dict(zip(names, leaves(dstate), strict=True))}
     if dx is not None:
         arrays["x"], gradients["x"] = np.asarray(x, np.float64), dx
 
@@ -183,7 +183,7 @@ def check_layer(
             one.params[name] = values[name]
         y, end, _ = forward(one, values.get("x", x), _like(zero_state, iter([values[n] for n in names])), False)
         one.params.flat[...] = before
-        return (y * dy).sum() + sum((part * d).sum() for part, d in zip(_leaves(end), dend, strict=True))
+        return (y * dy).sum() + sum((part * d).sum() for part, d in zip(leaves(end), dend, strict=True))
 
     return check_function(scalar, arrays, gradients)
 
@@ -260,15 +260,8 @@ def _relative(off: Array, reference: Array, largest: float, zero: float = ZERO) 
     return float(np.linalg.norm(off)) / (norm if norm > zero * largest else largest)
 
 
-def _leaves(state: Any) -> list[Array]:
-    """The arrays of a state, in order."""
-    if isinstance(state, tuple | list):
-        return [leaf for part in state for leaf in _leaves(part)]
-    return [] if state is None else [state]
-
-
-def _like(state: Any, leaves: Iterator[Array]) -> Any:
+def _like(state: Any, arrays: Iterator[Array]) -> Any:
     """A state of the same form with other arrays."""
     if isinstance(state, tuple | list):
-        return tuple(_like(part, leaves) for part in state)
-    return None if state is None else next(leaves)
+        return tuple(_like(part, arrays) for part in state)
+    return None if state is None else next(arrays)

@@ -41,7 +41,7 @@ def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, active: lis
     Returns
     -------
     h : (T + 1, N, H), h[0] is h0; zero where a sequence has ended
-    cache : for `rnn_backward`; 2 T N H numbers are kept per call, h included
+    cache : for `rnn_backward`; it keeps T N H numbers, h itself
     """
     T, N = x.shape[:2]
     h = np.empty((T + 1, N, len(b)), Wh.dtype)
@@ -114,7 +114,7 @@ def lstm_forward(
     Returns
     -------
     h, c : (T + 1, N, H), h[0] is h0 and c[0] is c0; zero where a sequence has ended
-    cache : for `lstm_backward`; 7 T N H numbers are kept per call, h and c included
+    cache : for `lstm_backward`; it keeps 7 T N H numbers, h and c included
     """
     T, N = x.shape[:2]
     empty = _allocator(active)
@@ -219,7 +219,7 @@ def gru_forward(
     Returns
     -------
     h : (T + 1, N, H), h[0] is h0; zero where a sequence has ended
-    cache : for `gru_backward`; 5 T N H numbers are kept per call, h included
+    cache : for `gru_backward`; it keeps 5 T N H numbers, h included
     """
     T, N = x.shape[:2]
     empty = _allocator(active)

@@ -138,6 +138,13 @@ def falling(lengths: Array) -> Array:
     return np.argsort(-lengths, kind="stable")
 
 
+def leaves(state: Any) -> list[Array]:
+    """The arrays that a state is made of, in order."""
+    if isinstance(state, tuple | list):
+        return [leaf for part in state for leaf in leaves(part)]
+    return [] if state is None else [state]
+
+
 def check_lengths(lengths: Any, T: int, N: int) -> Array | None:
     """`lengths` as an array, or an error if they are not N integers from 0 to T."""
     if lengths is None:

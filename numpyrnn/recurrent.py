@@ -177,7 +177,7 @@ class RNN(Recurrent):
 
     Notes
     -----
-    `backward` needs 2 T N H numbers more than `y`. The state is `h` (N, H).
+    A pass forward and back takes T N H numbers beside `y`. The state is `h` (N, H).
     """
 
     gates = 1
@@ -216,7 +216,7 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    `backward` needs 11 T N H numbers more than `y`. The state is `(h, c)`, each (N, H).
+    A pass forward and back takes 10 T N H numbers beside `y`. The state is `(h, c)`, each (N, H).
     """
 
     gates = 4
@@ -265,7 +265,7 @@ class GRU(Recurrent):
 
     Notes
     -----
-    `backward` needs 8 T N H numbers more than `y`. The state is `h` (N, H).
+    A pass forward and back takes 8 T N H numbers beside `y`. The state is `h` (N, H).
     """
 
     gates = 3

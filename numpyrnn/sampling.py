@@ -10,6 +10,7 @@ from numpy.random import Generator
 
 from .activations import softmax
 from .checks import Array, NumpyrnnError, check_count, check_ids, check_range, check_shape, is_integer
+from .layer import leaves
 from .layers import Sequential
 from .stepper import Stepper, can_step
 
@@ -220,7 +221,7 @@ def _generate_many(
     model: Sequential, prompt: Array, sampler: Sampler, steps: int, stop: int | None, state: Any
 ) -> list[Array]:
     """Up to BLOCK sequences side by side; the place of one that has ended goes to the next that waits."""
-    for rows in _leaves(state):
+    for rows in leaves(state):
         check_shape("state", rows, (prompt.shape[1], *rows.shape[1:]))
     if len(prompt) > 1:
         _, state, _ = model.forward(prompt[:-1], state, cache=False)
@@ -243,13 +244,6 @@ def _generate_many(
             running, ids = np.append(running[keep], fresh), np.append(ids[keep], first[fresh])
             state = _join(_rows(state, keep), _rows(first_state, fresh), len(fresh))
     return [row[:length] for row, length in zip(written, lengths.tolist(), strict=True)]
-
-
-def _leaves(state: Any) -> list[Array]:
-    """The arrays that a state is made of."""
-    if isinstance(state, tuple | list):
-        return [leaf for part in state for leaf in _leaves(part)]
-    return [] if state is None else [state]
 
 
 def _rows(state: Any, rows: Array) -> Any:
