@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -61,9 +62,9 @@ def sample(n: int, seed: int | None, temperature: float, top_k: int | None, pref
 
 @app.command()
 @data_options
-@click.option("--cell", type=click.Choice(list(CELLS)), default=DEFAULTS.cell, show_default=True)
+@click.option("--cell", type=click.Choice(list(CELLS)), default=DEFAULTS.cell, show_default=True, help="Kind of layer.")
 @click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Units.")
-@click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True)
+@click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True, help="How many.")
 @click.option("--epochs", type=click.IntRange(1), default=60, show_default=True, help="At most, in all.")
 @click.option(
     "--copies",
@@ -121,6 +122,8 @@ def train(
         copies = copies if copies is not None else DEFAULTS.copies if len(names) >= 500 else 1.0
         settings = Settings(cell=cell, hidden=hidden, layers=layers, copies=copies, seed=seed or 0)
         training = NameTraining(*split(names, settings.seed), settings, keep_case)
+    if training.trainer.finished or training.trainer.epoch >= epochs:
+        raise NumpyrnnError(f"there is nothing to go on with: {why_it_ended(training, 0)} (--epochs is {epochs})")
     status = learn(training, epochs, out, history, slim)
     draw(training, plot)
     click.echo(f"Model {out}, history {history}, curves {plot}.")
@@ -141,8 +144,8 @@ def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: b
     )
     click.echo(f"{training.settings.cell.upper()} of {training.model.params.flat.size:,} parameters.")
 
-    def write() -> None:
-        save(out, training.checkpoint(resumable=not slim))
+    def write(finished: bool = False) -> None:
+        save(out, training.checkpoint(resumable=not (slim and finished)))
         write_history(history, trainer.history)
 
     def names_now(when: str) -> None:
@@ -151,8 +154,6 @@ def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: b
         tqdm.write(f"{when:12} {', '.join(shown)}", file=sys.stdout)
         sys.stdout.flush()
 
-    if trainer.finished:
-        click.echo("This training has ended by itself: there is nothing to go on with.")
     with tqdm(total=n * epochs, initial=n * trainer.epoch, unit="name", unit_scale=True, file=sys.stderr) as bar:
 
         def on_epoch(record: dict[str, Any]) -> None:
@@ -174,15 +175,30 @@ def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: b
         except BaseException:
             write()  # what was learned before it went wrong
             raise
-    write()
-    names_now("at the end")
+    write(finished=status == 0)
     if status:
-        click.echo(f"Interrupted after {trainer.epoch} epochs; go on with: dinos train --resume {out}", err=True)
-    best = min(trainer.history, key=lambda record: record["valid_loss"], default=None)
-    if best:
-        click.echo(f"Held-out loss {trainer.best_loss:.3f} nats a character after {trainer.epoch} epochs.", nl=False)
-        click.echo(" A star marks names that are known.")
+        words = f"Interrupted after {trainer.epoch} epochs; go on with:"
+        click.echo(f"{words} dinos train --resume {shlex.quote(str(out))} --epochs {epochs}", err=True)
+    if trainer.history:
+        names_now("at the end")
+        click.echo("A star marks names that are known.")
+        click.echo(f"Held-out loss {trainer.best_loss:.3f} nats a character, {why_it_ended(training, status)}.")
     return status
+
+
+def why_it_ended(training: NameTraining, status: int) -> str:
+    """From which epoch the model is, and why there are no more."""
+    trainer, settings = training.trainer, training.settings
+    best = next((r["epoch"] for r in trainer.history if r["valid_loss"] == trainer.best_loss), trainer.epoch)
+    if status:
+        why = "interrupted"
+    elif trainer.finished and trainer.stale >= settings.patience:
+        why = f"no better for {settings.patience} epochs"
+    elif trainer.finished:
+        why = f"more than {settings.copies:.2%} of its names would now be copies"
+    else:
+        why = "all epochs done"
+    return f"from epoch {best}; ended after {trainer.epoch}: {why}"
 
 
 def draw(training: NameTraining, plot: Path) -> None:

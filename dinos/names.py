@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def read_names(path: str | Path, keep_case: bool = False) -> list[str]:
     NumpyrnnError
         if the file cannot be read as text, has fewer than two distinct items, or an item of over 1,000 characters
     """
-    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    text = unicodedata.normalize("NFC", read_text(path))  # an accented letter is one character, however it was typed
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     names = list(dict.fromkeys(name for line in lines if (name := (line if keep_case else line.lower()).strip())))
     if len(names) < 2:
         raise NumpyrnnError(f"{path} must hold at least two different names, one a line, it holds {len(names)}")

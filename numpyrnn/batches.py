@@ -58,6 +58,7 @@ def padded(
     Batch with lengths
     """
     check_range("batch_size", batch_size, 1)
+    sequences = [np.asarray(sequence) for sequence in sequences]
     short = [i for i, sequence in enumerate(sequences) if len(sequence) < 2]
     if short:
         i = short[0]

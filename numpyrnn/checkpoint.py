@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,9 +55,11 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
     Raises
     ------
     NumpyrnnError
-        if it cannot be written; what was there before is untouched
+        if it cannot be written, or holds something else than it should; what was there before is untouched
     """
     model = checkpoint.model
+    if not isinstance(model, Sequential) or not isinstance(checkpoint.vocabulary, Vocabulary):
+        raise NumpyrnnError("a model file holds a Sequential and a Vocabulary")
     arrays: dict[str, Array] = {"params": model.params.flat}
     scalars: dict[str, Any] | None = None
     if checkpoint.training is not None:
@@ -75,7 +78,10 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         "config": checkpoint.config,
         "training": scalars,
     }
-    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    try:
+        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    except TypeError as error:
+        raise NumpyrnnError(f"config must hold only what JSON can hold ({error})") from error
     with atomic_write(path) as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
@@ -102,6 +108,8 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
         data = Path(path).read_bytes()
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged (no zip archive)")
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}

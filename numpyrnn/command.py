@@ -16,9 +16,17 @@ from .checks import NumpyrnnError
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-seed_option = click.option("--seed", type=click.IntRange(0), help="Same seed, same result.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0),
+    help="Same seed, same result; without one, training takes 0 and sampling a new one.",
+)
 temperature_option = click.option(
-    "--temperature", type=click.FloatRange(0), default=1.0, show_default=True, help="Below 1 safer, above 1 wilder."
+    "--temperature",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    help="Below 1 safer, above 1 wilder, 0 always the most probable.",
 )
 top_k_option = click.option("--top-k", type=click.IntRange(1), help="Draw among the k most probable only.")
 

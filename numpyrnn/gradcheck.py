@@ -235,12 +235,12 @@ def report(seed: int = 0) -> Iterator[tuple[str, str, list[GradientError]]]:
         yield f"{kind.__name__}, integers", "an id stands for a one-hot row", check_layer(layer, ids, lengths)
         yield f"{kind.__name__}, one step", "T = 1, N = 1", check_layer(layer, x[:1, :1], seed=seed)
         dropped = kind(D, H, np.float64, draw, weight_dropout=0.5)
-        yield f"{kind.__name__}, weights", "Wh mask / (1 - rate)", check_layer(dropped, x, lengths, dropout=seed)
+        yield f"{kind.__name__}, weight dropout", "Wh mask / (1 - rate)", check_layer(dropped, x, lengths, dropout=seed)
     yield "Dense", "y = x W + b", check_layer(Dense(D, H, np.float64, draw), x, lengths)
     yield "Dense, integers", "y = W[x] + b", check_layer(Dense(D, H, np.float64, draw), ids)
     yield "Embedding", "y = W[x]", check_layer(Embedding(D, H, np.float64, draw), ids, lengths)
     for shared in (None, "time", "features"):
-        name = "Dropout" if shared is None else f"Dropout, one for {shared}"
+        name = "Dropout" if shared is None else f"Dropout, shared: {shared}"
         yield name, "y = x mask / (1 - rate)", check_layer(Dropout(0.5, shared), x, lengths, dropout=seed)
     stack = Sequential(
         Embedding(D, H, np.float64, draw),

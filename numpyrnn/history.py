@@ -89,7 +89,7 @@ def plot_history(
         axes.plot(*zip(*held_out, strict=True), label="held out", marker=marker)
         epoch, loss = min(held_out, key=lambda point: point[1])
         axes.plot(epoch, loss, "o", color="black", markersize=4)
-        axes.annotate(f"{loss:.3f}", (epoch, loss), textcoords="offset points", xytext=(0, -13), ha="center")
+        axes.annotate(f"{loss:.3f}", (epoch, loss), textcoords="offset points", xytext=(0, 8), ha="center")
     for name, level in (levels or {}).items():
         axes.axhline(level, linestyle=":", color="gray", label=f"{name}: {level:.3f}")
     axes.set(title=title, xlabel="epoch", ylabel="nats a character")

@@ -7,11 +7,12 @@ Arrays are time-major, (T, N, ...). Slot 0 of `h` is the initial state, so h[t +
   are formed once over all T N rows.
 - Gates lie first, (gates, T, N, H), so that each is one contiguous block.
 - sigmoid(z) = tanh(z / 2) / 2 + 1/2, with the halves folded into the weights once per call: one tanh for all gates.
-- `active[t]` sequences (the first ones) are still running at step t; the rest has ended and keeps its state. The
-  sequences come sorted by falling length, so a padded step is never computed: no masks. None: all run to the end.
+- `active[t]` sequences (the first ones) are still running at step t; the slots of the rest stay zero, and the layer
+  takes each one's last real state. The sequences come sorted by falling length, so a padded step is never computed:
+  no masks. None: all run to the end.
 - The weights may be complex in the forward direction (complex-step gradient checks).
 
-The layers of `layers.py` check, sort and call; nothing here looks at its arguments twice.
+The layers of `recurrent.py` check, sort and call; nothing here looks at its arguments twice.
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ def lstm_forward(
         sigmoids = z[:3]
         sigmoids *= 0.5
         sigmoids += 0.5
+        # why the order is o i f g c: (i, f) times (g, c_prev) is one call
         ig_fc = np.multiply(gates[1:3, t, :n], gates[3:5, t, :n], out=products[:, :n])
         np.add(ig_fc[0], ig_fc[1], out=c[t + 1, :n])
         np.tanh(c[t + 1, :n], out=tanh_c[t, :n])

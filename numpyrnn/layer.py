@@ -10,7 +10,7 @@ Every layer has the same form::
   None is zeros. Layers without a state give and take None.
 - `lengths` (N,) says how many steps of each sequence are real. What lies after them changes nothing: `y` is zero there,
   `dy` is ignored, and the state that comes out is the one after the last real step.
-- `rng` (a numpy Generator) switches dropout on; None is evaluation.
+- `rng` (a numpy Generator, or an int seed) switches dropout on; None is evaluation.
 - `cache=False` keeps nothing for `backward`: the lean pass for generation and evaluation.
 - `grads` has the names of `layer.params`; it is overwritten where given, else new. No argument is ever written to.
 - A malformed argument raises `NumpyrnnError`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,7 @@ class Dense(Layer):
     def forward(
         self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
     ) -> Pass:
-        """Map every real step; see the module's docstring."""
+        """Map every real step; see `numpyrnn.layer`."""
         check_no_state(self, state)
         x = check_input(x, self.input_size, self.dtype, lengths)
         rows, real = real_rows(x, lengths)
@@ -67,7 +68,7 @@ class Dense(Layer):
         return from_rows(y, x.shape[:2], real), None, (rows, real, x.shape) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Gradients of x, W and b; see the module's docstring."""
+        """Gradients of x, W and b; see `numpyrnn.layer`."""
         rows, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
         dy = as_array("dy", dy, self.dtype)
@@ -106,7 +107,7 @@ class Embedding(Layer):
     def forward(
         self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
     ) -> Pass:
-        """Look up every real step; see the module's docstring."""
+        """Look up every real step; see `numpyrnn.layer`."""
         check_no_state(self, state)
         x = np.asarray(x)
         if not is_integer(x):
@@ -117,7 +118,7 @@ class Embedding(Layer):
         return from_rows(y, x.shape, real), None, (rows, real, x.shape) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Gradient of W; see the module's docstring."""
+        """Gradient of W; see `numpyrnn.layer`."""
         rows, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
         dy = as_array("dy", dy, self.dtype)
@@ -154,9 +155,10 @@ class Dropout(Layer):
     def forward(
         self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
     ) -> Pass:
-        """Drop, if there is an `rng`; see the module's docstring."""
+        """Drop, if there is an `rng`; see `numpyrnn.layer`."""
         check_no_state(self, state)
         x = np.asarray(x)
+        rng = None if rng is None else np.random.default_rng(rng)
         if x.dtype.kind not in "fc" or x.ndim != 3:
             raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got {x.dtype} of shape {x.shape}")
         x = check_input(x, x.shape[-1], x.dtype, lengths)
@@ -172,7 +174,7 @@ class Dropout(Layer):
         return y, None, (keep, real, x.shape) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Let the gradient through where the values went; see the module's docstring."""
+        """Let the gradient through where the values went; see `numpyrnn.layer`."""
         keep, real, x_shape = check_cache(cache)
         check_no_state(self, dstate)
         dy = np.asarray(dy)
@@ -213,6 +215,11 @@ class Sequential(Layer):
             raise NumpyrnnError(f"Sequential needs one or more layers, got {layers!r}")
         if len({id(layer) for layer in self.layers}) < len(self.layers):
             raise NumpyrnnError("Sequential needs different layers, got one of them twice")
+        sized = [layer for layer in self.layers if hasattr(layer, "input_size")]
+        for below, above in pairwise(sized):
+            given = getattr(below, "hidden_size", None) or getattr(below, "output_size", above.input_size)
+            if given != above.input_size:
+                raise NumpyrnnError(f"{above!r} must take what {below!r} gives: {given} features")
         dtypes = {layer.dtype for layer in self.layers if layer.params}
         if len(dtypes) > 1:
             raise NumpyrnnError(f"Sequential needs layers of one dtype, got {', '.join(sorted(map(str, dtypes)))}")
@@ -244,8 +251,9 @@ class Sequential(Layer):
     def forward(
         self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
     ) -> Pass:
-        """Through all layers in turn; see the module's docstring."""
+        """Through all layers in turn; see `numpyrnn.layer`."""
         states, caches = [], []
+        rng = None if rng is None else np.random.default_rng(rng)  # an int is a seed
         for layer, layer_state in zip(self.layers, self._check_states("state", state), strict=True):
             x, layer_state, layer_cache = layer.forward(x, layer_state, lengths, rng, cache)
             states.append(layer_state)
@@ -253,7 +261,7 @@ class Sequential(Layer):
         return x, tuple(states), caches if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Back through all layers, last first; see the module's docstring."""
+        """Back through all layers, last first; see `numpyrnn.layer`."""
         caches = check_cache(cache)
         grads = check_grads(grads, self.params)
         dx: Array | None = dy

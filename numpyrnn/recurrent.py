@@ -87,7 +87,7 @@ class Recurrent(Layer):
     def forward(
         self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
     ) -> Pass:
-        """Run the sequence; see the module's docstring."""
+        """Run the sequence; see `numpyrnn.layer`."""
         x = check_input(x, self.input_size, self.dtype, lengths)
         T, N = x.shape[:2]
         states = self._check_states("state", state, N)
@@ -98,7 +98,7 @@ class Recurrent(Layer):
             states = tuple(s[order] for s in states)
         Wh, mask = self.params["Wh"], None
         if rng is not None and self.weight_dropout:
-            mask = keep_mask(rng, Wh.shape, self.weight_dropout, self.dtype)
+            mask = keep_mask(np.random.default_rng(rng), Wh.shape, self.weight_dropout, self.dtype)
             Wh = Wh * mask
         if cache:
             y, ends, kernel_cache = self._piece(x, states, Wh, lengths)
@@ -126,7 +126,7 @@ class Recurrent(Layer):
         return sequences[0][1:], tuple(s[lengths.clip(max=T), np.arange(N)] for s in sequences), cache
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Backpropagate through time; see the module's docstring."""
+        """Backpropagate through time; see `numpyrnn.layer`."""
         order, mask, kernel_cache = check_cache(cache)
         x = kernel_cache[0]
         T, N = x.shape[:2]

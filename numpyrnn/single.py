@@ -98,6 +98,9 @@ class SingleRNN:
         gemv, gemm, tanh, multiply = self.gemv, self.gemm, np.tanh, np.multiply
         for_h, for_loss, for_grads = self.views.get(T) or self._views(T)
 
+        # BLAS by position: gemv(alpha, A, x, beta, y, offx, incx, offy, incy, trans, overwrite_y) makes
+        # y = alpha A x + beta y in place, gemm(alpha, A, B, beta, C, trans_a, trans_b, overwrite_c) likewise C = A B
+
         # forward
         h_first, z_first, z, h_last, forward = for_h
         h_first[...] = h0

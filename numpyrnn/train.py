@@ -42,7 +42,7 @@ class Trainer:
         Decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is then what is
         validated and kept; its memory grows with the steps, min(average, (1 + step) / (10 + step)). 0: no average.
     patience : int, optional
-        Stop after so many epochs in a row without a better held-out loss.
+        Stop after so many epochs in a row without a better held-out loss (without a held-out part: never).
     carry : bool, default False
         Hand the state of one batch on to the next (truncated backpropagation through time over streams).
     rng : numpy Generator or int seed
@@ -79,7 +79,9 @@ class Trainer:
         self.patience, self.carry, self.rng = patience, carry, np.random.default_rng(rng)
         self.base_rate = optimizer.learning_rate
         self.grads = model.params.zeros_like()
-        self.weights = model.params.flat.copy()  # at the end of the last epoch; the model has the best ones after `run`
+        # `weights`: as the last whole epoch left them; `averaged`: their moving average; `best`: what is kept.
+        # While an epoch runs the model's own buffer is ahead of `weights`; after `run` it holds `best`.
+        self.weights = model.params.flat.copy()
         self.averaged = model.params.flat.copy()
         self.best = model.params.flat.copy()
         self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
@@ -118,6 +120,8 @@ class Trainer:
         NumpyrnnError
             if the loss is no longer finite
         """
+        if not callable(batches) or not (valid is None or callable(valid)):
+            raise NumpyrnnError("batches and valid must be functions that give the batches of an epoch")
         if self.epoch:
             self.model.params.flat[...] = self.weights
         else:

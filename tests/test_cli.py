@@ -118,8 +118,10 @@ def test_training_shows_names_on_the_way_and_says_what_it_wrote(places):
     assert printed.startswith(f"7 names to learn, 1 held out, {len(vocabulary)} characters; LSTM of ")
     for moment in ("untrained", "epoch 1", "at the end"):
         assert re.search(rf"^{moment} ", printed, re.MULTILINE)
-    loss = min(record["valid_loss"] for record in read_history(places / "model.jsonl"))
-    assert f"Held-out loss {loss:.3f} nats a character after 2 epochs." in printed
+    losses = [record["valid_loss"] for record in read_history(places / "model.jsonl")]
+    best = losses.index(min(losses)) + 1
+    words = f"Held-out loss {min(losses):.3f} nats a character, from epoch {best}; ended after 2: all epochs done.\n"
+    assert words in printed
     assert printed.endswith("Model model.npz, history model.jsonl, curves model.png.\n")
 
 
@@ -309,7 +311,8 @@ def test_ctrl_c_saves_what_was_learned_and_it_can_be_resumed(tmp_path):
     errors = errors.decode()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    epochs = int(re.search(r"Interrupted after (\d+) epochs; go on with: dinos train --resume a.npz\n", errors)[1])
+    hint = r"Interrupted after (\d+) epochs; go on with: dinos train --resume a.npz --epochs 5000\n"
+    epochs = int(re.search(hint, errors)[1])
     assert printed.decode().endswith("Model a.npz, history a.jsonl, curves a.png.\n")
     assert load(tmp_path / "a.npz").training["epoch"] == len(read_history(tmp_path / "a.jsonl")) == epochs >= 2
 
@@ -473,3 +476,30 @@ def test_the_split_of_the_command_is_that_of_its_seed(places):
     config = load(places / "model.npz").config
     assert [config["training"], config["held_out"]] == [*map(list, split(names, 3))]
     assert json.loads(json.dumps(config)) == config
+
+
+def test_an_interrupted_slim_training_can_still_be_resumed(tmp_path, monkeypatch):
+    """`--slim` takes effect only at the end of the training."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("\n".join(PLACES), "utf-8")
+
+    def interrupt(self, *arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("numpyrnn.train.Trainer._run_epoch", interrupt)
+        assert CliRunner().invoke(dinos.cli.app, ["train", "names.txt", *TINY, "--slim"]).exit_code == 130
+    assert load("dinos.npz").training is not None
+    done = CliRunner().invoke(dinos.cli.app, ["train", "--resume", "dinos.npz", "--epochs", "1", "--slim"])
+    assert done.exit_code == 0, done.output
+    assert load("dinos.npz").training is None
+
+
+def test_a_resumed_training_with_nothing_left_to_do_says_why_and_writes_nothing(places, tmp_path):
+    shutil.copy(places / "model.npz", tmp_path / "a.npz")
+    before = (tmp_path / "a.npz").read_bytes()
+    done = run("train", "--resume", "a.npz", "--epochs", 2, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "nothing to go on with" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+    assert (tmp_path / "a.npz").read_bytes() == before
