@@ -1,8 +1,5 @@
 """One sequence at a time: the same numbers as the layers', and the same step as clipping and gradient descent."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -125,29 +122,6 @@ def test_arguments_are_not_written_to_and_the_state_is_a_copy():
     single(*draw(9))
     assert_array_equal(h, kept)
     assert single(*arguments) == loss
-
-
-def test_the_courses_optimize_gives_its_reference_values():
-    case = json.loads((Path(__file__).parent / "data" / "cells.json").read_text())["cases"]["optimize"]["outputs"]
-    draws, n_a, n_x = np.random.RandomState(1), 100, 27
-    a_prev = draws.randn(n_a, 1)
-    Wax, Waa, Wya, b, by = (draws.randn(*shape) for shape in ((n_a, n_x), (n_a, n_a), (n_x, n_a), (n_a, 1), (n_x, 1)))
-    model = Sequential(RNN(n_x, n_a, np.float64), Dense(n_a, n_x, np.float64))
-    names = {"Wax": "0.Wx", "Waa": "0.Wh", "b": "0.b", "Wya": "1.W", "by": "1.b"}  # transposed
-    for name, array in {"Wax": Wax, "Waa": Waa, "b": b[:, 0], "Wya": Wya, "by": by[:, 0]}.items():
-        model.params[names[name]] = array.T
-    single = SingleRNN(model)
-    loss = single(np.array([12, 3, 5, 11, 22, 3]), np.array([4, 14, 11, 22, 25, 26]), a_prev[:, 0])
-    single.update(0.01, 5)
-    assert_allclose(loss, case["loss"], rtol=1e-12)
-    assert_allclose(single.h, np.array(case["a_last"])[:, 0], rtol=1e-12, atol=1e-12)
-    for name, expected in case["gradients"].items():
-        got = single.grads[names[name.removeprefix("d")]].T
-        assert_allclose(got.reshape(np.shape(expected)), expected, rtol=1e-9, atol=1e-13, err_msg=name)
-    for name, total in case["gradient_sums"].items():
-        assert_allclose(single.grads[names[name.removeprefix("d")]].sum(), total, atol=1e-10, err_msg=name)
-    for name, total in case["updated_param_sums"].items():
-        assert_allclose(model.params[names[name]].sum(), total, rtol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize(
