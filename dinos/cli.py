@@ -150,7 +150,7 @@ def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: b
 
     def names_now(when: str) -> None:
         names = sample_names(training.checkpoint(resumable=False), SHOWN, seed=trainer.epoch)
-        shown = (show(name) + "*" * (name in known) for name in names if name)
+        shown = (show(name) + "*" * (name in known) for name in names)
         tqdm.write(f"{when:12} {', '.join(shown)}", file=sys.stdout)
         sys.stdout.flush()
 

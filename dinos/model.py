@@ -22,6 +22,7 @@ from numpyrnn.vocab import Vocabulary
 from .names import END, encode, show, vocabulary_of
 
 KIND = "dinos"
+ROUNDS = 100
 FOLDS = 10  # of the training names, for the teacher
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
@@ -231,7 +232,7 @@ def sample_names(
     Raises
     ------
     NumpyrnnError
-        if the prefix has characters that the model does not know
+        if the prefix has characters that the model does not know, or the model writes hardly anything but empty names
     """
     if not checkpoint.config.get("keep_case"):
         prefix = prefix.lower()
@@ -240,12 +241,18 @@ def sample_names(
         known = "".join(token for token in checkpoint.vocabulary.tokens if token != END)
         came = " ".join(map(repr, unknown))
         raise NumpyrnnError(f"prefix must be of the model's characters ({known:.80}), got {came}")
-    prompt = checkpoint.vocabulary.encode(END + prefix)
-    prompts = np.repeat(prompt[:, None], n, axis=1)
-    end = int(checkpoint.vocabulary.encode(END)[0])
-    rng = np.random.default_rng(seed)
-    written = generate(checkpoint.model, prompts, Sampler(rng, temperature, top_k), longest, end) if n else []
-    return [prefix + text(ids, checkpoint.vocabulary) for ids in written]
+    prompt, end = checkpoint.vocabulary.encode(END + prefix), int(checkpoint.vocabulary.encode(END)[0])
+    sampler = Sampler(np.random.default_rng(seed), temperature, top_k)
+    names: list[str] = []
+    for _ in range(ROUNDS):  # an empty name is no name: it is drawn again
+        if len(names) == n:
+            break
+        prompts = np.repeat(prompt[:, None], n - len(names), axis=1)
+        written = generate(checkpoint.model, prompts, sampler, longest, end)
+        names += [name for ids in written if (name := prefix + text(ids, checkpoint.vocabulary))]
+    else:
+        raise NumpyrnnError(f"the model writes too many empty names: {len(names)} of {n} had letters")
+    return names
 
 
 def text(ids: Iterable[int] | Array, vocabulary: Vocabulary) -> str:
