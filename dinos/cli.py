@@ -149,7 +149,10 @@ def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: b
         write_history(history, trainer.history)
 
     def names_now(when: str) -> None:
-        names = sample_names(training.checkpoint(resumable=False), SHOWN, seed=trainer.epoch)
+        try:
+            names = sample_names(training.checkpoint(resumable=False), SHOWN, seed=trainer.epoch)
+        except NumpyrnnError as error:  # what is only shown must not end a training
+            names = [f"({error})"]
         shown = (show(name) + "*" * (name in known) for name in names)
         tqdm.write(f"{when:12} {', '.join(shown)}", file=sys.stdout)
         sys.stdout.flush()

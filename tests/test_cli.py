@@ -503,3 +503,13 @@ def test_a_resumed_training_with_nothing_left_to_do_says_why_and_writes_nothing(
     assert "nothing to go on with" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
     assert (tmp_path / "a.npz").read_bytes() == before
+
+
+def test_a_model_that_writes_only_empty_names_does_not_end_its_training(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "names.txt").write_text("\n".join(PLACES), "utf-8")
+    monkeypatch.setattr("dinos.model.text", lambda ids, vocabulary: "")
+    done = CliRunner().invoke(dinos.cli.app, ["train", "names.txt", *TINY, "--epochs", "1"])
+    assert done.exit_code == 0, done.output
+    assert "too many empty names" in done.output
+    assert load("dinos.npz").training["epoch"] == 1
