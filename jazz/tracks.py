@@ -1,0 +1,327 @@
+"""Which track of a MIDI file is the melody, which has the chords, and why."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from music.midi import Midi, Note
+from numpyrnn import NumpyrnnError
+
+from .grammar import Element, gather, on_grid
+from .tunes import Tune, line, make_bars
+
+DRUMS = 9
+MELODY_WORDS = "melody melodie solo lead vocal vocals voice".split()
+CHORD_WORDS = "chords chord comp comping piano keys keyboard organ rhodes harmony strings pad accompaniment".split()
+BASS_WORDS = "bass contrabass".split()
+DRUM_WORDS = "drum drums percussion kit".split()
+MELODY_PROGRAMS = {*range(8, 16), *range(22, 32), *range(40, 43), *range(52, 55), *range(56, 80), *range(80, 88)}
+CHORD_PROGRAMS = {*range(8), *range(16, 24), *range(24, 28), *range(48, 52), *range(88, 96)}
+BASS_PROGRAMS = {*range(32, 40), 43}
+SILENT_BARS = 2  # in a row; more of them teach nothing
+
+# The chords that are recognised in notes: (intervals over the root, how usual it is).
+SHAPES = [
+    ((0, 4, 7, 10), 0.04),
+    ((0, 3, 7, 10), 0.04),
+    ((0, 4, 7, 11), 0.04),
+    ((0, 4, 7, 9), 0.0),
+    ((0, 3, 7, 9), 0.0),
+    ((0, 3, 6, 10), 0.0),
+    ((0, 3, 6, 9), 0.0),
+    ((0, 4, 7), 0.02),
+    ((0, 3, 7), 0.02),
+    ((0, 5, 7, 10), -0.05),
+    ((0, 4, 8, 10), -0.05),
+]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The notes of one track and channel.
+
+    Attributes
+    ----------
+    number : int, from 1, among the parts with notes
+    name : str
+    program : int, of its first note
+    drums : bool
+    notes : list of Note
+    """
+
+    number: int
+    name: str
+    program: int
+    drums: bool
+    notes: list[Note]
+
+    @property
+    def pitch(self) -> float:
+        """Mean pitch."""
+        return sum(note.pitch for note in self.notes) / len(self.notes)
+
+    @property
+    def polyphony(self) -> float:
+        """Share of its notes that begin together with another."""
+        together = Counter(note.onset * 8 // 1 for note in self.notes)
+        return sum(count for count in together.values() if count > 1) / len(self.notes)
+
+    def bars_played(self, bars: Sequence[tuple[Fraction, Fraction]]) -> int:
+        """In how many bars a note begins."""
+        starts = sorted({note.onset for note in self.notes})
+        played, i = 0, 0
+        for start, length in bars:
+            first = i
+            while i < len(starts) and starts[i] < start + length:
+                i += 1
+            played += i > first
+        return played
+
+    def says(self, words: Sequence[str]) -> bool:
+        """Whether its name has one of the words."""
+        return any(re.search(rf"(?<![a-z]){word}(?![a-z])", self.name.lower()) for word in words)
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name!r}" if self.name else str(self.number)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen in a file.
+
+    Attributes
+    ----------
+    melody : Part
+    chords : Part, or None where the chords are estimated from the other parts
+    reasons : dict from part number to lines that say why it was or was not chosen
+    """
+
+    melody: Part
+    chords: Part | None
+    reasons: dict[int, list[str]] = field(default_factory=dict)
+
+
+def parts_of(midi: Midi) -> list[Part]:
+    """The parts of a file that have notes: one for each channel of each track, in the file's order."""
+    groups: dict[tuple[int, int], list[Note]] = {}
+    for note in midi.notes:
+        groups.setdefault((note.track, note.channel), []).append(note)
+    parts = []
+    for number, ((track, channel), notes) in enumerate(sorted(groups.items()), 1):
+        name = midi.names[track]
+        parts.append(Part(number, name, notes[0].program, channel == DRUMS, notes))
+    return parts
+
+
+def bars_of(midi: Midi, end: Fraction | None = None) -> list[tuple[Fraction, Fraction]]:
+    """(onset, length) of each bar under the file's meters; a meter that changes within a bar cuts it short."""
+    end = max((note.onset + note.duration for note in midi.notes), default=Fraction(0)) if end is None else end
+    bars: list[tuple[Fraction, Fraction]] = []
+    now = Fraction(0)
+    for i, (_, beats, unit) in enumerate(midi.meters):
+        stop = midi.meters[i + 1][0] if i + 1 < len(midi.meters) else end
+        length = Fraction(4 * beats, unit)
+        while now < stop:
+            last = i + 1 == len(midi.meters)
+            bars.append((now, length if last else min(length, stop - now)))
+            now += bars[-1][1]
+    return bars
+
+
+def melody_score(part: Part, n_bars: int, played: int) -> tuple[float, list[str]]:
+    """How much a part looks like a melody, and why."""
+    if part.drums or part.says(DRUM_WORDS):
+        return -100.0, ["drums are never a melody"]
+    per_bar = len(part.notes) / max(1, played)
+    points = [
+        (2.0 * (1 - part.polyphony), f"{1 - part.polyphony:.0%} of its notes sound alone"),
+        (1.0 - abs(part.pitch - 70) / 12, f"its mean pitch is {part.pitch:.0f}"),
+        (1.0 if 3 <= per_bar <= 16 else 0.0, f"{per_bar:.1f} notes a bar where it plays"),
+        (1.5 * played / n_bars, f"it plays in {played} of {n_bars} bars"),
+        (2.0 * part.says(MELODY_WORDS), "its name says melody"),
+        (-1.0 * part.says(CHORD_WORDS), "its name says chords"),
+        (-4.0 * (part.says(BASS_WORDS) or part.program in BASS_PROGRAMS), "it is a bass"),
+        (0.5 * (part.program in MELODY_PROGRAMS), "its instrument often has the melody"),
+        (-2.0 * (len(part.notes) < 16), "it has few notes"),
+    ]
+    return sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p]
+
+
+def chord_score(part: Part, n_bars: int, played: int) -> tuple[float, list[str]]:
+    """How much a part looks like an accompaniment in chords, and why."""
+    if part.drums or part.says(DRUM_WORDS):
+        return -100.0, ["drums are never chords"]
+    points = [
+        (4.0 * part.polyphony - 2.0, f"{part.polyphony:.0%} of its notes sound together with others"),
+        (1.5 * played / n_bars, f"it plays in {played} of {n_bars} bars"),
+        (1.0 - abs(part.pitch - 58) / 12, f"its mean pitch is {part.pitch:.0f}"),
+        (2.0 * part.says(CHORD_WORDS), "its name says chords"),
+        (-1.0 * part.says(MELODY_WORDS), "its name says melody"),
+        (-4.0 * (part.says(BASS_WORDS) or part.program in BASS_PROGRAMS), "it is a bass"),
+        (0.5 * (part.program in CHORD_PROGRAMS), "its instrument often has chords"),
+    ]
+    return sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p]
+
+
+def named(parts: Sequence[Part], wanted: str, what: str) -> Part:
+    """The part that a user names by its number or by a piece of its name.
+
+    Raises
+    ------
+    NumpyrnnError
+        unless there is exactly one
+    """
+    found = [part for part in parts if wanted == str(part.number)]
+    found = found or [part for part in parts if wanted.lower() == part.name.lower()]
+    found = found or [part for part in parts if wanted and wanted.lower() in part.name.lower()]
+    if len(found) != 1:
+        raise NumpyrnnError(f"{what} must name one of the parts {', '.join(map(str, parts))}; got {wanted!r}")
+    return found[0]
+
+
+def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> Choice:
+    """Find the melody and the chords of a file.
+
+    Parameters
+    ----------
+    midi : Midi
+    melody, chords : str, optional, number or name of a part; default: found by register, density, polyphony, names and
+        instruments; drums never
+    
+    Returns
+    -------
+    Choice
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no part that could be a melody, or a name fits none
+    """
+    parts = parts_of(midi)
+    if not any(not part.drums for part in parts):
+        raise NumpyrnnError("a file must have a melody, it has no notes but drums" if parts else "a file must have notes")
+    bars = bars_of(midi)
+    played = {part.number: part.bars_played(bars) for part in parts}
+    as_melody = {part.number: melody_score(part, len(bars), played[part.number]) for part in parts}
+    as_chords = {part.number: chord_score(part, len(bars), played[part.number]) for part in parts}
+    if melody is not None:
+        chosen = named(parts, melody, "--melody")
+    else:
+        chosen = max(parts, key=lambda part: as_melody[part.number][0])
+        if as_melody[chosen.number][0] < 1:
+            raise NumpyrnnError("a file must have a melody, no part looks like one; --melody names it")
+    others = [part for part in parts if part.number != chosen.number]
+    accompaniment = None
+    if chords is not None:
+        accompaniment = named(parts, chords, "--chords")
+    elif others:
+        best = max(others, key=lambda part: as_chords[part.number][0])
+        accompaniment = best if as_chords[best.number][0] >= 2 and best.polyphony >= 0.5 else None
+    reasons = {}
+    for part in parts:
+        (score, why), (chord, chord_why) = as_melody[part.number], as_chords[part.number]
+        reasons[part.number] = [f"melody {score:.1f}: {'; '.join(why)}", f"chords {chord:.1f}: {'; '.join(chord_why)}"]
+    return Choice(chosen, accompaniment, reasons)
+
+
+def tune_of_midi(
+    midi: Midi, choice: Choice, name: str, from_bar: int | None = None, to_bar: int | None = None
+) -> tuple[Tune, list[str]]:
+    """The tune that a file holds.
+
+    Parameters
+    ----------
+    midi : Midi
+    choice : Choice
+    name : str
+    from_bar, to_bar : int, optional, the first and the last bar, counted from 1
+
+    Returns
+    -------
+    tune : Tune
+    left_out : list of str, what cannot be used and why
+
+    Raises
+    ------
+    NumpyrnnError
+        if nothing is left
+    """
+    bars, left_out = bars_of(midi), []
+    first, last = from_bar or 1, min(to_bar or len(bars), len(bars))
+    if not 1 <= first <= last:
+        raise NumpyrnnError(f"--from-bar and --to-bar must lie in 1 to {len(bars)}, got {from_bar} and {to_bar}")
+    bars = bars[first - 1 : last]
+    start, end = bars[0][0], bars[-1][0] + bars[-1][1]
+    melody = [e for e in line((n.onset, n.duration, n.pitch) for n in choice.melody.notes) if start <= e.onset < end]
+    if not melody:
+        raise NumpyrnnError(f"{name}: the melody must have notes in bars {first} to {last}, it has none")
+    doubled = sum(start <= n.onset < end for n in choice.melody.notes) - len(melody)
+    if doubled:
+        left_out.append(f"{doubled} notes of the melody that sound below another, or too near to it")
+    chords = []
+    if choice.chords:
+        chords = on_grid(gather([(n.onset, n.duration, n.pitch) for n in choice.chords.notes]))
+        chords = [chord for chord in chords if len(set(chord.pitches)) > 1]
+        if not any(start <= chord.onset < end for chord in chords):
+            left_out.append(f"part {choice.chords}: it has no chords in these bars; they are estimated")
+    if not any(start <= chord.onset < end for chord in chords):
+        others = [n for n in midi.notes if n.channel != DRUMS and n not in set(choice.melody.notes)]
+        chords = estimate_chords(others or choice.melody.notes, bars)
+    before = [chord for chord in chords if chord.onset < start][-1:]
+    inside = [chord for chord in chords if start <= chord.onset < end]
+    made = list(make_bars(melody, [*before, *inside], bars))
+    keep, run = [], []
+    for bar in [*made, None]:
+        if bar is not None and not any(element.pitches for element in bar.melody):
+            run.append(bar)
+            continue
+        inner = bool(keep) and bar is not None
+        keep += run if inner and len(run) <= SILENT_BARS else []
+        if run and not (inner and len(run) <= SILENT_BARS):
+            left_out.append(f"{len(run)} bars without a melody from bar {bars.index((run[0].onset, run[0].length)) + first}")
+        run = []
+        keep += [bar] if bar is not None else []
+    return Tune(name, tuple(keep)), left_out
+
+
+def estimate_chords(notes: Sequence[Note], bars: Sequence[tuple[Fraction, Fraction]]) -> list[Element]:
+    """A chord for each bar, from how long each pitch class sounds in it.
+
+    Every root and shape is scored by the share of the sound that it holds, less what it names in vain, with a little
+    for the lowest pitch; a bar without notes has the chord of the bar before.
+
+    Parameters
+    ----------
+    notes : list of Note, by onset
+    bars : list of (onset, length)
+
+    Returns
+    -------
+    list of Element, one a bar where anything sounds; the first one also where nothing does yet
+    """
+    chords: list[Element] = []
+    notes, i = sorted(notes, key=lambda n: n.onset), 0
+    for start, length in bars:
+        end, weights, bass = start + length, [0.0] * 12, None
+        while i < len(notes) and notes[i].onset < end:
+            note, i = notes[i], i + 1
+            if note.onset >= start:
+                weights[note.pitch % 12] += float(min(note.onset + note.duration, end) - note.onset) + 0.05
+                bass = note.pitch if bass is None else min(bass, note.pitch)
+        total = sum(weights)
+        if total == 0 or bass is None:
+            continue
+        def score(root: int, shape: tuple[int, ...], usual: float) -> float:
+            tones = [(root + step) % 12 for step in shape]
+            held = sum(weights[tone] for tone in tones) / total
+            in_vain = sum(weights[tone] < 0.03 * total for tone in tones)
+            return held - 0.09 * in_vain + usual + 0.15 * (root == bass % 12) + 0.1 * weights[root] / total
+
+        _, root, shape = max((score(root, shape, usual), root, shape) for root in range(12) for shape, usual in SHAPES)
+        onset = start if chords else bars[0][0]
+        chords.append(Element(onset, length, (36 + root, *(60 + (root + step) % 12 for step in shape))))
+    return chords

@@ -1,0 +1,1 @@
+"""Music as MIDI, sound and pictures; shared by the programs `jazz` and `piano`."""
