@@ -228,6 +228,7 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     """
     bars: list[list[Change]] = []
     repeat: int | None = None
+    since = 0  # where a repeat without a beginning goes back to
     # A repeat sign is a bar of its own; what follows ":|" may say how often.
     parts = re.split(r"[|\n]", re.sub(r":\s*\|+\s*(?:[x×](\d+))?", r"|:END\1|", re.sub(r"\|+\s*:", r"|:START|", text)))
     for part in (part.strip() for part in parts):
@@ -236,17 +237,20 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
                 raise NumpyrnnError(f"a repeat must end before the next begins, bar {len(bars) + 1} begins a second")
             repeat = len(bars)
         elif part.startswith(":END"):
-            passage = bars[repeat or 0 :]
-            bars += passage * (min(int(part[4:] or 2), LONGEST) - 1)
-            repeat = None
+            passage = bars[since if repeat is None else repeat :]
+            times = int(part[4:] or 2)
+            if len(passage) * times > LONGEST:
+                raise NumpyrnnError(f"changes must have at most {LONGEST} bars, a repeat makes more")
+            bars += passage * (times - 1)
+            repeat, since = None, len(bars)
         elif part == "%":
             if not bars:
                 raise NumpyrnnError("bar 1 must name a chord, there is no bar before it that % could repeat")
             bars.append(bars[-1])
         elif part:
             bars.append(_read_bar(part.split(), len(bars) + 1, meter, bars))
-        if len(bars) > LONGEST:
-            raise NumpyrnnError(f"changes must have at most {LONGEST} bars, got more")
+    if len(bars) > LONGEST:
+        raise NumpyrnnError(f"changes must have at most {LONGEST} bars, got {len(bars)}")
     if repeat is not None:
         raise NumpyrnnError(f"the repeat that begins at bar {repeat + 1} must end with :|")
     if not any(chord.tones for bar in bars for _, chord in bar):

@@ -197,7 +197,7 @@ def encode(melody: Sequence[Element], chords: Sequence[Element]) -> list[Value]:
             values.append(Value("R", element.duration))
             continue
         pitch = max(element.pitches)
-        kind = theory.harmony(sounding(chords, element.onset).pitches).kind(pitch)
+        kind = theory.harmony(sounding(chords, element.onset).pitches).kinds[pitch % 12]
         pair = None if previous is None else theory.interval_range(previous, pitch)
         values.append(Value(kind, element.duration, pair))
         previous = pitch
@@ -229,5 +229,5 @@ def candidates(value: Value, previous: int | None, chord: tuple[int, ...], low: 
     if previous is not None and value.interval is not None:
         upper, lower = (previous + theory.semitones(name) for name in value.interval)
         low, high = max(low, lower), min(high, upper)
-    harmony = theory.harmony(chord)
-    return [pitch for pitch in range(low, high + 1) if harmony.kind(pitch) == value.kind]
+    kinds = theory.harmony(chord).kinds
+    return [pitch for pitch in range(low, high + 1) if kinds[pitch % 12] == value.kind]

@@ -7,7 +7,7 @@ names are music21's, with `-` for a flat, and a pitch has one name: C C# D E- E 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from music21 import chord, interval, pitch, scale
 
@@ -19,20 +19,23 @@ class Harmony:
     Attributes
     ----------
     quality : "major", "minor", "augmented", "diminished" or "other"
+    root : int, pitch class
     chord, scale : frozensets of pitch classes that are chord tones and scale tones, by name: a scale tone that is spelled
         otherwise than a MIDI pitch (C- for B) is none
     approach : frozenset of pitch classes a semitone from a chord tone
     """
 
     quality: str
+    root: int
     chord: frozenset[int]
     scale: frozenset[int]
     approach: frozenset[int]
 
-    def kind(self, pitch_class: int) -> str:
-        """The type of a note over this chord: C chord tone, S scale tone, A approach tone, X other."""
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The type of each pitch class over this chord: C chord tone, S scale tone, A approach tone, X other."""
         kinds = {"C": self.chord, "S": self.scale, "A": self.approach}
-        return next((kind for kind, tones in kinds.items() if pitch_class % 12 in tones), "X")
+        return tuple(next((kind for kind, tones in kinds.items() if pc in tones), "X") for pc in range(12))
 
 
 @lru_cache(None)
@@ -62,6 +65,7 @@ def harmony(pitches: tuple[int, ...]) -> Harmony:
     tones = frozenset(midi % 12 for midi in pitches)
     return Harmony(
         quality=str(sounding.quality),
+        root=sounding.root().pitchClass,
         chord=tones,
         scale=frozenset(midi for midi in range(12) if name_of(midi) in names),
         approach=frozenset((tone + step) % 12 for tone in tones for step in (-1, 1)),

@@ -220,12 +220,10 @@ def midi_bytes(midi: Midi, ticks: int = 480) -> bytes:
         _check("the beats of a meter", beats, 1, 255)
         if unit not in [1 << power for power in range(MAX_UNIT_POWER + 1)]:
             raise NumpyrnnError(f"the unit of a meter must be 1, 2, 4 ... {1 << MAX_UNIT_POWER}, got {unit!r}")
-        content = bytes(
-            [beats, int(unit).bit_length() - 1, 24, 8]
-        )  # a click each 24 clocks, 8 thirty-seconds a quarter
+        content = bytes([beats, int(unit).bit_length() - 1, 24, 8])  # a click a quarter, which has 8 thirty-seconds
         tracks[0].append(_Event(_tick(onset, ticks), 0, 0, _meta_event(0x58, content)))
     for name, track in zip(midi.names, tracks, strict=True):
-        if content := printable(name).encode(errors="replace"):
+        if content := printable(name).encode():
             track.append(_Event(0, -1, 0, _meta_event(0x03, content)))
     _check("the number of events", sum(len(track) + 1 for track in tracks), 1, MAX_EVENTS)
     ends = [_tick(midi.length, ticks)] + [0] * (len(tracks) - 1)
@@ -254,25 +252,26 @@ def _note_events(midi: Midi, ticks: int) -> list[list[_Event]]:
     notes = sorted(midi.notes, key=lambda note: (note.onset, note.track))
     starts = [_tick(note.onset, ticks) for note in notes]
     ends = [_tick(note.onset + note.duration, ticks) for note in notes]
-    last: dict[tuple[int, int, int], int] = {}  # note of each track, channel and pitch
-    programs: dict[int, int] = {}  # of each channel, whatever the track
     first = {note.channel: note.program for note in reversed(notes)}
+    for track, channel in sorted({(note.track, note.channel) for note in notes}):
+        tracks[track].append(_Event(0, 2, -1, bytes([0xC0 | channel, first[channel]])))
+    programs = dict(first)  # a channel's program is the same for all tracks
+    last: dict[tuple[int, int, int], int] = {}  # note of each track, channel and pitch
     for index, note in enumerate(notes):
         voice = note.track, note.channel, note.pitch
         if voice in last:
             ends[last[voice]] = min(ends[last[voice]], starts[index])
         last[voice] = index
-        if programs.setdefault(note.channel, note.program) != note.program:
+        if programs[note.channel] != note.program:
             programs[note.channel] = note.program
             message = bytes([0xC0 | note.channel, note.program])
             tracks[note.track].append(_Event(starts[index], 2, index, message))
-    for track, channel in sorted({(note.track, note.channel) for note in notes}):
-        tracks[track].append(_Event(0, 2, -1, bytes([0xC0 | channel, first[channel]])))
     for index, (note, start, end) in enumerate(zip(notes, starts, ends, strict=True)):
-        on, off = (bytes([kind | note.channel, note.pitch, note.velocity]) for kind in (0x90, 0x80))
-        tracks[note.track].append(_Event(start, 3, 2 * index, on))
-        # a note ends before others begin, but not before it has begun itself
-        tracks[note.track].append(_Event(end, *((1, index) if end > start else (3, 2 * index + 1)), off))
+        rank, order = (1, index) if end > start else (3, 2 * index + 1)  # ends come first, but not before their onset
+        tracks[note.track] += [
+            _Event(start, 3, 2 * index, bytes([0x90 | note.channel, note.pitch, note.velocity])),
+            _Event(end, rank, order, bytes([0x80 | note.channel, note.pitch, 0])),
+        ]
     return tracks
 
 

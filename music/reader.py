@@ -39,7 +39,7 @@ def read_tracks(data: bytes) -> Tracks:
     Raises
     ------
     NumpyrnnError
-        if it cannot be read (see `midi.parse_midi`); what it says begins with "must" and wants the file's name before it
+        if `midi.parse_midi` refuses the file; its line begins with "must" and wants the file's name before it
     """
     if len(data) > MAX_BYTES:
         raise NumpyrnnError(f"must have at most {MAX_BYTES} bytes, it has more")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numpyrnn.checks import Array, NumpyrnnError, check_range
+from numpyrnn.checks import Array, NumpyrnnError, check_count, check_range, check_shape
 from numpyrnn.files import atomic_write
 
 from .midi import Midi, Note, midi_bytes
@@ -26,10 +26,12 @@ HIGHEST = 0.45  # share of the rate, above which there is no partial
 RING = 1.8  # s, that a cymbal sounds at most
 TAIL = 1.9  # s, room for what sounds after the last note
 CUT = 0.01  # s, to fade out where the end is cut off
+BLOCKS = 700  # a second, between which envelopes and vibrato are straight lines
 CHUNK = 4096  # blocks at a time, which bounds the memory of a long note
 SHORT = 2.0  # s, notes up to which are kept for the next equal one
+VIBRATO = 5.2  # Hz
 DRUMS = 9  # the channel
-FLUIDSYNTH = "fluidsynth"
+SEED = 1  # of the noise
 
 
 @dataclass(frozen=True)
@@ -92,50 +94,31 @@ class Drum:
     pan: float = 0.0
 
 
-PIANO = Voice(
-    (1, 0.7, 0.5, 0.38, 0.28, 0.22, 0.12, 0.08, 0.08, 0.06, 0.05, 0.04),
-    cutoff=3500, decay=0.35, sustain=0.45, fade=2.5, release=0.18, stretch=3e-4, gain=0.9, pan=-0.3,
-)  # fmt: skip
+# fmt: off
+PIANO = Voice((1, 0.7, 0.5, 0.38, 0.28, 0.22, 0.12, 0.08, 0.08, 0.06, 0.05, 0.04), cutoff=3500, decay=0.35,
+              sustain=0.45, fade=2.5, release=0.18, stretch=3e-4, gain=0.9, pan=-0.3)
 ELECTRIC_PIANO = Voice((1, 0.35, 0.12, 0.2, 0.03, 0.02), decay=0.2, fade=2.0, damping=1.0, release=0.15, pan=-0.3)
-MALLETS = Voice(
-    (1, 0, 0, 0.3, 0, 0, 0, 0, 0, 0.08),
-    cutoff=6000, attack=0.001, decay=0.12, fade=1.2, damping=0.8, release=0.3, pan=0.3,
-)  # fmt: skip
+MALLETS = Voice((1, 0, 0, 0.3, 0, 0, 0, 0, 0, 0.08), cutoff=6000, attack=0.001, decay=0.12, fade=1.2, damping=0.8,
+                release=0.3, pan=0.3)
 ORGAN = Voice((1, 0.7, 0.5, 0.3, 0, 0.2, 0, 0.15), attack=0.005, sustain=1, release=0.06, gain=0.6, pan=-0.3)
-GUITAR = Voice(
-    (1, 0.8, 0.5, 0.22, 0.05, 0.1, 0.1, 0.06, 0.02, 0.03),
-    cutoff=2500, decay=0.25, sustain=0.4, fade=1.4, damping=0.6, release=0.1, stretch=5e-5, pan=0.4,
-)  # fmt: skip
-BASS = Voice(
-    (1, 0.75, 0.45, 0.25, 0.16, 0.1, 0.06, 0.04),
-    cutoff=900, attack=0.004, decay=0.12, sustain=0.55, fade=0.6, damping=0.7, release=0.08, gain=1.3, pan=0.1,
-)  # fmt: skip
-STRINGS = Voice(
-    (1, 0.6, 0.45, 0.35, 0.3, 0.2, 0.16, 0.12, 0.1, 0.08),
-    attack=0.03, sustain=0.9, release=0.25, vibrato=6, gain=0.7, pan=-0.15,
-)  # fmt: skip
-BRASS = Voice(
-    (1, 0.95, 0.85, 0.6, 0.45, 0.3, 0.22, 0.15, 0.1, 0.07),
-    cutoff=2500, attack=0.015, decay=0.1, sustain=0.8, release=0.08, vibrato=5, gain=0.9, pan=0.15,
-)  # fmt: skip
-REED = Voice(
-    (1, 0.9, 0.6, 0.55, 0.3, 0.22, 0.2, 0.12, 0.08, 0.06, 0.05, 0.03),
-    cutoff=2200, attack=0.012, decay=0.12, sustain=0.8, release=0.08, vibrato=9, pan=0.0,
-)  # fmt: skip
-PIPE = Voice((1, 0.35, 0.15, 0.06, 0.03), attack=0.015, sustain=0.9, release=0.1, vibrato=7, gain=0.9, pan=0.2)
+GUITAR = Voice((1, 0.8, 0.5, 0.22, 0.05, 0.1, 0.1, 0.06, 0.02, 0.03), cutoff=2500, decay=0.25, sustain=0.4, fade=1.4,
+               damping=0.6, stretch=5e-5, pan=0.4)
+BASS = Voice((1, 0.75, 0.45, 0.25, 0.16, 0.1, 0.06, 0.04), cutoff=900, attack=0.004, decay=0.12, sustain=0.55,
+             fade=0.6, damping=0.7, release=0.08, gain=1.3, pan=0.1)
+STRINGS = Voice((1, 0.6, 0.45, 0.35, 0.3, 0.2, 0.16, 0.12, 0.1, 0.08), attack=0.03, sustain=0.9, release=0.25,
+                vibrato=6, gain=0.7, pan=-0.15)
+BRASS = Voice((1, 0.95, 0.85, 0.6, 0.45, 0.3, 0.22, 0.15, 0.1, 0.07), cutoff=2500, attack=0.015, decay=0.1,
+              sustain=0.8, release=0.08, vibrato=5, gain=0.9, pan=0.15)
+REED = Voice((1, 0.9, 0.6, 0.55, 0.3, 0.22, 0.2, 0.12, 0.08, 0.06, 0.05, 0.03), cutoff=2200, attack=0.012, decay=0.12,
+             sustain=0.8, release=0.08, vibrato=9)
+PIPE = Voice((1, 0.35, 0.15, 0.06, 0.03), attack=0.015, sustain=0.9, vibrato=7, gain=0.9, pan=0.2)
 SYNTH = Voice(tuple(1 / k for k in range(1, 11)), cutoff=2000, attack=0.006, sustain=0.8, release=0.15, gain=0.8)
 
-FAMILIES = (  # of eight General MIDI programs each
-    PIANO, MALLETS, ORGAN, GUITAR, BASS, STRINGS, STRINGS, BRASS,
-    REED, PIPE, SYNTH, SYNTH, SYNTH, GUITAR, MALLETS, SYNTH,
-)  # fmt: skip
-EXCEPTIONS = {
-    **dict.fromkeys((4, 5), ELECTRIC_PIANO),
-    **dict.fromkeys((45, 46), GUITAR),  # pizzicato and harp
-    **dict.fromkeys((47, 108), MALLETS),  # timpani and kalimba
-    **dict.fromkeys((109, 111), REED),  # bagpipe and shanai
-    110: STRINGS,  # fiddle
-}
+FAMILIES = (PIANO, MALLETS, ORGAN, GUITAR, BASS, STRINGS, STRINGS, BRASS,  # of eight General MIDI programs each
+            REED, PIPE, SYNTH, SYNTH, SYNTH, GUITAR, MALLETS, SYNTH)
+# fmt: on
+EXCEPTIONS = {4: ELECTRIC_PIANO, 5: ELECTRIC_PIANO, 45: GUITAR, 46: GUITAR, 47: MALLETS, 108: MALLETS}
+EXCEPTIONS |= {109: REED, 110: STRINGS, 111: REED}
 
 METAL = (2350.0, 3170.0, 4210.0, 5280.0, 6830.0, 8120.0)  # no common fundamental
 KICK = Drum((50.0,), 0.1, (200, 3000), 0.01, 0.1, drop=2, gain=1.3)
@@ -147,20 +130,10 @@ RIDE = Drum(METAL, 0.35, (5000, 15000), 0.2, 0.45, gain=0.3, pan=0.4)
 BELL = Drum((1080.0, 1710.0, 2620.0, 3890.0, 5230.0), 0.4, (5000, 15000), 0.1, 0.2, gain=0.35, pan=0.4)
 CRASH = Drum(METAL, 0.4, (2500, 16000), 0.4, 0.75, gain=0.5, pan=-0.5)
 OTHER = Drum((800.0, 1250.0), 0.04, (2000, 9000), 0.03, 0.3, gain=0.5, pan=0.5)
-KIT = {
-    **dict.fromkeys((35, 36), KICK),
-    **dict.fromkeys((38, 40), SNARE),
-    37: STICK,
-    **dict.fromkeys((42, 44), CLOSED_HAT),
-    46: OPEN_HAT,
-    **dict.fromkeys((51, 59), RIDE),
-    53: BELL,
-    **dict.fromkeys((49, 57), CRASH),
-    **{
-        pitch: Drum((75.0 + 10 * i,), 0.15, (300, 4000), 0.02, 0.15, drop=0.4, gain=0.9, pan=0.5 - 0.2 * i)
-        for i, pitch in enumerate((41, 43, 45, 47, 48, 50))  # the toms
-    },
-}
+KIT = {35: KICK, 36: KICK, 37: STICK, 38: SNARE, 40: SNARE, 42: CLOSED_HAT, 44: CLOSED_HAT, 46: OPEN_HAT}
+KIT |= {49: CRASH, 51: RIDE, 53: BELL, 57: CRASH, 59: RIDE}
+for _i, _pitch in enumerate((41, 43, 45, 47, 48, 50)):  # the toms
+    KIT[_pitch] = Drum((75.0 + 10 * _i,), 0.15, (300, 4000), 0.02, 0.15, drop=0.4, gain=0.9, pan=0.5 - 0.2 * _i)
 
 
 def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array:
@@ -186,29 +159,241 @@ def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array
         if there are no notes (within `seconds`), if more than 30 minutes are to be rendered, or for an argument out of
         its range
     """
+    check_count("rate", rate, RATES[0])
     check_range("rate", rate, *RATES)
-    if int(rate) != rate:
-        raise NumpyrnnError(f"rate must be a whole number, got {rate!r}")
-    rate = int(rate)
     if seconds is not None:
         check_range("seconds", seconds, 0, open_low=True)
-    timed, last = _timed(midi, seconds)
-    size = ceil((last + TAIL) * rate)
-    if seconds is not None:
-        size = min(size, ceil(seconds * rate))
-    mix = np.zeros((2, size), np.float32)
-    stop = 0
-    kept_tone, kept_drum = lru_cache(256)(tone), lru_cache(tone_free_pitches())(drum_parts)
-    for note, start, hold in ((note, round(begin * rate), round(length * rate)) for note, begin, length in timed):
+    timed, end = _timed(midi, seconds)
+    size = min(ceil((end + TAIL) * rate), ceil((seconds or MAX_SECONDS + TAIL) * rate))
+    mix, stop, player = np.zeros((2, size), np.float32), 0, _Player(rate)
+    for note, onset, duration in timed:
+        start = min(round(onset * rate), size)
+        sound, pan = player.play(note, min(round(duration * rate), size - start))
+        stop = max(stop, start + len(sound))
+        sound, angle = sound[: size - start], (pan + 1) * pi / 4
+        for channel, share in zip(mix, (cos(angle), sin(angle)), strict=True):  # constant power
+            channel[start : start + len(sound)] += share * sound
+    if stop > size:
+        faded = mix[:, -ceil(CUT * rate) :]
+        faded *= np.linspace(1, 0, faded.shape[1], dtype=np.float32)
+    return _to_int16(mix[:, :stop])
+
+
+def _timed(midi: Midi, seconds: float | None) -> tuple[list[tuple[Note, float, float]], float]:
+    """The notes to render with onset and duration in seconds, and when the last of them ends, or is cut."""
+    if not midi.notes:
+        raise NumpyrnnError("a piece must have notes to be rendered, it has none")
+    until = float("inf") if seconds is None else seconds
+    timed = []
+    for note in midi.notes:
+        numbers = note.pitch, note.velocity, note.program
+        if min(note.onset, note.duration) < 0 or min(numbers) < 0 or max(numbers) > 127:
+            raise NumpyrnnError(f"a note must have times of at least 0 and other values from 0 to 127, got {note}")
+        onset = midi.seconds(note.onset)
+        if onset < until:
+            timed.append((note, onset, midi.seconds(note.onset + note.duration) - onset))
+    if not timed:
+        raise NumpyrnnError(f"a piece must have notes to be rendered, it has none in its first {seconds:g} s")
+    end = min(max(onset + duration for _, onset, duration in timed), until)
+    if end > MAX_SECONDS:
+        raise NumpyrnnError(f"a piece must last at most {MAX_SECONDS // 60} minutes, got {end / 60:.1f}")
+    return timed, end
+
+
+class _Player:
+    """Plays notes, and remembers what may come again."""
+
+    def __init__(self, rate: int):
+        self.rate = rate
+        self._tone = lru_cache(256)(tone)
+        self._drum = lru_cache(128)(drum_parts)
+
+    def play(self, note: Note, hold: int) -> tuple[Array, float]:
+        """The sound of a note held for `hold` samples, float32, and its place from left to right."""
         if note.channel == DRUMS:
             drum = KIT.get(note.pitch, OTHER)
-            hardness = note.velocity / 127
-            tones, noise = kept_drum(drum, note.pitch, rate)
-            sound, pan = loudness(note.velocity) * drum.gain * (tones + (0.5 + 0.5 * hardness) * noise), drum.pan
-        else:
-            voice = voice_of(note.program)
-            make = kept_tone if hold <= SHORT * rate else tone
-            sound, pan = make(voice, note.pitch, note.velocity, min(hold, size - start), rate), voice.pan
-        _add(mix, sound, start, pan)
-        stop = max(stop, start + len(sound))
-    return _finished(mix, stop, rate)
+            tones, noise = self._drum(drum, self.rate)
+            strength = GAIN * drum.gain * _loudness(note.velocity)
+            return strength * tones + strength * (0.5 + note.velocity / 254) * noise, drum.pan
+        voice = EXCEPTIONS.get(note.program, FAMILIES[note.program // 8])
+        make = self._tone if hold <= SHORT * self.rate else tone
+        return make(voice, note.pitch, note.velocity, hold, self.rate), voice.pan
+
+
+def _loudness(velocity: int) -> float:
+    return float((velocity / 127) ** 1.5)
+
+
+def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array:
+    """The sound of one pitched note.
+
+    Within blocks of some 1.4 ms each partial fades from the sinusoid that leaves the block's start to the one that
+    arrives at its end. That makes the sum over partials one matrix product, and envelopes and vibrato are needed only
+    between the blocks.
+
+    Parameters
+    ----------
+    voice : Voice
+    pitch, velocity : int, as in MIDI
+    hold : int, samples to the beginning of the release
+    rate : int, samples a second
+
+    Returns
+    -------
+    (hold + release,) float32, with a mean of 0
+    """
+    orders = np.arange(1, len(voice.levels) + 1)
+    ratios = orders * np.sqrt((1 + voice.stretch * orders**2) / (1 + voice.stretch))
+    frequencies = 440 * 2 ** ((pitch - 69) / 12) * ratios
+    brightness = 1 / (1 + (frequencies / (voice.cutoff * (0.4 + velocity / 127))) ** 2)
+    levels = np.array(voice.levels) / np.linalg.norm(voice.levels) * brightness
+    heard = (levels > 0) & (frequencies < HIGHEST * rate)
+    ratios, frequencies, levels = ratios[heard], frequencies[heard], levels[heard]
+    levels *= GAIN * voice.gain * _loudness(velocity)
+
+    block, n = rate // BLOCKS, hold + round(voice.release * rate)
+    steps, within = np.arange(block), 2j * pi * frequencies[:, None] / rate
+    leaving, arriving = np.exp(within * steps), np.exp(within * (steps - block))
+    sinusoids = np.concatenate([(1 - steps / block) * leaving, steps / block * arriving]).astype(np.complex64)
+    sound = np.empty((ceil(n / block), block), np.float32)
+    for first in range(0, len(sound), CHUNK):
+        times = np.arange(first, min(first + CHUNK, len(sound)) + 1)[:, None] * block / rate
+        phases = 2 * pi * frequencies * times + ratios * _vibrato(voice, frequencies[:1], times)
+        points = levels * _envelope(voice, pitch, ratios, times, hold / rate) * np.exp(1j * phases)
+        between = np.concatenate([points[:-1], points[1:]], axis=1).astype(np.complex64)
+        sound[first : first + CHUNK] = (between @ sinusoids).imag
+    sound = sound.ravel()[:n]
+    place = np.linspace(0, 1, n, dtype=np.float32)
+    sound -= 6 * float(sound.mean()) * place * (1 - place)  # no direct current, and no step at the ends
+    return sound
+
+
+def _envelope(voice: Voice, pitch: int, ratios: Array, times: Array, hold: float) -> Array:
+    """Attack, decay, sustain and release of each partial, (times, partials)."""
+    slowness = 2 ** ((69 - pitch) / 24) / ratios**voice.damping
+    lasting = voice.sustain * np.exp(-times / (voice.fade * slowness))
+    passing = (1 - voice.sustain) * np.exp(-times / (voice.decay * slowness))
+    attack = np.minimum(times / (voice.attack * np.sqrt(ratios)), 1)
+    release = np.clip(1 - (times - hold) / voice.release, 0, 1) ** 2
+    return attack * (lasting + passing) * release
+
+
+def _vibrato(voice: Voice, fundamental: Array, times: Array) -> Array:
+    """How far the fundamental's phase is from that of the plain pitch; bounded, so the mean pitch stays."""
+    depth = fundamental * (2 ** (voice.vibrato / 1200) - 1) / VIBRATO
+    return depth * np.clip((times - 0.25) / 0.3, 0, 1) * np.sin(2 * pi * VIBRATO * times)
+
+
+def drum_parts(drum: Drum, rate: int) -> tuple[Array, Array]:
+    """The sound of a drum, in two parts, for the noise is what a softer stroke has less of.
+
+    Returns
+    -------
+    tones, noise : (samples,) float32, at full velocity
+    """
+    n = round(min(7 * max(drum.decay, drum.hiss), RING) * rate)
+    t = np.arange(n) / rate
+    shape = np.minimum(t / 0.0005, 1) * np.linspace(1, 0, n)
+    tones = np.zeros(n)
+    for frequency in drum.tones:
+        if frequency * (1 + drum.drop) < HIGHEST * rate:
+            tones += np.sin(2 * pi * frequency * (t + drum.drop * 0.03 * (1 - np.exp(-t / 0.03))))
+    tones *= (1 - drum.share) * shape * np.exp(-t / drum.decay) / np.sqrt(len(drum.tones) / 2)
+
+    white = np.random.default_rng([SEED, *map(int, drum.noise)]).standard_normal(n)
+    frequencies = np.fft.rfftfreq(n, 1 / rate)
+    low, high = drum.noise
+    band = frequencies**2 / (frequencies**2 + low**2) * (frequencies < min(high, HIGHEST * rate))
+    noise = np.fft.irfft(np.fft.rfft(white) * band, n)
+    noise *= drum.share * shape * np.exp(-t / drum.hiss) / noise.std()
+    window = np.hanning(n)
+    parts = [part - window * (part.sum() / window.sum()) for part in (tones, noise)]  # no direct current
+    return parts[0].astype(np.float32), parts[1].astype(np.float32)
+
+
+def _to_int16(mix: Array) -> Array:
+    """The (2, samples) mix, scaled down where it is too loud, as (samples, 2); it is overwritten."""
+    peak = max(float(mix.max()), -float(mix.min()))
+    mix *= 32767 * min(1, PEAK / peak if peak else 1)
+    return np.rint(mix, out=mix).T.astype(np.int16, order="C")
+
+
+def write_wav(path: str | Path, samples: Array, rate: int = 44100) -> None:
+    """Write a WAV file, 16-bit PCM.
+
+    Parameters
+    ----------
+    path : file
+    samples : (samples, 2) int16, left and right
+    rate : int, default 44100, samples a second
+
+    Raises
+    ------
+    NumpyrnnError
+        if the samples are not of that kind, or the file cannot be written
+    """
+    if not isinstance(samples, np.ndarray) or samples.dtype != np.int16:
+        raise NumpyrnnError(f"samples must be int16, got {getattr(samples, 'dtype', type(samples).__name__)}")
+    check_shape("samples", samples, ("samples", 2))
+    check_count("rate", rate, 1)
+    with atomic_write(path) as file, wave.open(file, "wb") as sound:
+        sound.setparams((2, samples.itemsize, rate, 0, "NONE", "not compressed"))
+        sound.writeframes(samples.tobytes())
+
+
+def render_soundfont(midi: Midi, soundfont: str | Path, path: str | Path) -> None:
+    """Render a piece with FluidSynth, which must be installed, into a WAV file.
+
+    Parameters
+    ----------
+    midi : Midi
+    soundfont : file, SF2 or SF3
+    path : file
+
+    Raises
+    ------
+    NumpyrnnError
+        if the program is not installed or fails, the soundfont is none, or the file cannot be written
+    """
+    program = shutil.which("fluidsynth")
+    if program is None:
+        raise NumpyrnnError("the program fluidsynth must be installed to render with a soundfont, it is not")
+    soundfont, data = _checked_soundfont(soundfont), midi_bytes(midi)
+    with tempfile.TemporaryDirectory() as folder:
+        score, result = Path(folder, "piece.mid"), Path(folder, "piece.wav")
+        command = [program, "-ni", "-F", str(result), "-r", "44100", str(soundfont), str(score)]
+        try:
+            score.write_bytes(data)
+            run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+        except OSError as error:
+            raise NumpyrnnError(f"{program} could not be run in {folder}: {error.strerror or error}") from error
+        # it has gone on with a soundfont of its own, and a success, where it could not load the one it was given
+        if run.returncode or "Failed to load SoundFont" in run.stderr:
+            said = run.stderr.strip().splitlines() or ["nothing"]
+            raise NumpyrnnError(f"{program} must render the piece, it ended with {run.returncode}, saying {said[-1]}")
+        if not _is_wav(result):  # raw samples come from a FluidSynth without libsndfile
+            raise NumpyrnnError(f"{program} must write a WAV file, it wrote none")
+        with atomic_write(path) as file, result.open("rb") as rendered:
+            shutil.copyfileobj(rendered, file)
+
+
+def _checked_soundfont(path: str | Path) -> Path:
+    """The absolute path of a soundfont; an error if it is none."""
+    path = Path(path).absolute()
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise NumpyrnnError(f"the soundfont {path} could not be read: {error.strerror or error}") from error
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise NumpyrnnError(f"{path} must be a soundfont (RIFF of the form sfbk), it begins with {head!r}")
+    return path
+
+
+def _is_wav(path: Path) -> bool:
+    """Whether it is a WAV file with samples in it."""
+    try:
+        with wave.open(str(path), "rb") as sound:
+            return sound.getnframes() > 0
+    except (OSError, EOFError, wave.Error):
+        return False

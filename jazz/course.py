@@ -1,0 +1,312 @@
+"""The deep-learning course's jazz exercise, with its names and its printed form, on the engine's fast path.
+
+    X, Y, n_values, indices_values, chords = load_music_utils("data/original_metheny.mid")
+    LSTM_cell, densor, reshaper = shared_layers(n_values, n_a=64)
+    model = djmodel(30, LSTM_cell, densor, reshaper)
+    model.compile(optimizer=Adam(0.01, decay=0.01), loss="categorical_crossentropy", metrics=["accuracy"])
+    history = model.fit([X, a0, c0], list(Y), epochs=100, verbose=0)
+    inference_model = music_inference_model(LSTM_cell, densor, Ty=50)
+    out = generate_music(inference_model, indices_values, chords)
+    mid2wav("output/my_music.midi")
+
+Where the exercise plays five solos at once and late, this plays one, in time. Random draws are seeded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.random import Generator, RandomState
+
+from music.midi import Midi, Note, read_midi, write_midi
+from numpyrnn import NumpyrnnError
+from numpyrnn.checks import Array
+
+from .course_models import InferenceModel, djmodel, music_inference_model, predict_and_sample, shared_layers
+from .grammar import (
+    Element,
+    Value,
+    candidates,
+    encode,
+    gather,
+    on_grid,
+    parse_value,
+    sounding,
+    with_rests,
+    without_rests,
+)
+from .tracks import named, parts_of
+
+WINDOW = 476, 548  # quarters: the solo with accompaniment
+STEPS, EXAMPLES = 30, 60
+BAR = Fraction(4)
+CHORD_SETS = 5
+TEMPO = 130  # quarters a minute
+LOW, HIGH, START = 48, 84, 67  # the lowest and the highest pitch, and near which a solo begins
+LEAP = 7  # semitones that a value without an interval may lie from the note before
+SOLO = {"velocity": 90, "channel": 0, "program": 26, "track": 0}  # a jazz guitar
+COMPING = {"velocity": 60, "channel": 1, "program": 0, "track": 1}  # a piano
+
+Bars = list[list[Element]]
+
+__all__ = [
+    "djmodel",
+    "generate_music",
+    "load_music_utils",
+    "mid2wav",
+    "music_inference_model",
+    "originals",
+    "predict_and_sample",
+    "shared_layers",
+]
+
+
+def originals(
+    path: str | Path,
+    rests: bool = True,
+    melody: str = "Guitar",
+    chords: str = "Piano",
+    window: tuple[float, float] = WINDOW,
+) -> tuple[Bars, Bars, list[list[Value]]]:
+    """What the original programs read from their file.
+
+    Parameters
+    ----------
+    path : MIDI file
+    rests : bool, default True
+        Read it as the newer programs do, with rests (275 values, 90 different); False: 193 values, 78 different.
+    melody, chords : str, default "Guitar" and "Piano": name or number of a part
+    window : (first, last) onset in quarters, both included, default (476, 548)
+
+    Returns
+    -------
+    measures : list of lists of Element, the melody of each 4-quarter measure that has melody and chords
+    chords : list of lists of Element, its chords
+    values : list of lists of Value
+
+    Raises
+    ------
+    NumpyrnnError
+        if the file cannot be read, lacks one of the parts, or has no melody over chords in the window
+    """
+    parts = parts_of(read_midi(path))
+    by_measure = []
+    for what, name in (("melody", melody), ("chords", chords)):
+        part = named(parts, name, f"{what} of {path}")
+        elements = on_grid(gather([(note.onset, note.duration, note.pitch) for note in part.notes]))
+        if what == "melody":
+            elements = (with_rests if rests else without_rests)(elements)
+        else:
+            elements = [element for element in elements if len(element.pitches) > 1]
+        measures = defaultdict(list)
+        for element in elements:
+            if window[0] <= element.onset <= window[1]:
+                measures[element.onset // BAR].append(element)
+        by_measure.append(measures)
+    both = sorted(by_measure[0].keys() & by_measure[1].keys())
+    if not both:
+        raise NumpyrnnError(
+            f"{path} must have a melody in part {melody!r} over chords in part {chords!r} "
+            f"from quarter {window[0]} to {window[1]}, it has none (melody, chords and window say what to read)"
+        )
+    lines, harmonies = ([part[number] for number in both] for part in by_measure)
+    return lines, harmonies, [encode(line, harmony) for line, harmony in zip(lines, harmonies, strict=True)]
+
+
+def windows(ids: Sequence[int], n_values: int, starts: Sequence[int], steps: int = STEPS) -> tuple[Array, Array]:
+    """One-hot examples: X[i, t] is value starts[i] + t, but X[:, 0] is zero; Y[t] is X[:, t + 1], and Y's end is zero.
+
+    Parameters
+    ----------
+    ids : sequence of int, the whole tune
+    n_values : int
+    starts : sequence of int
+    steps : int, default 30
+
+    Returns
+    -------
+    X : (examples, steps, n_values) float32
+    Y : (steps, examples, n_values) float32
+    """
+    X = np.eye(n_values, dtype=np.float32)[np.asarray(ids)[np.add.outer(np.asarray(starts), np.arange(steps))]]
+    X[:, 0] = 0
+    Y = np.zeros((steps, len(X), n_values), np.float32)
+    Y[:-1] = X[:, 1:].swapaxes(0, 1)
+    return X, Y
+
+
+def window_starts(length: int, examples: int = EXAMPLES, steps: int = STEPS) -> list[int]:
+    """Where the exercise's examples begin in a tune of `length` values: the legacy generator's draws for seed 0."""
+    if length <= steps:
+        raise NumpyrnnError(f"a tune must have more than {steps} values, got {length}")
+    draw = RandomState(0)
+    return [int(draw.choice(length - steps)) for _ in range(examples)]
+
+
+def load_music_utils(path: str | Path, rests: bool = True) -> tuple[Array, Array, int, dict[int, str], Bars]:
+    """Read the training tune: examples of 30 values, and what the values are.
+
+    Parameters
+    ----------
+    path : the course's MIDI file
+    rests : bool, default True: 90 values; False: the 78 of the older edition
+
+    Returns
+    -------
+    X : (60, 30, n_values) float32, one-hot; its first step is zero
+    Y : (30, 60, n_values) float32, X a step ahead; its last step is zero
+    n_values : int
+    indices_values : dict from id to value; the values are sorted
+    chords : list of lists of Element, the chords of each measure
+
+    Raises
+    ------
+    NumpyrnnError
+        as `originals`, or if the tune is too short
+    """
+    _, chords, values = originals(path, rests)
+    corpus = [str(value) for measure in values for value in measure]
+    indices_values = dict(enumerate(sorted(set(corpus))))
+    values_indices = {value: index for index, value in indices_values.items()}
+    X, Y = windows([values_indices[value] for value in corpus], len(indices_values), window_starts(len(corpus)))
+    return X, Y, len(indices_values), indices_values, chords
+
+
+# ------------------------------------------------------------------------------------------------------------- models
+
+
+def generate_music(
+    inference_model: InferenceModel,
+    indices_values: Mapping[int, str],
+    chords: Bars,
+    out_path: str | Path = "output/my_music.midi",
+    diversity: float = 0.5,
+    seed: int = 0,
+    report: Callable[[str], None] = print,
+) -> Midi:
+    """Write values and play them as one solo over the first five measures' chords, bar after bar, round and round.
+
+    Parameters
+    ----------
+    inference_model : InferenceModel
+    indices_values : dict from id to value
+    chords : list of lists of Element, the chords of each measure
+    out_path : default "output/my_music.midi"; its folder is made if need be
+    diversity : float, taken and not used, as in the exercise: the most probable value is always the same
+    seed : int, default 0, of the choice among the pitches that a value allows
+    report : function of a line, default print
+
+    Returns
+    -------
+    Midi with the tracks Solo and Chords, 130 quarters a minute
+
+    Raises
+    ------
+    NumpyrnnError
+        if the model has other values than `indices_values`, there are no chords, or the file cannot be written
+    """
+    sets = [[replace(chord, onset=chord.onset % BAR) for chord in measure] for measure in chords[:CHORD_SETS]]
+    if not sets or not all(sets):
+        raise NumpyrnnError("chords must hold a list of chords for each measure, and at least one; they do not")
+    if sorted(indices_values) != list(range(inference_model.n_values)):
+        wanted = f"the ids 0 to {inference_model.n_values - 1} of the model"
+        raise NumpyrnnError(f"indices_values must have {wanted}, got {len(indices_values)} ids")
+    report("Predicting new values for different set of chords.")
+    _, indices = predict_and_sample(inference_model)
+    notes, n_bars = play([parse_value(indices_values[i]) for i in indices[:, 0].tolist()], sets, seed)
+    for i in range(len(sets)):
+        n = sum(note.onset // BAR % len(sets) == i for note in notes)
+        chosen = f'the set of chords ("{i + 1}")'
+        report(f"Generated {n} sounds using the predicted values for {chosen} and after pruning")
+    for bar in range(n_bars):
+        notes += accompaniment(sets[bar % len(sets)], BAR * bar)
+    tempo = [(Fraction(0), round(60_000_000 / TEMPO))]
+    midi = Midi(sorted(notes, key=lambda note: note.onset), ["Solo", "Chords"], tempo, length=BAR * n_bars)
+    try:
+        Path(out_path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NumpyrnnError(f"the folder of {out_path} could not be made: {error.strerror or error}") from error
+    write_midi(out_path, midi)
+    report(f"Your generated music is saved in {out_path}")
+    return midi
+
+
+def play(values: Sequence[Value], sets: Bars, seed: int) -> tuple[list[Note], int]:
+    """Play values over bars of chords: each where the one before ends, and none across the end of a bar.
+
+    Parameters
+    ----------
+    values : sequence of Value
+    sets : list of lists of Element, the chords of each bar with onsets from its beginning; after the last the first
+    seed : int, of the choice of pitches
+
+    Returns
+    -------
+    notes : list of Note, one at a time
+    n_bars : int, bars begun
+    """
+    rng, notes, now = np.random.default_rng(seed), list[Note](), Fraction(0)
+    for value in values:
+        bar, onset = divmod(now, BAR)
+        duration = min(value.duration, BAR - onset)
+        if value.kind != "R":
+            chord = sounding(sets[bar % len(sets)], onset).pitches
+            pitch = choose_pitch(value, notes[-1].pitch if notes else None, chord, rng)
+            notes.append(Note(now, duration, pitch, **SOLO))
+        now += duration
+    return notes, -int(-now // BAR)
+
+
+def choose_pitch(value: Value, previous: int | None, chord: tuple[int, ...], rng: Generator) -> int:
+    """A pitch of the value's type, within its interval where there is one, and not the one before if it can be helped.
+
+    Where the interval holds none it is the nearest of that type, or, where the chord has none, the nearest chord tone.
+    """
+    near = START if previous is None else previous
+    if value.interval is None or previous is None:
+        found = candidates(value, None, chord, max(LOW, near - LEAP), min(HIGH, near + LEAP))
+    else:
+        found = candidates(value, previous, chord, LOW, HIGH)
+    if found:
+        return int(rng.choice(_moving(found, previous)))
+    anywhere = candidates(replace(value, interval=None), None, chord, LOW, HIGH)
+    anywhere = anywhere or candidates(Value("C", value.duration), None, chord, LOW, HIGH)
+    return min(_moving(anywhere, previous), key=lambda pitch: abs(pitch - near))
+
+
+def _moving(pitches: list[int], previous: int | None) -> list[int]:
+    """The pitches without the one before, unless it is the only one."""
+    return [pitch for pitch in pitches if pitch != previous] or pitches
+
+
+def accompaniment(chords: Sequence[Element], start: Fraction) -> list[Note]:
+    """The chords of a bar that begins at `start`, each held until the next; the first sounds from the bar line."""
+    pitches: dict[Fraction, set[int]] = {}
+    for chord in chords:
+        pitches.setdefault(chord.onset if pitches else Fraction(0), set()).update(chord.pitches)
+    ends = pairwise([*pitches, BAR])
+    return [Note(start + on, off - on, pitch, **COMPING) for on, off in ends for pitch in sorted(pitches[on])]
+
+
+def mid2wav(file: str | Path, out: str | Path = "rendered.wav") -> None:
+    """Render a MIDI file as sound.
+
+    Parameters
+    ----------
+    file : MIDI file
+    out : WAV file to write, default "rendered.wav": 44,100 samples a second, stereo, 16 bit
+
+    Raises
+    ------
+    NumpyrnnError
+        if the one cannot be read or the other not written
+    """
+    from music.synth import render, write_wav  # late: only sound needs it
+
+    write_wav(out, render(read_midi(file)))

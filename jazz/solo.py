@@ -1,0 +1,271 @@
+"""A new line over changes: drawn from a model, value by value, in time and under the chords."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from numpyrnn import NumpyrnnError
+from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.checks import Array, check_range
+from numpyrnn.sampling import Sampler
+from numpyrnn.stepper import Stepper
+
+from . import theory
+from .changes import Changes
+from .grammar import Element, Value, candidates, parse_value
+from .model import settings_of
+from .streams import DURATION, INTERVAL, KIND, WHOLE, context, place_of
+from .tunes import Bar, Tune, chord_elements, make_bars
+
+LOW, HIGH = 55, 82  # G3 to B flat 5
+START, NEAR = 67, 7  # where a line begins, and how far a bar's first note may leap: semitones
+ONE = Fraction(1)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line over changes.
+
+    Attributes
+    ----------
+    changes : Changes, of all choruses
+    values : list of Value, one after the other in time
+    elements : list of Element, the notes and rests that they became
+    """
+
+    changes: Changes
+    values: list[Value]
+    elements: list[Element]
+
+    def tune(self) -> Tune:
+        """The line in bars, with its chords."""
+        notes = [element for element in self.elements if element.pitches]
+        chords = chord_elements(self.changes.flat())
+        return Tune("solo", make_bars(notes, chords, bar_grid(self.changes)), self.changes.name)
+
+
+def bar_grid(changes: Changes) -> list[tuple[Fraction, Fraction]]:
+    """(onset, length) of each bar."""
+    return [(changes.bar * i, changes.bar) for i in range(len(changes.bars))]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """What may be played at one place; the rules that keep time and harmony.
+
+    Attributes
+    ----------
+    now, bar_end, end : Fraction, quarters: the place, the end of its bar and of the form
+    chord : tuple of MIDI numbers, what sounds
+    previous : int, the pitch before, or None
+    first : bool, whether no note has begun in this bar yet
+    sounding : int, the pitch that ends here and is not to be struck again, or None
+    rest : bool, whether a rest may come
+    low, high : int, the range
+    """
+
+    now: Fraction
+    bar_end: Fraction
+    end: Fraction
+    chord: tuple[int, ...]
+    previous: int | None
+    first: bool
+    sounding: int | None
+    rest: bool
+    low: int
+    high: int
+
+    def pitches(self, value: Value) -> list[int]:
+        """The pitches that a value may stand for here: none if it may not come."""
+        low, high = self.low, self.high
+        if self.first:
+            if value.interval:
+                return []
+            centre = START if self.previous is None else self.previous
+            low, high = max(low, centre - NEAR), min(high, centre + NEAR)
+        elif not value.interval:
+            return []
+        found = candidates(value, self.previous, self.chord, low, high)
+        return [pitch for pitch in found if pitch != self.sounding]
+
+    def fits(self, kind: str, duration: Fraction) -> bool:
+        """Whether a duration keeps to the grid: no beat mixes triplets with sixteenths, and a rest ends with its bar."""
+        stop = self.now + duration
+        if stop > (self.bar_end if kind == "R" else self.end):
+            return False
+        grids = [grid for grid in (4, 3) if (self.now * grid).denominator == 1]
+        return any((stop * grid).denominator == 1 for grid in grids) or not grids
+
+    def to_the_beat(self, kind: str) -> Fraction:
+        """How long it is to the next beat, or to the end."""
+        return min(self.now // 1 + 1, self.bar_end if kind == "R" else self.end) - self.now
+
+
+class Soloist:
+    """Draws a line from a model.
+
+    What the model says is taken as it is, but for what cannot be: a value is drawn only among those that stay on the grid
+    and in the form, and for which the chord that sounds has a pitch of that type, in that interval range, on the
+    instrument, and other than the one just played. So every bar adds up, and the grammar holds everywhere.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint of a soloist
+    sampler : Sampler
+    density : float, default 1
+        2 makes rests half as probable and short notes more so, 0.5 the other way round.
+    low, high : int, the lowest and the highest pitch
+
+    Raises
+    ------
+    NumpyrnnError
+        if a setting is out of range, or the model does not know the parts of a value
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, sampler: Sampler, density: float = 1.0, low: int = LOW, high: int = HIGH
+    ):
+        check_range("density", density, 0, open_low=True)
+        if not 0 <= low <= high - 12 <= 115:
+            raise NumpyrnnError(f"low and high must be MIDI pitches an octave apart or more, got {low} and {high}")
+        self.settings, self.ids = settings_of(checkpoint), checkpoint.vocabulary.ids
+        self.sampler, self.low, self.high = sampler, low, high
+        self.step = Stepper(checkpoint.model)
+        self.kinds = self._meanings(KIND, str)
+        self.durations = self._meanings(DURATION, lambda text: parse_value(f"R,{text}").duration)
+        self.pairs = self._meanings(INTERVAL, lambda text: None if text == "-" else parse_value(f"C,0.500,{text}").interval)
+        self.wholes = self._meanings(WHOLE, parse_value)
+        if not self.wholes and not (self.kinds and self.durations and self.pairs):
+            raise NumpyrnnError("the model must know the parts of values, it does not")
+        log_density = float(np.log(density))
+        self.bias = np.zeros(len(self.ids))
+        for token, kind in [*self.kinds.items(), *((t, v.kind) for t, v in self.wholes.items())]:
+            self.bias[token] -= log_density * (kind == "R")
+        for token, duration in [*self.durations.items(), *((t, v.duration) for t, v in self.wholes.items())]:
+            self.bias[token] -= log_density * float(np.log2(float(max(duration, Fraction(1, 8))) * 2))
+
+    def _meanings(self, start: str, read: Callable[[str], object]) -> dict[int, object]:
+        """What each token that begins so means, by its id."""
+        return {i: read(token.removeprefix(start)) for token, i in self.ids.items() if token.startswith(start)}
+
+    def play(self, changes: Changes, primer: Sequence[int] = ()) -> Line:
+        """A line over all the changes.
+
+        Parameters
+        ----------
+        changes : Changes
+        primer : ids of tokens that the model hears before it begins
+
+        Returns
+        -------
+        Line
+        """
+        self.step.reset()
+        self.logits: Array = np.zeros(len(self.ids))
+        for token in primer:
+            self._hear(token)
+        chords = chord_elements(changes.flat())
+        bars, onsets = make_bars([], chords, bar_grid(changes)), [chord.onset for chord in chords]
+        end = changes.bar * len(bars)
+        line = Line(changes, [], [])
+        previous: int | None = None
+        played: Fraction | None = None  # the bar that has a note already
+        now, silence = Fraction(0), Fraction(0)
+        while now < end:
+            bar: Bar = bars[int(now // changes.bar)]
+            place = place_of(now, bar.onset, bar.chords, previous, chords[bisect_right(onsets, now) :][:1])
+            for text in context(place, self.settings.context):
+                self._hear(self._nearest(text))
+            sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
+            first, bar_end = played != bar.onset, bar.onset + bar.length
+            rest = silence < bar.length
+            spot = Spot(now, bar_end, end, place.chord, previous, first, sounding, rest, self.low, self.high)
+            value = self._draw(spot)
+            pitches = (self._choose(spot, value),) if value.kind != "R" else ()
+            line.values.append(value)
+            line.elements.append(Element(now, value.duration, pitches))
+            now += value.duration
+            silence += value.duration
+            if pitches:
+                previous, played, silence = pitches[0], bar.onset, Fraction(0)
+        return line
+
+    def _draw(self, spot: Spot) -> Value:
+        """The next value, of those that may come."""
+        if self.wholes:
+            return self._draw_whole(spot)
+        pairs = list(self.pairs.values())
+
+        def playable(kind: str) -> bool:
+            if kind == "R":
+                return spot.rest
+            return any(spot.pitches(Value(kind, ONE, pair)) for pair in pairs)
+
+        kind = self._say(self.kinds, playable) or "R"
+        duration = self._say(self.durations, lambda d: spot.fits(kind, d))
+        if duration is None:
+            duration = spot.to_the_beat(kind)
+            nearest = min(self.durations, key=lambda token: abs(self.durations[token] - duration))
+            self._hear(nearest)
+        if kind == "R":
+            self._say(self.pairs, lambda pair: pair is None)
+            return Value(kind, duration)
+        pair = self._say(self.pairs, lambda pair: bool(spot.pitches(Value(kind, ONE, pair))))
+        return Value(kind, duration, pair)
+
+    def _draw_whole(self, spot: Spot) -> Value:
+        """The next value where values are single symbols; a rest to the beat if none may come."""
+
+        def possible(value: Value) -> bool:
+            if not spot.fits(value.kind, value.duration) or not value.duration:
+                return False
+            return spot.rest and not value.interval if value.kind == "R" else bool(spot.pitches(value))
+
+        value = self._say(self.wholes, possible)
+        return value if value is not None else Value("R", spot.to_the_beat("R"))
+
+    def _say(self, meanings, possible):
+        """Draw one of the tokens whose meaning is possible, hear it, and give its meaning; None if there is none."""
+        allowed = [token for token, meaning in meanings.items() if possible(meaning)]
+        if not allowed:
+            return None
+        logits = np.full(len(self.ids), -np.inf)
+        logits[allowed] = self.logits[allowed] + self.bias[allowed]
+        token = self.sampler.draw_one(logits)
+        self._hear(token)
+        return meanings[token]
+
+    def _hear(self, token: int | None) -> None:
+        if token is not None:
+            self.logits = self.step(token)
+
+    def _nearest(self, text: str) -> int | None:
+        """The id of a token, or of the known one of its kind that is nearest to it (a register, a position)."""
+        if text in self.ids:
+            return self.ids[text]
+        kind, _, wanted = text.partition(": ")
+        known = [other for other in self.ids if other.startswith(f"{kind}: ")]
+
+        def distance(other: str) -> float:
+            try:
+                return abs(float(other.partition(": ")[2]) - float(wanted))
+            except ValueError:  # not a number: the first one of the kind
+                return np.inf
+
+        return self.ids[min(known, key=distance)] if known else None
+
+    def _choose(self, spot: Spot, value: Value) -> int:
+        """One pitch of those that a value may stand for: the nearest to where its interval points."""
+        pitches = np.array(spot.pitches(value))
+        rng = self.sampler.rng
+        if value.interval is None:  # a bar's first note: rather a step than a leap
+            weights = np.exp(-abs(pitches - (START if spot.previous is None else spot.previous)) / 2.0)
+            return int(rng.choice(pitches, p=weights / weights.sum()))
+        centre = (spot.previous or START) + sum(theory.semitones(name) for name in value.interval) / 2
+        distance = abs(pitches - centre)
+        return int(rng.choice(pitches[distance == distance.min()]))

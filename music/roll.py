@@ -1,0 +1,222 @@
+"""A picture of notes over time: systems of bars under one another, pitches upwards."""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from numpyrnn.checks import NumpyrnnError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Bars = Sequence[tuple[Fraction, Fraction]]
+
+# Okabe and Ito's colours, told apart with any colour vision.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B09F00", "#555555")
+BLACK_KEYS = (1, 3, 6, 8, 10)
+DPI, WIDTH, LEFT, RIGHT = 100, 10.0, 0.45, 0.15  # inches from here on
+ROW, LOWEST, HIGHEST = 0.062, 1.1, 2.6  # a semitone; the least and the greatest height of a system
+GAP, TITLE, LEGEND = 0.42, 0.42, 0.27
+MOST_SYSTEMS, MOST_BEATS = 16, 72
+LETTER, LARGEST, SMALLEST = 0.66 / 72, 9.5, 5.5  # width of a letter in sizes; sizes of chord names in points
+
+
+class RollNote(NamedTuple):
+    """One note of the picture.
+
+    Attributes
+    ----------
+    onset, duration : Fraction, quarters
+    pitch : int, MIDI number
+    kind : str, what its colour says, default ""
+    """
+
+    onset: Fraction
+    duration: Fraction
+    pitch: int
+    kind: str = ""
+
+
+def piano_roll(
+    notes: Sequence[RollNote],
+    bars: Bars,
+    *,
+    title: str,
+    chords: Sequence[tuple[Fraction, str]] = (),
+    kinds: Mapping[str, str] | None = None,
+) -> bytes:
+    """Draw notes as a PNG, the same bytes for the same music.
+
+    Up to sixteen bars stand four to a system, up to 128 eight; larger pieces get more. Bars are numbered from 1.
+
+    Parameters
+    ----------
+    notes : sequence of RollNote; what lies outside the bars is not drawn
+    bars : sequence of (onset, length) in quarters, one after the other, one or more
+    title : str
+    chords : sequence of (onset, name), by onset; a name stands where it changes and where a system begins
+    kinds : what the legend says of each kind of note; default: all notes in one colour, no legend
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no bar, there are more kinds than colours, or `kinds` lacks the kind of a note
+    """
+    if not bars:
+        raise NumpyrnnError("a piano roll must have at least 1 bar, got none")
+    if kinds and len(kinds) > len(COLOURS):
+        raise NumpyrnnError(f"a piano roll must have at most {len(COLOURS)} kinds of notes, got {len(kinds)}")
+    unknown = sorted({note.kind for note in notes} - set(kinds)) if kinds else []
+    if unknown:
+        raise NumpyrnnError(f"the kind of a note must be one of {', '.join(kinds or ())}, got {unknown[0]!r}")
+    from matplotlib.figure import Figure  # late: half a second
+
+    systems = split(bars)
+    span = max(sum(length for _, length in system) for system in systems)
+    low, high = pitch_range([note.pitch for note in notes])
+    tall = min(max((high - low) * ROW, LOWEST), HIGHEST)
+    head = TITLE + (LEGEND if kinds else 0) + (0.2 if chords else 0)
+    height = head + len(systems) * (tall + GAP)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
+    _heading(figure, title, kinds or {})
+    size = chord_size(chords, (WIDTH - LEFT - RIGHT) / float(span))
+    colours = dict(zip(kinds or {}, COLOURS, strict=False))
+    for i, system in enumerate(systems):
+        top = head + i * (tall + GAP)
+        box = (LEFT / WIDTH, 1 - (top + tall) / height, 1 - (LEFT + RIGHT) / WIDTH, tall / height)
+        axes = figure.add_axes(box, facecolor="none")
+        axes.set(xlim=(system[0][0], system[0][0] + span), ylim=(low - 0.5, high + 0.5))
+        _paper(axes, system, (low, high), 1 + bars.index(system[0]))
+        _notes(axes, system, notes, colours)
+        _names(axes, system, chords, size)
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # such a letter of the title becomes a box
+        figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def split(bars: Bars) -> list[Bars]:
+    """The bars of each system."""
+    size = 4 if len(bars) <= 16 else max(8, math.ceil(len(bars) / MOST_SYSTEMS))
+    return [bars[i : i + size] for i in range(0, len(bars), size)]
+
+
+def pitch_range(pitches: Sequence[int]) -> tuple[int, int]:
+    """Lowest and highest row: a little more than the pitches need, and at least an octave and a half."""
+    low, high = min(pitches, default=60) - 2, max(pitches, default=72) + 2
+    missing = max(18 - (high - low), 0)
+    return low - missing // 2, high + (missing + 1) // 2
+
+
+def chord_size(chords: Sequence[tuple[Fraction, str]], quarter: float) -> float:
+    """The size in points at which names do not run into each other, within limits; `quarter` is its width in inches."""
+    fits = [float(end - onset) * quarter / ((len(name) + 1) * LETTER) for (onset, name), (end, _) in pairwise(chords)]
+    return min(max(min(fits, default=LARGEST), SMALLEST), LARGEST)
+
+
+def _heading(figure: Figure, title: str, kinds: Mapping[str, str]) -> None:
+    """The title and under it the legend."""
+    from matplotlib.patches import Patch
+
+    height = figure.get_figheight()
+    figure.text(
+        LEFT / WIDTH, 1 - 0.12 / height, title, size=13, weight="bold", va="top", parse_math=False
+    )  # a dollar is a dollar
+    if kinds:
+        figure.legend(
+            handles=[Patch(color=colour, label=text) for colour, text in zip(COLOURS, kinds.values(), strict=False)],
+            loc="upper left",
+            bbox_to_anchor=(LEFT / WIDTH, 1 - TITLE / height),
+            ncols=len(kinds),
+            frameon=False,
+            fontsize=9,
+            borderpad=0,
+            borderaxespad=0,
+            handlelength=1.2,
+            handleheight=0.8,
+            handletextpad=0.5,
+            columnspacing=1.6,
+        )
+
+
+def _paper(axes: Axes, system: Bars, rows: tuple[int, int], number: int) -> None:
+    """What lies under the notes: rows of the black keys, beats, bar lines, octaves and bar numbers."""
+    from matplotlib.collections import LineCollection, PolyCollection
+
+    low, high = rows
+    bottom, top = low - 0.5, high + 0.5
+    start, end = float(system[0][0]), float(system[-1][0] + system[-1][1])
+    black = [pitch for pitch in range(low, high + 1) if pitch % 12 in BLACK_KEYS]
+    octaves = [pitch for pitch in range(low, high + 1) if pitch % 12 == 0]
+    rows_of_black = [_rectangle(start, end, pitch, 0.5) for pitch in black]
+    axes.add_collection(PolyCollection(rows_of_black, facecolor="#F1F2F4", zorder=0), autolim=False)
+    beats = [float(onset + i) for onset, length in system for i in range(1, math.ceil(length))]
+    lines = [float(onset) for onset, _ in system] + [end]
+    for xs, colour, width in ((beats if len(beats) <= MOST_BEATS else [], "#DADDE2", 0.6), (lines, "#6B7078", 1.0)):
+        segments = [[(x, bottom), (x, top)] for x in xs]
+        axes.add_collection(LineCollection(segments, color=colour, linewidth=width, zorder=1), autolim=False)
+    levels = [[(start, y), (end, y)] for y in [*(pitch - 0.5 for pitch in octaves), bottom, top]]
+    colours = ["#C3C7CE"] * len(octaves) + ["#6B7078"] * 2
+    axes.add_collection(LineCollection(levels, color=colours, linewidth=0.7, zorder=1, clip_on=False), autolim=False)
+    step = math.ceil(len(system) / 16)
+    axes.set_xticks(lines[:-1:step], [str(number + i) for i in range(0, len(system), step)], ha="left")
+    axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
+    axes.tick_params(length=0, pad=3, labelsize=8, labelcolor="#555A62")
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _notes(axes: Axes, system: Bars, notes: Sequence[RollNote], colours: Mapping[str, str]) -> None:
+    """The notes that sound in a system, cut where it begins and ends."""
+    from matplotlib.collections import PolyCollection
+
+    start, end = system[0][0], system[-1][0] + system[-1][1]
+    within = [note for note in notes if note.onset < end and note.onset + note.duration > start]
+    shapes = [
+        _rectangle(float(max(note.onset, start)), float(min(note.onset + note.duration, end)), note.pitch, 0.42)
+        for note in within
+    ]
+    fill = [colours.get(note.kind, COLOURS[0]) for note in within]
+    axes.add_collection(
+        PolyCollection(shapes, facecolor=fill, edgecolor="white", linewidth=0.6, zorder=2), autolim=False
+    )
+
+
+def _names(axes: Axes, system: Bars, chords: Sequence[tuple[Fraction, str]], size: float) -> None:
+    """The chord names over a system: the one that sounds at its beginning, and where another comes."""
+    start, end = system[0][0], system[-1][0] + system[-1][1]
+    free = -math.inf  # names that even the smallest letters leave no room for are left out
+    quarter = axes.get_position().width * WIDTH / float(axes.get_xlim()[1] - axes.get_xlim()[0])
+    last: str | None = None
+    before = [name for onset, name in chords if onset <= start][-1:]
+    for onset, name in [(start, name) for name in before] + [c for c in chords if start < c[0] < end]:
+        if name != last and onset >= free:
+            axes.annotate(
+                name,
+                (float(onset), axes.get_ylim()[1]),
+                xytext=(1, 3),
+                textcoords="offset points",
+                size=size,
+                weight="semibold",
+                annotation_clip=False,
+                parse_math=False,
+            )
+            free = float(onset) + len(name) * 0.8 * SMALLEST * LETTER / quarter
+        last = name
+
+
+def _rectangle(start: float, end: float, pitch: int, half: float) -> list[tuple[float, float]]:
+    """The corners of a rectangle around a pitch's row."""
+    return [(start, pitch - half), (end, pitch - half), (end, pitch + half), (start, pitch + half)]

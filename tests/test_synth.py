@@ -1,0 +1,413 @@
+"""The synthesiser: in tune, in time, not too loud; its files; and the way to FluidSynth."""
+
+import os
+import sys
+import wave
+from fractions import Fraction
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.io import wavfile
+
+from music import synth
+from music.midi import Midi, Note, parse_midi
+from music.synth import drum_parts, render, render_soundfont, tone, write_wav
+from numpyrnn import NumpyrnnError
+
+RATE = 44100
+PROGRAMS = [*range(0, 128, 8), *synth.EXCEPTIONS]  # every family, and what differs from its family
+DRUM_PITCHES = [35, 36, 37, 38, 40, 41, 42, 44, 46, 49, 50, 51, 53, 57, 59, 75]
+SOUNDFONT = b"RIFF\x04\x00\x00\x00sfbk"
+
+
+def note(onset=0, duration=1, pitch=69, velocity=80, channel=0, program=0):
+    return Note(Fraction(onset), Fraction(duration), pitch, velocity, channel, program)
+
+
+def piece(*notes, tempos=((0, 500_000),)):
+    length = max((one.onset + one.duration for one in notes), default=Fraction(0))
+    return Midi(list(notes), tempos=[(Fraction(onset), tempo) for onset, tempo in tempos], length=length)
+
+
+def band():
+    """A bar of everything."""
+    drums = [note(Fraction(i, 2), Fraction(1, 8), pitch, channel=9) for i, pitch in enumerate((51, 44, 51, 36, 38))]
+    chord = [note(0, 2, pitch, program=0) for pitch in (52, 55, 59, 62)]
+    return piece(*drums, *chord, note(0, 1, 40, program=32), note(1, 1, 72, 100, program=66))
+
+
+def peak(samples):
+    return int(np.abs(samples.astype(int)).max())
+
+
+def rms(samples):
+    return float(np.sqrt(np.mean(samples.astype(float) ** 2)))
+
+
+def frequency(samples, near):
+    """Where the spectrum peaks within a semitone and a half of `near`, Hz; interpolated between the bins."""
+    mono = samples.sum(axis=1, dtype=float) * np.hanning(len(samples))
+    bins = 4 * len(mono)
+    spectrum = np.log(np.abs(np.fft.rfft(mono, bins)) + 1e-9)
+    low, high = (int(near * factor * bins / RATE) for factor in (0.92, 1.09))
+    top = low + int(np.argmax(spectrum[low:high]))
+    before, at, after = spectrum[top - 1 : top + 2]
+    return (top + (before - after) / (before - 2 * at + after) / 2) * RATE / bins
+
+
+def cents(measured, expected):
+    return 1200 * np.log2(measured / expected)
+
+
+# pitch
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a4_is_440_hz(program):
+    samples = render(piece(note(0, 4, 69, program=program)))[: 2 * RATE]
+    assert abs(cents(frequency(samples, 440), 440)) < 1
+
+
+@pytest.mark.parametrize(
+    ("pitch", "hz"), [(45, 110.0), (57, 220.0), (60, 261.6255653), (76, 659.2551138), (93, 1760.0)]
+)
+@pytest.mark.parametrize("program", [0, 26, 32, 66])
+def test_pitches_are_equally_tempered(program, pitch, hz):
+    samples = render(piece(note(0, 4, pitch, program=program)))[: 2 * RATE]
+    assert abs(cents(frequency(samples, hz), hz)) < 1
+
+
+def test_the_saxophone_has_a_vibrato_about_its_pitch():
+    sound = tone(synth.REED, 69, 80, 3 * RATE, RATE)[: 3 * RATE].astype(complex)
+    spectrum = np.fft.fft(sound)
+    hz = np.fft.fftfreq(len(sound), 1 / RATE)
+    spectrum[(hz < 300) | (hz > 600)] = 0  # the fundamental alone, whose phase tells its frequency
+    moving = np.diff(np.unwrap(np.angle(np.fft.ifft(spectrum)))) * RATE / (2 * np.pi)
+    settled = moving[RATE : RATE + 10 * round(RATE / synth.VIBRATO)]
+    assert cents(settled.max(), 440) == pytest.approx(synth.REED.vibrato, abs=1)
+    assert cents(settled.min(), 440) == pytest.approx(-synth.REED.vibrato, abs=1)
+    assert cents(settled.mean(), 440) == pytest.approx(0, abs=0.1)
+
+
+def test_nothing_is_folded_back_from_above_the_highest_partial():
+    samples = render(piece(note(0, 4, 84, 127, program=66)), 8000)[:16000, 0] * np.hanning(16000)
+    spectrum = np.abs(np.fft.rfft(samples))
+    hz = np.fft.rfftfreq(16000, 1 / 8000)
+    from_partial = np.abs(hz[:, None] - 1046.5 * np.arange(1, 4)).min(axis=1)  # the fourth is above 3600 Hz
+    assert spectrum[from_partial > 100].max() < 0.002 * spectrum.max()
+
+
+def test_a_note_above_what_the_rate_holds_is_silent():
+    assert not render(piece(note(pitch=127)), 8000).any()
+
+
+@pytest.mark.parametrize("program", [0, 48, 66])
+def test_the_matrix_product_is_the_plain_sum(program):
+    voice, pitch, velocity, hold = synth.FAMILIES[program // 8], 60, 90, RATE // 2
+    times = np.arange(hold + round(voice.release * RATE))[:, None] / RATE
+    orders = np.arange(1, len(voice.levels) + 1)
+    ratios = orders * np.sqrt((1 + voice.stretch * orders**2) / (1 + voice.stretch))
+    hz = 440 * 2 ** (-9 / 12) * ratios
+    levels = np.array(voice.levels) / np.linalg.norm(voice.levels)
+    levels /= 1 + (hz / (voice.cutoff * (0.4 + velocity / 127))) ** 2
+    levels *= synth.GAIN * voice.gain * (velocity / 127) ** 1.5
+    phases = 2 * np.pi * hz * times + ratios * synth._vibrato(voice, hz[:1], times)
+    plain = (levels * synth._envelope(voice, pitch, ratios, times, 0.5) * np.sin(phases)).sum(axis=1)
+    sound = tone(voice, pitch, velocity, hold, RATE)
+    after = RATE // 10  # attacks may be shorter than a block
+    assert np.abs(sound - plain)[after:].max() < 0.005 * np.abs(plain).max()
+
+
+# time
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_note_begins_within_two_milliseconds_under_changing_tempos(program):
+    onsets = [1, 3, 5, 8]
+    seconds = [0.5, 2.0, 4.0, 5.5]  # half a second a quarter, from 2 on a whole one, from 5 on half of one
+    tempos = ((0, 500_000), (2, 1_000_000), (5, 500_000))
+    for pitches in ((21, 28, 36, 48), (60, 69, 84, 108)):
+        notes = [note(at, Fraction(1, 2), pitch, program=program) for at, pitch in zip(onsets, pitches, strict=True)]
+        sound = np.abs(render(piece(*notes, tempos=tempos)).astype(int)).max(axis=1)
+        for expected in seconds:
+            start = round(expected * RATE)
+            around = sound[start - RATE // 10 : start + RATE // 2]
+            first = np.flatnonzero(around > 0.01 * around.max())[0] - RATE // 10
+            assert 0 <= first <= 0.002 * RATE
+            assert not around[: RATE // 10].any()
+
+
+@pytest.mark.parametrize("pitch", DRUM_PITCHES)
+def test_a_drum_begins_within_two_milliseconds(pitch):
+    sound = np.abs(render(piece(note(1, Fraction(1, 8), pitch, channel=9))).astype(int)).max(axis=1)
+    first = np.flatnonzero(sound > 0.01 * sound.max())[0]
+    assert 0 <= first - RATE // 2 <= 0.002 * RATE
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_note_sounds_to_its_end_and_is_released_within_0_3_s(program):
+    samples = render(piece(note(0, 2, 60, program=program)))
+    assert rms(samples[RATE - RATE // 50 : RATE]) > 20
+    assert RATE < len(samples) <= 1.3 * RATE + 1
+
+
+@pytest.mark.parametrize("pitch", DRUM_PITCHES)
+def test_a_drum_rings_less_than_two_seconds(pitch):
+    assert len(render(piece(note(0, Fraction(1, 100), pitch, channel=9)))) < 2 * RATE
+
+
+def test_cymbals_ring_longer_than_the_closed_hi_hat():
+    ride, hat = (drum_parts(synth.KIT[pitch], RATE)[1] for pitch in (51, 42))
+    assert len(ride) > 4 * len(hat)
+
+
+def test_a_note_of_no_duration_is_heard():
+    assert peak(render(piece(note(0, 0)))) > 100
+
+
+def test_only_so_many_seconds_are_rendered():
+    music = band()
+    samples, cut = render(music), render(music, seconds=0.5)
+    assert len(cut) == RATE // 2
+    before = RATE // 2 - RATE // 100
+    np.testing.assert_allclose(cut[:before], samples[:before], atol=3)
+    assert peak(cut[-1:]) == 0
+    np.testing.assert_array_equal(render(music, seconds=1000), samples)
+
+
+# loudness
+
+
+@pytest.mark.parametrize(
+    ("channel", "program", "pitch"), [(0, 0, 60), (0, 32, 40), (0, 66, 70), (9, 0, 51), (9, 0, 38)]
+)
+def test_harder_is_louder(channel, program, pitch):
+    loudness = [
+        rms(render(piece(note(pitch=pitch, velocity=velocity, channel=channel, program=program)))[: RATE // 2])
+        for velocity in range(1, 128, 9)
+    ]
+    assert loudness[0] > 0
+    assert (np.diff(loudness) > 0).all()
+
+
+@pytest.mark.parametrize(("channel", "program", "pitch"), [(0, 0, 60), (0, 66, 60), (9, 0, 38)])
+def test_harder_is_brighter(channel, program, pitch):
+    def centroid(velocity):
+        music = piece(note(pitch=pitch, velocity=velocity, channel=channel, program=program))
+        spectrum = np.abs(np.fft.rfft(render(music)[: RATE // 2, 0]))
+        return (spectrum * np.arange(len(spectrum))).sum() / spectrum.sum()
+
+    assert centroid(120) > 1.02 * centroid(70)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_solo_note_is_neither_silent_nor_scaled(program):
+    samples = render(piece(note(pitch=60, program=program)))
+    assert 0.05 * 32767 < peak(samples) < 0.5 * 32767
+    louder = render(piece(note(pitch=60, program=program), note(pitch=60, program=program)))
+    np.testing.assert_allclose(louder, 2 * samples.astype(int), atol=2)
+
+
+def test_many_notes_at_once_are_scaled_down_as_a_whole():
+    chord = [note(0, 2, pitch, 127) for pitch in range(30, 90)]
+    samples = render(piece(*chord, note(6, 1, 60, 127)))
+    assert peak(samples) == pytest.approx(0.98 * 32767, abs=1)
+    alone = render(piece(note(0, 1, 60, 127)))
+    assert peak(samples[3 * RATE :]) < 0.5 * peak(alone)  # what is far from the chord has become softer too
+
+
+def test_there_is_no_direct_current():
+    assert np.abs(render(band()).mean(axis=0)).max() < 0.5
+    low = piece(*(note(i, Fraction(1, 3), 28, 127, program=32) for i in range(4)))
+    assert np.abs(render(low).mean(axis=0)).max() < 0.5
+
+
+# stereo
+
+
+@pytest.mark.parametrize(("program", "pan"), [(0, -0.3), (26, 0.4), (32, 0.1), (66, 0.0)])
+def test_instruments_have_their_places_at_constant_power(program, pan):
+    sides = render(piece(note(pitch=60, velocity=127, program=program))).astype(float)
+    sound = tone(synth.FAMILIES[program // 8], 60, 127, RATE // 2, RATE)
+    assert rms(sides[:, 0]) ** 2 + rms(sides[:, 1]) ** 2 == pytest.approx((rms(sound) * 32767) ** 2, rel=1e-3)
+    angle = np.arctan2(rms(sides[:, 1]), rms(sides[:, 0]))
+    assert angle == pytest.approx((pan + 1) * np.pi / 4, abs=1e-3)
+
+
+def test_the_drums_are_spread():
+    ride, hat = (render(piece(note(pitch=pitch, channel=9))).astype(float) for pitch in (51, 42))
+    assert rms(ride[:, 1]) > 1.2 * rms(ride[:, 0])
+    assert rms(hat[:, 0]) > 1.2 * rms(hat[:, 1])
+
+
+# what comes out
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_samples_are_int16_in_stereo_whatever_the_rate(rate):
+    samples = render(band(), rate)
+    assert samples.dtype == np.int16
+    assert samples.shape[1:] == (2,)
+    assert samples.flags.c_contiguous
+    assert len(samples) / rate == pytest.approx(len(render(band())) / RATE, abs=0.01)
+
+
+def test_the_same_music_gives_the_same_samples():
+    np.testing.assert_array_equal(render(band()), render(band()))
+
+
+def test_a_note_that_comes_again_is_not_made_again(monkeypatch):
+    made = []
+    monkeypatch.setattr(synth, "tone", lambda *args: made.append(args) or tone(*args))
+    render(piece(*(note(i, 1) for i in range(5)), *(note(i, 30, 60) for i in range(2))))
+    assert len(made) == 3  # one short note, and each of the long ones
+
+
+@pytest.mark.parametrize("program", [0, 66])
+def test_a_long_note_is_made_in_parts_that_fit(program, monkeypatch):
+    whole = render(piece(note(0, 4, 69, program=program)))
+    monkeypatch.setattr(synth, "CHUNK", 100)
+    np.testing.assert_allclose(render(piece(note(0, 4, 69, program=program))), whole, atol=1)
+
+
+@pytest.mark.parametrize(
+    ("music", "arguments", "message"),
+    [
+        (piece(), {}, "must have notes to be rendered, it has none"),
+        (piece(note(8)), {"seconds": 2}, "none in its first 2 s"),
+        (piece(note(0, 3602)), {}, "at most 30 minutes, got 30.0"),
+        (piece(note(7200, 1, channel=9)), {}, "at most 30 minutes, got 60.0"),
+        (piece(note(-1)), {}, "times of at least 0"),
+        (piece(note(0, -1)), {}, "times of at least 0"),
+        (piece(note(pitch=128)), {}, "from 0 to 127"),
+        (piece(note(program=128)), {}, "from 0 to 127"),
+        (piece(note(velocity=-1)), {}, "from 0 to 127"),
+        (piece(note()), {"rate": 4000}, "rate must be"),
+        (piece(note()), {"rate": 96000}, "rate must be"),
+        (piece(note()), {"rate": 44100.5}, "rate must be"),
+        (piece(note()), {"seconds": 0}, "seconds must be above 0"),
+        (piece(note()), {"seconds": float("nan")}, "seconds must be above 0"),
+    ],
+)
+def test_what_cannot_be_rendered_is_refused(music, arguments, message):
+    with pytest.raises(NumpyrnnError, match=message):
+        render(music, **arguments)
+
+
+def test_a_part_of_a_piece_that_is_too_long_is_rendered():
+    assert len(render(piece(note(), note(7200)), seconds=1)) <= RATE
+
+
+# files
+
+
+@pytest.mark.parametrize("rate", [22050, 44100])
+def test_a_wav_file_holds_the_samples(tmp_path, rate):
+    samples = render(band(), rate)
+    write_wav(tmp_path / "a.wav", samples, rate)
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert file.getparams()[:5] == (2, 2, rate, len(samples), "NONE")
+    read_rate, read = wavfile.read(tmp_path / "a.wav")
+    assert read_rate == rate
+    assert read.dtype == np.int16
+    np.testing.assert_array_equal(read, samples)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+@pytest.mark.parametrize("samples", [np.zeros((4, 2)), np.zeros(4, np.int16), np.zeros((2, 4), np.int16), [[0, 0]]])
+def test_samples_of_another_kind_are_refused(tmp_path, samples):
+    with pytest.raises(NumpyrnnError, match="samples must"):
+        write_wav(tmp_path / "a.wav", samples)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wav_file_that_cannot_be_written_is_one_error(tmp_path):
+    with pytest.raises(NumpyrnnError, match="could not be written"):
+        write_wav(tmp_path / "none" / "a.wav", np.zeros((4, 2), np.int16))
+
+
+# FluidSynth
+
+
+@pytest.fixture
+def fluidsynth(tmp_path, monkeypatch):
+    """Install a program that does what it is given, as FluidSynth, beside a soundfont."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "some.sf2").write_bytes(SOUNDFONT)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+
+    def install(code):
+        program = tmp_path / "bin" / "fluidsynth"
+        lines = ["import shutil, sys, wave", "result, font, score = sys.argv[3], *sys.argv[-2:]", code]
+        program.write_text("\n".join([f"#!{sys.executable}", *lines]) + "\n")
+        program.chmod(0o755)
+
+    return SimpleNamespace(install=install, font=tmp_path / "some.sf2", folder=tmp_path)
+
+
+WRITE = """
+with wave.open(result, "wb") as out:
+    out.setparams((2, 2, 44100, 0, "NONE", ""))
+    out.writeframes(bytes(40))
+"""
+
+
+def test_fluidsynth_is_given_the_piece_and_its_sound_is_kept(fluidsynth):
+    kept = fluidsynth.folder
+    fluidsynth.install(f"shutil.copy(score, {str(kept / 'seen.mid')!r})\nprint(sys.argv, file=sys.stderr)\n{WRITE}")
+    render_soundfont(band(), fluidsynth.font, kept / "a.wav")
+    rate, samples = wavfile.read(kept / "a.wav")
+    assert (rate, samples.shape) == (44100, (10, 2))
+    seen = parse_midi((kept / "seen.mid").read_bytes(), "seen.mid")
+    assert sorted(one.pitch for one in seen.notes) == sorted(one.pitch for one in band().notes)
+
+
+def test_a_soundfont_may_be_relative(fluidsynth, monkeypatch):
+    monkeypatch.chdir(fluidsynth.folder)
+    fluidsynth.install(f"assert open(font, 'rb').read(4) == b'RIFF' and font[0] == {os.sep!r}{WRITE}")
+    render_soundfont(band(), "some.sf2", "a.wav")
+    assert wavfile.read("a.wav")[1].shape == (10, 2)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("sys.exit('no sound today')", "ended with 1, saying no sound today"),
+        ("sys.exit(3)", "ended with 3, saying nothing"),
+        (f"print('fluidsynth: error: Failed to load SoundFont x', file=sys.stderr){WRITE}", "Failed to load SoundFont"),
+        ("pass", "must write a WAV file"),
+        ("open(result, 'wb').write(bytes(1000))", "must write a WAV file"),
+        (WRITE.replace("bytes(40)", "b''"), "must write a WAV file"),
+    ],
+)
+def test_a_failure_of_fluidsynth_is_one_error_and_leaves_the_old_file(fluidsynth, code, message):
+    fluidsynth.install(code)
+    path = fluidsynth.folder / "a.wav"
+    path.write_bytes(b"old")
+    with pytest.raises(NumpyrnnError, match=message):
+        render_soundfont(band(), fluidsynth.font, path)
+    assert path.read_bytes() == b"old"
+
+
+def test_a_program_that_cannot_run_is_one_error(fluidsynth):
+    fluidsynth.install("")
+    (fluidsynth.folder / "bin" / "fluidsynth").write_text("#!/no/such/program\n")
+    with pytest.raises(NumpyrnnError, match="could not be run"):
+        render_soundfont(band(), fluidsynth.font, fluidsynth.folder / "a.wav")
+
+
+def test_without_fluidsynth_there_is_one_error(fluidsynth):
+    with pytest.raises(NumpyrnnError, match="fluidsynth must be installed"):
+        render_soundfont(band(), fluidsynth.font, fluidsynth.folder / "a.wav")
+
+
+@pytest.mark.parametrize(("data", "message"), [(None, "could not be read"), (b"MThd", "must be a soundfont")])
+def test_what_is_no_soundfont_is_refused(fluidsynth, data, message):
+    fluidsynth.install(WRITE)
+    path = fluidsynth.folder / "other.sf2"
+    if data:
+        path.write_bytes(data)
+    with pytest.raises(NumpyrnnError, match=message):
+        render_soundfont(band(), path, fluidsynth.folder / "a.wav")
+    assert not (fluidsynth.folder / "a.wav").exists()
