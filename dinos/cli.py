@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from numpyrnn import NumpyrnnError, __version__
-from numpyrnn.checkpoint import Checkpoint, load, save
+from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.command import (
-    INTERRUPTED,
-    check_out,
     data_options,
     model_option,
     seed_option,
@@ -23,13 +17,13 @@ from numpyrnn.command import (
     top_k_option,
 )
 from numpyrnn.files import data_path, read_text
+from numpyrnn.learn import check_resumed, check_unfinished, learn, outputs, why_it_ended
 
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
 from .names import read_names, show, split
 
 DEFAULTS = Settings()
 SHOWN = 5  # names at a time while it learns
-GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
 def shipped(model: Path | None) -> Checkpoint:
@@ -101,19 +95,9 @@ def train(
     A tenth is held out; training ends by itself. Writes the model, a JSONL history and a picture of the curves. Ctrl-C
     saves what was learned; --resume goes on from there.
     """
-    out = out or resume or Path("dinos.npz")
-    own = [resume, resume.with_suffix(".jsonl"), resume.with_suffix(".png")] if resume and resume.name else []
-    check_out(out, force or out in own)
-    history, plot = out.with_suffix(".jsonl"), plot or out.with_suffix(".png")
-    for path in (history, plot):
-        check_out(path, force or path in own)
-    if len({out.resolve(), history.resolve(), plot.resolve()}) < 3:
-        raise NumpyrnnError(f"model, history and picture must be three files, got {out}, {history} and {plot}")
+    files = outputs(out or resume or Path("dinos.npz"), plot, resume, force)
     if resume:
-        source = click.get_current_context().get_parameter_source
-        fixed = [name for name in ("cell", "hidden", "layers", "copies", "seed", "keep_case") if source(name) in GIVEN]
-        if fixed:
-            raise click.UsageError(f"a resumed training keeps its settings, got {', '.join('--' + n for n in fixed)}")
+        check_resumed(("cell", "hidden", "layers", "copies", "seed", "keep_case"))
         training = NameTraining.resume(load(resume, KIND))
         if data is not None and set(read_names(data, training.keep_case)) != {*training.training, *training.held_out}:
             raise NumpyrnnError(f"{data} must hold the names that {resume} was trained on, it holds others")
@@ -122,86 +106,28 @@ def train(
         copies = copies if copies is not None else DEFAULTS.copies if len(names) >= 500 else 1.0
         settings = Settings(cell=cell, hidden=hidden, layers=layers, copies=copies, seed=seed or 0)
         training = NameTraining(*split(names, settings.seed), settings, keep_case)
-    if training.trainer.finished or training.trainer.epoch >= epochs:
-        raise NumpyrnnError(f"there is nothing to go on with: {why_it_ended(training, 0)} (--epochs is {epochs})")
-    status = learn(training, epochs, out, history, slim)
-    draw(training, plot)
-    click.echo(f"Model {out}, history {history}, curves {plot}.")
-    sys.exit(status)
-
-
-def learn(training: NameTraining, epochs: int, out: Path, history: Path, slim: bool) -> int:
-    """Train with a progress bar; save at the end, on Ctrl-C, and every ten seconds. Gives the exit status."""
-    from tqdm import tqdm
-
-    from numpyrnn.history import write_history
-
-    trainer, status, saved = training.trainer, 0, time.monotonic()
-    n, known = len(training.training), {*training.training, *training.held_out}
-    moments = {1, epochs // 4, epochs // 2, 3 * epochs // 4}
+    trainer, n, known = training.trainer, len(training.training), {*training.training, *training.held_out}
+    otherwise = f"more than {training.settings.copies:.2%} of its names would now be copies"
+    check_unfinished(training, epochs, why_it_ended(trainer, 0, otherwise))
     click.echo(
         f"{n:,} names to learn, {len(training.held_out):,} held out, {len(training.vocabulary)} characters; ", nl=False
     )
     click.echo(f"{training.settings.cell.upper()} of {training.model.params.flat.size:,} parameters.")
 
-    def write(finished: bool = False) -> None:
-        save(out, training.checkpoint(resumable=not (slim and finished)))
-        write_history(history, trainer.history)
+    def show_names(when: str) -> str:
+        names = sample_names(training.checkpoint(resumable=False), SHOWN, seed=trainer.epoch)
+        return ", ".join(show(name) + "*" * (name in known) for name in names)
 
-    def names_now(when: str) -> None:
-        try:
-            names = sample_names(training.checkpoint(resumable=False), SHOWN, seed=trainer.epoch)
-        except NumpyrnnError as error:  # what is only shown must not end a training
-            names = [f"({error})"]
-        shown = (show(name) + "*" * (name in known) for name in names)
-        tqdm.write(f"{when:12} {', '.join(shown)}", file=sys.stdout)
-        sys.stdout.flush()
-
-    with tqdm(total=n * epochs, initial=n * trainer.epoch, unit="name", unit_scale=True, file=sys.stderr) as bar:
-
-        def on_epoch(record: dict[str, Any]) -> None:
-            nonlocal saved
-            losses = f"loss {record['loss']:.3f}, held out {record['valid_loss']:.3f}"
-            bar.set_postfix_str(f"epoch {record['epoch']}, {losses}")
-            if record["epoch"] in moments:
-                names_now(f"epoch {record['epoch']}")
-            if time.monotonic() - saved > 10:
-                write()
-                saved = time.monotonic()
-
-        if trainer.epoch == 0:
-            names_now("untrained")
-        try:
-            training.run(epochs, on_batch=lambda batch: bar.update(batch.x.shape[1]), on_epoch=on_epoch)
-        except KeyboardInterrupt:
-            status = INTERRUPTED
-        except BaseException:
-            write()  # what was learned before it went wrong
-            raise
-    write(finished=status == 0)
-    if status:
-        words = f"Interrupted after {trainer.epoch} epochs; go on with:"
-        click.echo(f"{words} dinos train --resume {shlex.quote(str(out))} --epochs {epochs}", err=True)
+    status = learn(
+        training, epochs, files, "dinos", show_names, slim=slim, unit="name", items=n, count=lambda b: b.x.shape[1]
+    )
     if trainer.history:
-        names_now("at the end")
         click.echo("A star marks names that are known.")
-        click.echo(f"Held-out loss {trainer.best_loss:.3f} nats a character, {why_it_ended(training, status)}.")
-    return status
-
-
-def why_it_ended(training: NameTraining, status: int) -> str:
-    """From which epoch the model is, and why there are no more."""
-    trainer, settings = training.trainer, training.settings
-    best = next((r["epoch"] for r in trainer.history if r["valid_loss"] == trainer.best_loss), trainer.epoch)
-    if status:
-        why = "interrupted"
-    elif trainer.finished and trainer.stale >= settings.patience:
-        why = f"no better for {settings.patience} epochs"
-    elif trainer.finished:
-        why = f"more than {settings.copies:.2%} of its names would now be copies"
-    else:
-        why = "all epochs done"
-    return f"from epoch {best}; ended after {trainer.epoch}: {why}"
+        ending = why_it_ended(trainer, status, otherwise)
+        click.echo(f"Held-out loss {trainer.best_loss:.3f} nats a character, {ending}.")
+    draw(training, files.plot)
+    click.echo(files)
+    sys.exit(status)
 
 
 def draw(training: NameTraining, plot: Path) -> None:

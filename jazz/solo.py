@@ -153,13 +153,13 @@ class Soloist:
         """What each token that begins so means, by its id."""
         return {i: read(token.removeprefix(start)) for token, i in self.ids.items() if token.startswith(start)}
 
-    def play(self, changes: Changes, primer: Sequence[int] = ()) -> Line:
+    def play(self, changes: Changes, primer: Sequence[str] = ()) -> Line:
         """A line over all the changes.
 
         Parameters
         ----------
         changes : Changes
-        primer : ids of tokens that the model hears before it begins
+        primer : tokens that the model hears before it begins
 
         Returns
         -------
@@ -167,8 +167,8 @@ class Soloist:
         """
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
-        for token in primer:
-            self._hear(token)
+        for text in primer:
+            self._hear(self._nearest(text))
         chords = chord_elements(changes.flat())
         bars, onsets = make_bars([], chords, bar_grid(changes)), [chord.onset for chord in chords]
         end = changes.bar * len(bars)
@@ -183,7 +183,7 @@ class Soloist:
                 self._hear(self._nearest(text))
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
             first, bar_end = played != bar.onset, bar.onset + bar.length
-            rest = silence < bar.length
+            rest = silence < bar.length and (now == bar.onset or bool(line.elements[-1].pitches))  # one at a time
             spot = Spot(now, bar_end, end, place.chord, previous, first, sounding, rest, self.low, self.high)
             value = self._draw(spot)
             pitches = (self._choose(spot, value),) if value.kind != "R" else ()

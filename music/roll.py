@@ -22,7 +22,7 @@ Bars = Sequence[tuple[Fraction, Fraction]]
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B09F00", "#555555")
 BLACK_KEYS = (1, 3, 6, 8, 10)
 DPI, WIDTH, LEFT, RIGHT = 100, 10.0, 0.45, 0.15  # inches from here on
-ROW, LOWEST, HIGHEST = 0.062, 1.1, 2.6  # a semitone; the least and the greatest height of a system
+TALL, LEAST_ROW, LARGEST_ROW = 260, 3, 7  # pixels: a system about, a semitone
 GAP, TITLE, LEGEND = 0.42, 0.42, 0.27
 MOST_SYSTEMS, MOST_BEATS = 16, 72
 LETTER, LARGEST, SMALLEST = 0.66 / 72, 9.5, 5.5  # width of a letter in sizes; sizes of chord names in points
@@ -85,9 +85,10 @@ def piano_roll(
     systems = split(bars)
     span = max(sum(length for _, length in system) for system in systems)
     low, high = pitch_range([note.pitch for note in notes])
-    tall = min(max((high - low) * ROW, LOWEST), HIGHEST)
+    rows = high - low + 1  # of whole pixels, so that all notes look equally tall
+    tall = rows * min(max(TALL // rows, LEAST_ROW), LARGEST_ROW) / DPI
     head = TITLE + (LEGEND if kinds else 0) + (0.2 if chords else 0)
-    height = head + len(systems) * (tall + GAP)
+    height = round(head + len(systems) * (tall + GAP), 2)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
     _heading(figure, title, kinds or {})
     size = chord_size(chords, (WIDTH - LEFT - RIGHT) / float(span))
@@ -96,8 +97,8 @@ def piano_roll(
         top = head + i * (tall + GAP)
         box = (LEFT / WIDTH, 1 - (top + tall) / height, 1 - (LEFT + RIGHT) / WIDTH, tall / height)
         axes = figure.add_axes(box, facecolor="none")
-        axes.set(xlim=(system[0][0], system[0][0] + span), ylim=(low - 0.5, high + 0.5))
-        _paper(axes, system, (low, high), 1 + bars.index(system[0]))
+        axes.set(xlim=(float(system[0][0]), float(system[0][0] + span)), ylim=(low - 0.5, high + 0.5))
+        _paper(axes, system, (low, high), 1 + i * len(systems[0]))
         _notes(axes, system, notes, colours)
         _names(axes, system, chords, size)
     file = io.BytesIO()
@@ -131,9 +132,8 @@ def _heading(figure: Figure, title: str, kinds: Mapping[str, str]) -> None:
     from matplotlib.patches import Patch
 
     height = figure.get_figheight()
-    figure.text(
-        LEFT / WIDTH, 1 - 0.12 / height, title, size=13, weight="bold", va="top", parse_math=False
-    )  # a dollar is a dollar
+    place = LEFT / WIDTH, 1 - 0.12 / height
+    figure.text(*place, title, size=13, weight="bold", va="top", parse_math=False)  # a dollar is a dollar
     if kinds:
         figure.legend(
             handles=[Patch(color=colour, label=text) for colour, text in zip(COLOURS, kinds.values(), strict=False)],
@@ -160,13 +160,15 @@ def _paper(axes: Axes, system: Bars, rows: tuple[int, int], number: int) -> None
     start, end = float(system[0][0]), float(system[-1][0] + system[-1][1])
     black = [pitch for pitch in range(low, high + 1) if pitch % 12 in BLACK_KEYS]
     octaves = [pitch for pitch in range(low, high + 1) if pitch % 12 == 0]
-    rows_of_black = [_rectangle(start, end, pitch, 0.5) for pitch in black]
+    rows_of_black = [_rectangle(start, end, pitch) for pitch in black]
     axes.add_collection(PolyCollection(rows_of_black, facecolor="#F1F2F4", zorder=0), autolim=False)
     beats = [float(onset + i) for onset, length in system for i in range(1, math.ceil(length))]
     lines = [float(onset) for onset, _ in system] + [end]
     for xs, colour, width in ((beats if len(beats) <= MOST_BEATS else [], "#DADDE2", 0.6), (lines, "#6B7078", 1.0)):
         segments = [[(x, bottom), (x, top)] for x in xs]
-        axes.add_collection(LineCollection(segments, color=colour, linewidth=width, zorder=1), autolim=False)
+        axes.add_collection(
+            LineCollection(segments, color=colour, linewidth=width, zorder=1, clip_on=False), autolim=False
+        )
     levels = [[(start, y), (end, y)] for y in [*(pitch - 0.5 for pitch in octaves), bottom, top]]
     colours = ["#C3C7CE"] * len(octaves) + ["#6B7078"] * 2
     axes.add_collection(LineCollection(levels, color=colours, linewidth=0.7, zorder=1, clip_on=False), autolim=False)
@@ -185,7 +187,7 @@ def _notes(axes: Axes, system: Bars, notes: Sequence[RollNote], colours: Mapping
     start, end = system[0][0], system[-1][0] + system[-1][1]
     within = [note for note in notes if note.onset < end and note.onset + note.duration > start]
     shapes = [
-        _rectangle(float(max(note.onset, start)), float(min(note.onset + note.duration, end)), note.pitch, 0.42)
+        _rectangle(float(max(note.onset, start)), float(min(note.onset + note.duration, end)), note.pitch)
         for note in within
     ]
     fill = [colours.get(note.kind, COLOURS[0]) for note in within]
@@ -209,7 +211,7 @@ def _names(axes: Axes, system: Bars, chords: Sequence[tuple[Fraction, str]], siz
                 xytext=(1, 3),
                 textcoords="offset points",
                 size=size,
-                weight="semibold",
+                weight="bold",
                 annotation_clip=False,
                 parse_math=False,
             )
@@ -217,6 +219,6 @@ def _names(axes: Axes, system: Bars, chords: Sequence[tuple[Fraction, str]], siz
         last = name
 
 
-def _rectangle(start: float, end: float, pitch: int, half: float) -> list[tuple[float, float]]:
-    """The corners of a rectangle around a pitch's row."""
-    return [(start, pitch - half), (end, pitch - half), (end, pitch + half), (start, pitch + half)]
+def _rectangle(start: float, end: float, pitch: int) -> list[tuple[float, float]]:
+    """The corners of a part of a pitch's row."""
+    return [(start, pitch - 0.5), (end, pitch - 0.5), (end, pitch + 0.5), (start, pitch + 0.5)]

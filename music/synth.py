@@ -1,13 +1,11 @@
-"""From notes to sound: an additive synthesiser, WAV files, and a way to FluidSynth for those who have it."""
+"""From notes to sound: an additive synthesiser, and WAV files."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 import wave
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from math import ceil, cos, pi, sin
 from pathlib import Path
 
@@ -16,9 +14,9 @@ import numpy as np
 from numpyrnn.checks import Array, NumpyrnnError, check_count, check_range, check_shape
 from numpyrnn.files import atomic_write
 
-from .midi import Midi, Note, midi_bytes
+from .midi import Midi, Note
 
-MAX_SECONDS = 30 * 60  # of sound: some 600 MB while it is mixed
+MAX_SECONDS = 30 * 60  # of sound; up to 1.4 GB while it is mixed
 RATES = 8000, 48000
 PEAK = 0.98  # of full scale, that the mix may reach
 GAIN = 0.25  # of a note at full velocity: most pieces then need no scaling
@@ -318,82 +316,32 @@ def _to_int16(mix: Array) -> Array:
     return np.rint(mix, out=mix).T.astype(np.int16, order="C")
 
 
-def write_wav(path: str | Path, samples: Array, rate: int = 44100) -> None:
-    """Write a WAV file, 16-bit PCM.
+def wav_bytes(samples: Array, rate: int = 44100) -> bytes:
+    """A WAV file, 16-bit PCM, as bytes.
 
     Parameters
     ----------
-    path : file
     samples : (samples, 2) int16, left and right
     rate : int, default 44100, samples a second
 
     Raises
     ------
     NumpyrnnError
-        if the samples are not of that kind, or the file cannot be written
+        if the samples are not of that kind
     """
     if not isinstance(samples, np.ndarray) or samples.dtype != np.int16:
         raise NumpyrnnError(f"samples must be int16, got {getattr(samples, 'dtype', type(samples).__name__)}")
     check_shape("samples", samples, ("samples", 2))
     check_count("rate", rate, 1)
-    with atomic_write(path) as file, wave.open(file, "wb") as sound:
+    file = BytesIO()
+    with wave.open(file, "wb") as sound:
         sound.setparams((2, samples.itemsize, rate, 0, "NONE", "not compressed"))
         sound.writeframes(samples.tobytes())
+    return file.getvalue()
 
 
-def render_soundfont(midi: Midi, soundfont: str | Path, path: str | Path) -> None:
-    """Render a piece with FluidSynth, which must be installed, into a WAV file.
-
-    Parameters
-    ----------
-    midi : Midi
-    soundfont : file, SF2 or SF3
-    path : file
-
-    Raises
-    ------
-    NumpyrnnError
-        if the program is not installed or fails, the soundfont is none, or the file cannot be written
-    """
-    program = shutil.which("fluidsynth")
-    if program is None:
-        raise NumpyrnnError("the program fluidsynth must be installed to render with a soundfont, it is not")
-    soundfont, data = _checked_soundfont(soundfont), midi_bytes(midi)
-    with tempfile.TemporaryDirectory() as folder:
-        score, result = Path(folder, "piece.mid"), Path(folder, "piece.wav")
-        command = [program, "-ni", "-F", str(result), "-r", "44100", str(soundfont), str(score)]
-        try:
-            score.write_bytes(data)
-            run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
-        except OSError as error:
-            raise NumpyrnnError(f"{program} could not be run in {folder}: {error.strerror or error}") from error
-        # it has gone on with a soundfont of its own, and a success, where it could not load the one it was given
-        if run.returncode or "Failed to load SoundFont" in run.stderr:
-            said = run.stderr.strip().splitlines() or ["nothing"]
-            raise NumpyrnnError(f"{program} must render the piece, it ended with {run.returncode}, saying {said[-1]}")
-        if not _is_wav(result):  # raw samples come from a FluidSynth without libsndfile
-            raise NumpyrnnError(f"{program} must write a WAV file, it wrote none")
-        with atomic_write(path) as file, result.open("rb") as rendered:
-            shutil.copyfileobj(rendered, file)
-
-
-def _checked_soundfont(path: str | Path) -> Path:
-    """The absolute path of a soundfont; an error if it is none."""
-    path = Path(path).absolute()
-    try:
-        with path.open("rb") as file:
-            head = file.read(12)
-    except OSError as error:
-        raise NumpyrnnError(f"the soundfont {path} could not be read: {error.strerror or error}") from error
-    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
-        raise NumpyrnnError(f"{path} must be a soundfont (RIFF of the form sfbk), it begins with {head!r}")
-    return path
-
-
-def _is_wav(path: Path) -> bool:
-    """Whether it is a WAV file with samples in it."""
-    try:
-        with wave.open(str(path), "rb") as sound:
-            return sound.getnframes() > 0
-    except (OSError, EOFError, wave.Error):
-        return False
+def write_wav(path: str | Path, samples: Array, rate: int = 44100) -> None:
+    """Write `wav_bytes` to a file; an error if it cannot be written."""
+    data = wav_bytes(samples, rate)
+    with atomic_write(path) as file:
+        file.write(data)

@@ -60,7 +60,11 @@ def read_history(path: str | Path) -> list[Record]:
 
 
 def plot_history(
-    records: Sequence[Mapping[str, Any]], path: str | Path, title: str, levels: Mapping[str, float] | None = None
+    records: Sequence[Mapping[str, Any]],
+    path: str | Path,
+    title: str,
+    levels: Mapping[str, float] | None = None,
+    unit: str = "nats a character",
 ) -> None:
     """Draw the training and held-out loss of every epoch as a PNG.
 
@@ -70,6 +74,7 @@ def plot_history(
     path : file
     title : str
     levels : name to loss, drawn as dotted lines (an n-gram, say)
+    unit : str, default "nats a character", of the losses
 
     Raises
     ------
@@ -92,7 +97,7 @@ def plot_history(
         axes.annotate(f"{loss:.3f}", (epoch, loss), textcoords="offset points", xytext=(0, 8), ha="center")
     for name, level in (levels or {}).items():
         axes.axhline(level, linestyle=":", color="gray", label=f"{name}: {level:.3f}")
-    axes.set(title=title, xlabel="epoch", ylabel="nats a character")
+    axes.set(title=title, xlabel="epoch", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend()

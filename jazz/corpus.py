@@ -1,0 +1,103 @@
+"""Training data: choruses in text and MIDI files become tunes, and choruses become MIDI files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+from music.midi import Midi, Note, read_midi
+from numpyrnn import NumpyrnnError
+from numpyrnn.files import data_path
+
+from .changes import Change
+from .choruses import Chorus, read_chorus
+from .swing import swung
+from .tracks import choose, tune_of_midi
+from .tunes import Tune, chord_pitches, tune_of_chorus
+
+MIDI_ENDINGS = (".mid", ".midi", ".kar", ".rmi")
+
+
+def shipped_choruses() -> list[Path]:
+    """The files of the shipped choruses, by name."""
+    return sorted(data_path("choruses").glob("*.txt"))
+
+
+def read_tunes(
+    paths: Sequence[Path],
+    melody: str | None = None,
+    chords: str | None = None,
+    from_bar: int | None = None,
+    to_bar: int | None = None,
+) -> list[Tune]:
+    """The tunes of files: MIDI (by ending) or choruses in text.
+
+    Parameters
+    ----------
+    paths : files, or folders whose files count
+    melody, chords, from_bar, to_bar : for MIDI files, see `tracks.choose` and `tracks.tune_of_midi`
+
+    Returns
+    -------
+    list of Tune, with different names
+
+    Raises
+    ------
+    NumpyrnnError
+        if a file cannot be used
+    """
+    files: list[Path] = []
+    for path in paths:
+        found = [path]
+        if path.is_dir():
+            found = sorted(file for file in path.iterdir() if file.suffix.lower() in (*MIDI_ENDINGS, ".txt"))
+            if not found:
+                raise NumpyrnnError(f"{path} must hold MIDI files or choruses (.txt), it holds none")
+        files += found
+    tunes = []
+    for file in files:
+        if file.suffix.lower() == ".txt":
+            tunes.append(tune_of_chorus(read_chorus(file)))
+            continue
+        try:
+            midi = read_midi(file)
+            tunes.append(tune_of_midi(midi, choose(midi, melody, chords), file.stem, from_bar, to_bar)[0])
+        except NumpyrnnError as error:
+            raise error if str(file) in str(error) else NumpyrnnError(f"{file}: {error}") from error
+    seen: dict[str, int] = {}
+    for i, tune in enumerate(tunes):
+        seen[tune.name] = seen.get(tune.name, 0) + 1
+        if seen[tune.name] > 1:
+            tunes[i] = replace(tune, name=f"{tune.name} ({seen[tune.name]})")
+    return tunes
+
+
+def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
+    """A chorus as MIDI: the tracks "Melody" and "Chords", swung where its feel is swing.
+
+    Parameters
+    ----------
+    chorus : Chorus
+    straight : bool, default False
+        Leave the eighths as they are written, whatever the feel.
+
+    Returns
+    -------
+    Midi
+    """
+    end = chorus.bar * chorus.n_bars
+    notes = [Note(tone.onset, tone.duration, tone.pitch, 90, 0, 66, 1) for tone in chorus.melody]
+    closing: list[Change] = [(end, chorus.chords[0][1])]
+    for (onset, chord), (following, _) in pairwise([*chorus.chords, *closing]):
+        if chord.tones:
+            pitches = dict.fromkeys(chord_pitches(chord))
+            notes += [Note(onset, following - onset, pitch, 64, 1, 0, 2) for pitch in pitches]
+    if chorus.feel == "swing" and not straight:
+        notes = swung(notes)
+    tempo = round(60_000_000 / chorus.tempo)
+    names = [chorus.title, "Melody", "Chords"]
+    notes.sort(key=lambda note: (note.onset, note.track))
+    return Midi(notes, names, [(Fraction(0), tempo)], [(Fraction(0), *chorus.meter)], end)

@@ -1,0 +1,159 @@
+"""How good a soloist is: held-out loss and copies, with n-grams beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from numpyrnn import NumpyrnnError
+from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.ngram import KneserNey, best_ngram
+from numpyrnn.sampling import Sampler
+from numpyrnn.train import mean_loss
+from numpyrnn.vocab import Vocabulary
+
+from .changes import Changes
+from .model import Learned, masked, settings_of, tokens_a_value, tunes_of
+from .solo import Soloist
+from .streams import is_said, value_of
+
+RUN = 6  # values; a shorter run in common is everybody's language
+
+
+@dataclass(frozen=True)
+class Copied:
+    """The longest run of values that stands in a tune as well.
+
+    Attributes
+    ----------
+    length : int, values
+    tune : str, where it comes from
+    bar : int, there, from 1
+    """
+
+    length: int
+    tune: str = ""
+    bar: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.length} values, from bar {self.bar} of {self.tune}" if self.length else "none"
+
+
+def values_of(checkpoint: Checkpoint, tune: Learned) -> list[str]:
+    """The values of a tune that a model keeps, as strings.
+
+    Raises
+    ------
+    NumpyrnnError
+        if its tokens are no values
+    """
+    settings = settings_of(checkpoint)
+    step, known = tokens_a_value(settings), len(settings.context)
+    tokens = checkpoint.vocabulary.decode(tune.ids)
+    if len(tokens) % step or sum(tune.bars) * step != len(tokens):
+        raise NumpyrnnError(f"the tune {tune.name!r} of the model must have {step} tokens a value, it has {len(tokens)}")
+    return [str(value_of(tokens[i + known : i + step])) for i in range(0, len(tokens), step)]
+
+
+def longest_copy(values: Sequence[str], tunes: Sequence[tuple[Learned, Sequence[str]]]) -> Copied:
+    """The longest run of `values` that stands in one of the tunes.
+
+    Parameters
+    ----------
+    values : list of str
+    tunes : list of (Learned, its values)
+
+    Returns
+    -------
+    Copied
+    """
+    best = Copied(0)
+    while best.length < len(values):
+        length = best.length + 1
+        runs = {tuple(values[i : i + length]) for i in range(len(values) - length + 1)}
+        places = ((t, v, i) for t, v in tunes for i in range(len(v) - length + 1) if tuple(v[i : i + length]) in runs)
+        found = next(places, None)
+        if found is None:
+            break
+        tune, _, start = found
+        best = Copied(length, tune.name, int(np.searchsorted(np.cumsum(tune.bars), start, "right")) + 1)
+    return best
+
+
+def share_copied(values: Sequence[str], tunes: Sequence[tuple[Learned, Sequence[str]]], length: int = RUN) -> float:
+    """Share of `values` that lie in a run of `length` or more which stands in a tune."""
+    known = {tuple(v[i : i + length]) for _, v in tunes for i in range(len(v) - length + 1)}
+    inside = np.zeros(len(values), bool)
+    for i in range(len(values) - length + 1):
+        if tuple(values[i : i + length]) in known:
+            inside[i : i + length] = True
+    return float(inside.mean()) if len(values) else 0.0
+
+
+def evaluate(
+    checkpoint: Checkpoint, changes: Changes, n_solos: int = 10, seed: int = 0, temperature: float = 1.0
+) -> dict[str, Any]:
+    """Everything that `jazz evaluate` prints.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint of a soloist
+    changes : Changes to play over
+    n_solos : int, default 10
+    seed : int, default 0, of the solos
+    temperature : float, default 1
+
+    Returns
+    -------
+    dict: numbers of tunes and values (training, held_out), losses in nats a value by name, orders of the n-grams, and by
+    name of who plays (network, n-gram): (longest runs, share copied), of the held-out tunes too
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no held-out part
+    """
+    training, held_out = tunes_of(checkpoint)
+    if not training or not held_out or n_solos < 1:
+        raise NumpyrnnError(f"evaluation needs held-out tunes and solos, got {len(held_out)} and {n_solos}")
+    vocabulary, settings = checkpoint.vocabulary, settings_of(checkpoint)
+    said = np.array([is_said(token) for token in vocabulary.tokens])
+    known = [(tune, values_of(checkpoint, tune)) for tune in training]
+    unseen = [values_of(checkpoint, tune) for tune in held_out]
+    n_values = sum(map(len, unseen))
+    said_parts = tokens_a_value(settings) - len(settings.context)
+    network = mean_loss(checkpoint.model, [masked([np.array(tune.ids) for tune in held_out], said)]) * said_parts
+
+    everything = Vocabulary(value for values in [*unseen, *(values for _, values in known)] for value in values)
+    in_training, in_held_out = ([everything.encode(v).tolist() for v in part] for part in ([v for _, v in known], unseen))
+    of_values, values_loss = best_ngram(in_training, in_held_out, len(everything), range(1, 8))
+    of_tokens = [KneserNey([tune.ids for tune in training], len(vocabulary), order) for order in (4, 6, 8, 10)]
+    token_losses = [
+        -sum(ngram.log_probabilities(tune.ids)[said[tune.ids]].sum() for tune in held_out) / n_values for ngram in of_tokens
+    ]
+    best = int(np.argmin(token_losses))
+    losses = {
+        "network": network,
+        f"Kneser-Ney on values, order {of_values.order}": values_loss,
+        f"Kneser-Ney on the network's tokens, order {of_tokens[best].order}": token_losses[best],
+        f"a uniform guess among {len(everything)} values": float(np.log(len(everything))),
+    }
+    solos = [
+        [str(value) for value in Soloist(checkpoint, Sampler([seed, i], temperature)).play(changes).values]
+        for i in range(n_solos)
+    ]
+    rng = np.random.default_rng([seed, n_solos])
+    from_ngram = [everything.decode(of_values.sample(rng, -1, len(solo))) for solo in solos]
+    samples = {"network": solos, "n-gram": from_ngram, "held-out tunes": unseen}
+    return {
+        "training": (len(training), sum(len(values) for _, values in known)),
+        "held_out": (len(held_out), n_values),
+        "losses": losses,
+        "copies": {
+            name: ([longest_copy(v, known) for v in sample], float(np.mean([share_copied(v, known) for v in sample])))
+            for name, sample in samples.items()
+        },
+    }

@@ -1,0 +1,267 @@
+"""A solo with its band: made in one call, written as MIDI, sound, picture and lead sheet."""
+
+from __future__ import annotations
+
+import base64
+import html
+import secrets
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from music.midi import Midi, Note, midi_bytes
+from numpyrnn import NumpyrnnError
+from numpyrnn.checkpoint import Checkpoint, load
+from numpyrnn.checks import check_count, check_range
+from numpyrnn.files import atomic_write, data_path
+from numpyrnn.sampling import Sampler
+
+from . import theory
+from .band import INSTRUMENTS, NAMES, PROGRAMS, SOLO, accompany, note
+from .changes import LONGEST, Changes, parse_changes, parse_meter
+from .changes import form as shipped_form
+from .corpus import read_tunes
+from .evaluate import Copied, longest_copy, values_of
+from .grammar import Element
+from .model import KIND, settings_of, tokens_a_value, tunes_of
+from .solo import Line, Soloist
+from .streams import stream
+from .swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
+
+TEMPO = 130  # quarters a minute
+FORM = "blues-f"
+PRIMER_BARS = 2
+ENDINGS = (".mid", ".wav", ".png", ".musicxml")
+KINDS = {"C": "chord tone", "S": "scale tone", "A": "approach tone", "X": "other"}
+RATE = 44100
+
+
+@dataclass(frozen=True)
+class Solo:
+    """A solo over changes, with its rhythm section.
+
+    Attributes
+    ----------
+    line : Line, the solo's values and notes, as written (eighths alike)
+    midi : Midi, all that sounds: the solo alone in the track "Solo", on channel 0
+    tempo : int, quarters a minute
+    seed : int, makes it again
+    copied : Copied, the longest run of values that stands in a training tune
+    """
+
+    line: Line
+    midi: Midi
+    tempo: int
+    seed: int
+    copied: Copied
+
+    @property
+    def changes(self) -> Changes:
+        """The chords, of all choruses."""
+        return self.line.changes
+
+    @property
+    def notes(self) -> list[Note]:
+        """The solo's notes as they sound."""
+        return [played for played in self.midi.notes if played.track == SOLO]
+
+    @property
+    def kinds(self) -> list[str]:
+        """The type of each note of the solo: C, S, A or X."""
+        return [value.kind for value in self.line.values if value.kind != "R"]
+
+    def wav(self, rate: int = RATE) -> bytes:
+        """The sound, 16-bit stereo, as the bytes of a WAV file."""
+        from music.synth import render, wav_bytes
+
+        return wav_bytes(render(self.midi, rate), rate)
+
+    def png(self) -> bytes:
+        """The piano roll, as the bytes of a PNG file."""
+        from music.roll import RollNote, piano_roll
+
+        shown = [e for e in self.line.elements if e.pitches]
+        notes = [RollNote(e.onset, e.duration, e.pitches[0], kind) for e, kind in zip(shown, self.kinds, strict=True)]
+        bars = [(self.changes.bar * i, self.changes.bar) for i in range(len(self.changes.bars))]
+        chords = [(onset, str(chord)) for onset, chord in self.changes.flat()]
+        return piano_roll(notes, bars, title=f"Solo over {self.title}", chords=chords, kinds=KINDS)
+
+    def musicxml(self) -> bytes:
+        """The lead sheet, as the bytes of a MusicXML file."""
+        return theory.lead_sheet(f"Solo over {self.title}", self.line.elements, self.changes, self.tempo)
+
+    @property
+    def title(self) -> str:
+        """What it is played over."""
+        return self.changes.title or str(self.changes)[:60]
+
+    def write(self, path: str | Path, soundfont: str | Path | None = None) -> list[Path]:
+        """Write MIDI, WAV, PNG and MusicXML side by side: all four or none.
+
+        Parameters
+        ----------
+        path : file; its ending does not count, the four files have their own
+        soundfont : file, optional
+            Let fluidsynth make the sound, with this sound font.
+
+        Returns
+        -------
+        list of Path
+
+        Raises
+        ------
+        NumpyrnnError
+            if one of the files cannot be written
+        """
+        stem = Path(path).with_suffix("") if Path(path).suffix in (*ENDINGS, ".midi") else Path(path)
+        files = [stem.with_name(stem.name + ending) for ending in ENDINGS]
+        with ExitStack() as stack:
+            outputs = [stack.enter_context(atomic_write(file)) for file in files]
+            outputs[0].write(midi_bytes(self.midi))
+            outputs[1].write(self.wav() if soundfont is None else self._fluidsynth(soundfont))
+            outputs[2].write(self.png())
+            outputs[3].write(self.musicxml())
+        return files
+
+    def _fluidsynth(self, soundfont: str | Path) -> bytes:
+        from music.soundfont import render_soundfont
+
+        with TemporaryDirectory() as folder:
+            render_soundfont(self.midi, soundfont, Path(folder, "solo.wav"))
+            return Path(folder, "solo.wav").read_bytes()
+
+    def summary(self) -> str:
+        """What was played, in a few lines."""
+        kinds = self.kinds
+        rests = sum((v.duration for v in self.line.values if v.kind == "R"), Fraction(0))
+        silence = rests / (self.changes.bar * len(self.changes.bars))
+        shares = ", ".join(f"{kinds.count(k) / max(1, len(kinds)):.0%} {name}s" for k, name in KINDS.items() if k in kinds)
+        return (
+            f"{self.title}: {len(self.changes.bars)} bars at {self.tempo}, {len(kinds)} notes in the solo "
+            f"({shares.replace('others', 'other')}), {float(silence):.0%} silence.\n"
+            f"Longest run copied: {self.copied}. Seed {self.seed}."
+        )
+
+    def _repr_html_(self) -> str:
+        picture = base64.b64encode(self.png()).decode()
+        sound = base64.b64encode(self.wav(22050)).decode()
+        words = html.escape(self.summary()).replace("\n", "<br>")
+        return (
+            f'<p>{words}</p><img alt="Piano roll" style="max-width:100%" src="data:image/png;base64,{picture}">'
+            f'<br><audio controls src="data:audio/wav;base64,{sound}"></audio>'
+        )
+
+
+def improvise(
+    chords: str | Changes | None = None,
+    *,
+    form: str | None = None,
+    meter: str = "4/4",
+    seed: int | None = None,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    choruses: int = 1,
+    density: float = 1.0,
+    primer: str | Path | None = None,
+    tempo: int = TEMPO,
+    swing: float | None = None,
+    instruments: Sequence[str] = INSTRUMENTS,
+    program: int = PROGRAMS[SOLO],
+    model: str | Path | Checkpoint | None = None,
+) -> Solo:
+    """Play a new solo over chord changes.
+
+    Parameters
+    ----------
+    chords : str, optional, as musicians write them ("Dm7 G7 | Cmaj7 | %"; see `changes.parse_changes`)
+    form : str, optional, a shipped form (see `changes.FORMS`); default, without chords: "blues-f"
+    meter : str, default "4/4", of `chords`
+    seed : int, optional; same seed, same solo. Without one a new solo, whose `seed` says how to have it again
+    temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
+    top_k : int, optional, draw among the k most probable only
+    choruses : int, default 1, how often the form is played
+    density : float, default 1; 2 more notes, 0.5 fewer
+    primer : file (MIDI or chorus) or "opening" (of a training tune), whose first two bars the model hears before it begins
+    tempo : int, default 130, quarters a minute
+    swing : float, optional, share of a beat that its first half takes: 0.5 (straight) to 0.8; default: as the form has it
+    instruments : any of "piano", "bass", "drums"; default all
+    program : int, default 66 (tenor saxophone), the solo's General MIDI program, from 0
+    model : Checkpoint or file, optional; default: the shipped one
+
+    Returns
+    -------
+    Solo
+
+    Raises
+    ------
+    NumpyrnnError
+        if the chords cannot be read or a setting is out of range
+    """
+    if chords is not None and form is not None:
+        raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
+    check_count("choruses", choruses, 1)
+    check_range("tempo", tempo, 20, 400)
+    check_range("program", program, 0, 127)
+    unknown = set(instruments) - set(INSTRUMENTS)
+    if unknown:
+        raise NumpyrnnError(f"instruments must be from {', '.join(INSTRUMENTS)}, got {', '.join(sorted(unknown))}")
+    if chords is None:
+        changes = shipped_form(form or FORM)
+    else:
+        changes = chords if isinstance(chords, Changes) else parse_changes(chords, parse_meter(meter))
+    if len(changes.bars) * choruses > LONGEST:
+        raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {choruses}")
+    checkpoint = model if isinstance(model, Checkpoint) else load(model or data_path("models/jazz.npz"), KIND)
+    if swing is None:
+        ratio = TRIPLET_FEEL if changes.feel == "swing" else STRAIGHT
+    else:
+        ratio = as_ratio(swing)
+        changes = replace(changes, feel="straight" if ratio == STRAIGHT else "swing")
+    if changes.meter[1] > 4:  # eighths are the beat here
+        ratio = STRAIGHT
+    changes = changes.times(choruses)
+    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density)
+    line = soloist.play(changes, primer_tokens(primer, checkpoint, changes))
+    notes = [
+        note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))._replace(program=program)
+        for element in line.elements
+        if element.pitches
+    ]
+    notes += accompany(changes, np.random.default_rng([seed, 1]), instruments)
+    end = changes.bar * len(changes.bars)
+    midi = Midi(
+        sorted(swung(notes, ratio), key=lambda played: (played.onset, played.track)),
+        ["", *NAMES[1:]],
+        [(Fraction(0), round(60_000_000 / tempo))],
+        [(Fraction(0), *changes.meter)],
+        end,
+    )
+    known = [(tune, values_of(checkpoint, tune)) for tune in tunes_of(checkpoint)[0]]
+    return Solo(line, midi, tempo, seed, longest_copy([str(value) for value in line.values], known))
+
+
+def loudness(element: Element, changes: Changes) -> int:
+    """The velocity of a solo's note: high and off-beat notes stand out a little."""
+    off_beat = element.onset % 1 != 0
+    return min(120, 84 + 6 * off_beat + (element.pitches[0] - 60) // 3 + 6 * (element.onset % changes.bar == 0))
+
+
+def primer_tokens(primer: str | Path | None, checkpoint: Checkpoint, changes: Changes) -> list[str]:
+    """What the model hears before it begins: two bars of a file, or of a training tune of the same form."""
+    if primer is None:
+        return []
+    settings = settings_of(checkpoint)
+    if str(primer) == "opening":
+        tunes = tunes_of(checkpoint)[0]
+        tune = next((tune for tune in tunes if tune.group and tune.group == changes.name), tunes[0])
+        n = sum(tune.bars[:PRIMER_BARS]) * tokens_a_value(settings)
+        return checkpoint.vocabulary.decode(tune.ids[:n])
+    (tune_read,) = read_tunes([Path(primer)])
+    opening = replace(tune_read, bars=tune_read.bars[:PRIMER_BARS])
+    return [token for value in stream(opening, settings.context, settings.form) for token in value]
