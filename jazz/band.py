@@ -22,9 +22,15 @@ PIANO_RANGE, BASS_RANGE = (52, 74), (28, 50)
 HALF, ONE = Fraction(1, 2), Fraction(1)
 
 # What the piano plays while a chord lasts: (onset, duration) in quarters, by feel and by the length of the chord.
-COMPING = {
+COMPING: dict[str, dict[int, list[list[tuple[float, float]]]]] = {
     "swing": {
-        4: [[(0, 1), (1.5, 0.5)], [(0, 1.5), (2.5, 1)], [(0.5, 0.5), (2, 1)], [(0, 0.5), (1.5, 0.5), (3, 0.5)], [(1, 2)]],
+        4: [
+            [(0, 1), (1.5, 0.5)],
+            [(0, 1.5), (2.5, 1)],
+            [(0.5, 0.5), (2, 1)],
+            [(0, 0.5), (1.5, 0.5), (3, 0.5)],
+            [(1, 2)],
+        ],
         3: [[(0, 1), (1.5, 0.5)], [(0, 1.5)], [(0, 0.5), (2, 0.5)]],
         2: [[(0, 1)], [(0, 0.5), (1.5, 0.5)], [(0.5, 1)]],
     },
@@ -55,7 +61,7 @@ def accompany(changes: Changes, rng: Generator, instruments: Sequence[str] = INS
 
 
 def spans(changes: Changes) -> Iterator[tuple[Fraction, Fraction, Chord, Chord]]:
-    """(onset, length, chord, the chord after it) of each chord of each bar; after the last one the form begins again."""
+    """(onset, length, chord, the chord after it) of each chord of each bar; after the last the form begins again."""
     flat: list[Change] = changes.flat()
     end = changes.bar * len(changes.bars)
     for (onset, chord), (following, after) in pairwise([*flat, (end, flat[0][1])]):

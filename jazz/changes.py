@@ -118,7 +118,7 @@ def parse_chord(symbol: str) -> Chord:
     """
     if symbol in NO_CHORD:
         return Chord("N.C.")
-    plain = symbol.replace("♭", "b").replace("♯", "#").replace("△", "Δ").replace("−", "-")
+    plain = symbol.replace("♭", "b").replace("♯", "#").replace("△", "Δ").replace("\N{MINUS SIGN}", "-")
     match = SYMBOL.fullmatch(plain)
     if match:
         letter, accidental, quality, bass_letter, bass_accidental = match.groups()
@@ -230,7 +230,7 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     repeat: int | None = None
     since = 0  # where a repeat without a beginning goes back to
     # A repeat sign is a bar of its own; what follows ":|" may say how often.
-    parts = re.split(r"[|\n]", re.sub(r":\s*\|+\s*(?:[x×](\d+))?", r"|:END\1|", re.sub(r"\|+\s*:", r"|:START|", text)))
+    parts = re.split(r"[|\n]", re.sub(r":\s*\|+\s*(?:x(\d+))?", r"|:END\1|", re.sub(r"\|+\s*:", r"|:START|", text)))
     for part in (part.strip() for part in parts):
         if part == ":START":
             if repeat is not None:
@@ -258,7 +258,9 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     return Changes(bars, meter)
 
 
-def _read_bar(symbols: Sequence[str], number: int, meter: tuple[int, int], before: Sequence[list[Change]]) -> list[Change]:
+def _read_bar(
+    symbols: Sequence[str], number: int, meter: tuple[int, int], before: Sequence[list[Change]]
+) -> list[Change]:
     """The chords of one bar; a chord that goes on (/ or %) is not named again."""
     slots: list[Chord] = []
     for symbol in symbols:
@@ -272,7 +274,8 @@ def _read_bar(symbols: Sequence[str], number: int, meter: tuple[int, int], befor
         except NumpyrnnError as error:
             raise NumpyrnnError(f"bar {number}: {error}") from error
     placed = spread(slots, meter)
-    return [change for i, change in enumerate(placed) if i == 0 or change[1] != placed[i - 1][1] or symbols[i] not in "/%"]
+    goes_on = [i > 0 and symbols[i] in "/%" for i in range(len(placed))]
+    return [change for change, more in zip(placed, goes_on, strict=True) if not more]
 
 
 # The forms that ship: (title, meter, feel, changes).
@@ -307,7 +310,8 @@ _FORMS = {
         "Minor ii-V-i",
         "4/4",
         "swing",
-        "Dm7b5 | G7alt | Cm6 | % | Gm7b5 | C7alt | Fm6 | % | Am7b5 | D7b9 | Gm6 | % | Fm7 Bb7 | Ebmaj7 | Dm7b5 G7b9 | Cm6",
+        "Dm7b5 | G7alt | Cm6 | % | Gm7b5 | C7alt | Fm6 | % |"
+        "Am7b5 | D7b9 | Gm6 | % | Fm7 Bb7 | Ebmaj7 | Dm7b5 G7b9 | Cm6",
     ),
     "modal": ("Modal tune in D and E flat Dorian", "4/4", "swing", "|: Dm7 :| x16 |: Ebm7 :| x8 |: Dm7 :| x8"),
     "bossa": (

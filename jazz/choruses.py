@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import NamedTuple
 
 from numpyrnn import NumpyrnnError
 from numpyrnn.files import read_text
 
-from .changes import ACCIDENTALS, LETTERS, Chord, bar_length, parse_chord, parse_meter, spread
+from .changes import ACCIDENTALS, LETTERS, Change, Chord, bar_length, parse_chord, parse_meter, spread
 
 TOKEN = re.compile(r"(?:([A-Ga-g])(##|bb|#|b|)(\d)|r)/(1|2|4|8|16|32)(t|\.|)(~?)")
 FIELDS = ("title", "form", "meter", "tempo", "feel")
@@ -61,7 +61,7 @@ def read_chorus(path: str | Path) -> Chorus:
     """Read a chorus from its text file.
 
     First come the fields title, form, meter, tempo and feel (`name: value`), then one bar a line, `chords | notes`.
-    The chords share the bar equally. A note is PITCH/DURATION: `Eb5/8` an eighth, `C5/4.` a dotted quarter, `A4/8t` an
+    The chords share the bar's beats. A note is PITCH/DURATION: `Eb5/8` an eighth, `C5/4.` a dotted quarter, `A4/8t` an
     eighth triplet, `r/2` a half rest; `~` after it ties it to the next. Lines that begin with # do not count.
 
     Parameters
@@ -77,22 +77,8 @@ def read_chorus(path: str | Path) -> Chorus:
     NumpyrnnError
         if a line is wrong, named with its number
     """
-    path, fields, bars = Path(path), {}, []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        try:
-            if "|" in line:
-                chords, _, notes = line.partition("|")
-                bars.append((number, [parse_chord(symbol) for symbol in chords.split()], _read_notes(notes)))
-            else:
-                name, colon, value = line.partition(":")
-                if not colon or name not in FIELDS or bars:
-                    raise NumpyrnnError(f"a line must be `chords | notes` or, above them, `{FIELDS[0]}: ...`")
-                fields[name] = value.strip()
-        except NumpyrnnError as error:
-            raise NumpyrnnError(f"{path}, line {number}: {error}") from error
+    path = Path(path)
+    fields, bars = _read_lines(path)
     missing = [name for name in FIELDS if name not in fields]
     tempo = fields.get("tempo", "")
     if missing or not bars or not tempo.isdecimal() or fields["feel"] not in ("swing", "straight"):
@@ -101,31 +87,65 @@ def read_chorus(path: str | Path) -> Chorus:
     meter = parse_meter(fields["meter"])
     length = bar_length(meter)
     melody: list[Tone] = []
-    changes: list[tuple[Fraction, Chord]] = []
+    changes: list[Change] = []
     tied = False
-    for start, (number, chords, notes) in zip((length * i for i in range(len(bars))), bars):
-        where = f"{path}, line {number}"
-        total = sum((duration for _, duration, _ in notes), Fraction(0))
-        if total != length or not chords:
-            raise NumpyrnnError(f"{where}: a bar must have chords and {length} quarters, got {len(chords)} and {total}")
-        changes += [(start + onset, chord) for onset, chord in spread(chords, meter)]
-        onset = start
-        for pitch, duration, tie in notes:
+    for i, bar in enumerate(bars):
+        where, onset = f"{path}, line {bar.line}", length * i
+        total = sum((written.duration for written in bar.notes), Fraction(0))
+        if total != length or not bar.chords:
+            got = f"{len(bar.chords)} and {total}"
+            raise NumpyrnnError(f"{where}: a bar must have chords and {length} quarters, got {got}")
+        changes += [(onset + place, chord) for place, chord in spread(bar.chords, meter)]
+        for pitch, duration, ties in bar.notes:
             if tied and (not melody or melody[-1].pitch != pitch):
                 raise NumpyrnnError(f"{where}: a tied note must go on with its own pitch")
             if tied:
                 melody[-1] = Tone(melody[-1].onset, melody[-1].duration + duration, melody[-1].pitch)
             elif pitch is not None:
                 melody.append(Tone(onset, duration, pitch))
-            onset, tied = onset + duration, tie
+            onset, tied = onset + duration, ties
     if tied or not melody:
         raise NumpyrnnError(f"{path} must have notes, and its last note must not be tied")
     title, form, feel = fields["title"], fields["form"], fields["feel"]
     return Chorus(path.stem, title, form, feel, meter, int(tempo), melody, changes, len(bars))
 
 
-def _read_notes(text: str) -> list[tuple[int | None, Fraction, bool]]:
-    """(pitch or None, duration, whether it is tied) of every token."""
+class _Note(NamedTuple):
+    pitch: int | None
+    duration: Fraction
+    tied: bool
+
+
+class _Bar(NamedTuple):
+    line: int
+    chords: list[Chord]
+    notes: list[_Note]
+
+
+def _read_lines(path: Path) -> tuple[dict[str, str], list[_Bar]]:
+    """The fields and the bars of a file."""
+    fields: dict[str, str] = {}
+    bars: list[_Bar] = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        line = line.strip()
+        if not line or line.startswith("#"):
+            continue
+        try:
+            if "|" in line:
+                chords, _, notes = line.partition("|")
+                bars.append(_Bar(number, [parse_chord(symbol) for symbol in chords.split()], _read_notes(notes)))
+                continue
+            name, colon, value = line.partition(":")
+            if not colon or name not in FIELDS or bars:
+                raise NumpyrnnError(f"a line must be `chords | notes` or, above them, `{FIELDS[0]}: ...`")
+            fields[name] = value.strip()
+        except NumpyrnnError as error:
+            raise NumpyrnnError(f"{path}, line {number}: {error}") from error
+    return fields, bars
+
+
+def _read_notes(text: str) -> list[_Note]:
+    """The note or rest that every token says."""
     notes = []
     for token in text.split():
         match = TOKEN.fullmatch(token)
@@ -136,5 +156,5 @@ def _read_notes(text: str) -> list[tuple[int | None, Fraction, bool]]:
         pitch = None
         if letter is not None:
             pitch = 12 * (int(octave) + 1) + LETTERS[letter.upper()] + ACCIDENTALS[accidental]
-        notes.append((pitch, duration, bool(tie)))
+        notes.append(_Note(pitch, duration, bool(tie)))
     return notes

@@ -15,7 +15,7 @@ from numpyrnn.files import data_path
 from .changes import Change
 from .choruses import Chorus, read_chorus
 from .swing import swung
-from .tracks import choose, tune_of_midi
+from .tracks import bars_of, choose, tune_of_midi
 from .tunes import Tune, chord_pitches, tune_of_chorus
 
 MIDI_ENDINGS = (".mid", ".midi", ".kar", ".rmi")
@@ -101,3 +101,43 @@ def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
     names = [chorus.title, "Melody", "Chords"]
     notes.sort(key=lambda note: (note.onset, note.track))
     return Midi(notes, names, [(Fraction(0), tempo)], [(Fraction(0), *chorus.meter)], end)
+
+
+def read_music(path: Path) -> Midi:
+    """A MIDI file, or a written chorus (.txt) as it sounds."""
+    return chorus_midi(read_chorus(path)) if path.suffix.lower() == ".txt" else read_midi(path)
+
+
+def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:
+    """Some bars of a piece, from their beginning on.
+
+    Parameters
+    ----------
+    midi : Midi
+    from_bar : int, the first, from 1
+    n_bars : int, how many
+
+    Returns
+    -------
+    Midi
+
+    Raises
+    ------
+    NumpyrnnError
+        if the piece ends before, or has no notes there
+    """
+    bars = bars_of(midi)
+    if from_bar > len(bars):
+        raise NumpyrnnError(f"the first bar must lie in 1 to {len(bars)}, got {from_bar}")
+    chosen = bars[from_bar - 1 : from_bar - 1 + n_bars]
+    start, end = chosen[0][0], chosen[-1][0] + chosen[-1][1]
+    notes = [
+        note._replace(onset=note.onset - start, duration=min(note.duration, end - note.onset))
+        for note in midi.notes
+        if start <= note.onset < end
+    ]
+    if not notes:
+        raise NumpyrnnError(f"bars {from_bar} to {from_bar - 1 + len(chosen)} must have notes, they have none")
+    before = [(tempo_at, tempo) for tempo_at, tempo in midi.tempos if tempo_at <= start]
+    tempos = [(max(onset - start, Fraction(0)), tempo) for onset, tempo in midi.tempos if start < onset < end]
+    return replace(midi, notes=notes, tempos=[(Fraction(0), before[-1][1]), *tempos], length=end - start)

@@ -54,7 +54,9 @@ def values_of(checkpoint: Checkpoint, tune: Learned) -> list[str]:
     step, known = tokens_a_value(settings), len(settings.context)
     tokens = checkpoint.vocabulary.decode(tune.ids)
     if len(tokens) % step or sum(tune.bars) * step != len(tokens):
-        raise NumpyrnnError(f"the tune {tune.name!r} of the model must have {step} tokens a value, it has {len(tokens)}")
+        raise NumpyrnnError(
+            f"the tune {tune.name!r} of the model must have {step} tokens a value, it has {len(tokens)}"
+        )
     return [str(value_of(tokens[i + known : i + step])) for i in range(0, len(tokens), step)]
 
 
@@ -93,6 +95,21 @@ def share_copied(values: Sequence[str], tunes: Sequence[tuple[Learned, Sequence[
     return float(inside.mean()) if len(values) else 0.0
 
 
+def best_ngram_on_values(checkpoint: Checkpoint) -> tuple[int, float]:
+    """Order and held-out loss, in nats a value, of the best Kneser-Ney n-gram on a model's tunes."""
+    training, held_out = ([values_of(checkpoint, tune) for tune in part] for part in tunes_of(checkpoint))
+    _, ngram, loss = _ngram_on_values(training, held_out)
+    return ngram.order, loss
+
+
+def _ngram_on_values(
+    training: Sequence[Sequence[str]], held_out: Sequence[Sequence[str]]
+) -> tuple[Vocabulary, KneserNey, float]:
+    everything = Vocabulary(value for values in (*training, *held_out) for value in values)
+    learned, unseen = ([everything.encode(values).tolist() for values in part] for part in (training, held_out))
+    return everything, *best_ngram(learned, unseen, len(everything), range(1, 8))
+
+
 def evaluate(
     checkpoint: Checkpoint, changes: Changes, n_solos: int = 10, seed: int = 0, temperature: float = 1.0
 ) -> dict[str, Any]:
@@ -108,7 +125,7 @@ def evaluate(
 
     Returns
     -------
-    dict: numbers of tunes and values (training, held_out), losses in nats a value by name, orders of the n-grams, and by
+    dict: numbers of tunes and values (training, held_out), losses in nats a value by name, and by
     name of who plays (network, n-gram): (longest runs, share copied), of the held-out tunes too
 
     Raises
@@ -127,12 +144,11 @@ def evaluate(
     said_parts = tokens_a_value(settings) - len(settings.context)
     network = mean_loss(checkpoint.model, [masked([np.array(tune.ids) for tune in held_out], said)]) * said_parts
 
-    everything = Vocabulary(value for values in [*unseen, *(values for _, values in known)] for value in values)
-    in_training, in_held_out = ([everything.encode(v).tolist() for v in part] for part in ([v for _, v in known], unseen))
-    of_values, values_loss = best_ngram(in_training, in_held_out, len(everything), range(1, 8))
+    everything, of_values, values_loss = _ngram_on_values([values for _, values in known], unseen)
     of_tokens = [KneserNey([tune.ids for tune in training], len(vocabulary), order) for order in (4, 6, 8, 10)]
     token_losses = [
-        -sum(ngram.log_probabilities(tune.ids)[said[tune.ids]].sum() for tune in held_out) / n_values for ngram in of_tokens
+        -sum(ngram.log_probabilities(tune.ids)[said[tune.ids]].sum() for tune in held_out) / n_values
+        for ngram in of_tokens
     ]
     best = int(np.argmin(token_losses))
     losses = {
@@ -142,7 +158,12 @@ def evaluate(
         f"a uniform guess among {len(everything)} values": float(np.log(len(everything))),
     }
     solos = [
-        [str(value) for value in Soloist(checkpoint, Sampler([seed, i], temperature)).play(changes).values]
+        [
+            str(value)
+            for value in Soloist(checkpoint, Sampler(np.random.default_rng([seed, i]), temperature))
+            .play(changes)
+            .values
+        ]
         for i in range(n_solos)
     ]
     rng = np.random.default_rng([seed, n_solos])

@@ -1,9 +1,9 @@
 """The jazz grammar: notes over chords become values, and values become notes again.
 
-A value is TYPE,DURATION,<UP,DOWN>. The type says how the note stands to its chord (C chord tone, S scale tone, A approach
-tone, X other, R rest), the duration counts quarters with three decimals, and the interval pair says how far the note may
-lie from the one before: a minor third around the interval that was played. A bar's first note has no pair, nor
-has a rest. So a value holds in every key, and over every chord (Keller and Morrison 2007, by way of deepjazz).
+A value is TYPE,DURATION,<UP,DOWN>. The type says how the note stands to its chord (C chord tone, S scale tone, A
+approach tone, X other, R rest), the duration counts quarters with three decimals, and the interval pair says how far
+the note may lie from the one before: a minor third around the interval that was played. A bar's first note has no pair,
+nor has a rest. So a value holds in every key, and over every chord (Keller and Morrison 2007, by way of deepjazz).
 """
 
 from __future__ import annotations
@@ -191,7 +191,8 @@ def encode(melody: Sequence[Element], chords: Sequence[Element]) -> list[Value]:
     """
     if not chords:
         raise NumpyrnnError("a bar needs a chord to have values, got none")
-    values, previous = [], None
+    values: list[Value] = []
+    previous: int | None = None
     for element in melody:
         if not element.pitches:
             values.append(Value("R", element.duration))

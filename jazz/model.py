@@ -91,7 +91,10 @@ def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
         layers[0].params["W"] *= 0.3  # many of these tokens come at every step: smaller weights to begin with
         size = settings.embedding
     for _ in range(settings.layers):
-        layers += [LSTM(size, settings.hidden, rng=rng, weight_dropout=settings.weight_dropout), Dropout(settings.dropout)]
+        layers += [
+            LSTM(size, settings.hidden, rng=rng, weight_dropout=settings.weight_dropout),
+            Dropout(settings.dropout),
+        ]
         size = settings.hidden
     return Sequential(*layers, Dense(size, len(vocabulary), rng=rng))
 
@@ -138,7 +141,7 @@ class Learned:
 
 
 def masked(sequences: Sequence[Array], said: Array) -> Batch:
-    """Token sequences side by side, from the longest to the shortest; the loss counts where a part of a value comes next.
+    """Token sequences side by side, longest first; the loss counts where a part of a value comes next.
 
     Parameters
     ----------
@@ -157,7 +160,9 @@ def masked(sequences: Sequence[Array], said: Array) -> Batch:
     return Batch(x, targets, lengths, said[targets] & (np.arange(len(x))[:, None] < lengths))
 
 
-def pieces(sequences: Sequence[Array], width: int, step: int, batch_size: int, said: Array, rng: Generator) -> Iterator[Batch]:
+def pieces(
+    sequences: Sequence[Array], width: int, step: int, batch_size: int, said: Array, rng: Generator
+) -> Iterator[Batch]:
     """Tunes cut into pieces at places that change from epoch to epoch.
 
     Parameters
@@ -190,29 +195,20 @@ class JazzTraining:
 
     Parameters
     ----------
-    training, held_out : lists of Tune, or of Learned with their vocabulary
+    training, held_out : lists of Learned
     settings : Settings
-    vocabulary : Vocabulary, of Learned tunes
+    vocabulary : Vocabulary, of the tunes' tokens
     """
 
     def __init__(
         self,
-        training: Sequence[Tune] | Sequence[Learned],
-        held_out: Sequence[Tune] | Sequence[Learned],
+        training: Sequence[Learned],
+        held_out: Sequence[Learned],
         settings: Settings,
-        vocabulary: Vocabulary | None = None,
+        vocabulary: Vocabulary,
     ):
         self.settings = settings
-        if vocabulary is None:
-            streams = [[stream(t, settings.context, settings.form) for t in part] for part in (training, held_out)]
-            vocabulary = Vocabulary(token for part in streams for tune in part for value in tune for token in value)
-            training, held_out = (
-                [learned(tune, tokens, vocabulary) for tune, tokens in zip(part, tokens_of, strict=True)]
-                for part, tokens_of in zip((training, held_out), streams, strict=True)
-            )
-        self.training: list[Learned] = list(training)  # type: ignore[arg-type]
-        self.held_out: list[Learned] = list(held_out)  # type: ignore[arg-type]
-        self.vocabulary = vocabulary
+        self.training, self.held_out, self.vocabulary = list(training), list(held_out), vocabulary
         self.said = np.array([is_said(token) for token in vocabulary.tokens])
         self.model = build(settings, vocabulary)
         self.trainer = Trainer(
@@ -224,6 +220,18 @@ class JazzTraining:
             patience=settings.patience,
             rng=np.random.default_rng([settings.seed, 1]),
         )
+
+    @classmethod
+    def of_tunes(cls, tunes: Sequence[Tune], settings: Settings) -> JazzTraining:
+        """A training on tunes, some of them held out."""
+        parts = split(tunes, settings.seed)
+        streams = [[stream(tune, settings.context, settings.form) for tune in part] for part in parts]
+        vocabulary = Vocabulary(token for part in streams for tune in part for value in tune for token in value)
+        training, held_out = (
+            [learned(tune, tokens, vocabulary) for tune, tokens in zip(part, of_part, strict=True)]
+            for part, of_part in zip(parts, streams, strict=True)
+        )
+        return cls(training, held_out, settings, vocabulary)
 
     def run(
         self,

@@ -118,8 +118,7 @@ class Solo:
         NumpyrnnError
             if one of the files cannot be written
         """
-        stem = Path(path).with_suffix("") if Path(path).suffix in (*ENDINGS, ".midi") else Path(path)
-        files = [stem.with_name(stem.name + ending) for ending in ENDINGS]
+        files = output_files(path)
         with ExitStack() as stack:
             outputs = [stack.enter_context(atomic_write(file)) for file in files]
             outputs[0].write(midi_bytes(self.midi))
@@ -140,7 +139,9 @@ class Solo:
         kinds = self.kinds
         rests = sum((v.duration for v in self.line.values if v.kind == "R"), Fraction(0))
         silence = rests / (self.changes.bar * len(self.changes.bars))
-        shares = ", ".join(f"{kinds.count(k) / max(1, len(kinds)):.0%} {name}s" for k, name in KINDS.items() if k in kinds)
+        shares = ", ".join(
+            f"{kinds.count(k) / max(1, len(kinds)):.0%} {name}s" for k, name in KINDS.items() if k in kinds
+        )
         return (
             f"{self.title}: {len(self.changes.bars)} bars at {self.tempo}, {len(kinds)} notes in the solo "
             f"({shares.replace('others', 'other')}), {float(silence):.0%} silence.\n"
@@ -155,6 +156,15 @@ class Solo:
             f'<p>{words}</p><img alt="Piano roll" style="max-width:100%" src="data:image/png;base64,{picture}">'
             f'<br><audio controls src="data:audio/wav;base64,{sound}"></audio>'
         )
+
+
+def output_files(path: str | Path) -> list[Path]:
+    """The four files that a name stands for: NAME, NAME.mid, NAME.wav, ... all mean NAME."""
+    path = Path(path)
+    if not path.name:
+        raise NumpyrnnError(f"a solo must have a file name, got {str(path)!r}")
+    stem = path.with_suffix("") if path.suffix in (*ENDINGS, ".midi") else path
+    return [stem.with_name(stem.name + ending) for ending in ENDINGS]
 
 
 def improvise(
@@ -186,9 +196,9 @@ def improvise(
     top_k : int, optional, draw among the k most probable only
     choruses : int, default 1, how often the form is played
     density : float, default 1; 2 more notes, 0.5 fewer
-    primer : file (MIDI or chorus) or "opening" (of a training tune), whose first two bars the model hears before it begins
+    primer : file (MIDI or chorus), whose first two bars the model hears before it begins; "opening": a training tune's
     tempo : int, default 130, quarters a minute
-    swing : float, optional, share of a beat that its first half takes: 0.5 (straight) to 0.8; default: as the form has it
+    swing : float, optional, share of a beat that its first half takes, 0.5 (straight) to 0.8; default: as the form says
     instruments : any of "piano", "bass", "drums"; default all
     program : int, default 66 (tenor saxophone), the solo's General MIDI program, from 0
     model : Checkpoint or file, optional; default: the shipped one
@@ -229,7 +239,9 @@ def improvise(
     soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density)
     line = soloist.play(changes, primer_tokens(primer, checkpoint, changes))
     notes = [
-        note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))._replace(program=program)
+        note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))._replace(
+            program=program
+        )
         for element in line.elements
         if element.pitches
     ]

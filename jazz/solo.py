@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from .tunes import Bar, Tune, chord_elements, make_bars
 LOW, HIGH = 55, 82  # G3 to B flat 5
 START, NEAR = 67, 7  # where a line begins, and how far a bar's first note may leap: semitones
 ONE = Fraction(1)
+Meaning = TypeVar("Meaning")
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Spot:
         return [pitch for pitch in found if pitch != self.sounding]
 
     def fits(self, kind: str, duration: Fraction) -> bool:
-        """Whether a duration keeps to the grid: no beat mixes triplets with sixteenths, and a rest ends with its bar."""
+        """Whether a duration keeps to the grid: no beat mixes triplets and sixteenths, a rest ends with its bar."""
         stop = self.now + duration
         if stop > (self.bar_end if kind == "R" else self.end):
             return False
@@ -103,14 +105,14 @@ class Spot:
 
     def to_the_beat(self, kind: str) -> Fraction:
         """How long it is to the next beat, or to the end."""
-        return min(self.now // 1 + 1, self.bar_end if kind == "R" else self.end) - self.now
+        return min(Fraction(self.now // 1 + 1), self.bar_end if kind == "R" else self.end) - self.now
 
 
 class Soloist:
     """Draws a line from a model.
 
-    What the model says is taken as it is, but for what cannot be: a value is drawn only among those that stay on the grid
-    and in the form, and for which the chord that sounds has a pitch of that type, in that interval range, on the
+    What the model says is taken as it is, but for what cannot be: a value is drawn only among those that stay on the
+    grid and in the form, and for which the chord that sounds has a pitch of that type, in that interval range, on the
     instrument, and other than the one just played. So every bar adds up, and the grammar holds everywhere.
 
     Parameters
@@ -138,7 +140,9 @@ class Soloist:
         self.step = Stepper(checkpoint.model)
         self.kinds = self._meanings(KIND, str)
         self.durations = self._meanings(DURATION, lambda text: parse_value(f"R,{text}").duration)
-        self.pairs = self._meanings(INTERVAL, lambda text: None if text == "-" else parse_value(f"C,0.500,{text}").interval)
+        self.pairs = self._meanings(
+            INTERVAL, lambda text: None if text == "-" else parse_value(f"C,0.500,{text}").interval
+        )
         self.wholes = self._meanings(WHOLE, parse_value)
         if not self.wholes and not (self.kinds and self.durations and self.pairs):
             raise NumpyrnnError("the model must know the parts of values, it does not")
@@ -149,7 +153,7 @@ class Soloist:
         for token, duration in [*self.durations.items(), *((t, v.duration) for t, v in self.wholes.items())]:
             self.bias[token] -= log_density * float(np.log2(float(max(duration, Fraction(1, 8))) * 2))
 
-    def _meanings(self, start: str, read: Callable[[str], object]) -> dict[int, object]:
+    def _meanings(self, start: str, read: Callable[[str], Meaning]) -> dict[int, Meaning]:
         """What each token that begins so means, by its id."""
         return {i: read(token.removeprefix(start)) for token, i in self.ids.items() if token.startswith(start)}
 
@@ -199,7 +203,7 @@ class Soloist:
         """The next value, of those that may come."""
         if self.wholes:
             return self._draw_whole(spot)
-        pairs = list(self.pairs.values())
+        pairs = self.pairs.values()
 
         def playable(kind: str) -> bool:
             if kind == "R":
@@ -210,8 +214,7 @@ class Soloist:
         duration = self._say(self.durations, lambda d: spot.fits(kind, d))
         if duration is None:
             duration = spot.to_the_beat(kind)
-            nearest = min(self.durations, key=lambda token: abs(self.durations[token] - duration))
-            self._hear(nearest)
+            self._hear(min((abs(known - duration), token) for token, known in self.durations.items())[1])
         if kind == "R":
             self._say(self.pairs, lambda pair: pair is None)
             return Value(kind, duration)
@@ -229,7 +232,7 @@ class Soloist:
         value = self._say(self.wholes, possible)
         return value if value is not None else Value("R", spot.to_the_beat("R"))
 
-    def _say(self, meanings, possible):
+    def _say(self, meanings: dict[int, Meaning], possible: Callable[[Meaning], bool]) -> Meaning | None:
         """Draw one of the tokens whose meaning is possible, hear it, and give its meaning; None if there is none."""
         allowed = [token for token, meaning in meanings.items() if possible(meaning)]
         if not allowed:

@@ -11,33 +11,31 @@ from fractions import Fraction
 from music.midi import Midi, Note
 from numpyrnn import NumpyrnnError
 
-from .grammar import Element, gather, on_grid
-from .tunes import Tune, line, make_bars
+from .estimate import estimate_chords
+from .grammar import gather, on_grid
+from .tunes import Bar, Tune, line, make_bars
 
 DRUMS = 9
-MELODY_WORDS = "melody melodie solo lead vocal vocals voice".split()
-CHORD_WORDS = "chords chord comp comping piano keys keyboard organ rhodes harmony strings pad accompaniment".split()
-BASS_WORDS = "bass contrabass".split()
-DRUM_WORDS = "drum drums percussion kit".split()
+MELODY_WORDS = ("melody", "melodie", "solo", "lead", "vocal", "vocals", "voice")
+CHORD_WORDS = (
+    "chords",
+    "chord",
+    "comp",
+    "comping",
+    "piano",
+    "keys",
+    "keyboard",
+    "organ",
+    "rhodes",
+    "harmony",
+    "strings",
+)
+BASS_WORDS = ("bass", "contrabass")
+DRUM_WORDS = ("drum", "drums", "percussion", "kit")
 MELODY_PROGRAMS = {*range(8, 16), *range(22, 32), *range(40, 43), *range(52, 55), *range(56, 80), *range(80, 88)}
 CHORD_PROGRAMS = {*range(8), *range(16, 24), *range(24, 28), *range(48, 52), *range(88, 96)}
 BASS_PROGRAMS = {*range(32, 40), 43}
 SILENT_BARS = 2  # in a row; more of them teach nothing
-
-# The chords that are recognised in notes: (intervals over the root, how usual it is).
-SHAPES = [
-    ((0, 4, 7, 10), 0.04),
-    ((0, 3, 7, 10), 0.04),
-    ((0, 4, 7, 11), 0.04),
-    ((0, 4, 7, 9), 0.0),
-    ((0, 3, 7, 9), 0.0),
-    ((0, 3, 6, 10), 0.0),
-    ((0, 3, 6, 9), 0.0),
-    ((0, 4, 7), 0.02),
-    ((0, 3, 7), 0.02),
-    ((0, 5, 7, 10), -0.05),
-    ((0, 4, 8, 10), -0.05),
-]
 
 
 @dataclass(frozen=True)
@@ -191,7 +189,7 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     midi : Midi
     melody, chords : str, optional, number or name of a part; default: found by register, density, polyphony, names and
         instruments; drums never
-    
+
     Returns
     -------
     Choice
@@ -203,7 +201,9 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     """
     parts = parts_of(midi)
     if not any(not part.drums for part in parts):
-        raise NumpyrnnError("a file must have a melody, it has no notes but drums" if parts else "a file must have notes")
+        raise NumpyrnnError(
+            "a file must have a melody, it has no notes but drums" if parts else "a file must have notes"
+        )
     bars = bars_of(midi)
     played = {part.number: part.bars_played(bars) for part in parts}
     as_melody = {part.number: melody_score(part, len(bars), played[part.number]) for part in parts}
@@ -274,7 +274,8 @@ def tune_of_midi(
     before = [chord for chord in chords if chord.onset < start][-1:]
     inside = [chord for chord in chords if start <= chord.onset < end]
     made = list(make_bars(melody, [*before, *inside], bars))
-    keep, run = [], []
+    keep: list[Bar] = []
+    run: list[Bar] = []
     for bar in [*made, None]:
         if bar is not None and not any(element.pitches for element in bar.melody):
             run.append(bar)
@@ -282,46 +283,9 @@ def tune_of_midi(
         inner = bool(keep) and bar is not None
         keep += run if inner and len(run) <= SILENT_BARS else []
         if run and not (inner and len(run) <= SILENT_BARS):
-            left_out.append(f"{len(run)} bars without a melody from bar {bars.index((run[0].onset, run[0].length)) + first}")
+            left_out.append(
+                f"{len(run)} bars without a melody from bar {bars.index((run[0].onset, run[0].length)) + first}"
+            )
         run = []
         keep += [bar] if bar is not None else []
     return Tune(name, tuple(keep)), left_out
-
-
-def estimate_chords(notes: Sequence[Note], bars: Sequence[tuple[Fraction, Fraction]]) -> list[Element]:
-    """A chord for each bar, from how long each pitch class sounds in it.
-
-    Every root and shape is scored by the share of the sound that it holds, less what it names in vain, with a little
-    for the lowest pitch; a bar without notes has the chord of the bar before.
-
-    Parameters
-    ----------
-    notes : list of Note, by onset
-    bars : list of (onset, length)
-
-    Returns
-    -------
-    list of Element, one a bar where anything sounds; the first one also where nothing does yet
-    """
-    chords: list[Element] = []
-    notes, i = sorted(notes, key=lambda n: n.onset), 0
-    for start, length in bars:
-        end, weights, bass = start + length, [0.0] * 12, None
-        while i < len(notes) and notes[i].onset < end:
-            note, i = notes[i], i + 1
-            if note.onset >= start:
-                weights[note.pitch % 12] += float(min(note.onset + note.duration, end) - note.onset) + 0.05
-                bass = note.pitch if bass is None else min(bass, note.pitch)
-        total = sum(weights)
-        if total == 0 or bass is None:
-            continue
-        def score(root: int, shape: tuple[int, ...], usual: float) -> float:
-            tones = [(root + step) % 12 for step in shape]
-            held = sum(weights[tone] for tone in tones) / total
-            in_vain = sum(weights[tone] < 0.03 * total for tone in tones)
-            return held - 0.09 * in_vain + usual + 0.15 * (root == bass % 12) + 0.1 * weights[root] / total
-
-        _, root, shape = max((score(root, shape, usual), root, shape) for root in range(12) for shape, usual in SHAPES)
-        onset = start if chords else bars[0][0]
-        chords.append(Element(onset, length, (36 + root, *(60 + (root + step) % 12 for step in shape))))
-    return chords

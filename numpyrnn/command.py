@@ -47,11 +47,27 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError(f"training data must be given once, got {plain_data} and {data}")
         return command(data=data or plain_data, **options)
 
-    with_one.__doc__ = command.__doc__
-    with_one.__name__ = command.__name__
+    return argument(option(_instead_of(command, with_one)))
+
+
+def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Training data as `--data FILE`, any number of times, or as plain arguments; the command is given a list."""
+    argument = click.argument("plain_data", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
+    words = "Training data, any number of times; FILE says the same."
+    option = click.option("--data", multiple=True, type=click.Path(path_type=Path), help=words)
+
+    def with_all(plain_data: tuple[Path, ...], data: tuple[Path, ...], **options: Any) -> Any:
+        return command(data=list(dict.fromkeys([*plain_data, *data])), **options)
+
+    return argument(option(_instead_of(command, with_all)))
+
+
+def _instead_of(command: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+    """`wrapper` with the name, the help and the options of the command that it calls."""
+    wrapper.__doc__, wrapper.__name__ = command.__doc__, command.__name__
     if hasattr(command, "__click_params__"):
-        with_one.__click_params__ = command.__click_params__  # type: ignore[attr-defined]
-    return argument(option(with_one))
+        wrapper.__click_params__ = command.__click_params__  # type: ignore[attr-defined]
+    return wrapper
 
 
 def check_out(path: Path, force: bool) -> None:

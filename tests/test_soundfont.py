@@ -5,6 +5,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 
 import pytest
+from scipy.io import wavfile
 
 from music.midi import Midi, Note, parse_midi
 from music.soundfont import render_soundfont

@@ -1,0 +1,319 @@
+"""The command `jazz`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from numpyrnn import NumpyrnnError, __version__
+from numpyrnn.command import check_out, data_files_options, model_option, seed_option, temperature_option, top_k_option
+
+OUT = Path("solo.mid")
+EXCERPT = 16  # bars
+INSTRUMENTS = ("piano", "bass", "drums")
+FORMS = "blues-f, blues-cm, rhythm-changes, ii-v-i, minor-ii-v-i, modal, bossa, waltz"
+
+
+class ImproviseFirst(click.Group):
+    """Options without a command are those of `improvise`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `improvise` where no command stands."""
+        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
+            args = ["improvise", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ImproviseFirst, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="jazz")
+def app() -> None:
+    """Improvise jazz solos over chord changes. Without a command: one, as `improvise` does."""
+
+
+def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which parts and bars of a MIDI file count."""
+    options = [
+        click.option(
+            "--melody", metavar="PART", help="Number or name of the melody's part  [default: found by itself]"
+        ),
+        click.option("--chords", metavar="PART", help="Number or name of the chords' part  [default: found by itself]"),
+        click.option("--from-bar", type=click.IntRange(1), help="The first bar that counts, from 1."),
+        click.option("--to-bar", type=click.IntRange(1), help="The last bar that counts."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@app.command()
+@click.option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %"; @FILE reads them from a file.')
+@click.option("--form", metavar="NAME", help=f"A shipped form: {FORMS}  [default: blues-f]")
+@click.option("--meter", default="4/4", show_default=True, help="Of --chords.")
+@seed_option
+@temperature_option
+@top_k_option
+@click.option("--choruses", type=click.IntRange(1), default=1, show_default=True, help="How often the form is played.")
+@click.option(
+    "--density",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="2: more and shorter notes; 0.5: fewer and longer ones.",
+)
+@click.option(
+    "--primer", metavar="FILE|opening", help="What the model hears first: two bars of a file or of a training tune."
+)
+@click.option("--tempo", type=click.IntRange(20, 400), default=130, show_default=True, help="Quarters a minute.")
+@click.option(
+    "--swing", type=click.FloatRange(0.5, 0.8), help="A beat's first half [default: 0.67, or as the form has it]"
+)
+@click.option("--straight", is_flag=True, help="No swing.")
+@click.option(
+    "--program", type=click.IntRange(1, 128), default=67, show_default=True, help="The solo's General MIDI program."
+)
+@click.option("--no-piano", is_flag=True, help="Leave the piano out.")
+@click.option("--no-bass", is_flag=True, help="Leave the bass out.")
+@click.option("--no-drums", is_flag=True, help="Leave the drums out.")
+@click.option(
+    "--soundfont", type=click.Path(path_type=Path), help="Make the sound with fluidsynth and this sound font."
+)
+@model_option("soloist")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="Names all four files  [default: solo.mid, solo-2.mid ...]"
+)
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+def improvise(
+    swing: float | None,
+    straight: bool,
+    no_piano: bool,
+    no_bass: bool,
+    no_drums: bool,
+    program: int,
+    soundfont: Path | None,
+    chords: str | None,
+    out: Path | None,
+    force: bool,
+    **options: Any,
+) -> None:
+    """Play a new solo over changes: MIDI, sound, picture and lead sheet, side by side."""
+    from numpyrnn.files import read_text
+
+    from .perform import improvise as perform
+    from .perform import output_files
+
+    if straight and swing is not None:
+        raise click.UsageError("--swing and --straight exclude each other")
+    if chords is not None and options["form"] is not None:
+        raise click.UsageError("--chords and --form exclude each other")
+    if chords is not None and chords.startswith("@"):
+        chords = read_text(chords[1:])
+    if out is None:
+        names = (OUT if i == 1 else OUT.with_name(f"{OUT.stem}-{i}{OUT.suffix}") for i in range(1, 10_000))
+        out = next(name for name in names if force or not any(file.exists() for file in output_files(name)))
+    for file in output_files(out):
+        check_out(file, force)
+    instruments = [
+        name for name, left_out in zip(INSTRUMENTS, (no_piano, no_bass, no_drums), strict=True) if not left_out
+    ]
+    solo = perform(chords, swing=0.5 if straight else swing, instruments=instruments, program=program - 1, **options)
+    files = solo.write(out, soundfont)
+    click.echo(f"{solo.summary()}\nWritten: {', '.join(map(str, files))}.")
+
+
+@app.command()
+@data_files_options
+@part_options
+@click.option(
+    "--recipe",
+    type=click.Choice(["parts", "atomic", "course", "deepjazz"]),
+    default="parts",
+    show_default=True,
+    help="Values in parts or as single symbols with what is known of the place; or the course's or deepjazz's network.",
+)
+@click.option("--hidden", type=click.IntRange(1, 4096), help="Units  [default: as the recipe has them]")
+@click.option("--layers", type=click.IntRange(1, 8), help="How many  [default: as the recipe has them]")
+@click.option("--epochs", type=click.IntRange(1), default=120, show_default=True, help="At most, in all.")
+@seed_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Model file  [default: jazz.npz or the resumed one]")
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the training of this model file.")
+@click.option("--plot", type=click.Path(path_type=Path), help="PNG of the curves  [default: beside the model]")
+@click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
+def train(
+    data: list[Path],
+    recipe: str,
+    hidden: int | None,
+    layers: int | None,
+    epochs: int,
+    seed: int | None,
+    out: Path | None,
+    force: bool,
+    resume: Path | None,
+    plot: Path | None,
+    slim: bool,
+    **which: Any,
+) -> None:
+    """Learn from MIDI files or written choruses (the shipped choruses if there are none).
+
+    A fifth of the tunes is held out (of a single tune its last bars); training ends by itself. Writes the model, a
+    JSONL history and a picture of the curves. Ctrl-C saves what was learned; --resume goes on from there.
+    """
+    from numpyrnn.checkpoint import load
+    from numpyrnn.history import plot_history
+    from numpyrnn.learn import check_resumed, check_unfinished, learn, outputs, scaled, why_it_ended
+
+    from .corpus import read_tunes, shipped_choruses
+    from .evaluate import best_ngram_on_values
+    from .model import KIND, RECIPES, JazzTraining, tokens_a_value
+
+    files = outputs(out or resume or Path("jazz.npz"), plot, resume, force)
+    if resume:
+        check_resumed(("data", "plain_data", "recipe", "hidden", "layers", "seed", *which))
+        training = JazzTraining.resume(load(resume, KIND))
+    else:
+        base = RECIPES[recipe]
+        settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=seed or 0)
+        training = JazzTraining.of_tunes(read_tunes(data or shipped_choruses(), **which), settings)
+    check_unfinished(training, epochs, why_it_ended(training.trainer))
+    settings, trainer = training.settings, training.trainer
+    n_values = [sum(sum(tune.bars) for tune in part) for part in (training.training, training.held_out)]
+    click.echo(f"{n_values[0]:,} values of {len(training.training)} tunes to learn, ", nl=False)
+    click.echo(f"{n_values[1]:,} of {len(training.held_out)} held out, {len(training.vocabulary)} tokens; ", nl=False)
+    click.echo(f"{settings.layers} x LSTM({settings.hidden}), {training.model.params.flat.size:,} parameters.")
+    places = tokens_a_value(settings) - len(settings.context)
+
+    def show(when: str) -> str:
+        from numpyrnn.sampling import Sampler
+
+        from .changes import form
+        from .solo import Soloist
+
+        line = Soloist(training.checkpoint(resumable=False), Sampler(trainer.epoch)).play(form("ii-v-i"))
+        return " ".join(names_of_bar(bar.melody) for bar in line.tune().bars[:2])
+
+    status = learn(training, epochs, files, "jazz", show, slim=slim, places=places)
+    ngram, loss = best_ngram_on_values(training.checkpoint(resumable=False))
+    if trainer.history:
+        click.echo(
+            f"Held-out loss {places * trainer.best_loss:.3f} nats a value, {why_it_ended(trainer, status)}. "
+            f"The best n-gram: {loss:.3f}."
+        )
+    title = f"{settings.layers} x LSTM({settings.hidden}) on {len(training.training)} tunes"
+    levels = {f"Kneser-Ney, order {ngram}": loss}
+    plot_history(scaled(trainer.history, places), files.plot, title, levels, "nats a value")
+    click.echo(files)
+    sys.exit(status)
+
+
+def names_of_bar(melody: Sequence[Any]) -> str:
+    """A bar as a musician would read it out: names, and a dot for a rest."""
+    from .theory import name_of
+
+    return "| " + " ".join(name_of(e.pitches[0]).replace("-", "b") if e.pitches else "." for e in melody)
+
+
+@app.command()
+@model_option("soloist")
+@seed_option
+@temperature_option
+@click.option("--samples", type=click.IntRange(1), default=10, show_default=True, help="Solos to sample.")
+@click.option("--form", metavar="NAME", default="rhythm-changes", show_default=True, help="What they are played over.")
+def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
+    """Held-out loss beside n-grams', and how much of a sample is copied."""
+    from numpyrnn.checkpoint import load
+    from numpyrnn.files import data_path
+
+    from .changes import form as shipped_form
+    from .evaluate import RUN
+    from .evaluate import evaluate as measure
+    from .model import KIND
+
+    changes = shipped_form(form)
+    found = measure(load(model or data_path("models/jazz.npz"), KIND), changes, samples, seed or 0, temperature)
+    (tunes, values), (held_out, unseen) = found["training"], found["held_out"]
+    click.echo(f"{held_out} held-out tunes, {unseen:,} values; learned from {tunes} tunes, {values:,} values.\n")
+    click.echo(f"{'':52}{'nats a value':>14}")
+    for name, loss in found["losses"].items():
+        click.echo(f"{name:52}{loss:14.3f}")
+    click.echo(
+        f"\n{f'copied, {samples} solos of {len(changes.bars)} bars':36}{f'in runs of {RUN} or more':>22}"
+        f"{'longest run':>14}"
+    )
+    for name, (runs, share) in found["copies"].items():
+        longest = max(runs, key=lambda run: run.length)
+        click.echo(f"{name:36}{share:22.1%}{longest.length:14}   bar {longest.bar} of {longest.tune}")
+
+
+@app.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@part_options
+def doctor(file: Path, **which: Any) -> None:
+    """What is in a MIDI file, what would be learned from it, and what cannot be used and why."""
+    from .doctor import diagnose
+
+    for line in diagnose(file, **which):
+        click.echo(line)
+
+
+@app.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--from-bar", type=click.IntRange(1), default=1, show_default=True, help="The first bar.")
+@click.option("--bars", type=click.IntRange(1), default=EXCERPT, show_default=True, help="How many.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="WAV file  [default: the file's name with .wav]")
+@click.option("--force", is_flag=True, help="Replace a file that is there already.")
+def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) -> None:
+    """Make an excerpt of a MIDI file or a written chorus audible, as a WAV file."""
+    from music.synth import render, write_wav
+
+    from .corpus import excerpt, read_music
+
+    out = out or Path(file.with_suffix(".wav").name)
+    check_out(out, force)
+    write_wav(out, render(excerpt(read_music(file), from_bar, bars)))
+    click.echo(f"Written: {out}.")
+
+
+@app.command()
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), default=Path("choruses"), show_default=True, help="Folder."
+)
+@click.option("--straight", is_flag=True, help="Eighths as they are written.")
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=click.Path(path_type=Path))
+def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) -> None:
+    """Make MIDI files of written choruses (the shipped ones if none are named)."""
+    from music.midi import write_midi
+
+    from .choruses import read_chorus
+    from .corpus import chorus_midi, shipped_choruses
+
+    found = [(out / f"{path.stem}.mid", read_chorus(path)) for path in texts or shipped_choruses()]
+    if out.exists() and not out.is_dir():
+        raise NumpyrnnError(f"{out} must be a folder, it is a file")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NumpyrnnError(f"{out} cannot be made: {error.strerror or error}") from error
+    for path, _ in found:
+        check_out(path, force)
+    for path, chorus in found:
+        write_midi(path, chorus_midi(chorus, straight))
+    bars, notes = sum(chorus.n_bars for _, chorus in found), sum(len(chorus.melody) for _, chorus in found)
+    click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {out}.")
+
+
+@app.command()
+@click.option("--midi", type=click.Path(path_type=Path), required=True, help="The course's file, original_metheny.mid.")
+@click.option("--epochs", type=click.IntRange(1), default=100, show_default=True)
+@seed_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("course"), show_default=True, help="Folder.")
+def course(midi: Path, epochs: int, seed: int | None, out: Path) -> None:
+    """Replay the deep-learning course's jazz exercise, and measure what its recipe really does."""
+    from .replay import replay
+
+    replay(midi, out, epochs, seed or 0, click.echo)

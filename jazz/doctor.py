@@ -1,0 +1,70 @@
+"""What a MIDI file would give: its parts, the choice and its reasons, and what would be learned."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from music.midi import read_midi
+from numpyrnn import NumpyrnnError
+
+from .tracks import bars_of, choose, parts_of, tune_of_midi
+
+
+def diagnose(
+    path: Path,
+    melody: str | None = None,
+    chords: str | None = None,
+    from_bar: int | None = None,
+    to_bar: int | None = None,
+) -> Iterator[str]:
+    """Lines that describe a MIDI file.
+
+    Parameters
+    ----------
+    path : MIDI file
+    melody, chords, from_bar, to_bar : see `tracks.choose` and `tracks.tune_of_midi`
+
+    Yields
+    ------
+    str
+
+    Raises
+    ------
+    NumpyrnnError
+        if it is not a MIDI file, or has nothing that could be learned
+    """
+    midi = read_midi(path)
+    bars = bars_of(midi)
+    meters = ", ".join(dict.fromkeys(f"{beats}/{unit}" for _, beats, unit in midi.meters))
+    tempos = [round(60_000_000 / tempo) for _, tempo in midi.tempos]
+    speed = f"{tempos[0]}" if min(tempos) == max(tempos) else f"{min(tempos)} to {max(tempos)}"
+    yield f"{path}: {len(bars)} bars in {meters}, {speed} quarters a minute, {midi.seconds(midi.length):.0f} s."
+    yield f"\n{'part':>4}  {'name':24}{'program':>8}{'notes':>7}{'bars':>6}{'pitches':>9}{'together':>10}"
+    for part in parts_of(midi):
+        pitches = [note.pitch for note in part.notes]
+        program = "drums" if part.drums else str(part.program + 1)
+        yield (
+            f"{part.number:4}  {part.name[:23]:24}{program:>8}{len(part.notes):7}{part.bars_played(bars):6}"
+            f"{f'{min(pitches)}-{max(pitches)}':>9}{part.polyphony:10.0%}"
+        )
+    try:
+        choice = choose(midi, melody, chords)
+        tune, left_out = tune_of_midi(midi, choice, path.stem, from_bar, to_bar)
+    except NumpyrnnError as error:
+        raise NumpyrnnError(f"{path}: {error}") from error
+    yield f"\nMelody: part {choice.melody}" + (", as you said." if melody else ", because")
+    if not melody:
+        yield from (f"  {reason}" for reason in choice.reasons[choice.melody.number])
+    yield f"Chords: part {choice.chords}." if choice.chords else "Chords: estimated from the other parts, bar by bar."
+    if choice.chords and not chords:
+        yield from (f"  {reason}" for reason in choice.reasons[choice.chords.number])
+    values = [value for bar in tune.values() for value in bar]
+    kinds = Counter(value.kind for value in values)
+    shares = ", ".join(f"{kind} {kinds[kind] / len(values):.0%}" for kind in "CSAXR")
+    yield (
+        f"\nTo be learned: {len(values):,} values, {len({str(value) for value in values})} of them different, "
+        f"in {len(tune.bars)} bars; {shares}."
+    )
+    yield "Left out: " + ("; ".join(left_out) if left_out else "nothing.")

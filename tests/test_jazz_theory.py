@@ -1,0 +1,193 @@
+"""Chords, scales and intervals are those that the original programs saw, held to rules worked out by hand."""
+
+from itertools import accumulate
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jazz.theory import harmony, interval_range, name_of, semitones
+
+NAMES = "C C# D E- E F F# G G# A B- B".split()
+LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+TONICS = "C C# D- D D# E- E F F# G G# A B- B C-".split()
+STEPS = {"major": (2, 2, 1, 2, 2, 2), "dorian": (2, 1, 2, 2, 2, 1)}
+PITCHES = st.lists(st.integers(36, 84), min_size=1, max_size=6, unique=True).map(tuple)
+
+
+def pitch_class(name):
+    return (LETTERS[name[0]] + name.count("#") - name.count("-")) % 12
+
+
+def scale_names(tonic, mode):
+    """The seven names of a scale, a letter each."""
+    letters = ("CDEFGAB" * 2)["CDEFGAB".index(tonic[0]) :][:7]
+    names = []
+    for letter, place in zip(letters, accumulate(STEPS[mode], initial=pitch_class(tonic)), strict=True):
+        sharps = (place - LETTERS[letter] + 6) % 12 - 6
+        names.append(letter + "#" * sharps + "-" * -sharps)
+    return names
+
+
+def derived(pitches, mode):
+    """Of all tonics the scale with most of the pitches; ties go to the highest tonic, then to the later one."""
+
+    def rank(tonic):
+        names = scale_names(tonic, mode)
+        height = LETTERS[tonic[0]] + tonic.count("#") - tonic.count("-")
+        return len({NAMES[pitch % 12] for pitch in pitches} & set(names)), height, TONICS.index(tonic)
+
+    return scale_names(max(TONICS, key=rank), mode)
+
+
+def directed_name(start, end):
+    """Name of the interval between two (letters from C0, semitones from C0)."""
+    letters, steps = end[0] - start[0], end[1] - start[1]
+    sign = -1 if letters < 0 else 1
+    letters, steps = sign * letters, sign * steps
+    plain = 12 * (letters // 7) + (0, 2, 4, 5, 7, 9, 11)[letters % 7]
+    sizes = "dddd P AAAA" if letters % 7 in (0, 3, 4) else "ddd mM AAA"
+    over = steps - plain
+    if letters % 7 in (0, 3, 4):
+        quality = "P" if over == 0 else "A" * over + "d" * -over
+    else:
+        quality = {0: "M", -1: "m"}.get(over, "A" * over + "d" * (-over - 1))
+    assert sizes
+    return f"{quality}{'-' if sign < 0 else ''}{letters + 1}"
+
+
+def spelled(midi):
+    name = NAMES[midi % 12]
+    return 7 * (midi // 12) + "CDEFGAB".index(name[0]), midi
+
+
+# names and chords
+
+
+def test_a_pitch_has_one_name():
+    assert [name_of(midi) for midi in range(12)] == NAMES
+    assert [name_of(midi + 12) for midi in range(116)] == [name_of(midi) for midi in range(116)]
+
+
+@pytest.mark.parametrize(
+    ("pitches", "quality"),
+    [
+        ((60, 64, 67), "major"),
+        ((60, 64), "major"),
+        ((55, 59, 62, 65), "major"),  # G7
+        ((60, 63, 67), "minor"),
+        ((62, 65, 69, 72), "minor"),  # Dm7
+        ((60, 64, 68), "augmented"),
+        ((59, 62, 65), "diminished"),
+        ((60, 65, 67), "other"),
+        ((60, 67), "other"),
+        ((60,), "other"),
+        ((61, 65, 68), "other"),  # C# F G#: as they are spelled these are no thirds
+    ],
+)
+def test_quality_of_a_chord(pitches, quality):
+    assert harmony(pitches).quality == quality
+    assert harmony(tuple(pitch + 12 for pitch in pitches[::-1])).quality == quality
+
+
+def test_root_of_a_chord_in_any_inversion():
+    for pitches in ((60, 64, 67), (52, 60, 67), (55, 60, 64)):
+        assert harmony(pitches).root == 0
+    assert harmony((53, 55, 59, 62)).root == 7  # G7 over its seventh
+
+
+def test_chord_and_approach_tones():
+    found = harmony((60, 64, 79))
+    assert found.chord == {0, 4, 7}
+    assert found.approach == {11, 1, 3, 5, 6, 8}
+
+
+# scales
+
+
+@pytest.mark.parametrize(
+    ("pitches", "tonic", "mode", "names"),
+    [
+        ((60, 64, 67), "G", "major", "G A B C D E F#"),
+        ((60, 63, 67), "B-", "dorian", "B- C D- E- F G A-"),
+        ((55, 59, 62, 65), "C", "major", "C D E F G A B"),
+        ((60, 64, 67, 70), "F", "major", "F G A B- C D E"),
+    ],
+)
+def test_scales_of_clear_chords(pitches, tonic, mode, names):
+    assert scale_names(tonic, mode) == derived(pitches, mode) == names.split()
+    assert harmony(pitches).scale == {NAMES.index(name) for name in names.split() if name in NAMES}
+
+
+@settings(max_examples=200)
+@given(PITCHES)
+def test_the_scale_is_the_one_with_most_of_the_chord(pitches):
+    found = harmony(pitches)
+    names = derived(pitches, "major" if found.quality == "major" else "dorian")
+    assert found.scale == {NAMES.index(name) for name in names if name in NAMES}
+
+
+def test_a_scale_tone_that_no_pitch_is_spelled_like_is_none():
+    assert harmony((60, 63, 67)).scale == {10, 0, 3, 5, 7}  # D- and A- of B- dorian are C# and G# here
+
+
+# types
+
+
+@pytest.mark.parametrize(
+    ("pitches", "kinds"),
+    [
+        ((60, 64, 67, 70), "CASACSACASCA"),
+        ((60, 64, 67), "CASACASCASXS"),
+        ((60, 63, 67), "CAACASACAXSA"),
+    ],
+)
+def test_types_of_all_notes_over_a_chord(pitches, kinds):
+    assert "".join(harmony(pitches).kinds) == kinds
+
+
+@given(PITCHES)
+def test_every_note_has_exactly_one_type(pitches):
+    found = harmony(pitches)
+    tones = {pitch % 12 for pitch in pitches}
+    near = {(tone + step) % 12 for tone in tones for step in (1, 11)}
+    by_type = {kind: {pc for pc in range(12) if found.kinds[pc] == kind} for kind in "CSAX"}
+    assert by_type["C"] == tones
+    assert by_type["S"] == found.scale - tones
+    assert by_type["A"] == near - tones - found.scale
+    assert by_type["X"] == set(range(12)) - tones - near - found.scale
+
+
+# intervals
+
+
+def test_names_of_intervals():
+    assert interval_range(60, 60) == ("m3", "m-3")
+    assert interval_range(60, 62) == ("P4", "m-2")  # the major second C-D: C-F up, D-C... a minor second below
+    assert interval_range(60, 57) == ("P1", "d-5")
+
+
+def test_an_interval_range_is_a_minor_third_around_the_interval():
+    for previous in range(48, 60):
+        for step in range(-24, 25):
+            upper, lower = interval_range(previous, previous + step)
+            assert (semitones(upper), semitones(lower)) == (step + 3, step - 3)
+
+
+def test_intervals_are_named_by_the_letters_of_their_pitches():
+    for previous in range(48, 60):
+        for midi in range(previous - 14, previous + 15):
+            start, (letter, height) = spelled(previous), spelled(midi)
+            expected = directed_name(start, (letter + 2, height + 3)), directed_name(start, (letter - 2, height - 3))
+            assert interval_range(previous, midi) == expected, (previous, midi)
+
+
+def test_an_octave_changes_no_name():
+    for previous in range(48, 60):
+        for midi in range(previous - 14, previous + 15):
+            assert interval_range(previous + 24, midi + 24) == interval_range(previous, midi)
+
+
+def test_semitones_of_names():
+    names = {"P1": 0, "m2": 1, "M-2": -2, "A4": 6, "d5": 6, "P-8": -12, "d-5": -6, "d6": 7, "A1": 1, "d1": -1, "m10": 15}
+    assert {name: semitones(name) for name in names} == names
