@@ -16,9 +16,9 @@ from numpyrnn.train import mean_loss
 from numpyrnn.vocab import Vocabulary
 
 from .changes import Changes
-from .model import Learned, masked, settings_of, tokens_a_value, tunes_of
+from .model import Learned, masked, settings_of, tokens_a_value, tunes_of, values_of
 from .solo import Soloist
-from .streams import is_said, value_of
+from .streams import is_said
 
 RUN = 6  # values; a shorter run in common is everybody's language
 
@@ -40,24 +40,6 @@ class Copied:
 
     def __str__(self) -> str:
         return f"{self.length} values, from bar {self.bar} of {self.tune}" if self.length else "none"
-
-
-def values_of(checkpoint: Checkpoint, tune: Learned) -> list[str]:
-    """The values of a tune that a model keeps, as strings.
-
-    Raises
-    ------
-    NumpyrnnError
-        if its tokens are no values
-    """
-    settings = settings_of(checkpoint)
-    step, known = tokens_a_value(settings), len(settings.context)
-    tokens = checkpoint.vocabulary.decode(tune.ids)
-    if len(tokens) % step or sum(tune.bars) * step != len(tokens):
-        raise NumpyrnnError(
-            f"the tune {tune.name!r} of the model must have {step} tokens a value, it has {len(tokens)}"
-        )
-    return [str(value_of(tokens[i + known : i + step])) for i in range(0, len(tokens), step)]
 
 
 def longest_copy(values: Sequence[str], tunes: Sequence[tuple[Learned, Sequence[str]]]) -> Copied:

@@ -17,7 +17,7 @@ from numpyrnn.optim import Adam, RMSprop
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 
-from .streams import CONTEXTS, is_said, stream
+from .streams import CONTEXTS, is_said, stream, value_of
 from .tunes import Tune
 
 KIND = "jazz"
@@ -312,3 +312,21 @@ def tunes_of(checkpoint: Checkpoint) -> tuple[list[Learned], list[Learned]]:
     except (KeyError, TypeError, NumpyrnnError) as error:
         raise NumpyrnnError(f"the model must hold its training and held-out tunes, it does not ({error})") from error
     return found[0], found[1]
+
+
+def values_of(checkpoint: Checkpoint, tune: Learned) -> list[str]:
+    """The values of a tune that a model keeps, as strings.
+
+    Raises
+    ------
+    NumpyrnnError
+        if its tokens are no values
+    """
+    settings = settings_of(checkpoint)
+    step, known = tokens_a_value(settings), len(settings.context)
+    tokens = checkpoint.vocabulary.decode(tune.ids)
+    if len(tokens) % step or sum(tune.bars) * step != len(tokens):
+        raise NumpyrnnError(
+            f"the tune {tune.name!r} of the model must have {step} tokens a value, it has {len(tokens)}"
+        )
+    return [str(value_of(tokens[i + known : i + step])) for i in range(0, len(tokens), step)]

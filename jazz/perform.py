@@ -26,10 +26,11 @@ from .band import INSTRUMENTS, NAMES, PROGRAMS, SOLO, accompany, note
 from .changes import LONGEST, Changes, parse_changes, parse_meter
 from .changes import form as shipped_form
 from .corpus import read_tunes
-from .evaluate import Copied, longest_copy, values_of
+from .evaluate import Copied
+from .evaluate import longest_copy as find_longest_copy
 from .grammar import Element
-from .model import KIND, settings_of, tokens_a_value, tunes_of
-from .solo import Line, Soloist
+from .model import KIND, settings_of, tokens_a_value, tunes_of, values_of
+from .solo import LONGEST_COPY, Line, Soloist
 from .streams import stream
 from .swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 
@@ -177,6 +178,7 @@ def improvise(
     top_k: int | None = None,
     choruses: int = 1,
     density: float = 1.0,
+    longest_copy: int | None = LONGEST_COPY,
     primer: str | Path | None = None,
     tempo: int = TEMPO,
     swing: float | None = None,
@@ -196,6 +198,7 @@ def improvise(
     top_k : int, optional, draw among the k most probable only
     choruses : int, default 1, how often the form is played
     density : float, default 1; 2 more notes, 0.5 fewer
+    longest_copy : int, default 8, the longest run of values that may be as in a training tune; None: any
     primer : file (MIDI or chorus), whose first two bars the model hears before it begins; "opening": a training tune's
     tempo : int, default 130, quarters a minute
     swing : float, optional, share of a beat that its first half takes, 0.5 (straight) to 0.8; default: as the form says
@@ -236,7 +239,7 @@ def improvise(
         ratio = STRAIGHT
     changes = changes.times(choruses)
     seed = secrets.randbelow(1 << 31) if seed is None else seed
-    soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density)
+    soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density, longest_copy)
     line = soloist.play(changes, primer_tokens(primer, checkpoint, changes))
     notes = [
         note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))._replace(
@@ -255,7 +258,7 @@ def improvise(
         end,
     )
     known = [(tune, values_of(checkpoint, tune)) for tune in tunes_of(checkpoint)[0]]
-    return Solo(line, midi, tempo, seed, longest_copy([str(value) for value in line.values], known))
+    return Solo(line, midi, tempo, seed, find_longest_copy([str(value) for value in line.values], known))
 
 
 def loudness(element: Element, changes: Changes) -> int:

@@ -12,21 +12,23 @@ import numpy as np
 
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.checks import Array, check_range
+from numpyrnn.checks import Array, check_count, check_range
 from numpyrnn.sampling import Sampler
 from numpyrnn.stepper import Stepper
 
 from . import theory
 from .changes import Changes
 from .grammar import Element, Value, candidates, parse_value
-from .model import settings_of
+from .model import settings_of, tunes_of, values_of
 from .streams import DURATION, INTERVAL, KIND, WHOLE, context, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
 LOW, HIGH = 55, 82  # G3 to B flat 5
+LONGEST_COPY = 8  # values
 START, NEAR = 67, 7  # where a line begins, and how far a bar's first note may leap: semitones
 ONE = Fraction(1)
 Meaning = TypeVar("Meaning")
+Pair = tuple[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,8 @@ class Soloist:
     sampler : Sampler
     density : float, default 1
         2 makes rests half as probable and short notes more so, 0.5 the other way round.
+    longest_copy : int, optional
+        The longest run of values that may be as in a training tune; default: any.
     low, high : int, the lowest and the highest pitch
 
     Raises
@@ -130,7 +134,13 @@ class Soloist:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, sampler: Sampler, density: float = 1.0, low: int = LOW, high: int = HIGH
+        self,
+        checkpoint: Checkpoint,
+        sampler: Sampler,
+        density: float = 1.0,
+        longest_copy: int | None = None,
+        low: int = LOW,
+        high: int = HIGH,
     ):
         check_range("density", density, 0, open_low=True)
         if not 0 <= low <= high - 12 <= 115:
@@ -146,6 +156,16 @@ class Soloist:
         self.wholes = self._meanings(WHOLE, parse_value)
         if not self.wholes and not (self.kinds and self.durations and self.pairs):
             raise NumpyrnnError("the model must know the parts of values, it does not")
+        self.longest_copy = longest_copy
+        self.goes_on: dict[
+            tuple[str, ...], set[str]
+        ] = {}  # after a run that must not get longer: what comes in the tune
+        if longest_copy is not None:
+            check_count("longest_copy", longest_copy, 1)
+            for values in (values_of(checkpoint, tune) for tune in tunes_of(checkpoint)[0]):
+                for i in range(len(values) - longest_copy):
+                    run = tuple(values[i : i + longest_copy])
+                    self.goes_on.setdefault(run, set()).add(values[i + longest_copy])
         log_density = float(np.log(density))
         self.bias = np.zeros(len(self.ids))
         for token, kind in [*self.kinds.items(), *((t, v.kind) for t, v in self.wholes.items())]:
@@ -189,7 +209,8 @@ class Soloist:
             first, bar_end = played != bar.onset, bar.onset + bar.length
             rest = silence < bar.length and (now == bar.onset or bool(line.elements[-1].pitches))  # one at a time
             spot = Spot(now, bar_end, end, place.chord, previous, first, sounding, rest, self.low, self.high)
-            value = self._draw(spot)
+            recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
+            value = self._draw(spot, self.goes_on.get(recent, set()))
             pitches = (self._choose(spot, value),) if value.kind != "R" else ()
             line.values.append(value)
             line.elements.append(Element(now, value.duration, pitches))
@@ -199,33 +220,34 @@ class Soloist:
                 previous, played, silence = pitches[0], bar.onset, Fraction(0)
         return line
 
-    def _draw(self, spot: Spot) -> Value:
-        """The next value, of those that may come."""
+    def _draw(self, spot: Spot, copied: set[str]) -> Value:
+        """The next value, of those that may come; `copied` ones may not."""
         if self.wholes:
-            return self._draw_whole(spot)
-        pairs = self.pairs.values()
+            return self._draw_whole(spot, copied)
 
-        def playable(kind: str) -> bool:
+        def pairs_of(kind: str) -> list[Pair]:
             if kind == "R":
-                return spot.rest
-            return any(spot.pitches(Value(kind, ONE, pair)) for pair in pairs)
+                return [None] if spot.rest else []
+            return [pair for pair in self.pairs.values() if spot.pitches(Value(kind, ONE, pair))]
 
-        kind = self._say(self.kinds, playable) or "R"
-        duration = self._say(self.durations, lambda d: spot.fits(kind, d))
+        kind = self._say(self.kinds, lambda kind: bool(pairs_of(kind))) or "R"
+        pairs = pairs_of(kind) or [None]
+
+        def new(duration: Fraction) -> bool:
+            return any(str(Value(kind, duration, pair)) not in copied for pair in pairs)
+
+        duration = self._say(self.durations, lambda duration: spot.fits(kind, duration) and new(duration))
         if duration is None:
             duration = spot.to_the_beat(kind)
             self._hear(min((abs(known - duration), token) for token, known in self.durations.items())[1])
-        if kind == "R":
-            self._say(self.pairs, lambda pair: pair is None)
-            return Value(kind, duration)
-        pair = self._say(self.pairs, lambda pair: bool(spot.pitches(Value(kind, ONE, pair))))
-        return Value(kind, duration, pair)
+        fresh = [pair for pair in pairs if str(Value(kind, duration, pair)) not in copied]
+        return Value(kind, duration, self._say(self.pairs, lambda pair: pair in (fresh or pairs)))
 
-    def _draw_whole(self, spot: Spot) -> Value:
+    def _draw_whole(self, spot: Spot, copied: set[str]) -> Value:
         """The next value where values are single symbols; a rest to the beat if none may come."""
 
         def possible(value: Value) -> bool:
-            if not spot.fits(value.kind, value.duration) or not value.duration:
+            if not value.duration or not spot.fits(value.kind, value.duration) or str(value) in copied:
                 return False
             return spot.rest and not value.interval if value.kind == "R" else bool(spot.pitches(value))
 

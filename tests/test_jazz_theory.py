@@ -35,7 +35,8 @@ def derived(pitches, mode):
     def rank(tonic):
         names = scale_names(tonic, mode)
         height = LETTERS[tonic[0]] + tonic.count("#") - tonic.count("-")
-        return len({NAMES[pitch % 12] for pitch in pitches} & set(names)), height, TONICS.index(tonic)
+        held = {pitch % 12 for pitch in pitches} & {pitch_class(name) for name in names}
+        return len(held), height, TONICS.index(tonic)
 
     return scale_names(max(TONICS, key=rank), mode)
 
@@ -46,13 +47,11 @@ def directed_name(start, end):
     sign = -1 if letters < 0 else 1
     letters, steps = sign * letters, sign * steps
     plain = 12 * (letters // 7) + (0, 2, 4, 5, 7, 9, 11)[letters % 7]
-    sizes = "dddd P AAAA" if letters % 7 in (0, 3, 4) else "ddd mM AAA"
     over = steps - plain
     if letters % 7 in (0, 3, 4):
         quality = "P" if over == 0 else "A" * over + "d" * -over
     else:
         quality = {0: "M", -1: "m"}.get(over, "A" * over + "d" * (-over - 1))
-    assert sizes
     return f"{quality}{'-' if sign < 0 else ''}{letters + 1}"
 
 
@@ -119,7 +118,7 @@ def test_scales_of_clear_chords(pitches, tonic, mode, names):
     assert harmony(pitches).scale == {NAMES.index(name) for name in names.split() if name in NAMES}
 
 
-@settings(max_examples=200)
+@settings(max_examples=60)  # music21 takes 10 ms a scale
 @given(PITCHES)
 def test_the_scale_is_the_one_with_most_of_the_chord(pitches):
     found = harmony(pitches)
@@ -146,6 +145,7 @@ def test_types_of_all_notes_over_a_chord(pitches, kinds):
     assert "".join(harmony(pitches).kinds) == kinds
 
 
+@settings(max_examples=40)
 @given(PITCHES)
 def test_every_note_has_exactly_one_type(pitches):
     found = harmony(pitches)
@@ -163,7 +163,7 @@ def test_every_note_has_exactly_one_type(pitches):
 
 def test_names_of_intervals():
     assert interval_range(60, 60) == ("m3", "m-3")
-    assert interval_range(60, 62) == ("P4", "m-2")  # the major second C-D: C-F up, D-C... a minor second below
+    assert interval_range(60, 62) == ("P4", "m-2")  # a major second, and a minor third around it
     assert interval_range(60, 57) == ("P1", "d-5")
 
 

@@ -1,0 +1,217 @@
+"""Written choruses read exactly, errors name their line, and those that ship are music worth learning from."""
+
+from collections import defaultdict
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from jazz.changes import FORMS, form
+from jazz.choruses import Tone, read_chorus
+from numpyrnn import NumpyrnnError
+
+FILES = sorted((Path(__file__).parents[1] / "data" / "choruses").glob("*.txt"))
+HEAD = "title: T\nform: f\nmeter: 4/4\ntempo: 120\nfeel: swing\n"
+
+read = cache(read_chorus)
+
+
+def chorus(tmp_path, text):
+    path = tmp_path / "tune-1.txt"
+    path.write_text(text, encoding="utf-8")
+    return read_chorus(path)
+
+
+def tones(*notes):
+    return [Tone(Fraction(onset), Fraction(duration), pitch) for onset, duration, pitch in notes]
+
+
+# reading
+
+
+def test_a_chorus_of_two_bars_by_hand(tmp_path):
+    found = chorus(
+        tmp_path,
+        "# a comment\n\n title: So: a title\nform: ii-v-i\nmeter: 3/4\ntempo: 90\nfeel: straight\n\n"
+        "Dm7 G7 | F#4/8 r/8 A4/8t C5/8t Bb4/8t  B3/4~\n# another\n  Cmaj7/E|  B3/2~ B3/8. c4/16  \n",
+    )
+    assert (found.name, found.title, found.form, found.feel) == ("tune-1", "So: a title", "ii-v-i", "straight")
+    assert (found.meter, found.tempo, found.n_bars, found.bar) == ((3, 4), 90, 2, 3)
+    assert found.melody == tones(
+        (0, "1/2", 66),
+        (1, "1/3", 69),
+        ("4/3", "1/3", 72),
+        ("5/3", "1/3", 70),
+        (2, "15/4", 59),
+        ("23/4", "1/4", 60),
+    )
+    assert [(onset, str(chord)) for onset, chord in found.chords] == [(0, "Dm7"), (2, "G7"), (3, "Cmaj7/E")]
+
+
+@pytest.mark.parametrize(
+    ("note", "rests", "duration", "pitch"),
+    [
+        ("C4/1", "", 4, 60),
+        ("A4/2", "r/2", 2, 69),
+        ("Bb4/4", "r/2.", 1, 70),
+        ("cb5/8", "r/8 r/2.", "1/2", 71),
+        ("B#3/16", "r/8. r/2.", "1/4", 60),
+        ("E##4/32", "r/32 r/16 r/8 r/2.", "1/8", 66),
+        ("Ebb5/4", "r/2.", 1, 74),
+        ("C5/4.", "r/8 r/2", "3/2", 72),
+        ("C5/8.", "r/16 r/2.", "3/4", 72),
+        ("C5/4t", "r/8t r/2.", "2/3", 72),
+        ("C5/8t", "r/4t r/2.", "1/3", 72),
+        ("C5/16t", "r/16t r/4t r/2.", "1/6", 72),
+        ("C0/2.", "r/4", 3, 12),
+    ],
+)
+def test_pitches_and_durations(tmp_path, note, rests, duration, pitch):
+    assert chorus(tmp_path, f"{HEAD}C | {note} {rests}\n").melody == tones((0, duration, pitch))
+
+
+def test_a_note_may_be_tied_over_more_than_one_bar(tmp_path):
+    found = chorus(tmp_path, HEAD + "C | r/2 G4/2~\nF | G4/1~\nC | G4/4 A4/4~ A4/4 A4/4\n")
+    assert found.melody == tones((2, 7, 67), (9, 2, 69), (11, 1, 69))
+
+
+def test_chords_share_the_bar_and_may_be_none(tmp_path):
+    found = chorus(tmp_path, HEAD + "C Dm7 G7 | C4/1\nN.C. F/A | r/1\n")
+    assert [(onset, str(chord)) for onset, chord in found.chords] == [
+        (0, "C"),
+        (2, "Dm7"),
+        (3, "G7"),
+        (4, "N.C."),
+        (6, "F/A"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + "C | C4/1\nC | H4/1\n", r"line 7: a note must be like .* got 'H4/1'"),
+        (HEAD + "C | C4/1\n\n# x\nC | C4/3 C4/1\n", "line 9: a note must be like .* got 'C4/3'"),
+        (HEAD + "C | r/1~\n", "line 6: a note must be like .* got 'r/1~'"),
+        (HEAD + "C | C4\n", "line 6: a note must be like"),
+        (HEAD + "Cx | C4/1\n", "line 6: a chord must be like .* got 'Cx'"),
+        (HEAD + "C | C4/2 C4/4\n", "line 6: a bar must have chords and 4 quarters, got 1 and 3"),
+        (HEAD + "C | C4/1\nC | C4/1 r/32\n", "line 7: a bar must have chords and 4 quarters, got 1 and 33/8"),
+        (HEAD + "C |\n", "line 6: a bar must have chords and 4 quarters, got 1 and 0"),
+        (HEAD + "| C4/1\n", "line 6: a bar must have chords and 4 quarters, got 0 and 4"),
+        (HEAD + "C | C4/1~\nC | D4/1\n", "line 7: a tied note must go on with its own pitch"),
+        (HEAD + "C | C4/2~ r/2\n", "line 6: a tied note must go on with its own pitch"),
+        (HEAD + "C | C4/1~\n", "its last note must not be tied"),
+        (HEAD + "C | r/1\n", "must have notes"),
+        (HEAD, "0 bars"),
+        ("", "missing: title, form, meter, tempo, feel"),
+        (HEAD.replace("tempo: 120\n", "") + "C | C4/1\n", "missing: tempo"),
+        (HEAD.replace("120", "fast") + "C | C4/1\n", "tempo"),
+        (HEAD.replace("120", "-1") + "C | C4/1\n", "tempo"),
+        (HEAD.replace("swing", "funk") + "C | C4/1\n", "feel: swing or straight"),
+        (HEAD.replace("4/4", "4/5") + "C | C4/1\n", "a meter must be like"),
+        (HEAD + "key: C\nC | C4/1\n", "line 6: a line must be `chords"),
+        (HEAD + "C | C4/1\nfeel: straight\n", "line 7: a line must be `chords"),
+        (HEAD + "C C4/1\n", "line 6: a line must be `chords"),
+    ],
+)
+def test_an_error_names_the_line(tmp_path, text, message):
+    with pytest.raises(NumpyrnnError, match=message) as error:
+        chorus(tmp_path, text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_one_error(tmp_path):
+    with pytest.raises(NumpyrnnError, match=r"none\.txt"):
+        read_chorus(tmp_path / "none.txt")
+
+
+# what ships
+
+
+def by_bar(piece):
+    bars = defaultdict(list)
+    for tone in piece.melody:
+        bars[int(tone.onset // piece.bar)].append((tone.onset % piece.bar, tone.duration, tone.pitch))
+    return bars
+
+
+def chord_at(piece, onset):
+    return [chord for start, chord in piece.chords if start <= onset][-1]
+
+
+def outside(piece):
+    """Pairs of a note that is no chord tone and the note after it."""
+    return [(a, b) for a, b in pairwise(piece.melody) if a.pitch % 12 not in chord_at(piece, a.onset).tones]
+
+
+def test_the_shipped_choruses_are_enough_to_learn_from():
+    pieces = [read(path) for path in FILES]
+    assert len(pieces) >= 12
+    assert len({piece.form for piece in pieces}) >= 6
+    assert sum(piece.n_bars for piece in pieces) >= 200
+    assert sum(len(piece.melody) for piece in pieces) >= 1500
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_shipped_chorus_is_a_playable_solo_over_its_form(path):
+    piece = read(path)
+    assert piece.form in FORMS
+    assert piece.name.startswith(piece.form + "-")
+    assert piece.title
+    assert (piece.n_bars, piece.meter) == (len(form(piece.form).bars), form(piece.form).meter)
+    assert 50 <= piece.tempo <= 300
+    assert all(chord.tones for _, chord in piece.chords)
+    # A saxophone's or a guitar's register; no wide leaps; room to breathe, but nowhere more than a bar of it.
+    assert all(55 <= tone.pitch <= 84 for tone in piece.melody)
+    assert all(abs(b.pitch - a.pitch) <= 12 for a, b in pairwise(piece.melody))
+    silences = [b.onset - a.onset - a.duration for a, b in pairwise(piece.melody)]
+    assert min(silences) == 0
+    assert 1 <= max(silences) <= 4
+    assert piece.melody[-1].onset + piece.melody[-1].duration <= piece.bar * piece.n_bars
+    assert all(tone.duration >= Fraction(1, 6) for tone in piece.melody)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_strong_beats_of_a_shipped_chorus_have_chord_tones(path):
+    piece = read(path)
+    strong = [tone for tone in piece.melody if tone.onset % piece.bar in (0, 2)]
+    assert sum(tone.pitch % 12 in chord_at(piece, tone.onset).tones for tone in strong) >= 0.75 * len(strong)
+
+
+def test_no_bar_of_three_notes_comes_twice():
+    seen = {}
+    for path in FILES:
+        for number, notes in by_bar(read(path)).items():
+            if len(notes) >= 3:
+                other = seen.setdefault(tuple(notes), (path.stem, number + 1))
+                assert other == (path.stem, number + 1), f"bar {number + 1} of {path.stem} is that of {other}"
+    assert len(seen) >= 200
+
+
+def test_the_shipped_choruses_have_variety():
+    pieces = [read(path) for path in FILES]
+    notes = [tone for piece in pieces for tone in piece.melody]
+    ties = sum(
+        tone.onset // piece.bar < (tone.onset + tone.duration - Fraction(1, 12)) // piece.bar
+        for piece in pieces
+        for tone in piece.melody
+    )
+    resolved = sum(
+        b.pitch % 12 in chord_at(piece, b.onset).tones and abs(b.pitch - a.pitch) == 1
+        for piece in pieces
+        for a, b in outside(piece)
+    )
+    assert sum(tone.duration.denominator == 3 for tone in notes) >= 100
+    assert sum(tone.duration == Fraction(1, 4) for tone in notes) >= 50
+    assert ties >= 20
+    assert resolved >= 150  # approach tones
+    assert {piece.feel for piece in pieces} == {"swing", "straight"}
+
+
+@pytest.mark.parametrize(("name", "blue"), [("blues-f", {8, 11}), ("blues-cm", {6})])
+def test_the_blues_have_blue_notes(name, blue):
+    pieces = [read(path) for path in FILES if read(path).form == name]
+    found = [sum(a.pitch % 12 in blue for a, _ in outside(piece)) for piece in pieces]
+    assert sum(found) >= len(pieces)
