@@ -44,6 +44,7 @@ from .grammar import (
 from .tracks import named, parts_of
 
 WINDOW = 476, 548  # quarters: the solo with accompaniment
+LONGEST = 1000  # values, where the model does not get on
 STEPS, EXAMPLES = 30, 60
 BAR = Fraction(4)
 CHORD_SETS = 5
@@ -192,6 +193,8 @@ def generate_music(
 ) -> Midi:
     """Write values and play them as one solo over the first five measures' chords, bar after bar, round and round.
 
+    Where the model's Ty values do not fill these measures it goes on for as long again.
+
     Parameters
     ----------
     inference_model : InferenceModel
@@ -218,8 +221,11 @@ def generate_music(
         wanted = f"the ids 0 to {inference_model.n_values - 1} of the model"
         raise NumpyrnnError(f"indices_values must have {wanted}, got {len(indices_values)} ids")
     report("Predicting new values for different set of chords.")
-    _, indices = predict_and_sample(inference_model)
-    notes, n_bars = play([parse_value(indices_values[i]) for i in indices[:, 0].tolist()], sets, seed)
+    values = [parse_value(indices_values[i]) for i in predict_and_sample(inference_model)[1][:, 0].tolist()]
+    while sum(value.duration for value in values) < BAR * len(sets) and len(values) < LONGEST:
+        longer = InferenceModel(inference_model.LSTM_cell, inference_model.densor, 2 * len(values))
+        values = [parse_value(indices_values[i]) for i in predict_and_sample(longer)[1][:, 0].tolist()]
+    notes, n_bars = play(values, sets, seed)
     for i in range(len(sets)):
         n = sum(note.onset // BAR % len(sets) == i for note in notes)
         chosen = f'the set of chords ("{i + 1}")'

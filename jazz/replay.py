@@ -12,8 +12,7 @@ import numpy as np
 
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import check_count
-from numpyrnn.files import atomic_write
-from numpyrnn.history import write_history
+from numpyrnn.history import plot_history, write_history
 from numpyrnn.sampling import Sampler
 
 from .course import (
@@ -92,7 +91,9 @@ def replay(
         for epoch, (loss, held) in enumerate(zip(losses, held_out, strict=True), 1)
     ]
     write_history(folder / "history.jsonl", records)
-    _plot(folder / "loss.png", losses, held_out, n_values)
+    levels, whole = {"a blind guess": log(n_values)}, "training, the whole tune; held out: trained on the rest"
+    curves = [{"epoch": r["epoch"], "loss": r["loss"] / (STEPS - 1), "valid_loss": r["held_out"]} for r in records]
+    plot_history(curves, folder / "loss.png", "The course's jazz exercise", levels, "nats a value", whole)
     report(f"solo.mid, solo.wav, loss.png and history.jsonl are in {folder}")
     return {"loss": losses, "held_out": held_out, "verbatim": verbatim, "verbatim_sampled": sampled}
 
@@ -173,20 +174,3 @@ def _made(folder: Path) -> Path:
     except OSError as error:
         raise NumpyrnnError(f"the folder {folder} could not be made: {error.strerror or error}") from error
     return folder
-
-
-def _plot(path: Path, losses: Sequence[float], held_out: Sequence[float], n_values: int) -> None:
-    """Both losses, a value, after each epoch as a PNG."""
-    from matplotlib.figure import Figure  # late: half a second
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    epochs, marker = range(1, len(losses) + 1), "o" if len(losses) < 3 else None
-    axes.plot(epochs, [loss / (STEPS - 1) for loss in losses], label="training, the whole tune", marker=marker)
-    axes.plot(epochs, held_out, label="held out: the last fifth, training on the rest", marker=marker)
-    axes.axhline(log(n_values), linestyle=":", color="gray", label=f"a blind guess: {log(n_values):.2f}")
-    axes.set(title="The course's jazz exercise", xlabel="epoch", ylabel="nats a value")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=150)

@@ -65,6 +65,7 @@ def plot_history(
     title: str,
     levels: Mapping[str, float] | None = None,
     unit: str = "nats a character",
+    training: str = "training, regularised",
 ) -> None:
     """Draw the training and held-out loss of every epoch as a PNG.
 
@@ -75,6 +76,7 @@ def plot_history(
     title : str
     levels : name to loss, drawn as dotted lines (an n-gram, say)
     unit : str, default "nats a character", of the losses
+    training : str, default "training, regularised", names the training loss
 
     Raises
     ------
@@ -88,7 +90,7 @@ def plot_history(
     axes = figure.add_subplot()
     epochs = [record["epoch"] for record in records]
     marker = "o" if len(records) < 3 else None
-    axes.plot(epochs, [record["loss"] for record in records], label="training, regularised", marker=marker)
+    axes.plot(epochs, [record["loss"] for record in records], label=training, marker=marker)
     held_out = [(r["epoch"], r["valid_loss"]) for r in records if r.get("valid_loss") is not None]
     if held_out:
         axes.plot(*zip(*held_out, strict=True), label="held out", marker=marker)

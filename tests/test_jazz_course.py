@@ -192,7 +192,8 @@ def kind_of(pitch, chord):
 def music(trained, tmp_path, capsys):
     path = tmp_path / "new" / "folder" / "my_music.midi"
     midi = course.generate_music(trained.writer, trained.indices_values, trained.chords, path, diversity=0.5)
-    indices = course.predict_and_sample(trained.writer)[1][:, 0].tolist()
+    longer = course.music_inference_model(trained.writer.LSTM_cell, trained.writer.densor, Ty=100)  # fills five bars
+    indices = course.predict_and_sample(longer)[1][:, 0].tolist()
     values = [parse_value(trained.indices_values[i]) for i in indices]
     solo = [note for note in midi.notes if note.track == 0]
     return SimpleNamespace(midi=midi, path=path, values=values, solo=solo, printed=capsys.readouterr().out)
