@@ -21,11 +21,24 @@ DEGREES = {
 # One spelling of each quality, as a textbook has it: what it is made of over the root.
 TEXTBOOK = {
     **{"": "1 3 5", "m": "1 b3 5", "dim": "1 b3 b5", "aug": "1 3 #5", "5": "1 5", "sus4": "1 4 5", "sus2": "1 2 5"},
-    **{"6": "1 3 5 6", "m6": "1 b3 5 6", "69": "1 3 5 6 9", "m69": "1 b3 5 6 9", "add9": "1 3 5 9", "madd9": "1 b3 5 9"},
+    **{
+        "6": "1 3 5 6",
+        "m6": "1 b3 5 6",
+        "69": "1 3 5 6 9",
+        "m69": "1 b3 5 6 9",
+        "add9": "1 3 5 9",
+        "madd9": "1 b3 5 9",
+    },
     **{"maj7": "1 3 5 7", "maj9": "1 3 5 7 9", "maj13": "1 3 5 7 9 13", "maj7#5": "1 3 #5 7", "mmaj7": "1 b3 5 7"},
     **{"m7": "1 b3 5 b7", "m9": "1 b3 5 b7 9", "m11": "1 b3 5 b7 9 11", "m13": "1 b3 5 b7 9 13"},
     **{"m7b5": "1 b3 b5 b7", "m9b5": "1 b3 b5 b7 9", "dim7": "1 b3 b5 bb7", "7": "1 3 5 b7", "9": "1 3 5 b7 9"},
-    **{"11": "1 4 5 b7 9", "13": "1 3 5 b7 9 13", "7b9": "1 3 5 b7 b9", "7#9": "1 3 5 b7 #9", "7b9#9": "1 3 5 b7 b9 #9"},
+    **{
+        "11": "1 4 5 b7 9",
+        "13": "1 3 5 b7 9 13",
+        "7b9": "1 3 5 b7 b9",
+        "7#9": "1 3 5 b7 #9",
+        "7b9#9": "1 3 5 b7 b9 #9",
+    },
     **{"7#11": "1 3 5 b7 #11", "9#11": "1 3 5 b7 9 #11", "7b5": "1 3 b5 b7", "7#5": "1 3 #5 b7", "9#5": "1 3 #5 b7 9"},
     **{"7b13": "1 3 5 b7 b13", "7b9b13": "1 3 5 b7 b9 b13", "7#9#5": "1 3 #5 b7 #9", "7b9#5": "1 3 #5 b7 b9"},
     **{"7b9b5": "1 3 b5 b7 b9", "7#9b5": "1 3 b5 b7 #9", "7b9#11": "1 3 5 b7 b9 #11", "13b9": "1 3 5 b7 b9 13"},
@@ -71,14 +84,28 @@ def test_a_chord_has_the_pitch_classes_that_music21_gives_it(quality):
 
 
 def test_a_slash_chord_has_another_bass_and_the_same_tones():
-    for symbol, bass in (("Bb6/D", 2), ("C/E", 4), ("Dm7/C", 0), ("F#m7b5/E", 4), ("G7/Cb", 11), ("C6/9/G", 7), ("C/F##", 7)):
+    for symbol, bass in (
+        ("Bb6/D", 2),
+        ("C/E", 4),
+        ("Dm7/C", 0),
+        ("F#m7b5/E", 4),
+        ("G7/Cb", 11),
+        ("C6/9/G", 7),
+        ("C/F##", 7),
+    ):
         chord = parse_chord(symbol)
         assert chord.bass == bass
         assert chord.tones == parse_chord(symbol.rsplit("/", 1)[0]).tones
 
 
 def test_printed_signs_and_brackets_are_read():
-    for symbol, plain in (("B♭7", "Bb7"), ("F♯m7♭5", "F#m7b5"), ("C△7", "C^7"), ("C−7", "C-7"), ("G7(b9,#11)", "G7b9#11")):
+    for symbol, plain in (
+        ("B♭7", "Bb7"),
+        ("F♯m7♭5", "F#m7b5"),
+        ("C△7", "C^7"),
+        ("C−7", "C-7"),
+        ("G7(b9,#11)", "G7b9#11"),
+    ):
         assert parse_chord(symbol).tones == parse_chord(plain).tones
         assert parse_chord(symbol).root == parse_chord(plain).root
 
@@ -105,10 +132,22 @@ def test_the_bars_of_a_line_as_musicians_write_it():
         [(0, {0, 4, 7, 11})],
         [(0, {6, 9, 0, 4}), (2, {11, 3, 9, 0, 2, 7})],  # 3 b7 b9 #9 #5 over B
         [(0, {10, 2, 5, 7})],
-        [(Fraction(4 * i, 5), tones) for i, tones in enumerate(({3, 7, 10, 2}, {0, 3, 7, 10}, {9, 0, 3, 6}, {9, 2, 4}, set()))],
+        [
+            (Fraction(4 * i, 5), tones)
+            for i, tones in enumerate(({3, 7, 10, 2}, {0, 3, 7, 10}, {9, 0, 3, 6}, {9, 2, 4}, set()))
+        ],
     ]
     assert [[(onset, set(chord.tones)) for onset, chord in bar] for bar in changes.bars] == expected
-    assert [onset for onset, _ in changes.flat()] == [0, 2, 4, 8, 12, 14, 16, *(20 + Fraction(4 * i, 5) for i in range(5))]
+    assert [onset for onset, _ in changes.flat()] == [
+        0,
+        2,
+        4,
+        8,
+        12,
+        14,
+        16,
+        *(20 + Fraction(4 * i, 5) for i in range(5)),
+    ]
     assert changes.bars[4][0][1].bass == 2
 
 
@@ -196,7 +235,15 @@ def test_more_bars_than_anybody_plays_are_refused(text):
 
 
 def test_the_shipped_forms_have_their_bars():
-    lengths = {"blues-f": 12, "blues-cm": 12, "rhythm-changes": 32, "ii-v-i": 16, "minor-ii-v-i": 16, "modal": 32, "bossa": 16}
+    lengths = {
+        "blues-f": 12,
+        "blues-cm": 12,
+        "rhythm-changes": 32,
+        "ii-v-i": 16,
+        "minor-ii-v-i": 16,
+        "modal": 32,
+        "bossa": 16,
+    }
     assert {name: len(form(name).bars) for name in FORMS} == {**lengths, "waltz": 16}
 
 
@@ -229,7 +276,13 @@ def test_an_unknown_form_is_refused_with_the_known_ones():
 
 
 def test_meters():
-    assert [parse_meter(text) for text in ("4/4", " 3/4 ", "6/8", "12/16", "32/1")] == [(4, 4), (3, 4), (6, 8), (12, 16), (32, 1)]
+    assert [parse_meter(text) for text in ("4/4", " 3/4 ", "6/8", "12/16", "32/1")] == [
+        (4, 4),
+        (3, 4),
+        (6, 8),
+        (12, 16),
+        (32, 1),
+    ]
     for text in ("0/4", "33/4", "4/3", "4", "4/4/4", "-3/4", "", "x/4"):
         with pytest.raises(NumpyrnnError, match="a meter must be like"):
             parse_meter(text)

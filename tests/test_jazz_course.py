@@ -214,7 +214,9 @@ def test_notes_stand_where_their_values_say_and_are_of_their_kind(music, trained
             note = next(notes)
             assert (note.onset, note.duration) == (now, min(value.duration, left))
             measure = [replace(chord, onset=chord.onset % 4) for chord in trained.chords[now // 4 % 5]]
-            assert kind_of(note.pitch, sounding(measure, now % 4).pitches) == value.kind
+            chord = sounding(measure, now % 4).pitches
+            there_is_one = any(kind_of(pitch, chord) == value.kind for pitch in range(12))
+            assert kind_of(note.pitch, chord) == (value.kind if there_is_one else "C")
         now += min(value.duration, left)
     assert next(notes, None) is None
 

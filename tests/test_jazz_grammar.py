@@ -33,7 +33,6 @@ VALUES = st.builds(
 )
 
 
-
 def spans(parts):
     return [[(e.onset, e.end) for e in part] for part in parts]
 
@@ -97,7 +96,12 @@ def test_chords_and_their_qualities_are_those_of_the_original_programs(shared_da
     for number in range(1, 19):
         expected = [(c["offset"], c["ql"], c["midi"], c["quality"]) for c in gold["chords"][str(number)]]
         assert [
-            (float(e.onset), float(e.duration or SHORTEST_CHORD[variant]), list(e.pitches), theory.harmony(e.pitches).quality)
+            (
+                float(e.onset),
+                float(e.duration or SHORTEST_CHORD[variant]),
+                list(e.pitches),
+                theory.harmony(e.pitches).quality,
+            )
             for e in chords[118 + number]
         ] == expected
     qualities = [theory.harmony(e.pitches).quality for bar in range(119, 137) for e in chords[bar]]
@@ -198,7 +202,8 @@ def test_values_as_strings():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "C", "C,0.5", "C,.500", "D,0.500", "C,0.500,<P4>", "C,0.500,<P4,m-2", "C,0.500 ", "C,-0.500", "c,0.500"]
+    "text",
+    ["", "C", "C,0.5", "C,.500", "D,0.500", "C,0.500,<P4>", "C,0.500,<P4,m-2", "C,0.500 ", "C,-0.500", "c,0.500"],
 )
 def test_what_is_no_value_is_refused(text):
     with pytest.raises(NumpyrnnError, match="a value must be like"):

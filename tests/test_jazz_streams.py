@@ -42,7 +42,12 @@ def transposed(piece, steps):
 
 
 def small():
-    melody = [Element(F(0), F(1), (65,)), Element(F(3, 2), F(1, 2), (69,)), Element(F(2), F(3), (71,)), Element(F(6), F(2), (67,))]
+    melody = [
+        Element(F(0), F(1), (65,)),
+        Element(F(3, 2), F(1, 2), (69,)),
+        Element(F(2), F(3), (71,)),
+        Element(F(6), F(2), (67,)),
+    ]
     chords = [Element(F(0), F(0), chord("Dm7")), Element(F(2), F(0), chord("G7")), Element(F(4), F(0), chord("Cmaj7"))]
     return Tune("small", make_bars(melody, chords, [(F(0), F(4)), (F(4), F(4)), (F(8), F(4))]))
 

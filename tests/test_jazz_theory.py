@@ -189,5 +189,17 @@ def test_an_octave_changes_no_name():
 
 
 def test_semitones_of_names():
-    names = {"P1": 0, "m2": 1, "M-2": -2, "A4": 6, "d5": 6, "P-8": -12, "d-5": -6, "d6": 7, "A1": 1, "d1": -1, "m10": 15}
+    names = {
+        "P1": 0,
+        "m2": 1,
+        "M-2": -2,
+        "A4": 6,
+        "d5": 6,
+        "P-8": -12,
+        "d-5": -6,
+        "d6": 7,
+        "A1": 1,
+        "d1": -1,
+        "m10": 15,
+    }
     assert {name: semitones(name) for name in names} == names

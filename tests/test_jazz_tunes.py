@@ -72,7 +72,10 @@ def test_the_order_of_the_notes_does_not_matter(played, rng):
     assert line(shuffled) == line(played)
 
 
-@given(st.lists(st.sampled_from(["4", "3", "2", "1", "112", "211"]), min_size=1, max_size=8), st.randoms(use_true_random=False))
+@given(
+    st.lists(st.sampled_from(["4", "3", "2", "1", "112", "211"]), min_size=1, max_size=8),
+    st.randoms(use_true_random=False),
+)
 def test_a_legato_line_on_the_grid_stays_as_it_is(beats, rng):
     parts = {"4": [F(1, 4)] * 4, "3": [F(1, 3)] * 3, "2": [F(1, 2)] * 2, "1": [F(1)]}
     parts |= {"112": [F(1, 4), F(1, 4), F(1, 2)], "211": [F(1, 2), F(1, 4), F(1, 4)]}
@@ -190,7 +193,9 @@ def test_a_shipped_chorus_becomes_a_tune_that_adds_up(path):
     tune = tune_of_chorus(chorus)
     assert (tune.name, tune.group, len(tune.bars)) == (chorus.name, chorus.form, chorus.n_bars)
     sounding = [e for bar in tune.bars for e in bar.melody if e.pitches]
-    assert [(e.onset, e.duration, e.pitches) for e in sounding] == [(t.onset, t.duration, (t.pitch,)) for t in chorus.melody]
+    assert [(e.onset, e.duration, e.pitches) for e in sounding] == [
+        (t.onset, t.duration, (t.pitch,)) for t in chorus.melody
+    ]
     assert sum(e.duration for bar in tune.bars for e in bar.melody) == chorus.bar * chorus.n_bars
     assert all(bar.chords[0].onset == bar.onset for bar in tune.bars)
     assert [chord.onset for bar in tune.bars for chord in bar.chords] == [onset for onset, _ in chorus.chords]
