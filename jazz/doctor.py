@@ -9,7 +9,7 @@ from pathlib import Path
 from music.midi import read_midi
 from numpyrnn import NumpyrnnError
 
-from .tracks import bars_of, choose, parts_of, tune_of_midi
+from .tracks import Part, bars_of, choose, parts_of, tune_of_midi
 
 
 def diagnose(
@@ -54,12 +54,13 @@ def diagnose(
         tune, left_out = tune_of_midi(midi, choice, path.stem, from_bar, to_bar)
     except NumpyrnnError as error:
         raise NumpyrnnError(f"{path}: {error}") from error
-    yield f"\nMelody: part {choice.melody}" + (", as you said." if melody else ", because")
-    if not melody:
-        yield from (f"  {reason}" for reason in choice.reasons[choice.melody.number])
-    yield f"Chords: part {choice.chords}." if choice.chords else "Chords: estimated from the other parts, bar by bar."
-    if choice.chords and not chords:
-        yield from (f"  {reason}" for reason in choice.reasons[choice.chords.number])
+    yield ""
+    of_melody, of_chords = ({number: why[i] for number, why in choice.reasons.items()} for i in (0, 1))
+    yield from reasons("Melody", choice.melody, of_melody, said=melody is not None)
+    if choice.chords:
+        yield from reasons("Chords", choice.chords, of_chords, said=chords is not None)
+    else:
+        yield "Chords: no part looks like them; they are estimated from all other parts, bar by bar."
     values = [value for bar in tune.values() for value in bar]
     kinds = Counter(value.kind for value in values)
     shares = ", ".join(f"{kind} {kinds[kind] / len(values):.0%}" for kind in "CSAXR")
@@ -68,3 +69,19 @@ def diagnose(
         f"in {len(tune.bars)} bars; {shares}."
     )
     yield "Left out: " + ("; ".join(left_out) if left_out else "nothing.")
+
+
+def reasons(what: str, part: Part, why: dict[int, str], said: bool) -> Iterator[str]:
+    """Lines that explain a choice: "melody 4.7: +1.3 ...; +0.8 ..." becomes a line for each point."""
+    if said:
+        yield f"{what}: part {part}, as you said."
+        return
+    score, _, points = why[part.number].partition(": ")
+    yield f"{what}: part {part}, with {score.split()[1]} points, because"
+    yield from (f"  {point}" for point in points.split("; "))
+    others = (
+        (float(text.partition(": ")[0].split()[1]), number) for number, text in why.items() if number != part.number
+    )
+    runner_up = max(others, default=None)
+    if runner_up is not None:
+        yield f"  The next best is part {runner_up[1]}, with {runner_up[0]}."

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import groupby
 
 from music.midi import Midi, Note
 from numpyrnn import NumpyrnnError
@@ -269,23 +270,37 @@ def tune_of_midi(
         if not any(start <= chord.onset < end for chord in chords):
             left_out.append(f"part {choice.chords}: it has no chords in these bars; they are estimated")
     if not any(start <= chord.onset < end for chord in chords):
-        others = [n for n in midi.notes if n.channel != DRUMS and n not in set(choice.melody.notes)]
+        of_melody = set(choice.melody.notes)
+        others = [n for n in midi.notes if n.channel != DRUMS and n not in of_melody]
         chords = estimate_chords(others or choice.melody.notes, bars)
     before = [chord for chord in chords if chord.onset < start][-1:]
     inside = [chord for chord in chords if start <= chord.onset < end]
-    made = list(make_bars(melody, [*before, *inside], bars))
-    keep: list[Bar] = []
-    run: list[Bar] = []
-    for bar in [*made, None]:
-        if bar is not None and not any(element.pitches for element in bar.melody):
-            run.append(bar)
-            continue
-        inner = bool(keep) and bar is not None
-        keep += run if inner and len(run) <= SILENT_BARS else []
-        if run and not (inner and len(run) <= SILENT_BARS):
-            left_out.append(
-                f"{len(run)} bars without a melody from bar {bars.index((run[0].onset, run[0].length)) + first}"
-            )
-        run = []
-        keep += [bar] if bar is not None else []
-    return Tune(name, tuple(keep)), left_out
+    kept, silent = without_silence(make_bars(melody, [*before, *inside], bars))
+    left_out += [
+        f"{count} {'bar' if count == 1 else 'bars'} without a melody from bar {place + first}"
+        for place, count in silent
+    ]
+    return Tune(name, kept), left_out
+
+
+def without_silence(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], list[tuple[int, int]]]:
+    """Leave out bars without a note where there are more than two in a row, or at the beginning or the end.
+
+    Parameters
+    ----------
+    bars : list of Bar
+
+    Returns
+    -------
+    kept : tuple of Bar
+    left_out : list of (index of the first, how many)
+    """
+    kept: list[Bar] = []
+    left_out = []
+    for silent, group in groupby(range(len(bars)), lambda i: not any(element.pitches for element in bars[i].melody)):
+        run = list(group)
+        if silent and (len(run) > SILENT_BARS or run[0] == 0 or run[-1] == len(bars) - 1):
+            left_out.append((run[0], len(run)))
+        else:
+            kept += [bars[i] for i in run]
+    return tuple(kept), left_out

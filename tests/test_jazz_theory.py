@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from jazz.theory import harmony, interval_range, name_of, semitones
 
-NAMES = "C C# D E- E F F# G G# A B- B".split()
+NAMES = ["C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B"]
 LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-TONICS = "C C# D- D D# E- E F F# G G# A B- B C-".split()
+TONICS = ["C", "C#", "D-", "D", "D#", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B", "C-"]
 STEPS = {"major": (2, 2, 1, 2, 2, 2), "dorian": (2, 1, 2, 2, 2, 1)}
 PITCHES = st.lists(st.integers(36, 84), min_size=1, max_size=6, unique=True).map(tuple)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jazz.changes import parse_changes, parse_chord
@@ -29,7 +29,7 @@ def spans(elements):
     return [(e.onset, e.end, *e.pitches) for e in elements]
 
 
-def consecutive(lengths, start=F(0)):
+def consecutive(lengths, start=0):
     """Bars of these lengths, one after the other."""
     return [(start + sum(lengths[:i]), length) for i, length in enumerate(lengths)]
 
@@ -37,6 +37,7 @@ def consecutive(lengths, start=F(0)):
 # one line
 
 
+@settings(max_examples=60)
 @given(NOTES)
 def test_a_line_is_in_order_on_the_grid_and_has_nothing_too_short(played):
     found = line(played)
@@ -51,6 +52,7 @@ def test_a_line_is_in_order_on_the_grid_and_has_nothing_too_short(played):
         assert after.onset - before.end == 0 or after.onset - before.end >= F(1, 4)  # a rest is no shorter either
 
 
+@settings(max_examples=60)
 @given(NOTES)
 def test_a_beat_has_sixteenths_or_triplets_and_not_both(played):
     beats = {}
@@ -59,12 +61,14 @@ def test_a_beat_has_sixteenths_or_triplets_and_not_both(played):
     assert not any(3 in parts and parts & {2, 4} for parts in beats.values())
 
 
+@settings(max_examples=60)
 @given(NOTES)
 def test_every_note_of_a_line_was_played_there(played):
     for element in line(played):
         assert any(pitch == element.pitches[0] and abs(onset - element.onset) <= F(1, 4) for onset, _, pitch in played)
 
 
+@settings(max_examples=60)
 @given(NOTES, st.randoms(use_true_random=False))
 def test_the_order_of_the_notes_does_not_matter(played, rng):
     shuffled = list(played)
@@ -116,6 +120,7 @@ def test_a_triplet_played_loosely_becomes_one_and_an_early_note_belongs_to_its_b
 # bars
 
 
+@settings(max_examples=60)
 @given(NOTES, LENGTHS, st.lists(TIMES, min_size=1, max_size=8))
 def test_bars_are_filled_exactly_by_what_begins_in_them_and_what_is_held(played, lengths, changes):
     bars = consecutive(lengths)
