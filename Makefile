@@ -13,6 +13,8 @@ demo: $(READY)
 	@$(PY) -m dinos train --seed 1 --force --out demo/dinos.npz
 	@echo; echo "Twenty new names, from the model just trained:"
 	@$(PY) -m dinos sample -n 20 --seed 1 --model demo/dinos.npz
+	@echo; echo "A new jazz solo, from the shipped model (MIDI, sound, piano roll, lead sheet):"
+	@$(PY) -m jazz --seed 1 --force --out demo/solo.mid
 
 test: $(READY)
 	@$(PY) -m pytest
@@ -26,9 +28,12 @@ models: $(READY)
 	@mkdir -p demo
 	@$(PY) -m dinos train --seed 0 --slim --force --out demo/shipped.npz
 	@cp demo/shipped.npz data/models/dinos.npz
+	@$(PY) -m jazz train --seed 0 --slim --force --out demo/shipped.npz
+	@cp demo/shipped.npz data/models/jazz.npz
 
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python benchmarks/bench.py
+	@$(BENCH)/bin/python benchmarks/solos.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -46,5 +51,5 @@ $(READY): setup.cfg pyproject.toml
 
 $(BENCH)/.ready: setup.cfg
 	@$(PYTHON) -m venv $(BENCH)
-	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'torch==2.13.0'
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'torch==2.13.0' keras
 	@touch $@

@@ -164,9 +164,9 @@ def drums(changes: Changes, rng: Generator) -> list[Note]:
                 notes += [note(DRUMS, place + half * short, short, CLOSED_HAT, 62 - 14 * half) for half in (0, 1)]
                 notes.append(note(DRUMS, place if not back else place + short, short, KICK, 58))
                 continue
-            notes.append(note(DRUMS, place, beat, RIDE, int(rng.integers(66, 76)) + 8 * back))
+            notes.append(note(DRUMS, place, beat, RIDE, int(rng.integers(76, 86)) + 8 * back))
             if back and rng.random() < 0.85:  # the skip before the next beat
-                notes.append(note(DRUMS, place + short, short, RIDE, int(rng.integers(50, 60))))
+                notes.append(note(DRUMS, place + short, short, RIDE, int(rng.integers(58, 68))))
             if back:
                 notes.append(note(DRUMS, place, short, PEDAL_HAT, 64))
         if changes.feel == "straight":

@@ -22,7 +22,7 @@ QUALITIES: dict[str, tuple[int, ...]] = {
         (" maj M ma major", (0, 4, 7)),
         ("m - min mi minor", (0, 3, 7)),
         ("dim o °", (0, 3, 6)),
-        ("aug + +5 #5", (0, 4, 8)),
+        ("aug + +5", (0, 4, 8)),
         ("5", (0, 7)),
         ("sus4 sus", (0, 5, 7)),
         ("sus2", (0, 2, 7)),
@@ -53,13 +53,15 @@ QUALITIES: dict[str, tuple[int, ...]] = {
         ("7#9", (0, 4, 7, 10, 3)),
         ("7b9#9", (0, 4, 7, 10, 1, 3)),
         ("7#11 7+11", (0, 4, 7, 10, 6)),
-        ("9#11 13#11", (0, 4, 7, 10, 2, 6)),
+        ("9#11", (0, 4, 7, 10, 2, 6)),
+        ("13#11", (0, 4, 7, 10, 2, 6, 9)),
         ("7b5", (0, 4, 6, 10)),
         ("7#5 7+ +7 aug7 7+5", (0, 4, 8, 10)),
         ("9#5 9+ +9", (0, 4, 8, 10, 2)),
         ("7b13", (0, 4, 7, 10, 8)),
         ("7b9b13", (0, 4, 7, 10, 1, 8)),
-        ("7#9b13 7#9#5", (0, 4, 8, 10, 3)),
+        ("7#9b13", (0, 4, 7, 10, 3, 8)),
+        ("7#9#5", (0, 4, 8, 10, 3)),
         ("7b9#5", (0, 4, 8, 10, 1)),
         ("7b9b5", (0, 4, 6, 10, 1)),
         ("7#9b5", (0, 4, 6, 10, 3)),
@@ -230,7 +232,9 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     repeat: int | None = None
     since = 0  # where a repeat without a beginning goes back to
     # A repeat sign is a bar of its own; what follows ":|" may say how often.
-    parts = re.split(r"[|\n]", re.sub(r":\s*\|+\s*(?:x(\d+))?", r"|:END\1|", re.sub(r"\|+\s*:", r"|:START|", text)))
+    parts = re.split(
+        r"[|\n]", re.sub(r":\s*\|+\s*(?:x(\d+))?", r"|:END\1|", re.sub(r"(?<!\|)\|++\s*+:", r"|:START|", text))
+    )
     for part in (part.strip() for part in parts):
         if part == ":START":
             if repeat is not None:
@@ -238,8 +242,10 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
             repeat = len(bars)
         elif part.startswith(":END"):
             passage = bars[since if repeat is None else repeat :]
-            times = int(part[4:] or 2)
-            if len(passage) * times > LONGEST:
+            times = int(part[4:10] or 2)
+            if times < 1:
+                raise NumpyrnnError(f"a repeat must be played once or more, got x{times} before bar {len(bars) + 1}")
+            if len(bars) + len(passage) * (times - 1) > LONGEST:
                 raise NumpyrnnError(f"changes must have at most {LONGEST} bars, a repeat makes more")
             bars += passage * (times - 1)
             repeat, since = None, len(bars)

@@ -84,7 +84,12 @@ def read_chorus(path: str | Path) -> Chorus:
     if missing or not bars or not tempo.isdecimal() or fields["feel"] not in ("swing", "straight"):
         why = f"missing: {', '.join(missing)}" if missing else f"{fields}, {len(bars)} bars"
         raise NumpyrnnError(f"{path} must have {', '.join(FIELDS)} (feel: swing or straight) and bars; got {why}")
-    meter = parse_meter(fields["meter"])
+    if not 20 <= int(tempo[:6]) <= 400:
+        raise NumpyrnnError(f"{path}: the tempo must lie in 20 to 400 quarters a minute, got {tempo}")
+    try:
+        meter = parse_meter(fields["meter"])
+    except NumpyrnnError as error:
+        raise NumpyrnnError(f"{path}: {error}") from error
     length = bar_length(meter)
     melody: list[Tone] = []
     changes: list[Change] = []
@@ -156,5 +161,7 @@ def _read_notes(text: str) -> list[_Note]:
         pitch = None
         if letter is not None:
             pitch = 12 * (int(octave) + 1) + LETTERS[letter.upper()] + ACCIDENTALS[accidental]
+            if not 0 <= pitch <= 127:
+                raise NumpyrnnError(f"a pitch must lie in C-1 to G9, got {token!r}")
         notes.append(_Note(pitch, duration, bool(tie)))
     return notes

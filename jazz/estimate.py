@@ -53,7 +53,7 @@ def estimate_chords(notes: Sequence[Note], bars: Sequence[tuple[Fraction, Fracti
         if any(weights):
             root, shape = best_chord(weights, bass % 12)
             pitches = (36 + root, *(60 + (root + step) % 12 for step in shape))
-            chords.append(Element(start if chords else bars[0][0], length, pitches))
+            chords.append(Element(start if chords else bars[0][0], length, pitches, root))
     return chords
 
 
@@ -79,3 +79,24 @@ def best_chord(weights: Sequence[float], bass: int) -> tuple[int, tuple[int, ...
         return held - 0.09 * in_vain + usual + 0.15 * (root == bass) + 0.1 * weights[root] / total
 
     return max((score(root, shape, usual), root, shape) for root in range(12) for shape, usual in SHAPES)[1:]
+
+
+def best_root(pitches: Sequence[int]) -> int:
+    """The root of a chord, by the intervals over it: third, fifth, seventh, and whether it is the lowest pitch.
+
+    Parameters
+    ----------
+    pitches : MIDI numbers, one or more
+
+    Returns
+    -------
+    int, pitch class
+    """
+    tones, bass = {pitch % 12 for pitch in pitches}, min(pitches) % 12
+
+    def score(root: int) -> float:
+        over = {(tone - root) % 12 for tone in tones}
+        third, fifth, seventh = over & {3, 4}, 7 in over, over & {10, 11}
+        return 2 * bool(third) + 1.5 * fifth + 0.25 * bool(over & {6, 8}) + bool(seventh) + 1.125 * (root == bass)
+
+    return max(sorted(tones), key=lambda root: (score(root), -((root - bass) % 12)))

@@ -3,7 +3,8 @@
 A value is TYPE,DURATION,<UP,DOWN>. The type says how the note stands to its chord (C chord tone, S scale tone, A
 approach tone, X other, R rest), the duration counts quarters with three decimals, and the interval pair says how far
 the note may lie from the one before: a minor third around the interval that was played. A bar's first note has no pair,
-nor has a rest. So a value holds in every key, and over every chord (Keller and Morrison 2007, by way of deepjazz).
+nor has a rest. So a value can be played in another key and over another chord (Keller and Morrison 2007, by way of
+deepjazz); but whether a tone counts as S, A or X also depends on how the scale is spelled, as in the originals.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from . import theory
 
 SIXTEENTH, TRIPLET = Fraction(1, 4), Fraction(1, 3)
 TYPES = "ACRSX"
-VALUE = re.compile(r"([ACRSX]),(\d+\.\d{3})(?:,<([A-Za-z]+-?\d+),([A-Za-z]+-?\d+)>)?")
+NAME = r"(?:P|M|m|A{1,4}|d{1,4})-?\d{1,2}"  # of an interval
+VALUE = re.compile(rf"([ACRSX]),(\d{{1,5}}\.\d{{3}})(?:,<({NAME}),({NAME})>)?")
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,13 @@ class Element:
     ----------
     onset, duration : Fraction, quarters
     pitches : tuple of MIDI numbers
+    root : int, pitch class, of a chord whose root is known (by its symbol); otherwise None
     """
 
     onset: Fraction
     duration: Fraction
     pitches: tuple[int, ...] = ()
+    root: int | None = None
 
     @property
     def end(self) -> Fraction:

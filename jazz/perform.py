@@ -264,7 +264,7 @@ def improvise(
 def loudness(element: Element, changes: Changes) -> int:
     """The velocity of a solo's note: high and off-beat notes stand out a little."""
     off_beat = element.onset % 1 != 0
-    return min(120, 84 + 6 * off_beat + (element.pitches[0] - 60) // 3 + 6 * (element.onset % changes.bar == 0))
+    return min(120, 92 + 6 * off_beat + (element.pitches[0] - 60) // 3 + 6 * (element.onset % changes.bar == 0))
 
 
 def primer_tokens(primer: str | Path | None, checkpoint: Checkpoint, changes: Changes) -> list[str]:

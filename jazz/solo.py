@@ -208,7 +208,7 @@ class Soloist:
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
             first, bar_end = played != bar.onset, bar.onset + bar.length
             rest = silence < bar.length and (now == bar.onset or bool(line.elements[-1].pitches))  # one at a time
-            spot = Spot(now, bar_end, end, place.chord, previous, first, sounding, rest, self.low, self.high)
+            spot = Spot(now, bar_end, end, place.chord.pitches, previous, first, sounding, rest, self.low, self.high)
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
             value = self._draw(spot, self.goes_on.get(recent, set()))
             pitches = (self._choose(spot, value),) if value.kind != "R" else ()

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from numpyrnn import NumpyrnnError
 
-from . import theory
+from .estimate import best_root
 from .grammar import Element, Value, parse_value, sounding
 from .tunes import Tune
 
@@ -32,21 +32,28 @@ class Place:
     Attributes
     ----------
     position : Fraction, quarters from the beginning of the bar
-    chord : tuple of MIDI numbers, what sounds
+    chord : Element, what sounds
     previous : int, the pitch before, or None
-    following : (quarters until it comes, tuple of MIDI numbers), the next chord, or None
+    following : Element, the next chord, or None
+    left : Fraction, quarters until it comes
     """
 
     position: Fraction
-    chord: tuple[int, ...]
-    previous: int | None
-    following: tuple[Fraction, tuple[int, ...]] | None
+    chord: Element
+    previous: int | None = None
+    following: Element | None = None
+    left: Fraction = FAR
 
 
-def family(chord: tuple[int, ...]) -> str:
+def root_of(chord: Element) -> int:
+    """The root of a chord: as its symbol says, or found in its notes."""
+    return best_root(chord.pitches) if chord.root is None else chord.root
+
+
+def family(chord: Element) -> str:
     """Major, dominant, minor, diminished, augmented or suspended, over the chord's root."""
-    harmony = theory.harmony(chord)
-    tones = {(tone - harmony.root) % 12 for tone in harmony.chord}
+    root = root_of(chord)
+    tones = {(pitch - root) % 12 for pitch in chord.pitches}
     if 4 in tones:
         return "dominant" if 10 in tones else "augmented" if 8 in tones and 7 not in tones else "major"
     if 3 in tones:
@@ -54,24 +61,19 @@ def family(chord: tuple[int, ...]) -> str:
     return "suspended"
 
 
-def _degree(place: Place) -> str:
-    return "-" if place.previous is None else str((place.previous - theory.harmony(place.chord).root) % 12)
-
-
 def _next(place: Place) -> str:
     if place.following is None:
         return "-"
-    chord = place.following[1]
-    return f"{(theory.harmony(chord).root - theory.harmony(place.chord).root) % 12} {family(chord)}"
+    return f"{(root_of(place.following) - root_of(place.chord)) % 12} {family(place.following)}"
 
 
 CONTEXTS: dict[str, Callable[[Place], str]] = {
     "position": lambda place: f"{float(place.position):.3f}",
     "chord": lambda place: family(place.chord),
-    "degree": _degree,
+    "degree": lambda place: "-" if place.previous is None else str((place.previous - root_of(place.chord)) % 12),
     "register": lambda place: "-" if place.previous is None else str((place.previous - LOWEST) // REGISTER),
     "next": _next,
-    "left": lambda place: "-" if place.following is None else f"{float(min(place.following[0], FAR)):.3f}",
+    "left": lambda place: "-" if place.following is None else f"{float(min(place.left, FAR)):.3f}",
 }
 
 
@@ -142,5 +144,6 @@ def place_of(
     onset: Fraction, bar: Fraction, chords: Sequence[Element], previous: int | None, following: Sequence[Element]
 ) -> Place:
     """The place of a value that begins at `onset` in a bar with these chords, the next one after them."""
-    ahead = [(chord.onset - onset, chord.pitches) for chord in following]
-    return Place(onset - bar, sounding(chords, onset).pitches, previous, ahead[0] if ahead else None)
+    ahead = following[0] if following else None
+    left = ahead.onset - onset if ahead else FAR
+    return Place(onset - bar, sounding(chords, onset), previous, ahead, left)

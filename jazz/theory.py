@@ -19,14 +19,12 @@ class Harmony:
     Attributes
     ----------
     quality : "major", "minor", "augmented", "diminished" or "other"
-    root : int, pitch class
     chord, scale : frozensets of pitch classes that are chord tones and scale tones, by name: a scale tone that is spelled
         otherwise than a MIDI pitch (C- for B) is none
     approach : frozenset of pitch classes a semitone from a chord tone
     """
 
     quality: str
-    root: int
     chord: frozenset[int]
     scale: frozenset[int]
     approach: frozenset[int]
@@ -65,7 +63,6 @@ def harmony(pitches: tuple[int, ...]) -> Harmony:
     tones = frozenset(midi % 12 for midi in pitches)
     return Harmony(
         quality=str(sounding.quality),
-        root=sounding.root().pitchClass,
         chord=tones,
         scale=frozenset(midi for midi in range(12) if name_of(midi) in names),
         approach=frozenset((tone + step) % 12 for tone in tones for step in (-1, 1)),

@@ -18,19 +18,8 @@ from .tunes import Bar, Tune, line, make_bars
 
 DRUMS = 9
 MELODY_WORDS = ("melody", "melodie", "solo", "lead", "vocal", "vocals", "voice")
-CHORD_WORDS = (
-    "chords",
-    "chord",
-    "comp",
-    "comping",
-    "piano",
-    "keys",
-    "keyboard",
-    "organ",
-    "rhodes",
-    "harmony",
-    "strings",
-)
+CHORD_WORDS = ("chords", "chord", "comp", "comping", "accompaniment", "harmony", "pad")
+CHORD_WORDS += ("piano", "keys", "keyboard", "organ", "rhodes", "strings")
 BASS_WORDS = ("bass", "contrabass")
 DRUM_WORDS = ("drum", "drums", "percussion", "kit")
 MELODY_PROGRAMS = {*range(8, 16), *range(22, 32), *range(40, 43), *range(52, 55), *range(56, 80), *range(80, 88)}
@@ -66,7 +55,7 @@ class Part:
     @property
     def polyphony(self) -> float:
         """Share of its notes that begin together with another."""
-        together = Counter(note.onset * 8 // 1 for note in self.notes)
+        together = Counter(round(note.onset * 8) for note in self.notes)
         return sum(count for count in together.values() if count > 1) / len(self.notes)
 
     def bars_played(self, bars: Sequence[tuple[Fraction, Fraction]]) -> int:
@@ -116,9 +105,10 @@ def parts_of(midi: Midi) -> list[Part]:
     return parts
 
 
-def bars_of(midi: Midi, end: Fraction | None = None) -> list[tuple[Fraction, Fraction]]:
+def bars_of(midi: Midi) -> list[tuple[Fraction, Fraction]]:
     """(onset, length) of each bar under the file's meters; a meter that changes within a bar cuts it short."""
-    end = max((note.onset + note.duration for note in midi.notes), default=Fraction(0)) if end is None else end
+    ends = (max(note.onset + note.duration, note.onset + Fraction(1, 64)) for note in midi.notes)
+    end = max(ends, default=Fraction(0))
     bars: list[tuple[Fraction, Fraction]] = []
     now = Fraction(0)
     for i, (_, beats, unit) in enumerate(midi.meters):
@@ -177,6 +167,8 @@ def named(parts: Sequence[Part], wanted: str, what: str) -> Part:
     found = [part for part in parts if wanted == str(part.number)]
     found = found or [part for part in parts if wanted.lower() == part.name.lower()]
     found = found or [part for part in parts if wanted and wanted.lower() in part.name.lower()]
+    if len(found) == 1 and found[0].drums:
+        raise NumpyrnnError(f"{what} must name a part with pitches, {found[0]} is drums")
     if len(found) != 1:
         raise NumpyrnnError(f"{what} must name one of the parts {', '.join(map(str, parts))}; got {wanted!r}")
     return found[0]
@@ -252,7 +244,8 @@ def tune_of_midi(
         if nothing is left
     """
     bars, left_out = bars_of(midi), []
-    first, last = from_bar or 1, min(to_bar or len(bars), len(bars))
+    first = 1 if from_bar is None else from_bar
+    last = len(bars) if to_bar is None else min(to_bar, len(bars))
     if not 1 <= first <= last:
         raise NumpyrnnError(f"--from-bar and --to-bar must lie in 1 to {len(bars)}, got {from_bar} and {to_bar}")
     bars = bars[first - 1 : last]
@@ -261,7 +254,7 @@ def tune_of_midi(
     if not melody:
         raise NumpyrnnError(f"{name}: the melody must have notes in bars {first} to {last}, it has none")
     doubled = sum(start <= n.onset < end for n in choice.melody.notes) - len(melody)
-    if doubled:
+    if doubled > 0:
         left_out.append(f"{doubled} notes of the melody that sound below another, or too near to it")
     chords = []
     if choice.chords:
@@ -272,7 +265,7 @@ def tune_of_midi(
     if not any(start <= chord.onset < end for chord in chords):
         of_melody = set(choice.melody.notes)
         others = [n for n in midi.notes if n.channel != DRUMS and n not in of_melody]
-        chords = estimate_chords(others or choice.melody.notes, bars)
+        chords = estimate_chords(others, bars) or estimate_chords(choice.melody.notes, bars)
     before = [chord for chord in chords if chord.onset < start][-1:]
     inside = [chord for chord in chords if start <= chord.onset < end]
     kept, silent = without_silence(make_bars(melody, [*before, *inside], bars))
@@ -297,7 +290,14 @@ def without_silence(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], list[tuple[in
     """
     kept: list[Bar] = []
     left_out = []
-    for silent, group in groupby(range(len(bars)), lambda i: not any(element.pitches for element in bars[i].melody)):
+
+    def is_silent(i: int) -> bool:
+        """Whether nothing begins in the bar, and nothing is held into it."""
+        bar = bars[i]
+        held = not bar.melody or bar.melody[0].onset > bar.onset
+        return not held and not any(element.pitches for element in bar.melody)
+
+    for silent, group in groupby(range(len(bars)), is_silent):
         run = list(group)
         if silent and (len(run) > SILENT_BARS or run[0] == 0 or run[-1] == len(bars) - 1):
             left_out.append((run[0], len(run)))

@@ -12,7 +12,6 @@ from .changes import Chord
 from .choruses import Chorus
 from .grammar import SIXTEENTH, TRIPLET, Element, Value, encode
 
-SHORT_GAP = Fraction(1, 4)  # quarters: a shorter silence after a note is articulation, not a rest
 CENTRE = 60  # chord tones are placed above middle C
 
 
@@ -71,7 +70,7 @@ def chord_elements(changes: Sequence[tuple[Fraction, Chord]]) -> list[Element]:
     elements, last = [], known[0]
     for onset, chord in changes:
         last = chord if chord.tones else last
-        elements.append(Element(onset, Fraction(0), chord_pitches(last)))
+        elements.append(Element(onset, Fraction(0), chord_pitches(last), last.root))
     return elements
 
 
@@ -108,12 +107,12 @@ def make_bars(
         if now < end:
             within.append(Element(now, end - now))
             now = end
-        first = j
-        while j < len(chords) and chords[j].onset < end:
+        while j + 1 < len(chords) and chords[j + 1].onset <= start:  # what sounds when the bar begins, or comes first
             j += 1
-        if first == j or chords[first].onset > start:
-            first = max(first - 1, 0)
-        made.append(Bar(start, length, tuple(within), tuple(chords[first : max(j, first + 1)])))
+        stop = j + 1
+        while stop < len(chords) and chords[stop].onset < end:
+            stop += 1
+        made.append(Bar(start, length, tuple(within), tuple(chords[j:stop])))
     return tuple(made)
 
 
@@ -132,24 +131,24 @@ def line(notes: Iterable[tuple[Fraction, Fraction, int]]) -> list[Element]:
     list of Element with one pitch each, by onset
     """
     beats: dict[int, list[tuple[Fraction, Fraction, int]]] = {}
-    for note in notes:  # what comes a little early belongs to the beat that it anticipates
-        beats.setdefault(int(note[0] + SIXTEENTH / 2), []).append(note)
+    for note in notes:
+        beats.setdefault(int(note[0]), []).append(note)
     grids: dict[int, Fraction] = {}
     highest: dict[Fraction, tuple[int, Fraction]] = {}
     for beat, group in beats.items():
-        offsets = [max(onset - beat, Fraction(0)) for onset, _, _ in group]
+        offsets = [onset - beat for onset, _, _ in group]
         grid = min((SIXTEENTH, TRIPLET), key=lambda grid: sum(abs(x - round(x / grid) * grid) for x in offsets))
         grids[beat] = grid
         for (onset, duration, pitch), offset in zip(group, offsets, strict=True):
             place = beat + round(offset / grid) * grid
             highest[place] = max(highest.get(place, (0, Fraction(0))), (pitch, onset + duration))
     places, elements = sorted(highest), []
-    for place, following in zip(places, [*places[1:], None], strict=True):
+    for place, following in zip(places, [*places[1:], None][: len(places)], strict=True):
         pitch, end = highest[place]
         grid = grids.get(int(end), SIXTEENTH)
         end = int(end) + round(end % 1 / grid) * grid
         end = max(end, place + grids.get(int(place), SIXTEENTH))
-        if following is not None and following - end < SHORT_GAP:
-            end = following
+        if following is not None:
+            end = min(end, following)
         elements.append(Element(place, end - place, (pitch,)))
     return elements

@@ -224,7 +224,13 @@ def test_an_error_names_the_bar(text, message):
 
 @pytest.mark.parametrize(
     "text",
-    ["|: C :| x99999", "|: C | D :| x9999", "|: " * 50 + "C" + " :| x99999" * 50, "C | % :| x6000" * 9, "C |" * 10_001],
+    [
+        "|: C :| x99999999999",
+        "|: C | D :| x9999",
+        "|: " * 50 + "C" + " :| x99999" * 50,
+        "C | % :| x6000" * 9,
+        "C |" * 10_001,
+    ],
 )
 def test_more_bars_than_anybody_plays_are_refused(text):
     with pytest.raises(NumpyrnnError, match=r"at most 10000 bars|begins a second"):
@@ -286,3 +292,26 @@ def test_meters():
     for text in ("0/4", "33/4", "4/3", "4", "4/4/4", "-3/4", "", "x/4"):
         with pytest.raises(NumpyrnnError, match="a meter must be like"):
             parse_meter(text)
+
+
+def test_pathological_changes_are_one_error():
+    with pytest.raises(NumpyrnnError):
+        parse_changes("|: C :| x" + "9" * 5000)
+
+
+def test_no_times_is_refused():
+    with pytest.raises(NumpyrnnError):
+        parse_changes("|: C :| x0")
+
+
+def test_repeats_after_another_are_refused_at_once():
+    import tracemalloc
+
+    tracemalloc.start()
+    with pytest.raises(NumpyrnnError):
+        parse_changes("|: C :| x10000 " * 200)
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+
+
+def test_a_thirteenth_is_in_13_sharp_11():
+    assert 9 in parse_chord("C13#11").tones

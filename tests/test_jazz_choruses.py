@@ -215,3 +215,15 @@ def test_the_blues_have_blue_notes(name, blue):
     pieces = [read(path) for path in FILES if read(path).form == name]
     found = [sum(a.pitch % 12 in blue for a, _ in outside(piece)) for piece in pieces]
     assert sum(found) >= len(pieces)
+
+
+def test_a_written_pitch_fits_midi(tmp_path):
+    (tmp_path / "a.txt").write_text("title: T\nform: f\nmeter: 4/4\ntempo: 120\nfeel: swing\nC | B9/1\n")
+    with pytest.raises(NumpyrnnError):
+        read_chorus(tmp_path / "a.txt")
+
+
+def test_tempo_is_positive(tmp_path):
+    (tmp_path / "a.txt").write_text("title: T\nform: f\nmeter: 4/4\ntempo: 0\nfeel: swing\nC | B4/1\n")
+    with pytest.raises(NumpyrnnError):
+        read_chorus(tmp_path / "a.txt")

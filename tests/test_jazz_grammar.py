@@ -257,3 +257,8 @@ def test_without_a_note_before_or_an_interval_the_whole_range_is_open():
     assert candidates(Value("C", F(1), ("P4", "m-2")), None, chord, 54, 74) == expected
     assert candidates(Value("C", F(1), ("P4", "m-2")), 61, chord, 54, 74) == [60, 64]
     assert candidates(Value("C", F(1), ("m3", "m-3")), 120, chord, 54, 74) == []
+
+
+def test_an_unknown_interval_is_one_error():
+    with pytest.raises(NumpyrnnError):
+        candidates(parse_value("C,0.250,<foo9,bar-3>"), 60, (60, 64, 67), 50, 70)

@@ -1,5 +1,6 @@
 """What the network reads: before each value what is known of its place, then the value, which reads back."""
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,20 @@ from jazz import theory
 from jazz.changes import parse_chord
 from jazz.choruses import read_chorus
 from jazz.grammar import Element, Value
-from jazz.streams import CONTEXTS, FORMS, SAID, Place, context, family, is_said, parts, place_of, stream, value_of
+from jazz.streams import (
+    CONTEXTS,
+    FORMS,
+    SAID,
+    Place,
+    context,
+    family,
+    is_said,
+    parts,
+    place_of,
+    root_of,
+    stream,
+    value_of,
+)
 from jazz.tunes import Bar, Tune, chord_pitches, make_bars, tune_of_chorus
 from numpyrnn import NumpyrnnError
 
@@ -29,6 +43,10 @@ def chord(symbol):
     return chord_pitches(parse_chord(symbol))
 
 
+def sound(symbol, onset=0):
+    return Element(F(onset), F(0), chord(symbol), parse_chord(symbol).root)
+
+
 @cache
 def tune(name):
     return tune_of_chorus(read_chorus(FOLDER / f"{name}.txt"))
@@ -36,7 +54,12 @@ def tune(name):
 
 def transposed(piece, steps):
     def move(elements):
-        return tuple(Element(e.onset, e.duration, tuple(pitch + steps for pitch in e.pitches)) for e in elements)
+        return tuple(
+            replace(
+                e, pitches=tuple(p + steps for p in e.pitches), root=None if e.root is None else (e.root + steps) % 12
+            )
+            for e in elements
+        )
 
     return Tune(piece.name, tuple(Bar(b.onset, b.length, move(b.melody), move(b.chords)) for b in piece.bars))
 
@@ -94,7 +117,7 @@ def test_tokens_that_say_no_value_are_refused(tokens):
 
 
 def test_contexts_of_a_place_by_hand():
-    place = Place(F(5, 2), chord("G7"), 65, (F(3, 2), chord("Cmaj7")))
+    place = Place(F(5, 2), sound("G7"), 65, sound("Cmaj7"), F(3, 2))
     assert context(place, list(CONTEXTS)) == [
         "position: 2.500",
         "chord: dominant",
@@ -108,31 +131,49 @@ def test_contexts_of_a_place_by_hand():
 
 
 def test_at_the_beginning_and_the_end_nothing_is_known():
-    alone = Place(F(0), chord("Dm7"), None, None)
+    alone = Place(F(0), sound("Dm7"))
     assert context(alone, ["degree", "register", "next", "left"]) == ["degree: -", "register: -", "next: -", "left: -"]
-    assert context(Place(F(0), chord("Dm7"), 60, (F(9), chord("G7"))), ["left"]) == ["left: 4.000"]
+    assert context(Place(F(0), sound("Dm7"), 60, sound("G7"), F(9)), ["left"]) == ["left: 4.000"]
 
 
 @pytest.mark.parametrize(
     ("symbols", "expected"),
     [
-        ("C F G Cmaj7 Gmaj9", "major"),
-        ("C7 G7 D9 F7 A7b9", "dominant"),
-        ("Dm Am7 Gm7 Cm9 Cmmaj7", "minor"),
+        ("C Db G Abmaj7 Gmaj9 Bb6 C6/E", "major"),
+        ("C7 G7 D9 Bb7 A7b9 G13 F7/A", "dominant"),
+        ("Dm Am7 Ebm7 Cm9 Cmmaj7 Gm6", "minor"),
         ("Bdim7 Cdim7 Bm7b5 Cm7b5", "diminished"),
-        ("Caug Faug", "augmented"),
-        ("Csus4 Gsus4 C5", "suspended"),
+        ("Caug Abaug", "augmented"),
+        ("Csus4 G7sus C13sus C5", "suspended"),
     ],
 )
 def test_family_of_a_chord(symbols, expected):
-    assert {symbol: family(chord(symbol)) for symbol in symbols.split()} == dict.fromkeys(symbols.split(), expected)
+    assert {symbol: family(sound(symbol)) for symbol in symbols.split()} == dict.fromkeys(symbols.split(), expected)
 
 
 def test_place_of_a_value_in_a_bar():
-    chords = [Element(F(4), F(0), chord("Dm7")), Element(F(6), F(0), chord("G7"))]
-    following = [Element(F(8), F(0), chord("C"))]
-    assert place_of(F(13, 2), F(4), chords, 60, following) == Place(F(5, 2), chord("G7"), 60, (F(3, 2), chord("C")))
-    assert place_of(F(4), F(4), chords, None, []) == Place(F(0), chord("Dm7"), None, None)
+    chords, following = [sound("Dm7", F(4)), sound("G7", F(6))], [sound("C", F(8))]
+    expected = Place(F(5, 2), sound("G7", F(6)), 60, sound("C", F(8)), F(3, 2))
+    assert place_of(F(13, 2), F(4), chords, 60, following) == expected
+    assert place_of(F(4), F(4), chords, None, []) == Place(F(0), sound("Dm7", F(4)))
+
+
+@pytest.mark.parametrize("kind", ["chord", "degree", "next"])
+@pytest.mark.parametrize("name", ["blues-f-1", "bossa-1"])
+def test_what_is_known_of_the_chord_holds_in_every_key(name, kind):
+    def known(piece):
+        return [tokens[0] for tokens in stream(piece, [kind], "parts")]
+
+    for steps in range(-6, 6):
+        assert known(transposed(tune(name), steps)) == known(tune(name))
+
+
+@pytest.mark.parametrize(
+    "symbol", ["C", "Bb7", "Bb6", "Ebm7", "Abmaj7", "Gm6", "F#m7b5", "G13", "Dsus4", "E7alt", "Bdim7"]
+)
+def test_the_root_is_found_in_the_notes_where_there_is_no_symbol(symbol):
+    known = sound(symbol)
+    assert root_of(known) == root_of(replace(known, root=None)) == parse_chord(symbol).root
 
 
 # streams

@@ -89,12 +89,6 @@ def test_quality_of_a_chord(pitches, quality):
     assert harmony(tuple(pitch + 12 for pitch in pitches[::-1])).quality == quality
 
 
-def test_root_of_a_chord_in_any_inversion():
-    for pitches in ((60, 64, 67), (52, 60, 67), (55, 60, 64)):
-        assert harmony(pitches).root == 0
-    assert harmony((53, 55, 59, 62)).root == 7  # G7 over its seventh
-
-
 def test_chord_and_approach_tones():
     found = harmony((60, 64, 79))
     assert found.chord == {0, 4, 7}

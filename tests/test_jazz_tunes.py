@@ -204,3 +204,12 @@ def test_a_shipped_chorus_becomes_a_tune_that_adds_up(path):
     assert sum(e.duration for bar in tune.bars for e in bar.melody) == chorus.bar * chorus.n_bars
     assert all(bar.chords[0].onset == bar.onset for bar in tune.bars)
     assert [chord.onset for bar in tune.bars for chord in bar.chords] == [onset for onset, _ in chorus.chords]
+
+
+def test_a_first_bar_has_only_the_chord_that_sounds():
+    chords = [Element(F(t), F(0), (48, 60, 64, 67)) for t in (0, 4)]
+    assert [c.onset for c in make_bars([], chords, [(F(4), F(4))])[0].chords] == [4]
+
+
+def test_no_notes_are_no_line():
+    assert line([]) == []

@@ -1,0 +1,181 @@
+"""Figures of a soloist: copies as a search by brute force finds them, losses as they come step by step."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from jazz.changes import parse_changes
+from jazz.corpus import read_tunes
+from jazz.evaluate import RUN, Copied, best_ngram_on_values, evaluate, longest_copy, share_copied
+from jazz.model import RECIPES, JazzTraining, Learned, settings_of, tokens_a_value, tunes_of, values_of
+from jazz.solo import Soloist
+from jazz.streams import is_said
+from numpyrnn import NumpyrnnError
+from numpyrnn.files import data_path
+from numpyrnn.ngram import KneserNey
+from numpyrnn.sampling import Sampler
+from numpyrnn.stepper import Stepper
+from numpyrnn.vocab import Vocabulary
+
+NAMES = ("blues-f-1", "bossa-1", "waltz-1")
+CHANGES = parse_changes("Dm7 | G7 | Cmaj7 | %")
+VALUES = st.lists(st.sampled_from("abc"), max_size=14)
+TUNES = st.lists(VALUES, max_size=4)
+
+
+@pytest.fixture(scope="module", params=["parts", "course"])
+def checkpoint(request):
+    tunes = read_tunes([data_path(f"choruses/{name}.txt") for name in NAMES])
+    training = JazzTraining.of_tunes(tunes, replace(RECIPES[request.param], hidden=8, batch_size=4))
+    training.run(3)
+    return training.checkpoint(resumable=False)
+
+
+@pytest.fixture(scope="module")
+def figures(checkpoint):
+    return evaluate(checkpoint, CHANGES, 3, seed=1)
+
+
+def with_values(values, bar=3):
+    """Tunes with these values, so many a bar."""
+    sizes = [[min(bar, len(tune) - i) for i in range(0, len(tune), bar)] for tune in values]
+    return [(Learned(f"tune {n}", "", [], sizes[n]), tune) for n, tune in enumerate(values)]
+
+
+def occurs(run, tune):
+    return any(tune[i : i + len(run)] == run for i in range(len(tune) - len(run) + 1))
+
+
+# copies
+
+
+@given(VALUES, TUNES)
+def test_the_longest_copy_by_brute_force(values, tunes):
+    runs = [values[i:j] for i in range(len(values)) for j in range(i + 1, len(values) + 1)]
+    longest = max((len(run) for run in runs if any(occurs(run, tune) for tune in tunes)), default=0)
+    copied = longest_copy(values, with_values(tunes))
+    assert copied.length == longest
+    if longest:
+        number = int(copied.tune.removeprefix("tune "))
+        found = [i for i in range(len(tunes[number])) if i // 3 + 1 == copied.bar]
+        assert any(tunes[number][i : i + longest] in runs for i in found)
+    else:
+        assert copied == Copied(0)
+
+
+@given(VALUES, TUNES, st.integers(1, 5))
+def test_the_share_copied_by_brute_force(values, tunes, length):
+    inside = [
+        any(
+            start <= i < start + length and occurs(values[start : start + length], tune)
+            for start in range(len(values) - length + 1)
+            for tune in tunes
+        )
+        for i in range(len(values))
+    ]
+    assert_allclose(share_copied(values, with_values(tunes), length), np.mean(inside) if inside else 0)
+
+
+def test_the_bar_of_a_copy_is_where_it_begins_also_after_bars_in_which_nothing_does():
+    tune = Learned("a ballad", "", [], [2, 0, 0, 3, 1])
+    found = [longest_copy([value], [(tune, list("abcdef"))]) for value in "abcdef"]
+    assert [copied.bar for copied in found] == [1, 1, 4, 4, 4, 5]
+    assert str(longest_copy(list("xdefx"), [(tune, list("abcdef"))])) == "3 values, from bar 4 of a ballad"
+    assert str(Copied(0)) == "none"
+
+
+def test_a_run_of_six_counts_as_copied_and_one_of_five_does_not():
+    tunes = with_values([list("abcdefgh")])
+    assert RUN == 6
+    assert share_copied(list("xxabcdefxx"), tunes) == 0.6
+    assert share_copied(list("xxabcdexxx"), tunes) == 0
+
+
+# n-grams
+
+
+def test_the_best_n_gram_is_the_best_of_all_orders_on_values(checkpoint):
+    training, held_out = ([values_of(checkpoint, tune) for tune in part] for part in tunes_of(checkpoint))
+    everything = Vocabulary(value for tune in (*training, *held_out) for value in tune)
+    losses = {}
+    for order in range(1, 8):
+        model = KneserNey([everything.encode(tune).tolist() for tune in training], len(everything), order)
+        logs = [model.log_probabilities(everything.encode(tune).tolist()).sum() for tune in held_out]
+        losses[order] = -sum(logs) / sum(map(len, held_out))
+    order, loss = best_ngram_on_values(checkpoint)
+    assert order == min(losses, key=losses.get)
+    assert_allclose(loss, losses[order], rtol=1e-12)
+
+
+# all together
+
+
+def test_the_figures_of_an_evaluation_by_independent_computation(checkpoint, figures):
+    training, held_out = tunes_of(checkpoint)
+    assert figures["training"] == (2, sum(sum(tune.bars) for tune in training))
+    assert figures["held_out"] == (1, sum(sum(tune.bars) for tune in held_out))
+    network, on_values, on_tokens, guess = figures["losses"].items()
+    logarithms = []
+    for tune in held_out:
+        step = Stepper(checkpoint.model)
+        for token, wanted in pairwise(tune.ids):
+            logits = step(token).astype(np.float64)
+            if is_said(checkpoint.vocabulary.tokens[wanted]):
+                logarithms.append(logits[wanted] - np.logaddexp.reduce(logits))
+    settings = settings_of(checkpoint)
+    places = tokens_a_value(settings) - len(settings.context)
+    assert network[0] == "network"
+    assert_allclose(network[1], -np.mean(logarithms) * places, rtol=1e-5)
+    order, loss = best_ngram_on_values(checkpoint)
+    assert on_values == (f"Kneser-Ney on values, order {order}", loss)
+    assert on_tokens[0].startswith("Kneser-Ney on the network's tokens, order ")
+    assert 0 < on_tokens[1] < math.inf
+    different = {value for tune in (*training, *held_out) for value in values_of(checkpoint, tune)}
+    assert guess[0] == f"a uniform guess among {len(different)} values"
+    assert_allclose(guess[1], math.log(len(different)), rtol=1e-12)
+
+
+def test_the_copies_of_an_evaluation_are_those_of_its_solos(checkpoint, figures):
+    training, held_out = tunes_of(checkpoint)
+    known = [(tune, values_of(checkpoint, tune)) for tune in training]
+    solos = [
+        list(map(str, Soloist(checkpoint, Sampler(np.random.default_rng([1, i]))).play(CHANGES).values))
+        for i in range(3)
+    ]
+    unseen = [values_of(checkpoint, tune) for tune in held_out]
+    assert list(figures["copies"]) == ["network", "n-gram", "held-out tunes"]
+    for name, sample in (("network", solos), ("held-out tunes", unseen)):
+        runs, share = figures["copies"][name]
+        assert runs == [longest_copy(values, known) for values in sample]
+        assert_allclose(share, np.mean([share_copied(values, known) for values in sample]))
+    assert len(figures["copies"]["n-gram"][0]) == 3
+
+
+def test_a_tune_that_was_learned_counts_as_copied_from_beginning_to_end(checkpoint):
+    config = checkpoint.config | {"held_out": checkpoint.config["training"][:1]}
+    tune = config["held_out"][0]
+    runs, share = evaluate(replace(checkpoint, config=config), CHANGES, 1)["copies"]["held-out tunes"]
+    assert runs == [Copied(sum(tune["bars"]), tune["name"], 1)]
+    assert share == 1
+
+
+def test_an_evaluation_repeats_with_its_seed_and_heeds_the_temperature(checkpoint, figures):
+    assert evaluate(checkpoint, CHANGES, 3, seed=1) == figures
+    cold, again = (evaluate(checkpoint, CHANGES, 2, seed, temperature=0.0) for seed in (1, 1))
+    assert cold == again
+    assert cold["losses"] == figures["losses"]
+    assert cold["copies"]["network"] != figures["copies"]["network"]
+
+
+@pytest.mark.parametrize(("held_out", "solos"), [([], 2), (None, 0)])
+def test_an_evaluation_needs_held_out_tunes_and_solos(checkpoint, held_out, solos):
+    config = checkpoint.config | ({} if held_out is None else {"held_out": held_out})
+    found = len(config["held_out"])
+    with pytest.raises(NumpyrnnError, match=f"evaluation needs held-out tunes and solos, got {found} and {solos}"):
+        evaluate(replace(checkpoint, config=config), CHANGES, solos)

@@ -1,0 +1,337 @@
+"""The soloist: what its batches count, that it learns, repeats and resumes; and the one that ships."""
+
+import math
+from collections import Counter
+from dataclasses import asdict, fields, replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from jazz.choruses import read_chorus
+from jazz.corpus import read_tunes, shipped_choruses
+from jazz.evaluate import best_ngram_on_values
+from jazz.model import (
+    RECIPES,
+    SHORTEST,
+    JazzTraining,
+    Learned,
+    Settings,
+    build,
+    masked,
+    pieces,
+    settings_of,
+    split,
+    tokens_a_value,
+    tunes_of,
+    values_of,
+)
+from jazz.streams import is_said, stream
+from jazz.tunes import Tune, tune_of_chorus
+from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError
+from numpyrnn.checkpoint import load, save
+from numpyrnn.files import data_path
+from numpyrnn.stepper import Stepper
+from numpyrnn.train import mean_loss
+from numpyrnn.vocab import Vocabulary
+
+NAMES = ("blues-f-1", "bossa-1", "waltz-1")
+TINY = {name: replace(recipe, hidden=6, batch_size=4) for name, recipe in RECIPES.items()}
+NO_NOISE = {"dropout": 0.0, "input_dropout": 0.0, "weight_dropout": 0.0, "average": 0.0}
+SEQUENCES = st.lists(st.lists(st.integers(0, 4), min_size=2, max_size=9), min_size=1, max_size=6)
+
+
+@pytest.fixture(scope="module")
+def tunes():
+    return read_tunes([data_path(f"choruses/{name}.txt") for name in NAMES])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tunes):
+    return trained(tunes, TINY["parts"], 2).checkpoint()
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load(data_path("models/jazz.npz"), "jazz")
+
+
+def trained(tunes, settings, epochs):
+    training = JazzTraining.of_tunes(tunes, settings)
+    training.run(epochs)
+    return training
+
+
+def step_by_step(checkpoint, tunes):
+    """Natural logarithms of the probabilities of all the parts of values but what a tune begins with."""
+    logarithms, tokens = [], checkpoint.vocabulary.tokens
+    for tune in tunes:
+        step = Stepper(checkpoint.model)
+        for token, wanted in pairwise(tune.ids):
+            logits = step(token).astype(np.float64)
+            if is_said(tokens[wanted]):
+                logarithms.append(logits[wanted] - np.logaddexp.reduce(logits))
+    return logarithms
+
+
+def without_times(history):
+    return [{name: record[name] for name in ("epoch", "step", "loss", "valid_loss")} for record in history]
+
+
+# building
+
+
+@pytest.mark.parametrize(
+    ("recipe", "kinds", "sizes"),
+    [
+        ("parts", [Embedding, Dropout, LSTM, Dropout, Dense], [128]),
+        ("atomic", [Embedding, Dropout, LSTM, Dropout, Dense], [128]),
+        ("course", [LSTM, Dropout, Dense], [64]),
+        ("deepjazz", [LSTM, Dropout, LSTM, Dropout, Dense], [128, 128]),
+    ],
+)
+def test_a_recipe_has_its_layers(recipe, kinds, sizes):
+    settings, vocabulary = RECIPES[recipe], Vocabulary("abcdefg")
+    model = build(settings, vocabulary)
+    assert [type(layer) for layer in model.layers] == kinds
+    assert [layer.hidden_size for layer in model.layers if isinstance(layer, LSTM)] == sizes
+    assert model.forward(np.zeros((2, 3), int))[0].shape == (2, 3, 7)
+    assert model.dtype == np.float32
+    known = 4 if recipe in ("parts", "atomic") else 0
+    assert tokens_a_value(settings) == known + (3 if recipe == "parts" else 1)
+    assert (build(replace(settings, seed=1), vocabulary).params.flat != model.params.flat).any()
+    assert_array_equal(build(settings, vocabulary).params.flat, model.params.flat)
+
+
+# what is held out
+
+
+@given(st.integers(2, 40), st.integers(0, 9), st.sampled_from([0.1, 0.2, 0.5]))
+def test_whole_tunes_are_held_out_by_seed(n, seed, share):
+    tunes = [Tune(str(i), ()) for i in range(n)]
+    training, held_out = split(tunes, seed, share)
+    assert len(held_out) == max(1, round(n * share))
+    assert sorted([*training, *held_out], key=tunes.index) == tunes
+    assert split(tunes, seed, share) == (training, held_out)
+    assert training == sorted(training, key=tunes.index)
+
+
+def test_another_seed_holds_out_other_tunes():
+    tunes = [Tune(str(i), ()) for i in range(40)]
+    assert len({tuple(tune.name for tune in split(tunes, seed)[1]) for seed in range(5)}) == 5
+
+
+@pytest.mark.parametrize(("n", "kept"), [(2, 1), (3, 2), (12, 10), (16, 13)])
+def test_of_a_single_tune_the_last_bars_are_held_out(tunes, n, kept):
+    tune = replace(tunes[2], bars=tunes[2].bars[:n])
+    (start,), (end,) = split([tune], 0)
+    assert (*start.bars, *end.bars) == tune.bars
+    assert len(start.bars) == kept
+    assert (start.name, end.name) == (tune.name, f"{tune.name}, the end")
+
+
+def test_a_single_bar_is_not_enough(tunes):
+    with pytest.raises(NumpyrnnError, match="waltz-1 must have two bars or more to learn from, it has 1"):
+        split([replace(tunes[2], bars=tunes[2].bars[:1])], 0)
+
+
+# batches
+
+
+@given(SEQUENCES, st.lists(st.booleans(), min_size=5, max_size=5))
+def test_the_loss_counts_where_a_part_of_a_value_comes_next_and_nowhere_else(sequences, said):
+    batch = masked([np.array(ids) for ids in sequences], np.array(said))
+    assert batch.lengths.tolist() == sorted((len(ids) - 1 for ids in sequences), reverse=True)
+    for n, ids in enumerate(sorted(sequences, key=len, reverse=True)):
+        length = len(ids) - 1
+        assert batch.x[:length, n].tolist() == ids[:-1]
+        assert batch.targets[:length, n].tolist() == ids[1:]
+        assert batch.counts[:, n].tolist() == [said[i] for i in ids[1:]] + [False] * (len(batch.x) - length)
+
+
+@pytest.mark.parametrize(("known", "parts"), [(0, 1), (4, 1), (4, 3), (1, 3)])
+@pytest.mark.parametrize("width", [10, 32])
+def test_every_value_is_counted_at_most_once_an_epoch_and_mostly_once(known, parts, width):
+    # Every token is another id, so that it is known where a piece was cut.
+    step, lengths, epochs = known + parts, (90, 33, 12, 5), 200
+    ends = np.cumsum([n * step for n in lengths])
+    sequences = [np.arange(end - n * step, end) for n, end in zip(lengths, ends, strict=True)]
+    said = np.arange(ends[-1]) % step >= known
+    rng, counted, cuts = np.random.default_rng(0), Counter(), set()
+    for _ in range(epochs):
+        epoch = []
+        for batch in pieces(sequences, width, step, 3, said, rng):
+            assert batch.x.shape[1] <= 3
+            assert len(batch.x) <= width * step
+            for n, length in enumerate(batch.lengths):
+                assert_array_equal(np.diff(batch.x[:length, n]), 1)
+                assert batch.x[0, n] % step == 0
+            assert_array_equal(batch.targets[batch.counts], batch.x[batch.counts] + 1)
+            epoch += batch.targets[batch.counts].tolist()
+            cuts |= set(batch.x[0].tolist())
+        assert len(epoch) == len(set(epoch))
+        counted.update(epoch)
+    beginnings = set() if known else {int(ids[0]) for ids in sequences}  # nothing comes before these
+    assert set(counted) == set(np.flatnonzero(said).tolist()) - beginnings
+    inner = [counted[i] for i in sequences[0][SHORTEST * step : -SHORTEST * step].tolist() if said[i]]
+    assert set(inner) == {epochs}
+    assert len(cuts) > width
+
+
+def test_a_tune_too_short_for_a_piece_is_learned_whole():
+    ids = np.arange(3 * 5)
+    lengths = [
+        batch.lengths.tolist()
+        for seed in range(50)
+        for batch in pieces([ids], 32, 5, 4, np.ones(15, bool), np.random.default_rng(seed))
+    ]
+    assert lengths
+    assert all(length == [14] for length in lengths)
+
+
+# training
+
+
+@pytest.mark.parametrize("recipe", ["parts", "atomic", "course"])
+def test_a_tiny_tune_can_be_learned_by_heart(tunes, recipe):
+    settings = replace(RECIPES[recipe], **NO_NOISE, hidden=32, learning_rate=0.02, decay=0.0, patience=200)
+    tokens = stream(replace(tunes[0], bars=tunes[0].bars[:3]), settings.context, settings.form)
+    vocabulary = Vocabulary(token for value in tokens for token in value)
+    ids = vocabulary.encode(token for value in tokens for token in value).tolist()
+    tune = Learned("tiny", "", ids, [len(tokens)])
+    training = JazzTraining([tune], [tune], settings, vocabulary)
+    history = training.run(120)
+    assert min(record["valid_loss"] for record in history) < 0.02
+    right = [math.exp(logarithm) for logarithm in step_by_step(training.checkpoint(), [tune])]
+    assert min(right) > 0.8
+    assert len(right) == (3 if recipe == "parts" else 1) * len(tokens) - (recipe == "course")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_an_untrained_model_guesses_and_an_epoch_makes_it_better(tunes, recipe):
+    training = JazzTraining.of_tunes(tunes, replace(RECIPES[recipe], hidden=16, batch_size=2))
+    guess = math.log(len(training.vocabulary))
+    held_out = masked([np.array(tune.ids) for tune in training.held_out], training.said)
+    assert_allclose(mean_loss(training.model, [held_out]), guess, rtol=0.1)
+    (record,) = training.run(1)
+    assert record["valid_loss"] < guess
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_resumed_training_equals_one_without_a_break(tunes, tmp_path, recipe):
+    whole, half = trained(tunes, TINY[recipe], 4), trained(tunes, TINY[recipe], 2)
+    save(tmp_path / "half.npz", half.checkpoint())
+    resumed = JazzTraining.resume(load(tmp_path / "half.npz", "jazz"))
+    resumed.run(4)
+    assert_array_equal(resumed.model.params.flat, whole.model.params.flat)
+    assert_array_equal(resumed.trainer.state()["weights"], whole.trainer.state()["weights"])
+    assert without_times(resumed.trainer.history) == without_times(whole.trainer.history)
+
+
+def test_training_repeats_with_its_seed(tunes):
+    one, again, other = (trained(tunes, replace(TINY["parts"], seed=seed), 2) for seed in (1, 1, 2))
+    assert_array_equal(one.model.params.flat, again.model.params.flat)
+    assert without_times(one.trainer.history) == without_times(again.trainer.history)
+    assert without_times(one.trainer.history) != without_times(other.trainer.history)
+
+
+def test_a_finished_model_cannot_be_resumed(tunes):
+    with pytest.raises(NumpyrnnError, match="must hold the state of its training to be resumed, this one is finished"):
+        JazzTraining.resume(trained(tunes, TINY["parts"], 1).checkpoint(resumable=False))
+
+
+# model files
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_model_file_gives_back_settings_tunes_and_values(tunes, tmp_path, recipe):
+    training = JazzTraining.of_tunes(tunes, TINY[recipe])
+    save(tmp_path / "a.npz", training.checkpoint(resumable=False))
+    checkpoint = load(tmp_path / "a.npz", "jazz")
+    assert settings_of(checkpoint) == TINY[recipe]
+    assert {field.name for field in fields(Settings)} == set(checkpoint.config["settings"])
+    assert checkpoint.vocabulary == training.vocabulary
+    assert tunes_of(checkpoint) == (training.training, training.held_out)
+    parts = split(tunes, TINY[recipe].seed)
+    for found, expected in zip(tunes_of(checkpoint), parts, strict=True):
+        assert [(tune.name, tune.group) for tune in found] == [(tune.name, tune.group) for tune in expected]
+        for tune, source in zip(found, expected, strict=True):
+            assert tune.bars == [len(values) for values in source.values()]
+            assert values_of(checkpoint, tune) == [str(value) for values in source.values() for value in values]
+
+
+def test_a_checkpoint_holds_the_weights_with_the_best_held_out_loss(tunes):
+    training = trained(tunes, replace(TINY["parts"], **NO_NOISE, learning_rate=0.1), 20)
+    losses = [record["valid_loss"] for record in training.trainer.history]
+    checkpoint = training.checkpoint()
+    assert min(losses) < losses[-1]  # it is not the last that is the best
+    assert_allclose(-np.mean(step_by_step(checkpoint, training.held_out)), min(losses), rtol=1e-4)
+
+
+def damaged(checkpoint, **parts):
+    return replace(checkpoint, config=checkpoint.config | parts)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (None, "the model must hold the settings of a soloist, it does not"),
+        ([1], "the model must hold the settings of a soloist, it does not"),
+        ({}, "the model must hold the settings of a soloist, it does not"),
+        (asdict(Settings()) | {"width": 3, "swing": 1}, "unexpected keyword argument 'swing'"),
+        (asdict(Settings()) | {"context": None}, "the model must hold the settings of a soloist"),
+        (asdict(Settings()) | {"context": ["mood"]}, "must know its contexts from position, .*, got mood"),
+    ],
+)
+def test_damaged_settings_are_one_error(checkpoint, settings, message):
+    with pytest.raises(NumpyrnnError, match=message):
+        settings_of(damaged(checkpoint, settings=settings))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [None, 3, "abc", {"a": 1}, [{"name": "a"}], [{"name": "a", "group": "", "ids": [10**6], "bars": [1]}]],
+    ids=str,
+)
+@pytest.mark.parametrize("part", ["training", "held_out"])
+def test_damaged_tunes_are_one_error(checkpoint, part, found):
+    with pytest.raises(NumpyrnnError, match="the model must hold its training and held-out tunes, it does not"):
+        tunes_of(damaged(checkpoint, **{part: found}))
+
+
+def test_a_tune_with_a_part_too_many_or_parts_in_no_order_is_one_error(checkpoint):
+    tune = tunes_of(checkpoint)[0][0]
+    with pytest.raises(NumpyrnnError, match=f"the tune '{tune.name}' of the model must have 7 tokens a value"):
+        values_of(checkpoint, replace(tune, ids=tune.ids[1:]))
+    with pytest.raises(NumpyrnnError, match=f"the tune '{tune.name}' of the model must have 7 tokens a value"):
+        values_of(checkpoint, replace(tune, bars=tune.bars[1:]))
+    with pytest.raises(NumpyrnnError, match="a value must have three parts or be one symbol"):
+        values_of(checkpoint, replace(tune, ids=tune.ids[::-1]))
+
+
+# the soloist that ships
+
+
+def test_the_shipped_soloist_held_out_whole_choruses_that_it_has_not_seen(shipped):
+    choruses = {path.stem: tune_of_chorus(read_chorus(path)) for path in shipped_choruses()}
+    training, held_out = tunes_of(shipped)
+    seen = [values_of(shipped, tune) for tune in training]
+    assert len(held_out) >= 5
+    assert not {tune.name for tune in training} & {tune.name for tune in held_out}
+    for tune in held_out:
+        values = values_of(shipped, tune)
+        assert values == [str(value) for bar in choruses[tune.name].values() for value in bar]
+        assert tune.bars == [len(bar.melody) for bar in choruses[tune.name].bars]
+        assert values not in seen
+
+
+def test_the_shipped_soloist_predicts_unseen_choruses_better_than_any_n_gram(shipped):
+    _, held_out = tunes_of(shipped)
+    said = np.array([is_said(token) for token in shipped.vocabulary.tokens])
+    logarithms = step_by_step(shipped, held_out)
+    a_value = -sum(logarithms) / sum(sum(tune.bars) for tune in held_out)
+    assert_allclose(3 * mean_loss(shipped.model, [masked([np.array(t.ids) for t in held_out], said)]), a_value, 1e-4)
+    assert a_value < best_ngram_on_values(shipped)[1]

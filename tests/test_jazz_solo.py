@@ -1,0 +1,378 @@
+"""The soloist: whatever the model, the line keeps time, range and harmony."""
+
+from collections import defaultdict
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise, product
+
+import pytest
+
+from jazz import theory
+from jazz.changes import FORMS, Changes, form, parse_changes
+from jazz.choruses import read_chorus
+from jazz.corpus import read_tunes
+from jazz.grammar import Value, parse_value
+from jazz.model import RECIPES, JazzTraining, Learned, Settings, tunes_of, values_of
+from jazz.solo import HIGH, LOW, NEAR, START, Soloist, Spot
+from jazz.tunes import chord_pitches, tune_of_chorus
+from numpyrnn import Dense, NumpyrnnError, Sequential
+from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.files import data_path
+from numpyrnn.sampling import Sampler
+from numpyrnn.vocab import Vocabulary
+
+HALF, ONE, THIRD = Fraction(1, 2), Fraction(1), Fraction(1, 3)
+# Chords that no shipped chorus has, passages without one, more chords than beats, bars that end within a beat.
+OTHERS = [
+    parse_changes("Csus4 F#5/B | N.C. | % | A+ Ebm9/Db | E6/9 | B7alt", (3, 4)),
+    parse_changes("N.C. | Dm7 G7 | Cmaj7 | % N.C. | Ao7", (5, 4)),
+    parse_changes("Cm7 F7 | Bb | Am7b5 | D7b9", (7, 8)),
+    parse_changes("Eb | Ab7 Db7 | Gsus2 | C13", (6, 8)),
+    parse_changes("C7 D7 E7 F7 G7 A7 | B7", (4, 4)).times(3),
+]
+CHANGES = [*map(form, FORMS), *OTHERS]
+WHOLE_BEATS = [changes for changes in CHANGES if changes.bar.denominator == 1]
+HOW = list(product((0.0, 0.5, 1.0, 2.0), (None, 1, 5), (0.25, 0.5, 1.0, 2.0, 4.0)))  # temperature, top k, density
+
+
+def trained(settings, *names, epochs=2):
+    tunes = read_tunes([data_path(f"choruses/{name}.txt") for name in names])
+    training = JazzTraining.of_tunes(tunes, replace(settings, hidden=12, embedding=6 * bool(settings.embedding)))
+    training.run(epochs)
+    return training.checkpoint()
+
+
+@pytest.fixture(scope="module")
+def models():
+    """A model of each recipe that has hardly learned anything, so that it is the rules that hold."""
+    return {name: trained(recipe, "blues-f-1", "bossa-1", "waltz-1") for name, recipe in RECIPES.items()}
+
+
+@pytest.fixture(scope="module")
+def repeating(tmp_path_factory):
+    """A model of one bar that comes again and again, which it copies if it may."""
+    bars = ["C | C5/8 E5/8 G5/8 E5/8 D5/8 E5/8 C5/8 r/8"] * 12
+    path = tmp_path_factory.mktemp("chorus") / "one-bar.txt"
+    path.write_text("\n".join(["title: One bar", "form: one-bar", "meter: 4/4", "tempo: 120", "feel: swing", *bars]))
+    training = JazzTraining.of_tunes([tune_of_chorus(read_chorus(path))], Settings(hidden=16, embedding=8, average=0))
+    training.run(15)
+    return training.checkpoint()
+
+
+def play(checkpoint, changes, seed=0, temperature=1.0, top_k=None, **settings):
+    return Soloist(checkpoint, Sampler(seed, temperature, top_k), **settings).play(changes)
+
+
+@pytest.fixture(scope="module")
+def lines(models):
+    """Lines of all recipes over all changes, with all settings in turn."""
+    cases = [(recipe, changes) for recipe in models for changes in CHANGES for _ in range(3)]
+    return [
+        play(models[recipe], changes, seed, temperature, top_k, density=density)
+        for seed, ((recipe, changes), (temperature, top_k, density)) in enumerate(
+            zip(cases, [HOW[i * 7 % len(HOW)] for i in range(len(cases))], strict=True)
+        )
+    ]
+
+
+def as_text(line):
+    return [str(value) for value in line.values]
+
+
+def longest_run(values, tune):
+    """The longest run of `values` in `tune`, place by place."""
+    best, runs = 0, [0] * (len(tune) + 1)
+    for value in values:
+        runs = [0, *(runs[i] + 1 if value == other else 0 for i, other in enumerate(tune))]
+        best = max(best, *runs)
+    return best
+
+
+def copied(line, checkpoint):
+    return max(longest_run(as_text(line), values_of(checkpoint, tune)) for tune in tunes_of(checkpoint)[0])
+
+
+# what holds for every line
+
+
+def test_values_tile_the_form(lines):
+    for line in lines:
+        now = Fraction(0)
+        for value, element in zip(line.values, line.elements, strict=True):
+            assert (element.onset, element.duration) == (now, value.duration)
+            assert len(element.pitches) == (value.kind != "R")
+            now += value.duration
+        assert now == line.changes.bar * len(line.changes.bars)
+
+
+def test_every_bar_adds_up(lines):
+    for line in lines:
+        tune, held = line.tune(), Fraction(0)  # what the last note of the bar before takes of this one
+        assert [bar.length for bar in tune.bars] == [line.changes.bar] * len(line.changes.bars)
+        for bar in tune.bars:
+            length = held + sum(element.duration for element in bar.melody)
+            held = length - bar.length
+            assert held == 0 or (held > 0 and (not bar.melody or bar.melody[-1].pitches))
+        assert held == 0
+
+
+def test_a_line_that_is_read_again_has_its_values(lines):
+    for line in lines:
+        again = [value for bar in line.tune().values() for value in bar]
+        assert [(v.kind, v.duration) for v in again] == [(v.kind, v.duration) for v in line.values]
+        assert [v.interval is None for v in again] == [v.interval is None for v in line.values]
+
+
+def test_the_intervals_lie_within_their_ranges(lines):
+    leaps = 0
+    for line in lines:
+        notes = [(v, e.pitches[0]) for v, e in zip(line.values, line.elements, strict=True) if e.pitches]
+        for (_, before), (value, pitch) in pairwise(notes):
+            if value.interval is not None:
+                upper, lower = map(theory.semitones, value.interval)
+                assert lower <= pitch - before <= upper
+                leaps += 1
+    assert leaps > 1000
+
+
+def test_a_bars_first_note_is_near_the_one_before(lines):
+    for line in lines:
+        before = START
+        for value, element in zip(line.values, line.elements, strict=True):
+            if element.pitches:
+                assert value.interval is not None or abs(element.pitches[0] - before) <= NEAR
+                before = element.pitches[0]
+
+
+def test_types_hold_under_the_chord_that_sounds(lines):
+    for line in lines:
+        known = [(onset, chord) for onset, chord in line.changes.flat() if chord.tones]
+        for value, element in zip(line.values, line.elements, strict=True):
+            if element.pitches:
+                chord = next((c for onset, c in reversed(known) if onset <= element.onset), known[0][1])
+                kinds = theory.harmony(chord_pitches(chord)).kinds
+                assert kinds[element.pitches[0] % 12] == value.kind
+
+
+def test_pitches_are_in_range_and_never_struck_twice_running(lines):
+    for line in lines:
+        assert all(LOW <= pitch <= HIGH for element in line.elements for pitch in element.pitches)
+        assert not any(a.pitches == b.pitches != () for a, b in pairwise(line.elements))
+
+
+def test_rests_end_with_their_bar_and_do_not_follow_one_another_in_it(lines):
+    for line in lines:
+        bar = line.changes.bar
+        rests = [element for element in line.elements if not element.pitches]
+        assert all(rest.onset // bar == -(-rest.end // bar) - 1 for rest in rests)
+        together = [a for a, b in pairwise(line.elements) if not a.pitches and not b.pitches]
+        assert all(element.end % bar == 0 for element in together)
+
+
+def test_it_is_never_silent_for_two_bars(lines):
+    for line in lines:
+        silence = Fraction(0)
+        for element in line.elements:
+            silence = Fraction(0) if element.pitches else silence + element.duration
+            assert silence < 2 * line.changes.bar
+
+
+def test_nothing_is_shorter_than_half_a_sixteenth(lines):
+    assert all(value.duration >= Fraction(1, 8) for line in lines for value in line.values)
+
+
+def test_no_beat_mixes_triplets_and_sixteenths(lines):
+    found = set()
+    for line in lines:
+        if line.changes.bar.denominator > 1:
+            continue
+        places = defaultdict(set)
+        for element in line.elements:
+            places[element.onset // 1].add(element.onset % 1)
+        for within in places.values():
+            grids = [grid for grid in (4, 3) if all((place * grid).denominator == 1 for place in within)]
+            assert grids, within
+            found.update(grids if len(within) > 1 else [])
+    assert found == {3, 4}
+
+
+# settings
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_line_repeats_with_its_seed_and_changes_with_it(models, recipe):
+    changes = form("waltz")
+    one, again, other = (play(models[recipe], changes, seed) for seed in (1, 1, 2))
+    assert one == again
+    assert as_text(one) != as_text(other)
+    assert len({tuple(as_text(play(models[recipe], changes, seed))) for seed in range(5)}) == 5
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_line_does_not_hear_the_one_before(models, recipe):
+    soloist = Soloist(models[recipe], Sampler(0))
+    soloist.play(form("waltz"))
+    soloist.sampler = Sampler(5)
+    assert soloist.play(form("blues-f")) == play(models[recipe], form("blues-f"), 5)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_density_makes_notes_more_and_silence_less(models, recipe):
+    notes, silence = [], []
+    for density in (0.25, 1.0, 4.0):
+        played = [play(models[recipe], form("waltz"), seed, density=density) for seed in range(6)]
+        values = [value for line in played for value in line.values]
+        notes.append(sum(value.kind != "R" for value in values))
+        silence.append(sum(value.duration for value in values if value.kind == "R"))
+    assert notes[0] < notes[1] < notes[2]
+    assert silence[0] > silence[1] > silence[2]
+
+
+def test_a_model_copies_what_it_learned_unless_it_may_not(repeating):
+    changes = parse_changes("C").times(12)
+    assert copied(play(repeating, changes, 1, 0.5), repeating) > 8
+
+
+@pytest.mark.parametrize("longest", [2, 4, 8])
+@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+def test_no_run_is_longer_than_may_be_copied(repeating, models, longest, temperature):
+    changes = parse_changes("C").times(12)
+    for seed in range(4):
+        line = play(repeating, changes, seed, temperature, longest_copy=longest)
+        assert copied(line, repeating) <= longest
+    assert copied(line, repeating) == longest  # it goes as far as it may
+    for checkpoint in models.values():
+        for over in (form("blues-f"), form("waltz")):
+            assert copied(play(checkpoint, over, 1, temperature, longest_copy=longest), checkpoint) <= longest
+
+
+@pytest.mark.parametrize(("low", "high"), [(55, 67), (62, 74), (0, 127)])
+def test_the_range_can_be_chosen(models, low, high):
+    pitches = [
+        e.pitches[0] for e in play(models["parts"], form("blues-f"), 3, low=low, high=high).elements if e.pitches
+    ]
+    assert low <= min(pitches)
+    assert max(pitches) <= high
+    assert len(pitches) > 12
+
+
+def test_a_primer_is_heard_and_what_is_unknown_in_it_is_not(models):
+    checkpoint, changes = models["parts"], form("waltz")
+    opening = checkpoint.vocabulary.decode(tunes_of(checkpoint)[0][0].ids[:28])
+    plain = play(checkpoint, changes, 1)
+    assert as_text(Soloist(checkpoint, Sampler(1)).play(changes, opening)) != as_text(plain)
+    assert Soloist(checkpoint, Sampler(1)).play(changes, ["value of another model", "type Q"]) == plain
+
+
+def test_the_other_changes_have_what_the_models_do_not_know(models):
+    known = set(models["parts"].vocabulary.tokens)
+    assert "chord: suspended" not in known
+    assert "position: 4.000" not in known
+    assert not any(token.startswith("chord: ") for token in models["course"].vocabulary.tokens)
+
+
+def test_a_line_is_a_tune_over_its_changes(models):
+    changes = form("waltz")
+    tune = play(models["parts"], changes).tune()
+    assert (tune.name, tune.group) == ("solo", "waltz")
+    assert [bar.onset for bar in tune.bars] == [3 * i for i in range(16)]
+    assert tune.bars[0].chords[0].pitches == chord_pitches(changes.bars[0][0][1])
+
+
+# one place
+
+C7 = (48, 60, 64, 67, 70)
+SPOT = Spot(Fraction(2), Fraction(4), Fraction(8), C7, 60, False, None, True, 55, 82)
+
+
+@pytest.mark.parametrize(
+    ("value", "changed", "expected"),
+    [
+        ("C,0.500,<P4,m-2>", {}, [60, 64]),  # 59 to 65
+        ("C,0.500,<P4,m-2>", {"sounding": 60}, [64]),
+        ("C,0.500,<P4,m-2>", {"high": 62}, [60]),
+        ("A,0.500,<P4,m-2>", {}, [59, 61, 63, 65]),
+        ("C,0.500", {}, []),  # only a bar's first note has no interval
+        ("C,0.500", {"first": True}, [55, 58, 60, 64, 67]),  # 53 to 67, from 55 on
+        ("C,0.500", {"first": True, "previous": None}, [60, 64, 67, 70, 72]),  # 60 to 74
+        ("C,0.500,<P4,m-2>", {"first": True}, []),
+    ],
+)
+def test_the_pitches_that_a_value_may_stand_for(value, changed, expected):
+    assert replace(SPOT, **changed).pitches(parse_value(value)) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "duration", "kind", "fits"),
+    [
+        (2, THIRD, "C", True),
+        (2, Fraction(1, 4), "C", True),
+        (2, Fraction(1, 5), "C", False),
+        (2 + THIRD, THIRD, "C", True),
+        (2 + THIRD, 2 * THIRD, "C", True),
+        (2 + THIRD, 1 + THIRD, "C", True),
+        (2 + THIRD, HALF, "C", False),
+        (2 + THIRD, Fraction(5, 12), "C", False),  # from a triplet to a sixteenth
+        (2 + HALF, Fraction(1, 6), "C", False),
+        (2 + HALF, HALF, "C", True),
+        (2, ONE * 2, "R", True),
+        (2, Fraction(9, 4), "R", False),  # a rest ends with its bar
+        (2, Fraction(9, 4), "C", True),
+        (7, ONE, "C", True),
+        (7, Fraction(3, 2), "C", False),  # nothing goes beyond the end
+    ],
+)
+def test_the_durations_that_fit(now, duration, kind, fits):
+    bar_end = Fraction(4 if now < 4 else 8)
+    assert replace(SPOT, now=Fraction(now), bar_end=bar_end).fits(kind, duration) is fits
+
+
+@pytest.mark.parametrize(
+    ("now", "bar_end", "kind", "expected"),
+    [(2, 4, "R", 1), (2 + THIRD, 4, "C", 2 * THIRD), (3, Fraction(7, 2), "R", HALF), (3, Fraction(7, 2), "C", 1)],
+)
+def test_the_way_to_the_next_beat(now, bar_end, kind, expected):
+    assert replace(SPOT, now=Fraction(now), bar_end=Fraction(bar_end)).to_the_beat(kind) == expected
+
+
+# errors
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"density": 0}, "density must be above 0, got 0"),
+        ({"density": float("nan")}, "density must be above 0, got nan"),
+        ({"density": float("inf")}, "density must be above 0, got inf"),
+        ({"longest_copy": 0}, "longest_copy must be a whole number of at least 1, got 0"),
+        ({"longest_copy": 2.5}, "longest_copy must be a whole number of at least 1, got 2.5"),
+        ({"low": 60, "high": 71}, "an octave apart or more, got 60 and 71"),
+        ({"low": -1}, "got -1 and 82"),
+        ({"high": 128}, "got 55 and 128"),
+    ],
+)
+def test_bad_settings_are_errors(models, settings, message):
+    with pytest.raises(NumpyrnnError, match=message):
+        Soloist(models["parts"], Sampler(0), **settings)
+
+
+def test_a_model_that_is_no_soloist_is_an_error(models):
+    model = Sequential(Dense(3, 3, rng=0))
+    with pytest.raises(NumpyrnnError, match="must hold the settings of a soloist"):
+        Soloist(Checkpoint("dinos", model, Vocabulary("ab\n"), {}), Sampler(0))
+    letters = replace(models["parts"], vocabulary=Vocabulary(map(str, range(len(models["parts"].vocabulary)))))
+    with pytest.raises(NumpyrnnError, match="must know the parts of values, it does not"):
+        Soloist(letters, Sampler(0))
+    broken = models["parts"].config | {"training": [vars(Learned("x", "", [10**6], [1]))]}
+    with pytest.raises(NumpyrnnError, match="must hold its training and held-out tunes"):
+        Soloist(replace(models["parts"], config=broken), Sampler(0), longest_copy=8)
+
+
+def test_changes_without_a_chord_are_an_error(models):
+    silent = Changes([[(Fraction(0), parse_changes("N.C. | C").bars[0][0][1])]])
+    with pytest.raises(NumpyrnnError, match="changes must have a chord"):
+        play(models["parts"], silent)
+
+
+def test_a_value_that_stays_a_value():
+    assert Value("C", HALF, ("P4", "m-2")) == parse_value("C,0.500,<P4,m-2>")
