@@ -96,7 +96,14 @@ def best_root(pitches: Sequence[int]) -> int:
 
     def score(root: int) -> float:
         over = {(tone - root) % 12 for tone in tones}
-        third, fifth, seventh = over & {3, 4}, 7 in over, over & {10, 11}
-        return 2 * bool(third) + 1.5 * fifth + 0.25 * bool(over & {6, 8}) + bool(seventh) + 1.125 * (root == bass)
+        points = [
+            (2.0, over & {3, 4}),  # a third
+            (1.5, 7 in over),
+            (0.25, over & {6, 8}),  # an altered fifth
+            (1.0, over & {10, 11}),  # a seventh
+            (0.5, over >= {4, 10}),  # the tritone of a dominant
+            (1.125, root == bass),
+        ]
+        return sum(value for value, there in points if there)
 
     return max(sorted(tones), key=lambda root: (score(root), -((root - bass) % 12)))
