@@ -44,7 +44,7 @@ class Settings:
     """
 
     form: str = "parts"
-    context: tuple[str, ...] = ("position", "chord", "degree", "register")
+    context: tuple[str, ...] = ("position", "chord", "degree", "register", "next")
     hidden: int = 128
     layers: int = 1
     embedding: int = 64

@@ -1,9 +1,9 @@
 """From a tune to what the network reads: before every value what is known already, then the value, in parts.
 
 The tokens of one value are, in this order: where it begins in its bar, over which kind of chord, from which degree of
-it the line comes, and in which register (all of it known when a solo is played, and independent of the key); then its
-type, its duration and its interval, which are what the network learns to say. As one symbol in place of three the value
-is "atomic".
+it the line comes, in which register, and what chord is next (all of it known when a solo is played, and independent of
+the key); then its type, its duration and its interval, which are what the network learns to say. As one symbol in place
+of three the value is "atomic".
 """
 
 from __future__ import annotations

@@ -1,16 +1,20 @@
 """Training data: a chorus says the same as text and as a MIDI file, and what cannot be read is named."""
 
 import shutil
+import wave
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from jazz.choruses import read_chorus
+from jazz.cli import app
 from jazz.corpus import MIDI_ENDINGS, chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
 from jazz.tracks import bars_of
 from jazz.tunes import tune_of_chorus
-from music.midi import Midi, Note, read_midi, write_midi
+from music.midi import Midi, Note, midi_bytes, read_midi, write_midi
 from numpyrnn import NumpyrnnError
 from numpyrnn.files import data_path
 
@@ -215,3 +219,42 @@ def test_an_excerpt_outside_the_piece_or_without_notes_is_an_error(tmp_path):
     silent = replace(midi, notes=[note for note in midi.notes if not 4 <= note.onset < 8])
     with pytest.raises(NumpyrnnError, match="bars 2 to 2 must have notes, they have none"):
         excerpt(silent, 2, 1)
+
+
+# the commands
+
+
+def command(*arguments):
+    return CliRunner().invoke(app, [*map(str, arguments)])
+
+
+def test_choruses_are_written_as_they_swing_and_never_over_others(tmp_path):
+    done = command("choruses", "--out", tmp_path / "new" / "folder")
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith(f"{len(shipped_choruses())} choruses, ")
+    written = {path.stem: path.read_bytes() for path in (tmp_path / "new" / "folder").iterdir()}
+    assert written == {path.stem: midi_bytes(chorus_midi(read_chorus(path))) for path in shipped_choruses()}
+    path = data_path("choruses/waltz-1.txt")
+    again = ("choruses", "--out", tmp_path / "new" / "folder", "--straight", path)
+    assert "waltz-1.mid is there already" in str(command(*again).exception)
+    assert (tmp_path / "new" / "folder" / "waltz-1.mid").read_bytes() == written["waltz-1"]
+    assert command(*again, "--force").exit_code == 0
+    straight = midi_bytes(chorus_midi(read_chorus(path), straight=True))
+    assert (tmp_path / "new" / "folder" / "waltz-1.mid").read_bytes() == straight != written["waltz-1"]
+
+
+@pytest.mark.parametrize("name", ["a.txt", "b.mid"])
+def test_an_excerpt_can_be_heard(files, monkeypatch, name):
+    (files / "other").mkdir()
+    monkeypatch.chdir(files / "other")
+    done = command("listen", files / name, "--from-bar", 3, "--bars", 4)
+    assert done.output == f"Written: {name[0]}.wav.\n"
+    with wave.open(f"{name[0]}.wav") as sound:
+        frames = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").reshape(-1, sound.getnchannels())
+        second = sound.getframerate()
+    bar = 3 * 60 / 156
+    assert 4 * bar <= len(frames) / second < 4 * bar + 4
+    for i in range(4):
+        assert np.abs(frames[int(i * bar * second) : int((i + 1) * bar * second)].astype(int)).max() > 100
+    assert f"{name[0]}.wav is there already" in str(command("listen", files / name).exception)
+    assert command("listen", files / name, "--bars", 1, "-o", f"{name[0]}.wav", "--force").exit_code == 0

@@ -5,8 +5,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
+from click.testing import CliRunner
 
 from jazz.choruses import read_chorus
+from jazz.cli import app
 from jazz.corpus import chorus_midi, read_tunes
 from jazz.doctor import diagnose
 from music.midi import Midi, Note, write_midi
@@ -141,3 +143,11 @@ def test_a_silent_file_is_an_error(waltz):
     write_midi(waltz, replace(chorus_midi(read_chorus(data_path("choruses/waltz-1.txt"))), notes=[]))
     with pytest.raises(NumpyrnnError, match=r"waltz\.mid: a file must have notes"):
         told(waltz)
+
+
+def test_the_command_prints_the_lines(waltz):
+    which = {"melody": "1", "chords": "2", "from_bar": 3, "to_bar": 6}
+    options = [word for name, value in which.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    done = CliRunner().invoke(app, ["doctor", str(waltz), *options])
+    assert done.exit_code == 0, done.output
+    assert done.output == "\n".join(diagnose(waltz, **which)) + "\n"

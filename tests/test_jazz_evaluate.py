@@ -6,17 +6,20 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from jazz.changes import parse_changes
+from jazz.changes import form, parse_changes
+from jazz.cli import app
 from jazz.corpus import read_tunes
 from jazz.evaluate import RUN, Copied, best_ngram_on_values, evaluate, longest_copy, share_copied
 from jazz.model import RECIPES, JazzTraining, Learned, settings_of, tokens_a_value, tunes_of, values_of
 from jazz.solo import Soloist
 from jazz.streams import is_said
 from numpyrnn import NumpyrnnError
+from numpyrnn.checkpoint import save
 from numpyrnn.files import data_path
 from numpyrnn.ngram import KneserNey
 from numpyrnn.sampling import Sampler
@@ -179,3 +182,21 @@ def test_an_evaluation_needs_held_out_tunes_and_solos(checkpoint, held_out, solo
     found = len(config["held_out"])
     with pytest.raises(NumpyrnnError, match=f"evaluation needs held-out tunes and solos, got {found} and {solos}"):
         evaluate(replace(checkpoint, config=config), CHANGES, solos)
+
+
+def test_the_command_prints_the_figures(checkpoint, tmp_path):
+    save(tmp_path / "model.npz", checkpoint)
+    arguments = f"evaluate --model {tmp_path / 'model.npz'} --samples 2 --form modal --seed 1 --temperature 0.5"
+    done = CliRunner().invoke(app, arguments.split())
+    assert done.exit_code == 0, done.output
+    expected = evaluate(checkpoint, form("modal"), 2, 1, 0.5)
+    (tunes, values), (unseen, unseen_values) = expected["training"], expected["held_out"]
+    learned = f"learned from {tunes} tunes, {values} values"
+    assert done.output.startswith(f"{unseen} held-out tunes, {unseen_values} values; {learned}.\n")
+    above, below = done.output.split("\ncopied, 2 solos of 32 bars")
+    rows = {line[:52].rstrip(): line[52:].split() for line in above.splitlines()}
+    for name, loss in expected["losses"].items():
+        assert rows[name] == [f"{loss:.3f}"]
+    rows = {line[:36].rstrip(): line[36:].split(maxsplit=2) for line in below.splitlines()}
+    for name, (runs, share) in expected["copies"].items():
+        assert rows[name][:2] == [f"{share:.1%}", str(max(run.length for run in runs))]

@@ -11,7 +11,7 @@ from jazz import theory
 from jazz.changes import FORMS, Changes, form, parse_changes
 from jazz.choruses import read_chorus
 from jazz.corpus import read_tunes
-from jazz.grammar import Value, parse_value
+from jazz.grammar import parse_value
 from jazz.model import RECIPES, JazzTraining, Learned, Settings, tunes_of, values_of
 from jazz.solo import HIGH, LOW, NEAR, START, Soloist, Spot
 from jazz.tunes import chord_pitches, tune_of_chorus
@@ -31,7 +31,6 @@ OTHERS = [
     parse_changes("C7 D7 E7 F7 G7 A7 | B7", (4, 4)).times(3),
 ]
 CHANGES = [*map(form, FORMS), *OTHERS]
-WHOLE_BEATS = [changes for changes in CHANGES if changes.bar.denominator == 1]
 HOW = list(product((0.0, 0.5, 1.0, 2.0), (None, 1, 5), (0.25, 0.5, 1.0, 2.0, 4.0)))  # temperature, top k, density
 
 
@@ -50,12 +49,13 @@ def models():
 
 @pytest.fixture(scope="module")
 def repeating(tmp_path_factory):
-    """A model of one bar that comes again and again, which it copies if it may."""
-    bars = ["C | C5/8 E5/8 G5/8 E5/8 D5/8 E5/8 C5/8 r/8"] * 12
-    path = tmp_path_factory.mktemp("chorus") / "one-bar.txt"
-    path.write_text("\n".join(["title: One bar", "form: one-bar", "meter: 4/4", "tempo: 120", "feel: swing", *bars]))
-    training = JazzTraining.of_tunes([tune_of_chorus(read_chorus(path))], Settings(hidden=16, embedding=8, average=0))
-    training.run(15)
+    """A model of two bars that come again and again, which it copies if it may."""
+    bars = ["C | C5/8 E5/8 G5/4 F5/8t E5/8t D5/8t C#5/8 D5/8", "C | C5/4 D5/8 E5/8 r/8 G5/4 A5/8"] * 8
+    path = tmp_path_factory.mktemp("chorus") / "two-bars.txt"
+    path.write_text("\n".join(["title: Two bars", "form: two", "meter: 4/4", "tempo: 120", "feel: swing", *bars]))
+    by_heart = Settings(hidden=24, embedding=12, dropout=0, input_dropout=0, weight_dropout=0, average=0, patience=99)
+    training = JazzTraining.of_tunes([tune_of_chorus(read_chorus(path))], replace(by_heart, learning_rate=0.02))
+    training.run(60)
     return training.checkpoint()
 
 
@@ -66,12 +66,11 @@ def play(checkpoint, changes, seed=0, temperature=1.0, top_k=None, **settings):
 @pytest.fixture(scope="module")
 def lines(models):
     """Lines of all recipes over all changes, with all settings in turn."""
-    cases = [(recipe, changes) for recipe in models for changes in CHANGES for _ in range(3)]
+    cases = list(product(models, CHANGES))
+    hows = [HOW[i * 7 % len(HOW)] for i in range(len(cases))]
     return [
         play(models[recipe], changes, seed, temperature, top_k, density=density)
-        for seed, ((recipe, changes), (temperature, top_k, density)) in enumerate(
-            zip(cases, [HOW[i * 7 % len(HOW)] for i in range(len(cases))], strict=True)
-        )
+        for seed, ((recipe, changes), (temperature, top_k, density)) in enumerate(zip(cases, hows, strict=True))
     ]
 
 
@@ -132,7 +131,7 @@ def test_the_intervals_lie_within_their_ranges(lines):
                 upper, lower = map(theory.semitones, value.interval)
                 assert lower <= pitch - before <= upper
                 leaps += 1
-    assert leaps > 1000
+    assert leaps > 500
 
 
 def test_a_bars_first_note_is_near_the_one_before(lines):
@@ -228,19 +227,14 @@ def test_density_makes_notes_more_and_silence_less(models, recipe):
     assert silence[0] > silence[1] > silence[2]
 
 
-def test_a_model_copies_what_it_learned_unless_it_may_not(repeating):
-    changes = parse_changes("C").times(12)
-    assert copied(play(repeating, changes, 1, 0.5), repeating) > 8
-
-
 @pytest.mark.parametrize("longest", [2, 4, 8])
 @pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
 def test_no_run_is_longer_than_may_be_copied(repeating, models, longest, temperature):
-    changes = parse_changes("C").times(12)
-    for seed in range(4):
-        line = play(repeating, changes, seed, temperature, longest_copy=longest)
-        assert copied(line, repeating) <= longest
-    assert copied(line, repeating) == longest  # it goes as far as it may
+    changes = parse_changes("C").times(16)
+    freely = [copied(play(repeating, changes, seed, temperature), repeating) for seed in range(6)]
+    limited = [copied(play(repeating, changes, s, temperature, longest_copy=longest), repeating) for s in range(6)]
+    assert max(freely) > 8
+    assert max(limited) == longest  # it goes as far as it may
     for checkpoint in models.values():
         for over in (form("blues-f"), form("waltz")):
             assert copied(play(checkpoint, over, 1, temperature, longest_copy=longest), checkpoint) <= longest
@@ -256,17 +250,17 @@ def test_the_range_can_be_chosen(models, low, high):
     assert len(pitches) > 12
 
 
-def test_a_primer_is_heard_and_what_is_unknown_in_it_is_not(models):
-    checkpoint, changes = models["parts"], form("waltz")
-    opening = checkpoint.vocabulary.decode(tunes_of(checkpoint)[0][0].ids[:28])
-    plain = play(checkpoint, changes, 1)
-    assert as_text(Soloist(checkpoint, Sampler(1)).play(changes, opening)) != as_text(plain)
-    assert Soloist(checkpoint, Sampler(1)).play(changes, ["value of another model", "type Q"]) == plain
+def test_a_primer_is_heard_and_what_is_unknown_in_it_is_not(repeating):
+    changes = parse_changes("C").times(4)
+    primers = [tunes_of(repeating)[0][0].ids[: 7 * n] for n in (0, 5)]
+    plain, primed = (Soloist(repeating, Sampler(1)).play(changes, repeating.vocabulary.decode(ids)) for ids in primers)
+    assert as_text(primed) != as_text(plain)
+    assert Soloist(repeating, Sampler(1)).play(changes, ["value of another model", "type Q"]) == plain
 
 
 def test_the_other_changes_have_what_the_models_do_not_know(models):
     known = set(models["parts"].vocabulary.tokens)
-    assert "chord: suspended" not in known
+    assert "chord: augmented" not in known
     assert "position: 4.000" not in known
     assert not any(token.startswith("chord: ") for token in models["course"].vocabulary.tokens)
 
@@ -291,7 +285,7 @@ SPOT = Spot(Fraction(2), Fraction(4), Fraction(8), C7, 60, False, None, True, 55
         ("C,0.500,<P4,m-2>", {}, [60, 64]),  # 59 to 65
         ("C,0.500,<P4,m-2>", {"sounding": 60}, [64]),
         ("C,0.500,<P4,m-2>", {"high": 62}, [60]),
-        ("A,0.500,<P4,m-2>", {}, [59, 61, 63, 65]),
+        ("A,0.500,<P4,m-2>", {}, [59, 61, 63]),
         ("C,0.500", {}, []),  # only a bar's first note has no interval
         ("C,0.500", {"first": True}, [55, 58, 60, 64, 67]),  # 53 to 67, from 55 on
         ("C,0.500", {"first": True, "previous": None}, [60, 64, 67, 70, 72]),  # 60 to 74
@@ -372,7 +366,3 @@ def test_changes_without_a_chord_are_an_error(models):
     silent = Changes([[(Fraction(0), parse_changes("N.C. | C").bars[0][0][1])]])
     with pytest.raises(NumpyrnnError, match="changes must have a chord"):
         play(models["parts"], silent)
-
-
-def test_a_value_that_stays_a_value():
-    assert Value("C", HALF, ("P4", "m-2")) == parse_value("C,0.500,<P4,m-2>")

@@ -1,0 +1,419 @@
+"""A solo in one call, and its four files."""
+
+import base64
+import re
+import struct
+import subprocess
+import sys
+import wave
+from dataclasses import replace
+from fractions import Fraction
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from music21 import converter, instrument, tempo
+
+import jazz
+from jazz import perform
+from jazz.band import BASS, DRUMS, PIANO, SOLO
+from jazz.changes import FORMS, Changes, form, parse_changes
+from jazz.choruses import read_chorus
+from jazz.corpus import chorus_midi, read_tunes
+from jazz.model import JazzTraining, Settings, tunes_of, values_of
+from jazz.perform import Solo, improvise, output_files
+from jazz.swing import swung
+from music.midi import Note, midi_bytes, parse_midi, write_midi
+from numpyrnn import NumpyrnnError
+from numpyrnn.files import data_path
+
+HALF = Fraction(1, 2)
+CHORDS = "Dm7 G7 | Cmaj7 | N.C. | A7"
+ENDINGS = [".mid", ".wav", ".png", ".musicxml"]
+METERS = ["4/4", "3/4", "5/4", "7/8", "6/8"]
+
+
+@pytest.fixture(scope="module")
+def model():
+    tunes = read_tunes([data_path(f"choruses/{name}.txt") for name in ("blues-f-1", "bossa-1", "waltz-1")])
+    settings = Settings(hidden=16, embedding=8, average=0, learning_rate=0.02, batch_size=4)
+    training = JazzTraining.of_tunes(tunes, settings)
+    training.run(5)
+    return training.checkpoint()
+
+
+@pytest.fixture
+def play(model):
+    return lambda chords=CHORDS, seed=1, **settings: improvise(chords, seed=seed, model=model, **settings)
+
+
+@pytest.fixture(scope="module")
+def solo(model):
+    return improvise(CHORDS, seed=1, model=model)
+
+
+@pytest.fixture(scope="module")
+def files(solo, tmp_path_factory):
+    return solo.write(tmp_path_factory.mktemp("written") / "solo.mid")
+
+
+def sounds(data):
+    """The samples of a WAV file, (frames, channels), and its rate."""
+    with wave.open(BytesIO(data)) as file:
+        assert (file.getnchannels(), file.getsampwidth()) == (2, 2)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2), file.getframerate()
+
+
+# what is played
+
+
+@pytest.mark.parametrize("meter", METERS)
+def test_the_solo_is_alone_in_its_track_and_on_its_channel(play, meter):
+    played = play(meter=meter)
+    assert played.midi.names == ["", "Solo", "Piano", "Bass", "Drums"]
+    assert {(n.track, n.channel, n.program) for n in played.midi.notes} == {
+        (SOLO, 0, 66),
+        (PIANO, 1, 0),
+        (BASS, 2, 32),
+        (DRUMS, 9, 0),
+    }
+    assert played.notes == [note for note in played.midi.notes if note.channel == 0]
+    pitches = [element.pitches[0] for element in played.line.elements if element.pitches]
+    assert [note.pitch for note in played.notes] == pitches
+    assert len(played.kinds) == len(pitches) > 8
+    assert set(played.kinds) <= set("CSAX")
+
+
+@pytest.mark.parametrize("meter", METERS)
+def test_a_solo_has_the_bars_that_it_should(play, meter):
+    played, (beats, unit) = play(meter=meter, choruses=2), map(int, meter.split("/"))
+    assert played.midi.meters == [(0, beats, unit)]
+    assert played.midi.length == 8 * Fraction(4 * beats, unit) == played.changes.bar * len(played.changes.bars)
+    assert all(note.onset + note.duration <= played.midi.length for note in played.midi.notes)
+    assert str(played.changes) == " | ".join([CHORDS, CHORDS])
+
+
+def test_choruses_are_played_on(play):
+    three = play(form="waltz", chords=None, choruses=3)
+    assert len(three.changes.bars) == 48
+    assert {int(note.onset // 48) for note in three.notes} == {0, 1, 2}
+    chorus = [[n._replace(onset=n.onset % 48) for n in three.notes if n.onset // 48 == i] for i in range(3)]
+    assert chorus[0] != chorus[1] != chorus[2]
+
+
+def test_the_same_seed_makes_the_same_bytes(play, solo):
+    assert midi_bytes(play().midi) == midi_bytes(solo.midi)
+    assert midi_bytes(play(seed=2).midi) != midi_bytes(solo.midi)
+    new, other = play(seed=None), play(seed=None)
+    assert new.seed != other.seed
+    assert midi_bytes(play(seed=new.seed).midi) == midi_bytes(new.midi)
+
+
+def test_the_midi_reads_back_as_it_was(solo):
+    again = parse_midi(midi_bytes(solo.midi), "solo")
+    in_order = [sorted(midi.notes) for midi in (again, solo.midi)]
+    assert in_order[0] == in_order[1]
+    assert (again.names, again.meters, again.length) == (solo.midi.names, solo.midi.meters, solo.midi.length)
+
+
+@pytest.mark.parametrize("meter", METERS)
+def test_music21_opens_the_midi(play, meter, tmp_path):
+    played = play(meter=meter, tempo=150)
+    (tmp_path / "x.mid").write_bytes(midi_bytes(played.midi))
+    score = converter.parse(tmp_path / "x.mid", forceSource=True)
+    parts = {part.partName: part for part in score.parts}
+    assert set(parts) == {"Solo", "Piano", "Bass", "Drums"}
+    found = parts["Solo"].flatten()
+    assert [pitch.midi for note in found.notes for pitch in note.pitches] == [note.pitch for note in played.notes]
+    assert next(iter(found.getElementsByClass(instrument.Instrument))).midiProgram == 66
+    assert next(iter(score.flatten().getElementsByClass(tempo.MetronomeMark))).number == 150
+    assert {part.getTimeSignatures()[0].ratioString for part in parts.values()} == {meter}
+    measures = parts["Drums"].getElementsByClass("Measure")
+    assert len(measures) == 4
+    assert {measure.barDuration.quarterLength for measure in measures} == {played.changes.bar}
+
+
+def test_the_tempo_is_as_asked_for(play, solo):
+    assert (solo.tempo, solo.midi.tempos) == (130, [(0, 461538)])
+    assert play(tempo=60).midi.tempos == [(0, 1_000_000)]
+    assert play(tempo=60).midi.seconds(16) == 16
+
+
+def test_the_instrument_of_the_solo_can_be_chosen(play):
+    played = play(program=11)
+    assert {note.program for note in played.notes} == {11}
+    assert {note.program for note in played.midi.notes if note.track != SOLO} == {0, 32}
+
+
+def test_instruments_can_be_left_out(play, solo):
+    alone, trio = play(instruments=[]), play(instruments=("drums", "bass"))
+    assert alone.midi.notes == solo.notes
+    assert trio.midi.notes == [note for note in solo.midi.notes if note.track != PIANO]
+    assert alone.midi.length == solo.midi.length
+
+
+# swing
+
+
+def places(played):
+    """(place in the beat as written, place as it sounds) of each note of the solo."""
+    written = [element.onset % 1 for element in played.line.elements if element.pitches]
+    return set(zip(written, (note.onset % 1 for note in played.notes), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "off_beat"),
+    [
+        ({"form": "blues-f"}, Fraction(2, 3)),
+        ({"form": "bossa"}, HALF),
+        ({"form": "blues-f", "swing": 0.5}, HALF),
+        ({"form": "bossa", "swing": 0.67}, Fraction(2, 3)),
+        ({"form": "waltz", "swing": 0.6}, Fraction(3, 5)),
+    ],
+    ids=str,
+)
+def test_off_beats_sound_where_the_swing_says(play, settings, off_beat):
+    found = places(play(None, **settings))
+    assert (HALF, off_beat) in found
+    thirds = {(Fraction(n, 3), Fraction(n, 3)) for n in range(3)}  # beats and triplets stay
+    assert {(a, b) for a, b in found if a * 4 % 1} <= thirds
+    assert {b for a, b in found if a == HALF} == {off_beat}
+
+
+def test_the_band_swings_with_the_solo(play):
+    onsets = {note.onset % 1 for note in play().midi.notes if note.track in (PIANO, DRUMS)}
+    assert Fraction(2, 3) in onsets
+    assert HALF not in onsets
+    even = play(swing=0.5)
+    assert even.changes.feel == "straight"
+    assert HALF in {note.onset % 1 for note in even.midi.notes if note.track == DRUMS}
+
+
+@pytest.mark.parametrize("meter", ["6/8", "7/8"])
+def test_where_eighths_are_the_beat_they_are_even(play, meter):
+    assert all(written == sounding for written, sounding in places(play(meter=meter, swing=0.67)))
+
+
+def test_what_sounds_is_the_line_swung(solo):
+    plain = [Note(e.onset, e.duration, e.pitches[0]) for e in solo.line.elements if e.pitches]
+    assert [note[:3] for note in solo.notes] == [note[:3] for note in swung(plain)]
+
+
+# files
+
+
+def test_four_files_are_written_side_by_side(files):
+    assert [file.suffix for file in files] == ENDINGS
+    assert sorted(files[0].parent.iterdir()) == sorted(files)
+
+
+@pytest.mark.parametrize("name", ["solo", "solo.mid", "solo.midi", "solo.wav", "solo.png", "solo.musicxml"])
+def test_the_ending_of_the_name_does_not_count(name):
+    assert output_files(f"some/{name}") == [Path(f"some/solo{ending}") for ending in ENDINGS]
+    assert [file.name for file in output_files("take.2")] == [f"take.2{ending}" for ending in ENDINGS]
+
+
+def test_the_midi_file_is_the_solo(solo, files):
+    assert files[0].read_bytes() == midi_bytes(solo.midi)
+
+
+def test_every_bar_sounds(solo, files):
+    samples, rate = sounds(files[1].read_bytes())
+    assert rate == 44100
+    assert len(samples) >= solo.midi.seconds(solo.midi.length) * rate
+    edges = [int(solo.midi.seconds(solo.changes.bar * bar) * rate) for bar in range(len(solo.changes.bars) + 1)]
+    loudness = [np.sqrt(np.mean((samples[a:b] / 32768) ** 2)) for a, b in pairwise(edges)]
+    assert min(loudness) > 0.01
+    assert np.abs(samples).max() > 3000
+    assert np.abs(samples[-rate // 50 :]).max() < 300  # nothing is cut off
+
+
+def test_the_picture_is_a_png_of_a_size_to_look_at(files):
+    data = files[2].read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    assert data.endswith(b"IEND\xaeB`\x82")
+    width, height = struct.unpack(">II", data[16:24])
+    assert 600 <= width <= 6000
+    assert 200 <= height <= 6000
+
+
+def test_the_lead_sheet_has_the_notes_and_the_bars(solo, files):
+    score = converter.parse(files[3], forceSource=True)
+    (part,) = score.parts
+    assert len(part.getElementsByClass("Measure")) == 4
+    notes = [note for note in part.flatten().notes if note.isNote and (note.tie is None or note.tie.type == "start")]
+    assert [note.pitch.midi for note in notes] == [note.pitch for note in solo.notes]
+    assert b"Solo over Dm7 G7" in files[3].read_bytes()
+
+
+@pytest.mark.parametrize("part", ["wav", "png", "musicxml"])
+@pytest.mark.parametrize("error", [NumpyrnnError("no"), RuntimeError("no")], ids=lambda e: type(e).__name__)
+def test_a_part_that_fails_leaves_nothing_behind(solo, tmp_path, monkeypatch, part, error):
+    def fail(self):
+        raise error
+
+    for other in ("wav", "png", "musicxml"):
+        monkeypatch.setattr(Solo, other, fail if other == part else lambda self: b"new")
+    (tmp_path / "solo.png").write_bytes(b"old")
+    with pytest.raises(type(error), match="no"):
+        solo.write(tmp_path / "solo.mid")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"solo.png": b"old"}
+
+
+@pytest.mark.parametrize("taken", ENDINGS)
+def test_where_one_file_cannot_be_written_none_is(solo, tmp_path, monkeypatch, taken):
+    for other in ("wav", "png", "musicxml"):
+        monkeypatch.setattr(Solo, other, lambda self: b"new")
+    (tmp_path / f"solo{taken}").mkdir()
+    with pytest.raises(NumpyrnnError, match=rf"solo\{taken} must be a file to write, it is a folder"):
+        solo.write(tmp_path / "solo")
+    assert [file.name for file in tmp_path.iterdir()] == [f"solo{taken}"]
+
+
+def test_a_folder_that_is_not_there_is_an_error(solo, tmp_path):
+    with pytest.raises(NumpyrnnError, match=r"^.*solo\.mid could not be written: No such file or directory$"):
+        solo.write(tmp_path / "nowhere" / "solo.mid")
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(NumpyrnnError, match="a solo must have a file name, got '.'"):
+        solo.write("")
+
+
+def test_a_solo_is_written_over_an_older_one(solo, tmp_path, monkeypatch):
+    for other in ("wav", "png", "musicxml"):
+        monkeypatch.setattr(Solo, other, lambda self: b"new")
+        (tmp_path / f"solo.{other}").write_bytes(b"old and longer")
+    solo.write(tmp_path / "solo")
+    assert {file.read_bytes() for file in tmp_path.iterdir()} == {b"new", midi_bytes(solo.midi)}
+
+
+# words and pictures
+
+
+def test_the_summary_has_the_figures(solo):
+    lines = solo.summary().split("\n")
+    assert lines[0].startswith(f"{CHORDS}: 4 bars at 130, {len(solo.notes)} notes in the solo (")
+    shares = [int(share) for share in re.findall(r"(\d+)% (?:chord|scale|approach|other)", lines[0])]
+    assert len(shares) == len(set(solo.kinds))
+    assert abs(sum(shares) - 100) <= len(shares)
+    silence = sum(value.duration for value in solo.line.values if value.kind == "R") / 16
+    assert f", {float(silence):.0%} silence." in lines[0]
+    assert lines[1] == f"Longest run copied: {solo.copied}. Seed 1."
+
+
+def test_the_longest_run_that_was_copied_is_found(play, model):
+    played = play(None, form="blues-f", longest_copy=3)
+    values = "|".join(["", *map(str, played.line.values), ""])
+    texts = ["|" + "|".join(values_of(model, tune)) + "|" for tune in tunes_of(model)[0]]
+    n = len(played.line.values)
+    runs = ["|".join(["", *map(str, played.line.values[a:b]), ""]) for a in range(n) for b in range(a + 1, n + 1)]
+    assert all(run in values for run in runs)
+    longest = max(run.count("|") - 1 for run in runs if any(run in text for text in texts))
+    assert played.copied.length == longest <= 3
+    assert played.copied.tune in {tune.name for tune in tunes_of(model)[0]}
+
+
+def test_a_notebook_shows_it_without_a_network(solo):
+    page = solo._repr_html_()
+    assert "http" not in page
+    picture, sound = re.findall(r'src="data:([a-z/]+);base64,([^"]+)"', page)
+    assert picture[0] == "image/png"
+    assert base64.b64decode(picture[1]).startswith(b"\x89PNG")
+    assert sound[0] == "audio/wav"
+    samples, rate = sounds(base64.b64decode(sound[1]))
+    assert len(samples) >= solo.midi.seconds(16) * rate
+    assert "Seed 1." in page
+
+
+def test_a_title_cannot_break_the_page(solo, monkeypatch):
+    for part in ("wav", "png"):
+        monkeypatch.setattr(Solo, part, lambda self, *rate: b"")
+    line = replace(solo.line, changes=replace(solo.changes, title="<b>&"))
+    assert "&lt;b&gt;&amp;: 4 bars" in replace(solo, line=line)._repr_html_()
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_shipped_form_has_its_title_and_feel(play, name):
+    played = play(None, form=name)
+    assert played.title == form(name).title
+    assert played.changes == form(name)
+
+
+# what is heard before
+
+
+def test_a_primer_is_heard(play, model, solo, tmp_path):
+    chorus = data_path("choruses/waltz-1.txt")
+    write_midi(tmp_path / "waltz.mid", chorus_midi(read_chorus(chorus), straight=True))
+    with_chorus, with_midi, with_opening = (
+        play(primer=primer).line.values for primer in (chorus, tmp_path / "waltz.mid", "opening")
+    )
+    assert with_chorus == with_midi
+    assert len({tuple(values) for values in (solo.line.values, with_chorus, with_opening)}) == 3
+
+
+def test_an_opening_is_that_of_a_tune_of_the_form(model):
+    for tune in tunes_of(model)[0]:
+        heard = perform.primer_tokens("opening", model, form(tune.group))
+        assert heard == model.vocabulary.decode(tune.ids[: sum(tune.bars[:2]) * 7])
+        chorus = perform.primer_tokens(data_path(f"choruses/{tune.name}.txt"), model, form(tune.group))
+        assert chorus == heard
+    assert perform.primer_tokens("opening", model, parse_changes("C"))
+    assert perform.primer_tokens(None, model, form("waltz")) == []
+
+
+# as a user has it
+
+
+def test_a_solo_from_the_shipped_model():
+    played = jazz.improvise(seed=3)
+    assert isinstance(played, jazz.Solo)
+    assert played.title == "Blues in F"
+    assert len(played.notes) > 20
+    assert played.copied.length <= 8
+    assert jazz.improvise(chords=Changes(form("waltz").bars[:4], (3, 4)), seed=3).midi.length == 12
+
+
+def test_jazz_is_imported_without_music21():
+    code = "import sys, jazz; print('music21' in sys.modules, callable(jazz.improvise), 'music21' in sys.modules)"
+    root = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, encoding="utf-8", check=True, timeout=60
+    )
+    assert done.stdout.split() == ["False", "True", "True"]
+    with pytest.raises(AttributeError, match="module 'jazz' has no attribute 'imrpovise'"):
+        jazz.imrpovise  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"chords": "Dm7 | H7"}, "bar 2: a chord must be like"),
+        ({"chords": ""}, "changes must have a chord"),
+        ({"chords": "N.C. | %"}, "changes must have a chord"),
+        ({"chords": "C", "form": "waltz"}, "either chords or a form must be given, got both: C and 'waltz'"),
+        ({"form": "polka"}, "a form must be one of .*, got 'polka'"),
+        ({"chords": "C", "meter": "4"}, "a meter must be like 4/4, 3/4 or 6/8, got '4'"),
+        ({"temperature": -1}, "temperature must be at least 0, got -1"),
+        ({"top_k": 0}, "top_k must be a whole number of at least 1, got 0"),
+        ({"choruses": 0}, "choruses must be a whole number of at least 1, got 0"),
+        ({"choruses": 900}, "a solo must have at most 10000 bars, got 12 x 900"),
+        ({"density": 0}, "density must be above 0, got 0"),
+        ({"longest_copy": 0}, "longest_copy must be a whole number of at least 1, got 0"),
+        ({"tempo": 19}, "tempo must be at least 20 and at most 400, got 19"),
+        ({"tempo": "fast"}, "tempo must be at least 20 and at most 400, got 'fast'"),
+        ({"swing": 0.9}, "swing must be at least 0.5 and at most 0.8, got 0.9"),
+        ({"program": 128}, "program must be at least 0 and at most 127, got 128"),
+        ({"instruments": ["flute", "bass"]}, "instruments must be from piano, bass, drums, got flute"),
+        ({"primer": "nowhere.mid"}, "nowhere.mid could not be read"),
+        ({"primer": data_path("models/dinos.npz")}, "dinos.npz must be a MIDI file"),
+        ({"model": "nowhere.npz"}, "nowhere.npz could not be read"),
+        ({"model": data_path("models/dinos.npz")}, "dinos.npz must be a model of jazz, it is one of dinos"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_one_line(model, settings, message):
+    with pytest.raises(NumpyrnnError, match=message) as caught:
+        improvise(**{"model": model, "seed": 1} | settings)
+    assert "\n" not in str(caught.value)
