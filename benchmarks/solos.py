@@ -222,9 +222,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        table(
-            "reading MIDI", "read, ms", "to values, ms", "music21 / read", "music21 / to values", "notes found", "turns"
-        )
+        table("reading MIDI", "read, ms", "to values, ms", "music21 / read", "music21 / to values", "notes", "turns")
         kinds = ((500, 0, 5), (2000, 0, 5), (8000, 0, 3), (500, 40, 3), (2000, 40, 3), (500, 480, 3), (2000, 480, 3))
         for n, scatter, turns in kinds:
             file = folder / "piece.mid"
@@ -235,7 +233,7 @@ def main():
 
         seconds, losses = take_turns(training(*examples(path)), 3)
         for peer in losses:  # the same work gives the same losses; rounding grows with the updates
-            np.testing.assert_allclose(losses[peer][0], losses["ours"][0], rtol=1e-3, err_msg=f"first, {peer}")
+            np.testing.assert_allclose(losses[peer][0], losses["ours"][0], rtol=1e-4, err_msg=f"first, {peer}")
             np.testing.assert_allclose(losses[peer][-1], losses["ours"][-1], rtol=0.05, err_msg=f"last, {peer}")
         table(f"the course's training, {EPOCHS} epochs", "s", "x ours", "loss, first epoch", "loss, last epoch")
         for peer, times in seconds.items():

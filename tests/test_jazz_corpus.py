@@ -142,6 +142,16 @@ def test_bars_and_parts_can_be_chosen_in_midi_files(files):
     assert reversed_.values() != whole.values()
 
 
+def test_bars_in_which_only_the_melody_plays_get_chords_from_it(tmp_path):
+    melody = [Note(F(i), F(1), 60 + 4 * (i % 3), track=1) for i in range(32)]
+    bass = [Note(F(i), F(2), 40, channel=1, program=32, track=2) for i in range(16, 32, 2)]
+    notes = sorted([*melody, *bass], key=lambda note: (note.onset, note.track))
+    write_midi(tmp_path / "a.mid", Midi(notes, ["", "melody", "bass"], length=F(32)))
+    (tune,) = read_tunes([tmp_path / "a.mid"], to_bar=4)
+    assert [len(bar.melody) for bar in tune.bars] == [4] * 4
+    assert {pitch % 12 for bar in tune.bars for chord in bar.chords for pitch in chord.pitches} >= {0, 4, 8}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -100,8 +100,8 @@ def test_a_recipe_has_its_layers(recipe, kinds, sizes):
     assert [layer.hidden_size for layer in model.layers if isinstance(layer, LSTM)] == sizes
     assert model.forward(np.zeros((2, 3), int))[0].shape == (2, 3, 7)
     assert model.dtype == np.float32
-    known = 4 if recipe in ("parts", "atomic") else 0
-    assert tokens_a_value(settings) == known + (3 if recipe == "parts" else 1)
+    assert bool(settings.context) == (recipe in ("parts", "atomic"))
+    assert tokens_a_value(settings) == len(settings.context) + (3 if recipe == "parts" else 1)
     assert (build(replace(settings, seed=1), vocabulary).params.flat != model.params.flat).any()
     assert_array_equal(build(settings, vocabulary).params.flat, model.params.flat)
 
@@ -225,6 +225,7 @@ def test_a_resumed_training_equals_one_without_a_break(tunes, tmp_path, recipe):
     whole, half = trained(tunes, TINY[recipe], 4), trained(tunes, TINY[recipe], 2)
     save(tmp_path / "half.npz", half.checkpoint())
     resumed = JazzTraining.resume(load(tmp_path / "half.npz", "jazz"))
+    assert resumed.trainer.epoch == 2
     resumed.run(4)
     assert_array_equal(resumed.model.params.flat, whole.model.params.flat)
     assert_array_equal(resumed.trainer.state()["weights"], whole.trainer.state()["weights"])
@@ -305,10 +306,10 @@ def test_damaged_tunes_are_one_error(checkpoint, part, found):
 
 def test_a_tune_with_a_part_too_many_or_parts_in_no_order_is_one_error(checkpoint):
     tune = tunes_of(checkpoint)[0][0]
-    with pytest.raises(NumpyrnnError, match=f"the tune '{tune.name}' of the model must have 7 tokens a value"):
-        values_of(checkpoint, replace(tune, ids=tune.ids[1:]))
-    with pytest.raises(NumpyrnnError, match=f"the tune '{tune.name}' of the model must have 7 tokens a value"):
-        values_of(checkpoint, replace(tune, bars=tune.bars[1:]))
+    message = f"the tune '{tune.name}' of the model must have {tokens_a_value(TINY['parts'])} tokens a value"
+    for damage in ({"ids": tune.ids[1:]}, {"bars": tune.bars[1:]}):
+        with pytest.raises(NumpyrnnError, match=message):
+            values_of(checkpoint, replace(tune, **damage))
     with pytest.raises(NumpyrnnError, match="a value must have three parts or be one symbol"):
         values_of(checkpoint, replace(tune, ids=tune.ids[::-1]))
 

@@ -17,19 +17,17 @@ import pytest
 from music21 import converter, instrument, tempo
 
 import jazz
-from jazz import perform
 from jazz.band import BASS, DRUMS, PIANO, SOLO
 from jazz.changes import FORMS, Changes, form, parse_changes
 from jazz.choruses import read_chorus
 from jazz.corpus import chorus_midi, read_tunes
-from jazz.model import JazzTraining, Settings, tunes_of, values_of
-from jazz.perform import Solo, improvise, output_files
-from jazz.swing import swung
-from music.midi import Note, midi_bytes, parse_midi, write_midi
+from jazz.model import JazzTraining, Settings, settings_of, tokens_a_value, tunes_of, values_of
+from jazz.perform import Solo, improvise, output_files, primer_tokens
+from jazz.solo import Soloist
+from music.midi import midi_bytes, parse_midi, write_midi
 from numpyrnn import NumpyrnnError
 from numpyrnn.files import data_path
 
-HALF = Fraction(1, 2)
 CHORDS = "Dm7 G7 | Cmaj7 | N.C. | A7"
 ENDINGS = [".mid", ".wav", ".png", ".musicxml"]
 METERS = ["4/4", "3/4", "5/4", "7/8", "6/8"]
@@ -38,8 +36,8 @@ METERS = ["4/4", "3/4", "5/4", "7/8", "6/8"]
 @pytest.fixture(scope="module")
 def model():
     tunes = read_tunes([data_path(f"choruses/{name}.txt") for name in ("blues-f-1", "bossa-1", "waltz-1")])
-    settings = Settings(hidden=16, embedding=8, average=0, learning_rate=0.02, batch_size=4)
-    training = JazzTraining.of_tunes(tunes, settings)
+    context = ("position", "chord", "degree", "register")
+    training = JazzTraining.of_tunes(tunes, Settings(context=context, hidden=16, embedding=8, batch_size=4))
     training.run(5)
     return training.checkpoint()
 
@@ -113,20 +111,23 @@ def test_the_same_seed_makes_the_same_bytes(play, solo):
 
 def test_the_midi_reads_back_as_it_was(solo):
     again = parse_midi(midi_bytes(solo.midi), "solo")
-    in_order = [sorted(midi.notes) for midi in (again, solo.midi)]
-    assert in_order[0] == in_order[1]
+    notes, expected = (
+        sorted(n._replace(duration=Fraction(0)) if n.track == DRUMS else n for n in midi.notes)
+        for midi in (again, solo.midi)  # a cymbal that is struck again ends there
+    )
+    assert notes == expected
     assert (again.names, again.meters, again.length) == (solo.midi.names, solo.midi.meters, solo.midi.length)
 
 
 @pytest.mark.parametrize("meter", METERS)
 def test_music21_opens_the_midi(play, meter, tmp_path):
-    played = play(meter=meter, tempo=150)
+    played = play(meter=meter, tempo=150, swing=0.5)  # music21 has only sixteenths and triplets
     (tmp_path / "x.mid").write_bytes(midi_bytes(played.midi))
     score = converter.parse(tmp_path / "x.mid", forceSource=True)
     parts = {part.partName: part for part in score.parts}
     assert set(parts) == {"Solo", "Piano", "Bass", "Drums"}
     found = parts["Solo"].flatten()
-    assert [pitch.midi for note in found.notes for pitch in note.pitches] == [note.pitch for note in played.notes]
+    assert [note.pitch.midi for note in found.stripTies().notes] == [note.pitch for note in played.notes]
     assert next(iter(found.getElementsByClass(instrument.Instrument))).midiProgram == 66
     assert next(iter(score.flatten().getElementsByClass(tempo.MetronomeMark))).number == 150
     assert {part.getTimeSignatures()[0].ratioString for part in parts.values()} == {meter}
@@ -152,53 +153,6 @@ def test_instruments_can_be_left_out(play, solo):
     assert alone.midi.notes == solo.notes
     assert trio.midi.notes == [note for note in solo.midi.notes if note.track != PIANO]
     assert alone.midi.length == solo.midi.length
-
-
-# swing
-
-
-def places(played):
-    """(place in the beat as written, place as it sounds) of each note of the solo."""
-    written = [element.onset % 1 for element in played.line.elements if element.pitches]
-    return set(zip(written, (note.onset % 1 for note in played.notes), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("settings", "off_beat"),
-    [
-        ({"form": "blues-f"}, Fraction(2, 3)),
-        ({"form": "bossa"}, HALF),
-        ({"form": "blues-f", "swing": 0.5}, HALF),
-        ({"form": "bossa", "swing": 0.67}, Fraction(2, 3)),
-        ({"form": "waltz", "swing": 0.6}, Fraction(3, 5)),
-    ],
-    ids=str,
-)
-def test_off_beats_sound_where_the_swing_says(play, settings, off_beat):
-    found = places(play(None, **settings))
-    assert (HALF, off_beat) in found
-    thirds = {(Fraction(n, 3), Fraction(n, 3)) for n in range(3)}  # beats and triplets stay
-    assert {(a, b) for a, b in found if a * 4 % 1} <= thirds
-    assert {b for a, b in found if a == HALF} == {off_beat}
-
-
-def test_the_band_swings_with_the_solo(play):
-    onsets = {note.onset % 1 for note in play().midi.notes if note.track in (PIANO, DRUMS)}
-    assert Fraction(2, 3) in onsets
-    assert HALF not in onsets
-    even = play(swing=0.5)
-    assert even.changes.feel == "straight"
-    assert HALF in {note.onset % 1 for note in even.midi.notes if note.track == DRUMS}
-
-
-@pytest.mark.parametrize("meter", ["6/8", "7/8"])
-def test_where_eighths_are_the_beat_they_are_even(play, meter):
-    assert all(written == sounding for written, sounding in places(play(meter=meter, swing=0.67)))
-
-
-def test_what_sounds_is_the_line_swung(solo):
-    plain = [Note(e.onset, e.duration, e.pitches[0]) for e in solo.line.elements if e.pitches]
-    assert [note[:3] for note in solo.notes] == [note[:3] for note in swung(plain)]
 
 
 # files
@@ -243,7 +197,7 @@ def test_the_lead_sheet_has_the_notes_and_the_bars(solo, files):
     score = converter.parse(files[3], forceSource=True)
     (part,) = score.parts
     assert len(part.getElementsByClass("Measure")) == 4
-    notes = [note for note in part.flatten().notes if note.isNote and (note.tie is None or note.tie.type == "start")]
+    notes = part.flatten().stripTies().getElementsByClass("Note")
     assert [note.pitch.midi for note in notes] == [note.pitch for note in solo.notes]
     assert b"Solo over Dm7 G7" in files[3].read_bytes()
 
@@ -276,7 +230,7 @@ def test_a_folder_that_is_not_there_is_an_error(solo, tmp_path):
     with pytest.raises(NumpyrnnError, match=r"^.*solo\.mid could not be written: No such file or directory$"):
         solo.write(tmp_path / "nowhere" / "solo.mid")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(NumpyrnnError, match="a solo must have a file name, got '.'"):
+    with pytest.raises(NumpyrnnError, match=r"^a solo must have a file name, got '\.'$"):
         solo.write("")
 
 
@@ -343,24 +297,25 @@ def test_a_shipped_form_has_its_title_and_feel(play, name):
 # what is heard before
 
 
-def test_a_primer_is_heard(play, model, solo, tmp_path):
-    chorus = data_path("choruses/waltz-1.txt")
-    write_midi(tmp_path / "waltz.mid", chorus_midi(read_chorus(chorus), straight=True))
-    with_chorus, with_midi, with_opening = (
-        play(primer=primer).line.values for primer in (chorus, tmp_path / "waltz.mid", "opening")
-    )
-    assert with_chorus == with_midi
-    assert len({tuple(values) for values in (solo.line.values, with_chorus, with_opening)}) == 3
+def test_a_primer_is_heard(play, model, monkeypatch):
+    heard, plain = [], Soloist.play
+    monkeypatch.setattr(Soloist, "play", lambda self, *how: heard.append(how[1]) or plain(self, *how))
+    for primer in (None, "opening", data_path("choruses/waltz-1.txt")):
+        play(primer=primer)
+        assert heard.pop() == primer_tokens(primer, model, parse_changes(CHORDS))
+    assert not heard
 
 
-def test_an_opening_is_that_of_a_tune_of_the_form(model):
+def test_a_primer_is_two_bars_of_a_chorus_or_of_its_midi_or_of_a_tune_of_the_form(model, tmp_path):
+    step = tokens_a_value(settings_of(model))
+    assert primer_tokens(None, model, form("waltz")) == []
+    assert primer_tokens("opening", model, parse_changes("C"))  # no tune is of this form: any one will do
     for tune in tunes_of(model)[0]:
-        heard = perform.primer_tokens("opening", model, form(tune.group))
-        assert heard == model.vocabulary.decode(tune.ids[: sum(tune.bars[:2]) * 7])
-        chorus = perform.primer_tokens(data_path(f"choruses/{tune.name}.txt"), model, form(tune.group))
-        assert chorus == heard
-    assert perform.primer_tokens("opening", model, parse_changes("C"))
-    assert perform.primer_tokens(None, model, form("waltz")) == []
+        opening = model.vocabulary.decode(tune.ids[: sum(tune.bars[:2]) * step])
+        chorus, changes = data_path(f"choruses/{tune.name}.txt"), form(tune.group)
+        write_midi(tmp_path / f"{tune.name}.mid", chorus_midi(read_chorus(chorus), straight=True))
+        for primer in ("opening", chorus, str(chorus), tmp_path / f"{tune.name}.mid"):
+            assert primer_tokens(primer, model, changes) == opening
 
 
 # as a user has it

@@ -1,4 +1,4 @@
-"""Swing: eighths long and short."""
+"""Swing: eighths long and short, by themselves and in a solo."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jazz.band import DRUMS, PIANO
+from jazz.perform import improvise
 from jazz.swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 from music.midi import Note
 from numpyrnn import NumpyrnnError
+from numpyrnn.checkpoint import load
+from numpyrnn.files import data_path
 
 HALF, THIRD, SIXTEENTH = Fraction(1, 2), Fraction(1, 3), Fraction(1, 4)
 ratios = st.fractions(Fraction(1, 2), Fraction(4, 5), max_denominator=24)
@@ -93,3 +97,57 @@ def test_a_ratio_is_near_what_was_asked_for(swing):
 def test_another_swing_is_an_error(swing):
     with pytest.raises(NumpyrnnError, match=r"^swing must be at least 0\.5 and at most 0\.8, got .*$"):
         as_ratio(swing)
+
+
+# in a solo
+
+
+@pytest.fixture(scope="module")
+def play():
+    model = load(data_path("models/jazz.npz"), "jazz")
+    return lambda chords="Dm7 G7 | Cmaj7", **settings: improvise(chords, seed=1, model=model, **settings)
+
+
+def places(played):
+    """(place in the beat as written, place as it sounds) of each note of the solo."""
+    written = [element.onset % 1 for element in played.line.elements if element.pitches]
+    return set(zip(written, (note.onset % 1 for note in played.notes), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "off_beat"),
+    [
+        ({"form": "blues-f"}, Fraction(2, 3)),
+        ({"form": "bossa"}, HALF),
+        ({"form": "blues-f", "swing": 0.5}, HALF),
+        ({"form": "bossa", "swing": 0.67}, Fraction(2, 3)),
+        ({"form": "waltz", "swing": 0.6}, Fraction(3, 5)),
+    ],
+    ids=str,
+)
+def test_off_beats_sound_where_the_swing_says(play, settings, off_beat):
+    found = places(play(None, **settings))
+    assert (HALF, off_beat) in found
+    thirds = {(Fraction(n, 3), Fraction(n, 3)) for n in range(3)}  # beats and triplets stay
+    assert {(a, b) for a, b in found if a * 4 % 1} <= thirds
+    assert {b for a, b in found if a == HALF} == {off_beat}
+
+
+def test_the_band_swings_with_the_solo(play):
+    onsets = {note.onset % 1 for note in play().midi.notes if note.track in (PIANO, DRUMS)}
+    assert Fraction(2, 3) in onsets
+    assert HALF not in onsets
+    even = play(swing=0.5)
+    assert even.changes.feel == "straight"
+    assert HALF in {note.onset % 1 for note in even.midi.notes if note.track == DRUMS}
+
+
+@pytest.mark.parametrize("meter", ["6/8", "7/8"])
+def test_where_eighths_are_the_beat_they_are_even(play, meter):
+    assert all(written == sounding for written, sounding in places(play(meter=meter, swing=0.67)))
+
+
+def test_what_sounds_is_the_line_swung(play):
+    played = play()
+    plain = [Note(e.onset, e.duration, e.pitches[0]) for e in played.line.elements if e.pitches]
+    assert [note[:3] for note in played.notes] == [note[:3] for note in swung(plain)]

@@ -194,7 +194,9 @@ def test_an_interrupted_training_says_how_to_go_on_and_can(tmp_path, capsys):
     whole, again = Counting(), Counting()
     again.trainer.restore(load(files.model).training)
     teach(again, files)
-    assert "untrained" not in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "untrained" not in said.out
+    assert re.match(r"\s*33%\|", said.err)  # the bar goes on as well
     teach(whole, files)
     assert_array_equal(again.trainer.best, whole.trainer.best)
 
