@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.command import check_out, data_files_options, model_option, seed_option, temperature_option, top_k_option
@@ -110,6 +111,8 @@ def improvise(
         raise click.UsageError("--swing and --straight exclude each other")
     if chords is not None and options["form"] is not None:
         raise click.UsageError("--chords and --form exclude each other")
+    if chords is None and click.get_current_context().get_parameter_source("meter") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
         chords = read_text(chords[1:])
     if out is None:
@@ -246,7 +249,8 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
     )
     for name, (runs, share) in found["copies"].items():
         longest = max(runs, key=lambda run: run.length)
-        click.echo(f"{name:36}{share:22.1%}{longest.length:14}   bar {longest.bar} of {longest.tune}")
+        where = f"   bar {longest.bar} of {longest.tune}" if longest.length else ""
+        click.echo(f"{name:36}{share:22.1%}{longest.length:14}{where}")
 
 
 @app.command()
@@ -272,7 +276,7 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
 
     from .corpus import excerpt, read_music
 
-    out = out or Path(file.with_suffix(".wav").name)
+    out = out or Path(f"{file.stem}.wav")
     check_out(out, force)
     write_wav(out, render(excerpt(read_music(file), from_bar, bars)))
     click.echo(f"Written: {out}.")
@@ -293,6 +297,8 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
     from .corpus import chorus_midi, shipped_choruses
 
     found = [(out / f"{path.stem}.mid", read_chorus(path)) for path in texts or shipped_choruses()]
+    if len({path for path, _ in found}) < len(found):
+        raise NumpyrnnError("choruses must have different names, two of these would be one MIDI file")
     if out.exists() and not out.is_dir():
         raise NumpyrnnError(f"{out} must be a folder, it is a file")
     try:

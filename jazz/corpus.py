@@ -67,11 +67,11 @@ def read_tunes(
             tunes.append(tune_of_midi(midi, choose(midi, melody, chords), file.stem, from_bar, to_bar)[0])
         except NumpyrnnError as error:
             raise error if str(file) in str(error) else NumpyrnnError(f"{file}: {error}") from error
-    seen: dict[str, int] = {}
+    names: set[str] = set()
     for i, tune in enumerate(tunes):
-        seen[tune.name] = seen.get(tune.name, 0) + 1
-        if seen[tune.name] > 1:
-            tunes[i] = replace(tune, name=f"{tune.name} ({seen[tune.name]})")
+        candidates = (tune.name, *(f"{tune.name} ({k})" for k in range(2, len(tunes) + 2)))
+        tunes[i] = replace(tune, name=next(name for name in candidates if name not in names))
+        names.add(tunes[i].name)
     return tunes
 
 
@@ -127,6 +127,8 @@ def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:
         if the piece ends before, or has no notes there
     """
     bars = bars_of(midi)
+    if not bars:
+        raise NumpyrnnError("a piece must have notes to be heard, it has none")
     if from_bar > len(bars):
         raise NumpyrnnError(f"the first bar must lie in 1 to {len(bars)}, got {from_bar}")
     chosen = bars[from_bar - 1 : from_bar - 1 + n_bars]

@@ -17,7 +17,7 @@ from numpyrnn.optim import Adam, RMSprop
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 
-from .streams import CONTEXTS, is_said, stream, value_of
+from .streams import CONTEXTS, FORMS, is_said, stream, value_of
 from .tunes import Tune
 
 KIND = "jazz"
@@ -228,9 +228,12 @@ class JazzTraining:
         streams = [[stream(tune, settings.context, settings.form) for tune in part] for part in parts]
         vocabulary = Vocabulary(token for part in streams for tune in part for value in tune for token in value)
         training, held_out = (
-            [learned(tune, tokens, vocabulary) for tune, tokens in zip(part, of_part, strict=True)]
+            [learned(tune, tokens, vocabulary) for tune, tokens in zip(part, of_part, strict=True) if len(tokens) > 1]
             for part, of_part in zip(parts, streams, strict=True)
         )
+        if not training or not held_out:
+            counts = [sum(map(len, of_part)) for of_part in streams]
+            raise NumpyrnnError(f"training and held-out part must have two values or more, got {counts}")
         return cls(training, held_out, settings, vocabulary)
 
     def run(
@@ -274,7 +277,11 @@ class JazzTraining:
         """
         if checkpoint.training is None:
             raise NumpyrnnError("the model must hold the state of its training to be resumed, this one is finished")
-        run = cls(*tunes_of(checkpoint), settings_of(checkpoint), checkpoint.vocabulary)
+        tunes, settings = tunes_of(checkpoint), settings_of(checkpoint)
+        try:
+            run = cls(*tunes, settings, checkpoint.vocabulary)
+        except (KeyError, TypeError, ValueError) as error:
+            raise NumpyrnnError(f"the model must hold the settings of a training, it does not ({error})") from error
         run.trainer.restore(checkpoint.training)
         return run
 
@@ -295,11 +302,11 @@ def settings_of(checkpoint: Checkpoint) -> Settings:
     try:
         fields = dict(checkpoint.config["settings"])
         settings = Settings(**{**fields, "context": tuple(fields["context"])})
-    except (KeyError, TypeError) as error:
+        unknown = set(settings.context) - set(CONTEXTS)
+        if unknown or settings.form not in FORMS or min(settings.batch_size, settings.width) < 1:
+            raise ValueError(f"{settings.form}, {unknown or 'batches of nothing'}")
+    except (KeyError, TypeError, ValueError) as error:
         raise NumpyrnnError(f"the model must hold the settings of a soloist, it does not ({error})") from error
-    unknown = set(settings.context) - set(CONTEXTS)
-    if unknown:
-        raise NumpyrnnError(f"the model must know its contexts from {', '.join(CONTEXTS)}, got {', '.join(unknown)}")
     return settings
 
 
@@ -307,9 +314,14 @@ def tunes_of(checkpoint: Checkpoint) -> tuple[list[Learned], list[Learned]]:
     """The training and the held-out tunes of a model; an error if it has none, or they are not in its vocabulary."""
     try:
         found = [[Learned(**tune) for tune in checkpoint.config[part]] for part in ("training", "held_out")]
+        step = tokens_a_value(settings_of(checkpoint))
         for tune in (*found[0], *found[1]):
             checkpoint.vocabulary.decode(tune.ids)
-    except (KeyError, TypeError, NumpyrnnError) as error:
+            if len(tune.ids) < 2 or sum(tune.bars) * step != len(tune.ids):
+                raise ValueError(f"{tune.name!r} has {len(tune.ids)} tokens")
+        if not found[0] or not found[1]:
+            raise ValueError("there are none")
+    except (KeyError, TypeError, ValueError) as error:
         raise NumpyrnnError(f"the model must hold its training and held-out tunes, it does not ({error})") from error
     return found[0], found[1]
 

@@ -277,6 +277,8 @@ def primer_tokens(primer: str | Path | None, checkpoint: Checkpoint, changes: Ch
         tune = next((tune for tune in tunes if tune.group and tune.group == changes.name), tunes[0])
         n = sum(tune.bars[:PRIMER_BARS]) * tokens_a_value(settings)
         return checkpoint.vocabulary.decode(tune.ids[:n])
-    (tune_read,) = read_tunes([Path(primer)])
-    opening = replace(tune_read, bars=tune_read.bars[:PRIMER_BARS])
+    read = read_tunes([Path(primer)])
+    if len(read) != 1:
+        raise NumpyrnnError(f"a primer must be one file, {primer} holds {len(read)}")
+    opening = replace(read[0], bars=read[0].bars[:PRIMER_BARS])
     return [token for value in stream(opening, settings.context, settings.form) for token in value]

@@ -63,8 +63,8 @@ def replay(
         if the file is not the course's, or a file cannot be written
     """
     check_count("epochs", epochs, 1)
-    folder = _made(Path(out_folder))
     X, Y, n_values, indices_values, chords = load_music_utils(path)
+    folder = _made(Path(out_folder))
     report(f"X {X.shape}, Y {Y.shape}, {n_values} values, {len(chords)} measures")
     model = djmodel(STEPS, *shared_layers(n_values, seed=seed))
     report(f"{model.count_params():,} parameters")

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .grammar import Element
 
 
+TONICS = ("C4 C#4 D-4 D4 D#4 E-4 E4 F4 F#4 G4 G#4 A4 B-4 B4 C-4").split()  # those that music21 tries
+
+
 @dataclass(frozen=True)
 class Harmony:
     """What the grammar asks of a chord.
@@ -65,7 +68,7 @@ def harmony(pitches: tuple[int, ...]) -> Harmony:
     """Quality, chord tones, scale and approach tones of a chord.
 
     The scale is major where the chord's quality is, otherwise Dorian; of all tonics the one whose scale has most of the
-    chord's pitches (music21's `derive`), which is not the chord's root: over C it is G major, over G7 C major.
+    chord's pitches (as music21's `derive` finds it, 40 times slower), which is not the chord's root: over C it is G major, over G7 C major.
 
     Parameters
     ----------
@@ -75,16 +78,30 @@ def harmony(pitches: tuple[int, ...]) -> Harmony:
     -------
     Harmony
     """
-    sounding = chord.Chord([pitch.Pitch(midi=midi) for midi in sorted(pitches)])
-    kind = scale.MajorScale() if sounding.quality == "major" else scale.DorianScale()
-    names = {tone.name for tone in kind.derive(sounding).getPitches()}
+    quality = str(chord.Chord([pitch.Pitch(midi=midi) for midi in sorted(pitches)]).quality)
     tones = frozenset(midi % 12 for midi in pitches)
+    names = scale_names(tones, quality == "major")
     return Harmony(
-        quality=str(sounding.quality),
+        quality=quality,
         chord=tones,
         scale=frozenset(midi for midi in range(12) if name_of(midi) in names),
         approach=frozenset((tone + step) % 12 for tone in tones for step in (-1, 1)),
     )
+
+
+@lru_cache(None)
+def scale_names(tones: frozenset[int], major: bool) -> frozenset[str]:
+    """The names of the major or Dorian scale that has most of the pitch classes; see `harmony`."""
+    return max(scales(major), key=lambda named: len(tones & named[0]))[1]
+
+
+@lru_cache(None)
+def scales(major: bool) -> list[tuple[frozenset[int], frozenset[str]]]:
+    """Pitch classes and names of each major or Dorian scale, the highest tonic first."""
+    kind = scale.MajorScale if major else scale.DorianScale
+    tonics = sorted(enumerate(TONICS), key=lambda tonic: (pitch.Pitch(tonic[1]).ps, tonic[0]), reverse=True)
+    pitches = [kind(tonic).getPitches() for _, tonic in tonics]
+    return [(frozenset(p.pitchClass for p in of_one), frozenset(p.name for p in of_one)) for of_one in pitches]
 
 
 @lru_cache(None)

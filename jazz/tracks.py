@@ -18,8 +18,8 @@ from .tunes import Bar, Tune, line, make_bars
 
 DRUMS = 9
 MELODY_WORDS = ("melody", "melodie", "solo", "lead", "vocal", "vocals", "voice")
-CHORD_WORDS = ("chords", "chord", "comp", "comping", "accompaniment", "harmony", "pad")
-CHORD_WORDS += ("piano", "keys", "keyboard", "organ", "rhodes", "strings")
+INSTRUMENT_WORDS = ("piano", "keys", "keyboard", "organ", "rhodes", "strings")
+CHORD_WORDS = ("chords", "chord", "comp", "comping", "accompaniment", "harmony", "pad", *INSTRUMENT_WORDS)
 BASS_WORDS = ("bass", "contrabass")
 DRUM_WORDS = ("drum", "drums", "percussion", "kit")
 MELODY_PROGRAMS = {*range(8, 16), *range(22, 32), *range(40, 43), *range(52, 55), *range(56, 80), *range(80, 88)}

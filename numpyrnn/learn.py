@@ -69,7 +69,7 @@ def outputs(out: Path, plot: Path | None, resume: Path | None, force: bool) -> O
     NumpyrnnError
         if one cannot be written, is there already, or two are the same
     """
-    own = [resume, resume.with_suffix(".jsonl"), resume.with_suffix(".png")] if resume and resume.name else []
+    own = [out, out.with_suffix(".jsonl"), out.with_suffix(".png")] if out == resume and out.name else []
     check_out(out, force or out in own)
     files = Outputs(out, out.with_suffix(".jsonl"), plot or out.with_suffix(".png"))
     for path in (files.history, files.plot):
@@ -85,7 +85,7 @@ def check_resumed(settings: Sequence[str]) -> None:
     source = click.get_current_context().get_parameter_source
     fixed = [name for name in settings if source(name) in GIVEN]
     if fixed:
-        words = ", ".join(f"--{name.replace('_', '-')}" for name in fixed)
+        words = ", ".join(dict.fromkeys(f"--{name.removeprefix('plain_').replace('_', '-')}" for name in fixed))
         raise click.UsageError(f"a resumed training keeps its settings, got {words}")
 
 

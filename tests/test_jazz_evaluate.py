@@ -179,8 +179,10 @@ def test_an_evaluation_repeats_with_its_seed_and_heeds_the_temperature(checkpoin
 @pytest.mark.parametrize(("held_out", "solos"), [([], 2), (None, 0)])
 def test_an_evaluation_needs_held_out_tunes_and_solos(checkpoint, held_out, solos):
     config = checkpoint.config | ({} if held_out is None else {"held_out": held_out})
-    found = len(config["held_out"])
-    with pytest.raises(NumpyrnnError, match=f"evaluation needs held-out tunes and solos, got {found} and {solos}"):
+    message = (
+        "must hold its training and held-out tunes" if held_out == [] else "needs held-out tunes and solos, got 1 and 0"
+    )
+    with pytest.raises(NumpyrnnError, match=message):
         evaluate(replace(checkpoint, config=config), CHANGES, solos)
 
 

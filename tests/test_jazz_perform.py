@@ -18,7 +18,7 @@ from music21 import converter, instrument, tempo
 
 import jazz
 from jazz.band import BASS, DRUMS, PIANO, SOLO
-from jazz.changes import FORMS, Changes, form, parse_changes
+from jazz.changes import Changes, form, parse_changes
 from jazz.choruses import read_chorus
 from jazz.corpus import chorus_midi, read_tunes
 from jazz.model import JazzTraining, Settings, settings_of, tokens_a_value, tunes_of, values_of
@@ -94,7 +94,8 @@ def test_a_solo_has_the_bars_that_it_should(play, meter):
 
 
 def test_choruses_are_played_on(play):
-    three = play(form="waltz", chords=None, choruses=3)
+    three = play(None, form="waltz", choruses=3)
+    assert three.changes == form("waltz").times(3)
     assert len(three.changes.bars) == 48
     assert {int(note.onset // 48) for note in three.notes} == {0, 1, 2}
     chorus = [[n._replace(onset=n.onset % 48) for n in three.notes if n.onset // 48 == i] for i in range(3)]
@@ -104,8 +105,8 @@ def test_choruses_are_played_on(play):
 def test_the_same_seed_makes_the_same_bytes(play, solo):
     assert midi_bytes(play().midi) == midi_bytes(solo.midi)
     assert midi_bytes(play(seed=2).midi) != midi_bytes(solo.midi)
-    new, other = play(seed=None), play(seed=None)
-    assert new.seed != other.seed
+    new = play(seed=None)
+    assert new.seed != play(seed=None).seed
     assert midi_bytes(play(seed=new.seed).midi) == midi_bytes(new.midi)
 
 
@@ -136,13 +137,9 @@ def test_music21_opens_the_midi(play, meter, tmp_path):
     assert {measure.barDuration.quarterLength for measure in measures} == {played.changes.bar}
 
 
-def test_the_tempo_is_as_asked_for(play, solo):
+def test_tempo_and_instrument_are_as_asked_for(play, solo):
     assert (solo.tempo, solo.midi.tempos) == (130, [(0, 461538)])
-    assert play(tempo=60).midi.tempos == [(0, 1_000_000)]
     assert play(tempo=60).midi.seconds(16) == 16
-
-
-def test_the_instrument_of_the_solo_can_be_chosen(play):
     played = play(program=11)
     assert {note.program for note in played.notes} == {11}
     assert {note.program for note in played.midi.notes if note.track != SOLO} == {0, 32}
@@ -158,19 +155,16 @@ def test_instruments_can_be_left_out(play, solo):
 # files
 
 
-def test_four_files_are_written_side_by_side(files):
+def test_four_files_are_written_side_by_side(solo, files):
     assert [file.suffix for file in files] == ENDINGS
     assert sorted(files[0].parent.iterdir()) == sorted(files)
+    assert files[0].read_bytes() == midi_bytes(solo.midi)
 
 
 @pytest.mark.parametrize("name", ["solo", "solo.mid", "solo.midi", "solo.wav", "solo.png", "solo.musicxml"])
 def test_the_ending_of_the_name_does_not_count(name):
     assert output_files(f"some/{name}") == [Path(f"some/solo{ending}") for ending in ENDINGS]
     assert [file.name for file in output_files("take.2")] == [f"take.2{ending}" for ending in ENDINGS]
-
-
-def test_the_midi_file_is_the_solo(solo, files):
-    assert files[0].read_bytes() == midi_bytes(solo.midi)
 
 
 def test_every_bar_sounds(solo, files):
@@ -180,7 +174,6 @@ def test_every_bar_sounds(solo, files):
     edges = [int(solo.midi.seconds(solo.changes.bar * bar) * rate) for bar in range(len(solo.changes.bars) + 1)]
     loudness = [np.sqrt(np.mean((samples[a:b] / 32768) ** 2)) for a, b in pairwise(edges)]
     assert min(loudness) > 0.01
-    assert np.abs(samples).max() > 3000
     assert np.abs(samples[-rate // 50 :]).max() < 300  # nothing is cut off
 
 
@@ -258,14 +251,12 @@ def test_the_summary_has_the_figures(solo):
 
 def test_the_longest_run_that_was_copied_is_found(play, model):
     played = play(None, form="blues-f", longest_copy=3)
-    values = "|".join(["", *map(str, played.line.values), ""])
-    texts = ["|" + "|".join(values_of(model, tune)) + "|" for tune in tunes_of(model)[0]]
-    n = len(played.line.values)
-    runs = ["|".join(["", *map(str, played.line.values[a:b]), ""]) for a in range(n) for b in range(a + 1, n + 1)]
-    assert all(run in values for run in runs)
-    longest = max(run.count("|") - 1 for run in runs if any(run in text for text in texts))
-    assert played.copied.length == longest <= 3
-    assert played.copied.tune in {tune.name for tune in tunes_of(model)[0]}
+    values = [str(value) for value in played.line.values]
+    texts = {tune.name: "|".join(["", *values_of(model, tune), ""]) for tune in tunes_of(model)[0]}
+    runs = [values[a:b] for a in range(len(values)) for b in range(a + 1, len(values) + 1)]
+    known = [run for run in runs if any("|".join(["", *run, ""]) in text for text in texts.values())]
+    assert played.copied.length == max(map(len, known)) <= 3
+    assert played.copied.tune in texts
 
 
 def test_a_notebook_shows_it_without_a_network(solo):
@@ -285,13 +276,6 @@ def test_a_title_cannot_break_the_page(solo, monkeypatch):
         monkeypatch.setattr(Solo, part, lambda self, *rate: b"")
     line = replace(solo.line, changes=replace(solo.changes, title="<b>&"))
     assert "&lt;b&gt;&amp;: 4 bars" in replace(solo, line=line)._repr_html_()
-
-
-@pytest.mark.parametrize("name", FORMS)
-def test_a_shipped_form_has_its_title_and_feel(play, name):
-    played = play(None, form=name)
-    assert played.title == form(name).title
-    assert played.changes == form(name)
 
 
 # what is heard before
@@ -325,17 +309,14 @@ def test_a_solo_from_the_shipped_model():
     played = jazz.improvise(seed=3)
     assert isinstance(played, jazz.Solo)
     assert played.title == "Blues in F"
-    assert len(played.notes) > 20
-    assert played.copied.length <= 8
+    assert played.copied.length <= 8 < len(played.notes)
     assert jazz.improvise(chords=Changes(form("waltz").bars[:4], (3, 4)), seed=3).midi.length == 12
 
 
 def test_jazz_is_imported_without_music21():
     code = "import sys, jazz; print('music21' in sys.modules, callable(jazz.improvise), 'music21' in sys.modules)"
-    root = str(Path(__file__).parents[1])
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, encoding="utf-8", check=True, timeout=60
-    )
+    command, root = [sys.executable, "-c", code], Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True, timeout=60)
     assert done.stdout.split() == ["False", "True", "True"]
     with pytest.raises(AttributeError, match="module 'jazz' has no attribute 'imrpovise'"):
         jazz.imrpovise  # noqa: B018
@@ -346,17 +327,11 @@ def test_jazz_is_imported_without_music21():
     [
         ({"chords": "Dm7 | H7"}, "bar 2: a chord must be like"),
         ({"chords": ""}, "changes must have a chord"),
-        ({"chords": "N.C. | %"}, "changes must have a chord"),
         ({"chords": "C", "form": "waltz"}, "either chords or a form must be given, got both: C and 'waltz'"),
-        ({"form": "polka"}, "a form must be one of .*, got 'polka'"),
         ({"chords": "C", "meter": "4"}, "a meter must be like 4/4, 3/4 or 6/8, got '4'"),
         ({"temperature": -1}, "temperature must be at least 0, got -1"),
-        ({"top_k": 0}, "top_k must be a whole number of at least 1, got 0"),
         ({"choruses": 0}, "choruses must be a whole number of at least 1, got 0"),
         ({"choruses": 900}, "a solo must have at most 10000 bars, got 12 x 900"),
-        ({"density": 0}, "density must be above 0, got 0"),
-        ({"longest_copy": 0}, "longest_copy must be a whole number of at least 1, got 0"),
-        ({"tempo": 19}, "tempo must be at least 20 and at most 400, got 19"),
         ({"tempo": "fast"}, "tempo must be at least 20 and at most 400, got 'fast'"),
         ({"swing": 0.9}, "swing must be at least 0.5 and at most 0.8, got 0.9"),
         ({"program": 128}, "program must be at least 0 and at most 127, got 128"),
@@ -366,7 +341,7 @@ def test_jazz_is_imported_without_music21():
         ({"model": "nowhere.npz"}, "nowhere.npz could not be read"),
         ({"model": data_path("models/dinos.npz")}, "dinos.npz must be a model of jazz, it is one of dinos"),
     ],
-    ids=str,
+    ids=lambda given: "" if isinstance(given, str) else "-".join(given),
 )
 def test_bad_input_is_one_line(model, settings, message):
     with pytest.raises(NumpyrnnError, match=message) as caught:

@@ -31,7 +31,7 @@ OTHERS = [
     parse_changes("C7 D7 E7 F7 G7 A7 | B7", (4, 4)).times(3),
 ]
 CHANGES = [*map(form, FORMS), *OTHERS]
-HOW = list(product((0.0, 0.5, 1.0, 2.0), (None, 1, 5), (0.25, 0.5, 1.0, 2.0, 4.0)))  # temperature, top k, density
+HOW = list(product((0.0, 0.5, 1.0, 2.0), (None, 1, 5), (1e-6, 0.25, 0.5, 1.0, 2.0, 4.0)))  # temperature, top k, density
 
 
 def trained(settings, *names, epochs=2):
@@ -101,6 +101,7 @@ def test_values_tile_the_form(lines):
         now = Fraction(0)
         for value, element in zip(line.values, line.elements, strict=True):
             assert (element.onset, element.duration) == (now, value.duration)
+            assert value.duration >= Fraction(1, 8)
             assert len(element.pitches) == (value.kind != "R")
             now += value.duration
         assert now == line.changes.bar * len(line.changes.bars)
@@ -124,25 +125,16 @@ def test_a_line_that_is_read_again_has_its_values(lines):
         assert [v.interval is None for v in again] == [v.interval is None for v in line.values]
 
 
-def test_the_intervals_lie_within_their_ranges(lines):
-    leaps = 0
-    for line in lines:
-        notes = [(v, e.pitches[0]) for v, e in zip(line.values, line.elements, strict=True) if e.pitches]
-        for (_, before), (value, pitch) in pairwise(notes):
-            if value.interval is not None:
-                upper, lower = map(theory.semitones, value.interval)
-                assert lower <= pitch - before <= upper
-                leaps += 1
-    assert leaps > 500
-
-
-def test_a_bars_first_note_is_near_the_one_before(lines):
+def test_a_note_is_as_far_from_the_one_before_as_it_may_be(lines):
+    intervals = 0
     for line in lines:
         before = START
-        for value, element in zip(line.values, line.elements, strict=True):
-            if element.pitches:
-                assert value.interval is not None or abs(element.pitches[0] - before) <= NEAR
-                before = element.pitches[0]
+        for value, pitch in ((v, e.pitches[0]) for v, e in zip(line.values, line.elements, strict=True) if e.pitches):
+            upper, lower = map(theory.semitones, value.interval) if value.interval else (NEAR, -NEAR)
+            assert lower <= pitch - before <= upper
+            intervals += value.interval is not None
+            before = pitch
+    assert intervals > 500
 
 
 def test_types_hold_under_the_chord_that_sounds(lines):
@@ -161,25 +153,18 @@ def test_pitches_are_in_range_and_never_struck_twice_running(lines):
         assert not any(a.pitches == b.pitches != () for a, b in pairwise(line.elements))
 
 
-def test_rests_end_with_their_bar_and_do_not_follow_one_another_in_it(lines):
-    for line in lines:
-        bar = line.changes.bar
-        rests = [element for element in line.elements if not element.pitches]
-        assert all(rest.onset // bar == -(-rest.end // bar) - 1 for rest in rests)
-        together = [a for a, b in pairwise(line.elements) if not a.pitches and not b.pitches]
-        assert all(element.end % bar == 0 for element in together)
-
-
-def test_it_is_never_silent_for_two_bars(lines):
-    for line in lines:
-        silence = Fraction(0)
+def test_rests_end_with_their_bar_and_are_not_two_in_it_or_two_bars_long(lines, models):
+    short_bars = parse_changes("C7 | F7", (2, 4)).times(8)  # the models know rests that fill them
+    for line in [*lines, play(models["parts"], short_bars, density=1e-6)]:
+        bar, silence = line.changes.bar, Fraction(0)
         for element in line.elements:
-            silence = Fraction(0) if element.pitches else silence + element.duration
-            assert silence < 2 * line.changes.bar
-
-
-def test_nothing_is_shorter_than_half_a_sixteenth(lines):
-    assert all(value.duration >= Fraction(1, 8) for line in lines for value in line.values)
+            if element.pitches:
+                silence = Fraction(0)
+                continue
+            assert silence == 0 or element.onset % bar == 0
+            assert element.end <= (element.onset // bar + 1) * bar
+            silence += element.duration
+            assert silence < 2 * bar
 
 
 def test_no_beat_mixes_triplets_and_sixteenths(lines):
@@ -220,13 +205,13 @@ def test_a_line_does_not_hear_the_one_before(models, recipe):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_density_makes_notes_more_and_silence_less(models, recipe):
     notes, silence = [], []
-    for density in (0.25, 1.0, 4.0):
+    for density in (1e-6, 0.5, 4.0):
         played = [play(models[recipe], form("waltz"), seed, density=density) for seed in range(6)]
         values = [value for line in played for value in line.values]
         notes.append(sum(value.kind != "R" for value in values))
         silence.append(sum(value.duration for value in values if value.kind == "R"))
     assert notes[0] < notes[1] < notes[2]
-    assert silence[0] > silence[1] > silence[2]
+    assert 6 * 48 / 3 < silence[0] > silence[1] > silence[2]
 
 
 @pytest.mark.parametrize("longest", [2, 4, 8])
@@ -247,8 +232,7 @@ def test_the_range_can_be_chosen(models, low, high):
     pitches = [
         e.pitches[0] for e in play(models["parts"], form("blues-f"), 3, low=low, high=high).elements if e.pitches
     ]
-    assert low <= min(pitches)
-    assert max(pitches) <= high
+    assert low <= min(pitches) <= max(pitches) <= high
     assert len(pitches) > 12
 
 
@@ -291,7 +275,6 @@ SPOT = Spot(Fraction(2), Fraction(4), Fraction(8), C7, 60, False, None, True, 55
     [
         ("C,0.500,<P4,m-2>", {}, [60, 64]),  # 59 to 65
         ("C,0.500,<P4,m-2>", {"sounding": 60}, [64]),
-        ("C,0.500,<P4,m-2>", {"high": 62}, [60]),
         ("A,0.500,<P4,m-2>", {}, [59, 61, 63]),
         ("C,0.500", {}, []),  # only a bar's first note has no interval
         ("C,0.500", {"first": True}, [55, 58, 60, 64, 67]),  # 53 to 67, from 55 on
@@ -307,19 +290,14 @@ def test_the_pitches_that_a_value_may_stand_for(value, changed, expected):
     ("now", "duration", "kind", "fits"),
     [
         (2, THIRD, "C", True),
-        (2, Fraction(1, 4), "C", True),
         (2, Fraction(1, 5), "C", False),
-        (2 + THIRD, THIRD, "C", True),
         (2 + THIRD, 2 * THIRD, "C", True),
         (2 + THIRD, 1 + THIRD, "C", True),
-        (2 + THIRD, HALF, "C", False),
         (2 + THIRD, Fraction(5, 12), "C", False),  # from a triplet to a sixteenth
         (2 + HALF, Fraction(1, 6), "C", False),
-        (2 + HALF, HALF, "C", True),
         (2, ONE * 2, "R", True),
         (2, Fraction(9, 4), "R", False),  # a rest ends with its bar
         (2, Fraction(9, 4), "C", True),
-        (7, ONE, "C", True),
         (7, Fraction(3, 2), "C", False),  # nothing goes beyond the end
     ],
 )
@@ -342,14 +320,10 @@ def test_the_way_to_the_next_beat(now, bar_end, kind, expected):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"density": 0}, "density must be above 0, got 0"),
         ({"density": float("nan")}, "density must be above 0, got nan"),
-        ({"density": float("inf")}, "density must be above 0, got inf"),
         ({"longest_copy": 0}, "longest_copy must be a whole number of at least 1, got 0"),
         ({"longest_copy": 2.5}, "longest_copy must be a whole number of at least 1, got 2.5"),
         ({"low": 60, "high": 71}, "an octave apart or more, got 60 and 71"),
-        ({"low": -1}, "got -1 and 82"),
-        ({"high": 128}, "got 55 and 128"),
     ],
 )
 def test_bad_settings_are_errors(models, settings, message):

@@ -1,11 +1,16 @@
 """Chords, scales and intervals are those that the original programs saw, held to rules worked out by hand."""
 
+import random
 from itertools import accumulate
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from music21 import scale
+from music21.chord import Chord
+from music21.pitch import Pitch
 
+from jazz import theory
 from jazz.theory import harmony, interval_range, name_of, semitones
 
 NAMES = ["C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B"]
@@ -197,3 +202,13 @@ def test_semitones_of_names():
         "m10": 15,
     }
     assert {name: semitones(name) for name in names} == names
+
+
+@pytest.mark.parametrize("kind", [scale.MajorScale, scale.DorianScale])
+def test_the_scale_is_the_one_that_music21_derives(kind):
+    draw = random.Random(0)
+    for _ in range(40):
+        tones = draw.sample(range(12), draw.randint(1, 7))
+        derived_by_music21 = kind().derive(Chord([Pitch(midi=60 + tone) for tone in tones]))
+        names = {tone.name for tone in derived_by_music21.getPitches()}
+        assert theory.scale_names(frozenset(tones), kind is scale.MajorScale) == names
