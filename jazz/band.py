@@ -127,12 +127,13 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
             last = root
             continue
         steps = int(length) if length >= 1 else 1
-        target = nearest(after.bass or chord.bass or 0, root)
+        target = nearest(chord.tones[0] if after.bass is None else after.bass, root)
         for step in range(steps):
             if step == 0:
                 pitch = root
             elif step == steps - 1:  # a semitone from below or above leads into the next root
-                pitch = target + (-1 if rng.random() < 0.5 else 1)
+                side = -1 if rng.random() < 0.5 else 1
+                pitch = target + (side if BASS_RANGE[0] <= target + side <= BASS_RANGE[1] else -side)
             else:
                 choices = [p for p in range(BASS_RANGE[0], BASS_RANGE[1] + 1) if p % 12 in chord.tones and p != last]
                 choices.sort(key=lambda p: (abs(p - last - (2 if target > last else -2)), p))

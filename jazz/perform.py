@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import os
 import secrets
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -126,6 +127,9 @@ class Solo:
             outputs[1].write(self.wav() if soundfont is None else self._fluidsynth(soundfont))
             outputs[2].write(self.png())
             outputs[3].write(self.musicxml())
+            for output in outputs:  # a full disk shows here, before the first of them takes its place
+                output.flush()
+                os.fsync(output.fileno())
         return files
 
     def _fluidsynth(self, soundfont: str | Path) -> bytes:
@@ -164,7 +168,7 @@ def output_files(path: str | Path) -> list[Path]:
     path = Path(path)
     if not path.name:
         raise NumpyrnnError(f"a solo must have a file name, got {str(path)!r}")
-    stem = path.with_suffix("") if path.suffix in (*ENDINGS, ".midi") else path
+    stem = path.with_suffix("") if path.suffix.lower() in (*ENDINGS, ".midi") else path
     return [stem.with_name(stem.name + ending) for ending in ENDINGS]
 
 
@@ -182,7 +186,7 @@ def improvise(
     primer: str | Path | None = None,
     tempo: int = TEMPO,
     swing: float | None = None,
-    instruments: Sequence[str] = INSTRUMENTS,
+    instruments: Sequence[str] | None = INSTRUMENTS,
     program: int = PROGRAMS[SOLO],
     model: str | Path | Checkpoint | None = None,
 ) -> Solo:
@@ -217,12 +221,16 @@ def improvise(
     """
     if chords is not None and form is not None:
         raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
+    if not isinstance(chords, str | Changes | None) or not isinstance(meter, str):
+        raise NumpyrnnError(f"chords and meter must be text, got {chords!r} and {meter!r}")
     check_count("choruses", choruses, 1)
+    if seed is not None:
+        check_count("seed", seed, 0)
+    check_count("program", program, 0)
     check_range("tempo", tempo, 20, 400)
     check_range("program", program, 0, 127)
-    unknown = set(instruments) - set(INSTRUMENTS)
-    if unknown:
-        raise NumpyrnnError(f"instruments must be from {', '.join(INSTRUMENTS)}, got {', '.join(sorted(unknown))}")
+    if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
+        raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r}")
     if chords is None:
         changes = shipped_form(form or FORM)
     else:
@@ -248,7 +256,7 @@ def improvise(
         for element in line.elements
         if element.pitches
     ]
-    notes += accompany(changes, np.random.default_rng([seed, 1]), instruments)
+    notes += accompany(changes, np.random.default_rng([seed, 1]), instruments or ())
     end = changes.bar * len(changes.bars)
     midi = Midi(
         sorted(swung(notes, ratio), key=lambda played: (played.onset, played.track)),
@@ -280,5 +288,5 @@ def primer_tokens(primer: str | Path | None, checkpoint: Checkpoint, changes: Ch
     read = read_tunes([Path(primer)])
     if len(read) != 1:
         raise NumpyrnnError(f"a primer must be one file, {primer} holds {len(read)}")
-    opening = replace(read[0], bars=read[0].bars[:PRIMER_BARS])
-    return [token for value in stream(opening, settings.context, settings.form) for token in value]
+    n = sum(len(bar.melody) for bar in read[0].bars[:PRIMER_BARS])
+    return [token for value in stream(read[0], settings.context, settings.form)[:n] for token in value]

@@ -64,7 +64,7 @@ class Spot:
 
     Attributes
     ----------
-    now, bar_end, end : Fraction, quarters: the place, the end of its bar and of the form
+    now, bar, bar_end, end : Fraction, quarters: the place, the beginning and end of its bar, the end of the form
     chord : tuple of MIDI numbers, what sounds
     previous : int, the pitch before, or None
     first : bool, whether no note has begun in this bar yet
@@ -74,6 +74,7 @@ class Spot:
     """
 
     now: Fraction
+    bar: Fraction
     bar_end: Fraction
     end: Fraction
     chord: tuple[int, ...]
@@ -90,7 +91,7 @@ class Spot:
         if self.first:
             if value.interval:
                 return []
-            centre = START if self.previous is None else self.previous
+            centre = min(max(START if self.previous is None else self.previous, low), high)
             low, high = max(low, centre - NEAR), min(high, centre + NEAR)
         elif not value.interval:
             return []
@@ -100,14 +101,22 @@ class Spot:
     def fits(self, kind: str, duration: Fraction) -> bool:
         """Whether a duration keeps to the grid: no beat mixes triplets and sixteenths, a rest ends with its bar."""
         stop = self.now + duration
-        if stop > (self.bar_end if kind == "R" else self.end):
+        if not duration > 0 or stop > (self.bar_end if kind == "R" else self.end):
             return False
-        grids = [grid for grid in (4, 3) if (self.now * grid).denominator == 1]
-        return any((stop * grid).denominator == 1 for grid in grids) or not grids
+        now = self._grids(self.now)
+        return not now or bool(now & self._grids(stop))
+
+    def _grids(self, place: Fraction) -> set[int]:
+        """The divisions of a beat that a place stands on; a beat that the bar line cuts has no triplets."""
+        bar = self.bar_end - self.bar
+        within = (place - self.bar) % bar
+        cut = within // 1 + 1 > bar
+        return {grid for grid in (4, 3) if (within * grid).denominator == 1 and not (grid == 3 and cut)}
 
     def to_the_beat(self, kind: str) -> Fraction:
-        """How long it is to the next beat, or to the end."""
-        return min(Fraction(self.now // 1 + 1), self.bar_end if kind == "R" else self.end) - self.now
+        """How long it is to the next beat, or to the end of the bar or the form."""
+        beat = self.bar + (self.now - self.bar) // 1 + 1
+        return min(beat, self.bar_end, self.end) - self.now
 
 
 class Soloist:
@@ -208,7 +217,9 @@ class Soloist:
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
             first, bar_end = played != bar.onset, bar.onset + bar.length
             rest = silence < bar.length and (now == bar.onset or bool(line.elements[-1].pitches))  # one at a time
-            spot = Spot(now, bar_end, end, place.chord.pitches, previous, first, sounding, rest, self.low, self.high)
+            spot = Spot(
+                now, bar.onset, bar_end, end, place.chord.pitches, previous, first, sounding, rest, self.low, self.high
+            )
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
             value = self._draw(spot, self.goes_on.get(recent, set()))
             pitches = (self._choose(spot, value),) if value.kind != "R" else ()
@@ -230,24 +241,26 @@ class Soloist:
                 return [None] if spot.rest else []
             return [pair for pair in self.pairs.values() if spot.pitches(Value(kind, ONE, pair))]
 
-        kind = self._say(self.kinds, lambda kind: bool(pairs_of(kind))) or "R"
-        pairs = pairs_of(kind) or [None]
+        def durations_of(kind: str) -> list[Fraction]:
+            return [d for d in self.durations.values() if spot.fits(kind, d)] or [spot.to_the_beat(kind)]
 
-        def new(duration: Fraction) -> bool:
-            return any(str(Value(kind, duration, pair)) not in copied for pair in pairs)
+        def fresh(kind: str, duration: Fraction) -> list[Pair]:
+            return [pair for pair in pairs_of(kind) if not copied or str(Value(kind, duration, pair)) not in copied]
 
-        duration = self._say(self.durations, lambda duration: spot.fits(kind, duration) and new(duration))
+        kind = self._say(self.kinds, lambda kind: any(fresh(kind, duration) for duration in durations_of(kind))) or "R"
+        possible = [duration for duration in durations_of(kind) if fresh(kind, duration)] or durations_of(kind)
+        duration = self._say(self.durations, lambda duration: duration in possible)
         if duration is None:
-            duration = spot.to_the_beat(kind)
+            duration = possible[0]
             self._hear(min((abs(known - duration), token) for token, known in self.durations.items())[1])
-        fresh = [pair for pair in pairs if str(Value(kind, duration, pair)) not in copied]
-        return Value(kind, duration, self._say(self.pairs, lambda pair: pair in (fresh or pairs)))
+        pairs = fresh(kind, duration) or [None]
+        return Value(kind, duration, self._say(self.pairs, lambda pair: pair in pairs))
 
     def _draw_whole(self, spot: Spot, copied: set[str]) -> Value:
         """The next value where values are single symbols; a rest to the beat if none may come."""
 
         def possible(value: Value) -> bool:
-            if not value.duration or not spot.fits(value.kind, value.duration) or str(value) in copied:
+            if not spot.fits(value.kind, value.duration) or str(value) in copied:
                 return False
             return spot.rest and not value.interval if value.kind == "R" else bool(spot.pitches(value))
 

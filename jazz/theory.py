@@ -1,6 +1,6 @@
 """Pitches, intervals, chords and scales: all that the program asks of music21, and the one module that knows it.
 
-music21's classes are slow (a tenth of a millisecond an interval, ten a scale), so every answer is kept. Pitches are
+music21's classes are slow, so every answer is kept. Pitches are
 MIDI numbers; names are music21's, with `-` for a flat, and a pitch has one name: C C# D E- E F F# G G# A B- B.
 """
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .grammar import Element
 
 
-TONICS = ("C4 C#4 D-4 D4 D#4 E-4 E4 F4 F#4 G4 G#4 A4 B-4 B4 C-4").split()  # those that music21 tries
+TONICS = "C4 C#4 D-4 D4 D#4 E-4 E4 F4 F#4 G4 G#4 A4 B-4 B4 C-4"  # those that music21 tries
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def harmony(pitches: tuple[int, ...]) -> Harmony:
     """Quality, chord tones, scale and approach tones of a chord.
 
     The scale is major where the chord's quality is, otherwise Dorian; of all tonics the one whose scale has most of the
-    chord's pitches (as music21's `derive` finds it, 40 times slower), which is not the chord's root: over C it is G major, over G7 C major.
+    chord's pitches (the one that music21's slow `derive` finds), which is not the chord's root: over C it is G major,
+    over G7 C major.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def scale_names(tones: frozenset[int], major: bool) -> frozenset[str]:
 def scales(major: bool) -> list[tuple[frozenset[int], frozenset[str]]]:
     """Pitch classes and names of each major or Dorian scale, the highest tonic first."""
     kind = scale.MajorScale if major else scale.DorianScale
-    tonics = sorted(enumerate(TONICS), key=lambda tonic: (pitch.Pitch(tonic[1]).ps, tonic[0]), reverse=True)
+    tonics = sorted(enumerate(TONICS.split()), key=lambda tonic: (pitch.Pitch(tonic[1]).ps, tonic[0]), reverse=True)
     pitches = [kind(tonic).getPitches() for _, tonic in tonics]
     return [(frozenset(p.pitchClass for p in of_one), frozenset(p.name for p in of_one)) for of_one in pitches]
 

@@ -285,7 +285,7 @@ def damaged(checkpoint, **parts):
         ({}, "the model must hold the settings of a soloist, it does not"),
         (asdict(Settings()) | {"width": 3, "swing": 1}, "unexpected keyword argument 'swing'"),
         (asdict(Settings()) | {"context": None}, "the model must hold the settings of a soloist"),
-        (asdict(Settings()) | {"context": ["mood"]}, "must know its contexts from position, .*, got mood"),
+        (asdict(Settings()) | {"context": ["mood"]}, "settings of a soloist, it does not .*mood"),
     ],
 )
 def test_damaged_settings_are_one_error(checkpoint, settings, message):

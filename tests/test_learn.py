@@ -73,7 +73,6 @@ def teach(training, files, epochs=3, show=str, **options):
         (("a.b.npz", "curves", None, False), "a.b.npz a.b.jsonl curves"),
         (("old.npz", None, None, True), "old.npz old.jsonl old.png"),
         (("old.npz", None, "old.npz", False), "old.npz old.jsonl old.png"),
-        (("new.npz", "old.png", "old.npz", False), "new.npz new.jsonl old.png"),
         (("old.npz", "other.png", "old.npz", True), "old.npz old.jsonl other.png"),
     ],
 )
