@@ -241,20 +241,24 @@ class Soloist:
                 return [None] if spot.rest else []
             return [pair for pair in self.pairs.values() if spot.pitches(Value(kind, ONE, pair))]
 
+        pairs = {kind: pairs_of(kind) for kind in {*self.kinds.values(), "R"}}
+
         def durations_of(kind: str) -> list[Fraction]:
             return [d for d in self.durations.values() if spot.fits(kind, d)] or [spot.to_the_beat(kind)]
 
-        def fresh(kind: str, duration: Fraction) -> list[Pair]:
-            return [pair for pair in pairs_of(kind) if not copied or str(Value(kind, duration, pair)) not in copied]
+        durations = {kind: durations_of(kind) for kind in pairs}
 
-        kind = self._say(self.kinds, lambda kind: any(fresh(kind, duration) for duration in durations_of(kind))) or "R"
-        possible = [duration for duration in durations_of(kind) if fresh(kind, duration)] or durations_of(kind)
+        def fresh(kind: str, duration: Fraction) -> list[Pair]:
+            return [pair for pair in pairs[kind] if not copied or str(Value(kind, duration, pair)) not in copied]
+
+        kind = self._say(self.kinds, lambda kind: any(fresh(kind, d) for d in durations[kind])) or "R"
+        possible = [duration for duration in durations[kind] if fresh(kind, duration)] or durations[kind]
         duration = self._say(self.durations, lambda duration: duration in possible)
         if duration is None:
             duration = possible[0]
             self._hear(min((abs(known - duration), token) for token, known in self.durations.items())[1])
-        pairs = fresh(kind, duration) or [None]
-        return Value(kind, duration, self._say(self.pairs, lambda pair: pair in pairs))
+        allowed = fresh(kind, duration) or [None]
+        return Value(kind, duration, self._say(self.pairs, lambda pair: pair in allowed))
 
     def _draw_whole(self, spot: Spot, copied: set[str]) -> Value:
         """The next value where values are single symbols; a rest to the beat if none may come."""

@@ -1,5 +1,6 @@
 """Chord symbols and changes mean what musicians mean by them; wrong ones are named with their bar."""
 
+import tracemalloc
 from fractions import Fraction
 
 import pytest
@@ -305,12 +306,13 @@ def test_no_times_is_refused():
 
 
 def test_repeats_after_another_are_refused_at_once():
-    import tracemalloc
-
     tracemalloc.start()
-    with pytest.raises(NumpyrnnError):
-        parse_changes("|: C :| x10000 " * 200)
-    assert tracemalloc.get_traced_memory()[1] < 2e6
+    try:
+        with pytest.raises(NumpyrnnError):
+            parse_changes("|: C :| x10000 " * 200)
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()  # it would slow down all tests after this one
 
 
 def test_a_thirteenth_is_in_13_sharp_11():
