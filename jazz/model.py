@@ -68,7 +68,9 @@ RECIPES = {
     "parts": Settings(),
     "atomic": Settings(form="atomic"),
     "course": replace(_PLAIN, hidden=64, dropout=0.0, learning_rate=0.01, decay=0.01, batch_size=32, width=30),
-    "deepjazz": replace(_PLAIN, hidden=128, layers=2, dropout=0.2, optimiser="rmsprop", learning_rate=0.001, width=20),
+    "deepjazz": replace(
+        _PLAIN, hidden=128, layers=2, dropout=0.2, optimiser="rmsprop", learning_rate=0.001, width=20, patience=40
+    ),
 }
 
 

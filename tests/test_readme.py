@@ -1,6 +1,7 @@
 """What the README and CONTRIBUTING show is run here."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from dinos.cli import app as dinos
+from jazz.cli import app as jazz
 from numpyrnn.cli import app as numpyrnn
 
 ROOT = Path(__file__).parents[1]
@@ -36,10 +38,25 @@ def test_make_knows_the_targets_that_are_named(target):
 
 
 def test_the_commands_that_are_named_exist():
-    named = set(re.findall(r"`(dinos|numpyrnn) ([a-z]+)\b", SHOWN))
-    assert len(named) >= 4
+    named = set(re.findall(r"(?:`|^ {4})(dinos|jazz|numpyrnn) ([a-z]+)\b", SHOWN, re.MULTILINE))
+    assert len(named) >= 9
     for program, command in named:
-        assert command in {"dinos": dinos, "numpyrnn": numpyrnn}[program].commands
+        assert command in {"dinos": dinos, "jazz": jazz, "numpyrnn": numpyrnn}[program].commands
+
+
+def test_the_solo_shown_is_what_the_command_plays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command, shown = re.search(r"\$ jazz (.*)\n((?: {4}\S.*\n)+)", README).groups()
+    assert CliRunner().invoke(jazz, command.split()).output.split() == shown.split()
+
+
+def test_the_options_of_jazz_that_are_shown_are_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = re.findall(r"^ {4}jazz (improvise .*)$", README, re.MULTILINE)
+    assert len(lines) >= 2
+    for i, line in enumerate(lines):
+        arguments = [*shlex.split(line), "-o", f"{i}.mid"]
+        assert CliRunner().invoke(jazz, arguments).exit_code == 0
 
 
 def test_the_files_that_are_named_exist():
