@@ -102,6 +102,8 @@ def improvise(
     **options: Any,
 ) -> None:
     """Play a new solo over changes: MIDI, sound, picture and lead sheet, side by side."""
+    from tqdm import tqdm
+
     from numpyrnn.files import read_text
 
     from .perform import improvise as perform
@@ -123,7 +125,9 @@ def improvise(
     instruments = [
         name for name, left_out in zip(INSTRUMENTS, (no_piano, no_bass, no_drums), strict=True) if not left_out
     ]
-    solo = perform(chords, swing=0.5 if straight else swing, instruments=instruments, program=program - 1, **options)
+    options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
+    with tqdm(unit="bar", delay=2, leave=False) as progress:  # of a long solo
+        solo = perform(chords, on_bar=progress.update, **options)
     files = solo.write(out, soundfont)
     click.echo(f"{solo.summary()}\nWritten: {', '.join(map(str, files))}.")
 
@@ -228,6 +232,8 @@ def names_of_bar(melody: Sequence[Any]) -> str:
 @click.option("--form", metavar="NAME", default="rhythm-changes", show_default=True, help="What they are played over.")
 def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
     """Held-out loss beside n-grams', and how much of a sample is copied."""
+    from tqdm import tqdm
+
     from numpyrnn.checkpoint import load
     from numpyrnn.files import data_path
 
@@ -237,7 +243,10 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
     from .model import KIND
 
     changes = shipped_form(form)
-    found = measure(load(model or data_path("models/jazz.npz"), KIND), changes, samples, seed or 0, temperature)
+    checkpoint = load(model or data_path("models/jazz.npz"), KIND)
+    found = measure(
+        checkpoint, changes, samples, seed or 0, temperature, lambda items: tqdm(items, delay=2, leave=False)
+    )
     (tunes, values), (held_out, unseen) = found["training"], found["held_out"]
     click.echo(f"{held_out} held-out tunes, {unseen:,} values; learned from {tunes} tunes, {values:,} values.\n")
     click.echo(f"{'':52}{'nats a value':>14}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.checks import Array
 from numpyrnn.ngram import KneserNey, best_ngram
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
@@ -21,6 +22,8 @@ from .solo import Soloist
 from .streams import is_said
 
 RUN = 6  # values; a shorter run in common is everybody's language
+TOKEN_ORDERS = (4, 6, 8, 10)
+Progress = Callable[[Sequence[int]], Iterable[int]]
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,12 @@ def _ngram_on_values(
 
 
 def evaluate(
-    checkpoint: Checkpoint, changes: Changes, n_solos: int = 10, seed: int = 0, temperature: float = 1.0
+    checkpoint: Checkpoint,
+    changes: Changes,
+    n_solos: int = 10,
+    seed: int = 0,
+    temperature: float = 1.0,
+    progress: Progress = lambda items: items,
 ) -> dict[str, Any]:
     """Everything that `jazz evaluate` prints.
 
@@ -104,6 +112,7 @@ def evaluate(
     n_solos : int, default 10
     seed : int, default 0, of the solos
     temperature : float, default 1
+    progress : function of a list, gives its items: a progress bar
 
     Returns
     -------
@@ -118,45 +127,50 @@ def evaluate(
     training, held_out = tunes_of(checkpoint)
     if not training or not held_out or n_solos < 1:
         raise NumpyrnnError(f"evaluation needs held-out tunes and solos, got {len(held_out)} and {n_solos}")
-    vocabulary, settings = checkpoint.vocabulary, settings_of(checkpoint)
-    said = np.array([is_said(token) for token in vocabulary.tokens])
     known = [(tune, values_of(checkpoint, tune)) for tune in training]
     unseen = [values_of(checkpoint, tune) for tune in held_out]
-    n_values = sum(map(len, unseen))
-    said_parts = tokens_a_value(settings) - len(settings.context)
-    network = mean_loss(checkpoint.model, [masked([np.array(tune.ids) for tune in held_out], said)]) * said_parts
+    everything, ngram, ngram_loss = _ngram_on_values([values for _, values in known], unseen)
+    losses = {"network": network_loss(checkpoint), f"Kneser-Ney on values, order {ngram.order}": ngram_loss}
+    loss, order = min((ngram_loss_on_tokens(checkpoint, order), order) for order in progress(TOKEN_ORDERS))
+    losses[f"Kneser-Ney on the network's tokens, order {order}"] = loss
+    losses[f"a uniform guess among {len(everything)} values"] = float(np.log(len(everything)))
 
-    everything, of_values, values_loss = _ngram_on_values([values for _, values in known], unseen)
-    of_tokens = [KneserNey([tune.ids for tune in training], len(vocabulary), order) for order in (4, 6, 8, 10)]
-    token_losses = [
-        -sum(ngram.log_probabilities(tune.ids)[said[tune.ids]].sum() for tune in held_out) / n_values
-        for ngram in of_tokens
-    ]
-    best = int(np.argmin(token_losses))
-    losses = {
-        "network": network,
-        f"Kneser-Ney on values, order {of_values.order}": values_loss,
-        f"Kneser-Ney on the network's tokens, order {of_tokens[best].order}": token_losses[best],
-        f"a uniform guess among {len(everything)} values": float(np.log(len(everything))),
+    def solo(number: int) -> list[str]:
+        sampler = Sampler(np.random.default_rng([seed, number]), temperature)
+        return [str(value) for value in Soloist(checkpoint, sampler).play(changes).values]
+
+    solos, rng = [solo(i) for i in progress(range(n_solos))], np.random.default_rng([seed, n_solos])
+    samples = {
+        "network": solos,
+        "n-gram": [everything.decode(ngram.sample(rng, -1, len(solo))) for solo in solos],
+        "held-out tunes": unseen,
     }
-    solos = [
-        [
-            str(value)
-            for value in Soloist(checkpoint, Sampler(np.random.default_rng([seed, i]), temperature))
-            .play(changes)
-            .values
-        ]
-        for i in range(n_solos)
-    ]
-    rng = np.random.default_rng([seed, n_solos])
-    from_ngram = [everything.decode(of_values.sample(rng, -1, len(solo))) for solo in solos]
-    samples = {"network": solos, "n-gram": from_ngram, "held-out tunes": unseen}
     return {
         "training": (len(training), sum(len(values) for _, values in known)),
-        "held_out": (len(held_out), n_values),
+        "held_out": (len(held_out), sum(map(len, unseen))),
         "losses": losses,
         "copies": {
             name: ([longest_copy(v, known) for v in sample], float(np.mean([share_copied(v, known) for v in sample])))
             for name, sample in samples.items()
         },
     }
+
+
+def network_loss(checkpoint: Checkpoint) -> float:
+    """The network's loss on its held-out tunes, nats a value."""
+    settings = settings_of(checkpoint)
+    held_out = masked([np.array(tune.ids) for tune in tunes_of(checkpoint)[1]], _said(checkpoint))
+    return mean_loss(checkpoint.model, [held_out]) * (tokens_a_value(settings) - len(settings.context))
+
+
+def ngram_loss_on_tokens(checkpoint: Checkpoint, order: int) -> float:
+    """The loss of an n-gram that reads the same tokens as the network, nats a value."""
+    training, held_out = tunes_of(checkpoint)
+    ngram, said = KneserNey([tune.ids for tune in training], len(checkpoint.vocabulary), order), _said(checkpoint)
+    total = sum(ngram.log_probabilities(tune.ids)[said[tune.ids]].sum() for tune in held_out)
+    return float(-total / sum(sum(tune.bars) for tune in held_out))
+
+
+def _said(checkpoint: Checkpoint) -> Array:
+    """(V,) boolean: which tokens are parts of values."""
+    return np.array([is_said(token) for token in checkpoint.vocabulary.tokens])

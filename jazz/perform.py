@@ -6,7 +6,7 @@ import base64
 import html
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from music.midi import Midi, Note, midi_bytes
+from music.synth import MAX_SECONDS, render, wav_bytes
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.checks import check_count, check_range
@@ -79,8 +80,6 @@ class Solo:
 
     def wav(self, rate: int = RATE) -> bytes:
         """The sound, 16-bit stereo, as the bytes of a WAV file."""
-        from music.synth import render, wav_bytes
-
         return wav_bytes(render(self.midi, rate), rate)
 
     def png(self) -> bytes:
@@ -189,6 +188,7 @@ def improvise(
     instruments: Sequence[str] | None = INSTRUMENTS,
     program: int = PROGRAMS[SOLO],
     model: str | Path | Checkpoint | None = None,
+    on_bar: Callable[[int], object] | None = None,
 ) -> Solo:
     """Play a new solo over chord changes.
 
@@ -209,6 +209,7 @@ def improvise(
     instruments : any of "piano", "bass", "drums"; default all
     program : int, default 66 (tenor saxophone), the solo's General MIDI program, from 0
     model : Checkpoint or file, optional; default: the shipped one
+    on_bar : called with the number of bars that are new, now and then (a progress bar)
 
     Returns
     -------
@@ -237,6 +238,9 @@ def improvise(
         changes = chords if isinstance(chords, Changes) else parse_changes(chords, parse_meter(meter))
     if len(changes.bars) * choruses > LONGEST:
         raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {choruses}")
+    minutes = float(len(changes.bars) * choruses * changes.bar / tempo)
+    if minutes > MAX_SECONDS / 60:
+        raise NumpyrnnError(f"a solo must last at most {MAX_SECONDS // 60} minutes, this one would last {minutes:.0f}")
     checkpoint = model if isinstance(model, Checkpoint) else load(model or data_path("models/jazz.npz"), KIND)
     if swing is None:
         ratio = TRIPLET_FEEL if changes.feel == "swing" else STRAIGHT
@@ -248,7 +252,7 @@ def improvise(
     changes = changes.times(choruses)
     seed = secrets.randbelow(1 << 31) if seed is None else seed
     soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density, longest_copy)
-    line = soloist.play(changes, primer_tokens(primer, checkpoint, changes))
+    line = soloist.play(changes, primer_tokens(primer, checkpoint, changes), on_bar)
     notes = [
         note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))._replace(
             program=program

@@ -186,13 +186,14 @@ class Soloist:
         """What each token that begins so means, by its id."""
         return {i: read(token.removeprefix(start)) for token, i in self.ids.items() if token.startswith(start)}
 
-    def play(self, changes: Changes, primer: Sequence[str] = ()) -> Line:
+    def play(self, changes: Changes, primer: Sequence[str] = (), on_bar: Callable[[int], object] | None = None) -> Line:
         """A line over all the changes.
 
         Parameters
         ----------
         changes : Changes
         primer : tokens that the model hears before it begins
+        on_bar : called with the number of bars that are new, now and then (a progress bar)
 
         Returns
         -------
@@ -225,8 +226,10 @@ class Soloist:
             pitches = (self._choose(spot, value),) if value.kind != "R" else ()
             line.values.append(value)
             line.elements.append(Element(now, value.duration, pitches))
-            now += value.duration
+            start, now = now, now + value.duration
             silence += value.duration
+            if on_bar:
+                on_bar(int(now // changes.bar - start // changes.bar))
             if pitches:
                 previous, played, silence = pitches[0], bar.onset, Fraction(0)
         return line

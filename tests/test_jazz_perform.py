@@ -12,6 +12,7 @@ from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 from music21 import converter, instrument, tempo
@@ -135,6 +136,15 @@ def test_music21_opens_the_midi(play, meter, tmp_path):
     measures = parts["Drums"].getElementsByClass("Measure")
     assert len(measures) == 4
     assert {measure.barDuration.quarterLength for measure in measures} == {played.changes.bar}
+
+
+def test_mido_opens_the_midi_and_finds_the_solo_in_its_channel_only(solo):
+    file = mido.MidiFile(file=BytesIO(midi_bytes(solo.midi)))
+    assert (file.type, [track.name for track in file.tracks]) == (1, ["", "Solo", "Piano", "Bass", "Drums"])
+    sounding = [[m for m in track if m.type == "note_on" and m.velocity] for track in file.tracks]
+    assert [m.note for m in sounding[1]] == [note.pitch for note in solo.notes]
+    assert [{m.channel for m in track} for track in sounding] == [set(), {0}, {1}, {2}, {9}]
+    assert file.length == pytest.approx(solo.midi.seconds(solo.midi.length), abs=0.01)
 
 
 def test_tempo_and_instrument_are_as_asked_for(play, solo):
