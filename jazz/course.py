@@ -29,8 +29,8 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.checks import Array
 
 from .course_models import InferenceModel, djmodel, music_inference_model, predict_and_sample, shared_layers
+from .element import Element
 from .grammar import (
-    Element,
     Value,
     candidates,
     encode,

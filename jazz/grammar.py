@@ -18,33 +18,12 @@ from functools import lru_cache
 from numpyrnn import NumpyrnnError
 
 from . import theory
+from .element import Element
 
 SIXTEENTH, TRIPLET = Fraction(1, 4), Fraction(1, 3)
 TYPES = "ACRSX"
 NAME = r"(?:P|M|m|A{1,4}|d{1,4})-?\d{1,2}"  # of an interval
 VALUE = re.compile(rf"([ACRSX]),(\d{{1,5}}\.\d{{3}})(?:,<({NAME}),({NAME})>)?")
-
-
-@dataclass(frozen=True)
-class Element:
-    """What sounds at one place of one part: a note, a chord, or a rest (no pitches).
-
-    Attributes
-    ----------
-    onset, duration : Fraction, quarters
-    pitches : tuple of MIDI numbers
-    root : int, pitch class, of a chord whose root is known (by its symbol); otherwise None
-    """
-
-    onset: Fraction
-    duration: Fraction
-    pitches: tuple[int, ...] = ()
-    root: int | None = None
-
-    @property
-    def end(self) -> Fraction:
-        """Where it ends."""
-        return self.onset + self.duration
 
 
 @dataclass(frozen=True)

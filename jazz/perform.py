@@ -28,9 +28,9 @@ from .band import INSTRUMENTS, NAMES, PROGRAMS, SOLO, accompany, note
 from .changes import LONGEST, Changes, parse_changes, parse_meter
 from .changes import form as shipped_form
 from .corpus import read_tunes
+from .element import Element
 from .evaluate import Copied
 from .evaluate import longest_copy as find_longest_copy
-from .grammar import Element
 from .model import KIND, settings_of, tokens_a_value, tunes_of, values_of
 from .solo import LONGEST_COPY, Line, Soloist
 from .streams import stream

@@ -18,7 +18,8 @@ from numpyrnn.stepper import Stepper
 
 from . import theory
 from .changes import Changes
-from .grammar import Element, Value, candidates, parse_value
+from .element import Element
+from .grammar import Value, candidates, parse_value
 from .model import settings_of, tunes_of, values_of
 from .streams import DURATION, INTERVAL, KIND, WHOLE, context, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars

@@ -14,8 +14,9 @@ from fractions import Fraction
 
 from numpyrnn import NumpyrnnError
 
+from .element import Element
 from .estimate import best_root
-from .grammar import Element, Value, parse_value, sounding
+from .grammar import Value, parse_value, sounding
 from .tunes import Tune
 
 FORMS = ("parts", "atomic")

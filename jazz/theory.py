@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from music21 import chord, clef, duration, expressions, interval, metadata, meter, note, pitch, scale, stream, tie
 from music21.harmony import ChordSymbol, NoChord
@@ -23,12 +23,8 @@ from music21.tempo import MetronomeMark
 
 from numpyrnn import NumpyrnnError
 
-from .changes import LETTERS, SYMBOL
-
-if TYPE_CHECKING:
-    from .changes import Changes, Chord
-    from .grammar import Element
-
+from .changes import LETTERS, SYMBOL, Changes, Chord
+from .element import Element
 
 TONICS = "C4 C#4 D-4 D4 D#4 E-4 E4 F4 F#4 G4 G#4 A4 B-4 B4 C-4"  # those that music21 tries
 

@@ -10,7 +10,8 @@ from numpyrnn import NumpyrnnError
 
 from .changes import Chord
 from .choruses import Chorus
-from .grammar import SIXTEENTH, TRIPLET, Element, Value, encode
+from .element import Element
+from .grammar import SIXTEENTH, TRIPLET, Value, encode
 
 CENTRE = 60  # chord tones are placed above middle C
 

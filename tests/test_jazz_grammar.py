@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jazz import grammar, theory
-from jazz.grammar import Element, Value, candidates, encode, gather, on_grid, parse_value, quantise, sounding, voices
+from jazz.element import Element
+from jazz.grammar import Value, candidates, encode, gather, on_grid, parse_value, quantise, sounding, voices
 from music.midi import read_midi
 from numpyrnn import NumpyrnnError
 

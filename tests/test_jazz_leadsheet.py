@@ -10,7 +10,7 @@ import pytest
 from music21 import converter, expressions, harmony, note, stream, tempo
 
 from jazz.changes import QUALITIES, Changes, form, parse_changes, parse_chord, parse_meter
-from jazz.grammar import Element
+from jazz.element import Element
 from jazz.theory import chord_symbol, lead_sheet, spelling
 from numpyrnn import NumpyrnnError
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jazz import theory
 from jazz.changes import parse_chord
 from jazz.choruses import read_chorus
-from jazz.grammar import Element, Value
+from jazz.element import Element
+from jazz.grammar import Value
 from jazz.streams import (
     CONTEXTS,
     FORMS,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from jazz.changes import parse_changes, parse_chord
 from jazz.choruses import read_chorus
-from jazz.grammar import Element, encode
+from jazz.element import Element
+from jazz.grammar import encode
 from jazz.tunes import Bar, Tune, chord_elements, chord_pitches, line, make_bars, tune_of_chorus
 from numpyrnn import NumpyrnnError
 
