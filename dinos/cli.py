@@ -95,7 +95,7 @@ def train(
     A tenth is held out; training ends by itself. Writes the model, a JSONL history and a picture of the curves. Ctrl-C
     saves what was learned; --resume goes on from there.
     """
-    files = outputs(out or resume or Path("dinos.npz"), plot, resume, force)
+    files = outputs(out or resume or Path("dinos.npz"), plot, resume, force, [data])
     if resume:
         check_resumed(("cell", "hidden", "layers", "copies", "seed", "keep_case"))
         training = NameTraining.resume(load(resume, KIND))

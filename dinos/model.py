@@ -189,7 +189,9 @@ class NameTraining:
             if the checkpoint is of a finished model
         """
         if checkpoint.training is None:
-            raise NumpyrnnError("the model must hold the state of its training to be resumed, this one is finished")
+            raise NumpyrnnError(
+                "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
+            )
         training, held_out, config = *names_of(checkpoint), checkpoint.config
         run = cls(training, held_out, Settings(**config["settings"]), config["keep_case"])
         run.trainer.restore(checkpoint.training)

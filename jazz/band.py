@@ -17,7 +17,7 @@ NAMES = ["", "Solo", "Piano", "Bass", "Drums"]
 CHANNELS = {SOLO: 0, PIANO: 1, BASS: 2, DRUMS: 9}
 PROGRAMS = {SOLO: 66, PIANO: 0, BASS: 32, DRUMS: 0}  # General MIDI from 0: tenor saxophone, grand piano, acoustic bass
 INSTRUMENTS = ("piano", "bass", "drums")
-RIDE, PEDAL_HAT, CLOSED_HAT, STICK, KICK = 51, 44, 42, 37, 36
+RIDE, CRASH, PEDAL_HAT, CLOSED_HAT, STICK, KICK = 51, 49, 44, 42, 37, 36
 PIANO_RANGE, BASS_RANGE = (52, 74), (28, 50)
 HALF, ONE = Fraction(1, 2), Fraction(1)
 
@@ -75,11 +75,14 @@ def note(track: int, onset: Fraction, duration: Fraction, pitch: int, velocity: 
 
 def piano(changes: Changes, rng: Generator) -> list[Note]:
     """Chords, each voiced as near to the one before as it can be."""
-    notes, before = [], [57, 62, 65, 69]
+    notes, before, end = [], [57, 62, 65, 69], changes.bar * len(changes.bars)
     for onset, length, chord, _ in spans(changes):
         if not chord.tones:
             continue
         before = voicing(chord, before)
+        if changes.ending and onset >= end - changes.bar:
+            notes += [note(PIANO, onset, length, pitch, 64) for pitch in before]
+            continue
         patterns = COMPING[changes.feel].get(int(length) if length.denominator == 1 else 0, [[(0, float(length))]])
         for start, duration in patterns[int(rng.integers(len(patterns)))]:
             place, stop = Fraction(start), min(Fraction(start) + Fraction(duration), length)
@@ -110,11 +113,14 @@ def voicing(chord: Chord, before: Sequence[int]) -> list[int]:
 
 def bass(changes: Changes, rng: Generator) -> list[Note]:
     """Swing: a walking line in quarters that steps into every new root. Straight: roots and fifths."""
-    notes, last = [], 36
+    notes, last, end = [], 36, changes.bar * len(changes.bars)
     for onset, length, chord, after in spans(changes):
         if not chord.tones:
             continue
         root = nearest(chord.bass or 0, last)
+        if changes.ending and onset >= end - changes.bar:
+            notes.append(note(BASS, onset, length, root, 88))
+            continue
         if changes.feel == "straight":
             fifth = nearest(chord.tones[2] if len(chord.tones) > 2 else chord.tones[0], root + 5)
             for bar_part in range(0, max(1, int(length)), 2):
@@ -131,9 +137,10 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
         for step in range(steps):
             if step == 0:
                 pitch = root
-            elif step == steps - 1:  # a semitone from below or above leads into the next root
-                side = -1 if rng.random() < 0.5 else 1
-                pitch = target + (side if BASS_RANGE[0] <= target + side <= BASS_RANGE[1] else -side)
+            elif step == steps - 1 and onset + length < end:  # a semitone from below or above leads into the next root
+                sides = [target + side for side in (-1, 1) if BASS_RANGE[0] <= target + side <= BASS_RANGE[1]]
+                sides = [side for side in sides if side != last] or sides
+                pitch = sides[int(rng.integers(len(sides)))]
             else:
                 choices = [p for p in range(BASS_RANGE[0], BASS_RANGE[1] + 1) if p % 12 in chord.tones and p != last]
                 choices.sort(key=lambda p: (abs(p - last - (2 if target > last else -2)), p))
@@ -159,6 +166,9 @@ def drums(changes: Changes, rng: Generator) -> list[Note]:
     short = HALF * beat
     for bar in range(len(changes.bars)):
         start = changes.bar * bar
+        if changes.ending and bar == len(changes.bars) - 1:
+            notes += [note(DRUMS, start, beat, CRASH, 84), note(DRUMS, start, beat, KICK, 70)]
+            break
         for i in range(changes.meter[0]):
             place, back = start + i * beat, i % 2 == 1
             if changes.feel == "straight":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
@@ -21,7 +21,7 @@ QUALITIES: dict[str, tuple[int, ...]] = {
     for spellings, tones in (
         (" maj M ma major", (0, 4, 7)),
         ("m - min mi minor", (0, 3, 7)),
-        ("dim o °", (0, 3, 6)),
+        ("dim o ° mb5 -b5", (0, 3, 6)),
         ("aug + +5", (0, 4, 8)),
         ("5", (0, 7)),
         ("sus4 sus", (0, 5, 7)),
@@ -31,7 +31,7 @@ QUALITIES: dict[str, tuple[int, ...]] = {
         ("69 6/9 6(9) maj69", (0, 4, 7, 9, 2)),
         ("m69 m6/9 -69 min69", (0, 3, 7, 9, 2)),
         ("maj7 ^7 ^ M7 ma7 j7 Δ Δ7 major7", (0, 4, 7, 11)),
-        ("maj9 ^9 M9 ma9", (0, 4, 7, 11, 2)),
+        ("maj9 ^9 M9 ma9 Δ9", (0, 4, 7, 11, 2)),
         ("maj13 ^13 M13 ma13", (0, 4, 7, 11, 2, 9)),
         ("maj7#11 ^7#11 M7#11 maj7+11 maj9#11 ^9#11", (0, 4, 7, 11, 2, 6)),
         ("maj7#5 ^7#5 M7#5 maj7+5", (0, 4, 8, 11)),
@@ -41,21 +41,21 @@ QUALITIES: dict[str, tuple[int, ...]] = {
         ("m11 -11 min11 mi11", (0, 3, 7, 10, 2, 5)),
         ("m13 -13", (0, 3, 7, 10, 2, 9)),
         ("madd9 -add9", (0, 3, 7, 2)),
-        ("mmaj7 m^7 -^7 -maj7 mM7 -M7 minmaj7 m^ -^", (0, 3, 7, 11)),
-        ("m7b5 -7b5 ø ø7 h h7 min7b5 mi7b5 o/7", (0, 3, 6, 10)),
+        ("mmaj7 m^7 -^7 -maj7 mM7 -M7 minmaj7 m^ -^ m-maj7 mΔ mΔ7 -Δ -Δ7 mimaj7", (0, 3, 7, 11)),
+        ("m7b5 -7b5 ø ø7 h h7 min7b5 mi7b5 m7-5 -7-5", (0, 3, 6, 10)),
         ("m9b5 -9b5", (0, 3, 6, 10, 2)),
         ("dim7 o7 °7", (0, 3, 6, 9)),
         ("7 dom7", (0, 4, 7, 10)),
         ("9", (0, 4, 7, 10, 2)),
         ("11", (0, 5, 7, 10, 2)),
         ("13", (0, 4, 7, 10, 2, 9)),
-        ("7b9", (0, 4, 7, 10, 1)),
+        ("7b9 7-9", (0, 4, 7, 10, 1)),
         ("7#9", (0, 4, 7, 10, 3)),
         ("7b9#9", (0, 4, 7, 10, 1, 3)),
         ("7#11 7+11", (0, 4, 7, 10, 6)),
         ("9#11", (0, 4, 7, 10, 2, 6)),
         ("13#11", (0, 4, 7, 10, 2, 6, 9)),
-        ("7b5", (0, 4, 6, 10)),
+        ("7b5 7-5", (0, 4, 6, 10)),
         ("7#5 7+ +7 aug7 7+5", (0, 4, 8, 10)),
         ("9#5 9+ +9", (0, 4, 8, 10, 2)),
         ("7b13", (0, 4, 7, 10, 8)),
@@ -72,12 +72,12 @@ QUALITIES: dict[str, tuple[int, ...]] = {
         ("7sus4 7sus", (0, 5, 7, 10)),
         ("9sus4 9sus", (0, 5, 7, 10, 2)),
         ("13sus4 13sus", (0, 5, 7, 10, 2, 9)),
-        ("7susb9 7b9sus 7sus4b9", (0, 5, 7, 10, 1)),
+        ("7susb9 7b9sus 7sus4b9 7b9sus4", (0, 5, 7, 10, 1)),
     )
     for spelling in spellings.split(" ")
 }
 SYMBOL = re.compile(r"([A-G])(##|bb|#|b|)(.*?)(?:/([A-G])(##|bb|#|b|))?")
-NO_CHORD = ("N.C.", "NC", "N.C")
+NO_CHORD = ("N.C.", "NC", "N.C", "n.c.", "nc")
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,18 @@ def parse_chord(symbol: str) -> Chord:
     match = SYMBOL.fullmatch(plain)
     if match:
         letter, accidental, quality, bass_letter, bass_accidental = match.groups()
-        tones = QUALITIES.get(quality, QUALITIES.get(re.sub(r"[(),\s]", "", quality)))
+        quality = re.sub(r"[(),\s]", "", quality)
+        tones = QUALITIES.get(quality, QUALITIES.get(re.sub(r"MAJ|Maj|Ma(?=\d)|Min|Dim|Aug|Sus", _lower, quality)))
         if tones is not None:
             root = (LETTERS[letter] + ACCIDENTALS[accidental]) % 12
             bass = (LETTERS[bass_letter] + ACCIDENTALS[bass_accidental]) % 12 if bass_letter else root
             return Chord(symbol, root, tuple((root + tone) % 12 for tone in tones), bass)
-    raise NumpyrnnError(f"a chord must be like C, Dm7, F#m7b5, Bb6/D, B7alt, Eb^7 or N.C., got {symbol!r}")
+    hint = " (a root is a capital letter)" if symbol[:1] in tuple("abcdefg") else ""
+    raise NumpyrnnError(f"a chord must be like C, Dm7, F#m7b5, Bb6/D, B7alt, Eb^7 or N.C., got {symbol!r}{hint}")
+
+
+def _lower(found: re.Match[str]) -> str:
+    return found[0].lower()
 
 
 # ------------------------------------------------------------------------------------------------------- whole forms
@@ -146,6 +152,7 @@ class Changes:
     bars : list of bars, each a list of (onset within the bar in quarters, Chord)
     meter : (beats, unit)
     name, title, feel : str; the feel is "swing" or "straight"
+    ending : bool, whether the last bar is held: the end of the piece
     """
 
     bars: list[list[Change]]
@@ -153,6 +160,7 @@ class Changes:
     name: str = ""
     title: str = ""
     feel: str = "swing"
+    ending: bool = False
 
     @property
     def bar(self) -> Fraction:
@@ -165,7 +173,18 @@ class Changes:
 
     def times(self, choruses: int) -> Changes:
         """The form so many times over."""
-        return Changes(self.bars * choruses, self.meter, self.name, self.title, self.feel)
+        return replace(self, bars=self.bars * choruses)
+
+    def with_ending(self) -> Changes:
+        """The form and one bar more, on the chord to which its last one leads.
+
+        A dominant leads to the form's chord a fifth below it, or else to the form's first chord; another chord stays.
+        """
+        chords = [chord for _, chord in self.flat() if chord.root is not None]
+        last, final = chords[-1], chords[-1]
+        if last.root is not None and {(tone - last.root) % 12 for tone in last.tones} >= {4, 10}:
+            final = next((chord for chord in chords if chord.root == (last.root + 5) % 12), chords[0])
+        return replace(self, bars=[*self.bars, [(Fraction(0), final)]], ending=True)
 
     def __str__(self) -> str:
         return " | ".join(" ".join(str(chord) for _, chord in bar) for bar in self.bars)

@@ -33,7 +33,7 @@ class ImproviseFirst(click.Group):
 @click.group(cls=ImproviseFirst, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="jazz")
 def app() -> None:
-    """Improvise jazz solos over chord changes. Without a command: one, as `improvise` does."""
+    """Improvise jazz solos over chord changes. Without a command, `improvise` is meant, with its options."""
 
 
 def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,8 +67,9 @@ def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="2: more and shorter notes; 0.5: fewer and longer ones.",
 )
 @click.option(
-    "--primer", metavar="FILE|opening", help="What the model hears first: two bars of a file or of a training tune."
+    "--primer", metavar="FILE|opening", help="The solo begins with two bars of a file, or of a training tune."
 )
+@click.option("--ending", is_flag=True, help="One bar more, held, on the chord to which the last one leads.")
 @click.option("--tempo", type=click.IntRange(20, 400), default=130, show_default=True, help="Quarters a minute.")
 @click.option(
     "--swing", type=click.FloatRange(0.5, 0.8), help="A beat's first half [default: 0.67, or as the form has it]"
@@ -178,7 +179,7 @@ def train(
     from .evaluate import best_ngram_on_values
     from .model import KIND, RECIPES, JazzTraining, tokens_a_value
 
-    files = outputs(out or resume or Path("jazz.npz"), plot, resume, force)
+    files = outputs(out or resume or Path("jazz.npz"), plot, resume, force, data)
     if resume:
         check_resumed(("data", "plain_data", "recipe", "hidden", "layers", "seed", *which))
         training = JazzTraining.resume(load(resume, KIND))
@@ -210,6 +211,8 @@ def train(
             f"Held-out loss {places * trainer.best_loss:.3f} nats a value, {why_it_ended(trainer, status)}. "
             f"The best n-gram: {loss:.3f}."
         )
+        if places * trainer.best_loss > loss:
+            click.echo(f"The n-gram is better: {n_values[0]:,} values are too little music for this network.")
     title = f"{settings.layers} x LSTM({settings.hidden}) on {len(training.training)} tunes"
     levels = {f"Kneser-Ney, order {ngram}": loss}
     plot_history(scaled(trainer.history, places), files.plot, title, levels, "nats a value")
@@ -286,6 +289,8 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
     from .corpus import excerpt, read_music
 
     out = out or Path(f"{file.stem}.wav")
+    if out.suffix.lower() != ".wav":
+        raise NumpyrnnError(f"sound is written as a .wav file, got {out}")
     check_out(out, force)
     write_wav(out, render(excerpt(read_music(file), from_bar, bars)))
     click.echo(f"Written: {out}.")
@@ -327,8 +332,11 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
 @click.option("--epochs", type=click.IntRange(1), default=100, show_default=True)
 @seed_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("course"), show_default=True, help="Folder.")
-def course(midi: Path, epochs: int, seed: int | None, out: Path) -> None:
+@click.option("--force", is_flag=True, help="Replace files that are there already.")
+def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) -> None:
     """Replay the deep-learning course's jazz exercise, and measure what its recipe really does."""
-    from .replay import replay
+    from .replay import FILES, replay
 
+    for name in FILES if out.is_dir() else ():
+        check_out(out / name, force)
     replay(midi, out, epochs, seed or 0, click.echo)

@@ -103,9 +103,9 @@ def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
     return Midi(notes, names, [(Fraction(0), tempo)], [(Fraction(0), *chorus.meter)], end)
 
 
-def read_music(path: Path) -> Midi:
+def read_music(path: Path, straight: bool = False) -> Midi:
     """A MIDI file, or a written chorus (.txt) as it sounds."""
-    return chorus_midi(read_chorus(path)) if path.suffix.lower() == ".txt" else read_midi(path)
+    return chorus_midi(read_chorus(path), straight) if path.suffix.lower() == ".txt" else read_midi(path)
 
 
 def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:

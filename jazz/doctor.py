@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from music.midi import read_midi
 from numpyrnn import NumpyrnnError
 
+from .corpus import read_music
 from .tracks import Part, bars_of, choose, parts_of, tune_of_midi
 
 
@@ -23,7 +23,7 @@ def diagnose(
 
     Parameters
     ----------
-    path : MIDI file
+    path : MIDI file, or a written chorus
     melody, chords, from_bar, to_bar : see `tracks.choose` and `tracks.tune_of_midi`
 
     Yields
@@ -35,7 +35,7 @@ def diagnose(
     NumpyrnnError
         if it is not a MIDI file, or has nothing that could be learned
     """
-    midi = read_midi(path)
+    midi = read_music(path, straight=True)
     bars = bars_of(midi)
     meters = ", ".join(dict.fromkeys(f"{beats}/{unit}" for _, beats, unit in midi.meters))
     tempos = [round(60_000_000 / tempo) for _, tempo in midi.tempos]

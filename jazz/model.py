@@ -278,7 +278,9 @@ class JazzTraining:
             if the checkpoint is of a finished model
         """
         if checkpoint.training is None:
-            raise NumpyrnnError("the model must hold the state of its training to be resumed, this one is finished")
+            raise NumpyrnnError(
+                "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
+            )
         tunes, settings = tunes_of(checkpoint), settings_of(checkpoint)
         try:
             run = cls(*tunes, settings, checkpoint.vocabulary)

@@ -31,20 +31,21 @@ from .corpus import read_tunes
 from .element import Element
 from .evaluate import Copied
 from .evaluate import longest_copy as find_longest_copy
-from .model import KIND, settings_of, tokens_a_value, tunes_of, values_of
+from .grammar import Value, parse_value
+from .model import KIND, tunes_of, values_of
 from .solo import LONGEST_COPY, Line, Soloist
-from .streams import stream
 from .swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 
 TEMPO = 130  # quarters a minute
 FORM = "blues-f"
 PRIMER_BARS = 2
+TITLE_BARS = 4
 ENDINGS = (".mid", ".wav", ".png", ".musicxml")
 KINDS = {"C": "chord tone", "S": "scale tone", "A": "approach tone", "X": "other"}
 RATE = 44100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solo:
     """A solo over changes, with its rhythm section.
 
@@ -99,7 +100,13 @@ class Solo:
     @property
     def title(self) -> str:
         """What it is played over."""
-        return self.changes.title or str(self.changes)[:60]
+        if self.changes.title:
+            return self.changes.title
+        bars = str(self.changes).split(" | ")
+        return " | ".join(bars[:TITLE_BARS]) + (" ..." if len(bars) > TITLE_BARS else "")
+
+    def __repr__(self) -> str:
+        return f"Solo over {self.title}: {len(self.notes)} notes in {len(self.changes.bars)} bars, seed {self.seed}"
 
     def write(self, path: str | Path, soundfont: str | Path | None = None) -> list[Path]:
         """Write MIDI, WAV, PNG and MusicXML side by side: all four or none.
@@ -183,6 +190,7 @@ def improvise(
     density: float = 1.0,
     longest_copy: int | None = LONGEST_COPY,
     primer: str | Path | None = None,
+    ending: bool = False,
     tempo: int = TEMPO,
     swing: float | None = None,
     instruments: Sequence[str] | None = INSTRUMENTS,
@@ -203,7 +211,8 @@ def improvise(
     choruses : int, default 1, how often the form is played
     density : float, default 1; 2 more notes, 0.5 fewer
     longest_copy : int, default 8, the longest run of values that may be as in a training tune; None: any
-    primer : file (MIDI or chorus), whose first two bars the model hears before it begins; "opening": a training tune's
+    primer : file (MIDI or chorus), with whose first two bars the solo begins; "opening": with a training tune's
+    ending : bool, default False; one bar more, held, on the chord to which the last one leads
     tempo : int, default 130, quarters a minute
     swing : float, optional, share of a beat that its first half takes, 0.5 (straight) to 0.8; default: as the form says
     instruments : any of "piano", "bass", "drums"; default all
@@ -250,9 +259,11 @@ def improvise(
     if changes.meter[1] > 4:  # eighths are the beat here
         ratio = STRAIGHT
     changes = changes.times(choruses)
+    if ending:
+        changes = changes.with_ending()
     seed = secrets.randbelow(1 << 31) if seed is None else seed
     soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density, longest_copy)
-    line = soloist.play(changes, primer_tokens(primer, checkpoint, changes), on_bar)
+    line = soloist.play(changes, primer_values(primer, checkpoint, changes), on_bar)
     notes = [
         note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))._replace(
             program=program
@@ -279,18 +290,15 @@ def loudness(element: Element, changes: Changes) -> int:
     return min(120, 92 + 6 * off_beat + (element.pitches[0] - 60) // 3 + 6 * (element.onset % changes.bar == 0))
 
 
-def primer_tokens(primer: str | Path | None, checkpoint: Checkpoint, changes: Changes) -> list[str]:
-    """What the model hears before it begins: two bars of a file, or of a training tune of the same form."""
+def primer_values(primer: str | Path | None, checkpoint: Checkpoint, changes: Changes) -> list[Value]:
+    """What the solo begins with: two bars of a file, or of a training tune of the same form."""
     if primer is None:
         return []
-    settings = settings_of(checkpoint)
     if str(primer) == "opening":
         tunes = tunes_of(checkpoint)[0]
         tune = next((tune for tune in tunes if tune.group and tune.group == changes.name), tunes[0])
-        n = sum(tune.bars[:PRIMER_BARS]) * tokens_a_value(settings)
-        return checkpoint.vocabulary.decode(tune.ids[:n])
+        return [parse_value(value) for value in values_of(checkpoint, tune)[: sum(tune.bars[:PRIMER_BARS])]]
     read = read_tunes([Path(primer)])
     if len(read) != 1:
         raise NumpyrnnError(f"a primer must be one file, {primer} holds {len(read)}")
-    n = sum(len(bar.melody) for bar in read[0].bars[:PRIMER_BARS])
-    return [token for value in stream(read[0], settings.context, settings.form)[:n] for token in value]
+    return [value for bar in read[0].values()[:PRIMER_BARS] for value in bar]

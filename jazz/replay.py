@@ -31,6 +31,7 @@ from .course import (
 from .course_models import InferenceModel, TrainingModel
 
 WRITTEN = 50
+FILES = "solo.mid", "solo.wav", "loss.png", "history.jsonl"
 TEMPERATURES, DRAWS = (0.5, 1.0), 20
 SHOWN = 1, 2, 3, 5, 10, 20, 50, 100  # epochs whose held-out loss is reported
 

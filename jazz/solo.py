@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
@@ -21,11 +21,12 @@ from .changes import Changes
 from .element import Element
 from .grammar import Value, candidates, parse_value
 from .model import settings_of, tunes_of, values_of
-from .streams import DURATION, INTERVAL, KIND, WHOLE, context, place_of
+from .streams import DURATION, INTERVAL, KIND, WHOLE, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
 LOW, HIGH = 55, 82  # G3 to B flat 5
 LONGEST_COPY = 8  # values
+TONE = 2  # semitones
 START, NEAR = 67, 7  # where a line begins, and how far a bar's first note may leap: semitones
 ONE = Fraction(1)
 Meaning = TypeVar("Meaning")
@@ -71,6 +72,7 @@ class Spot:
     first : bool, whether no note has begun in this bar yet
     sounding : int, the pitch that ends here and is not to be struck again, or None
     rest : bool, whether a rest may come
+    resolve : bool, whether the pitch before leads on: the next one is at most a whole tone away
     low, high : int, the range
     """
 
@@ -85,6 +87,7 @@ class Spot:
     rest: bool
     low: int
     high: int
+    resolve: bool = False
 
     def pitches(self, value: Value) -> list[int]:
         """The pitches that a value may stand for here: none if it may not come."""
@@ -96,13 +99,20 @@ class Spot:
             low, high = max(low, centre - NEAR), min(high, centre + NEAR)
         elif not value.interval:
             return []
+        if self.resolve and self.previous is not None:
+            low, high = max(low, self.previous - TONE), min(high, self.previous + TONE)
         found = candidates(value, self.previous, self.chord, low, high)
         return [pitch for pitch in found if pitch != self.sounding]
 
     def fits(self, kind: str, duration: Fraction) -> bool:
-        """Whether a duration keeps to the grid: no beat mixes triplets and sixteenths, a rest ends with its bar."""
+        """Whether a duration keeps to the grid: no beat mixes triplets and sixteenths, a rest ends with its bar.
+
+        And only a rest or a chord tone lasts to the end of the form.
+        """
         stop = self.now + duration
         if not duration > 0 or stop > (self.bar_end if kind == "R" else self.end):
+            return False
+        if stop == self.end and kind not in "CR":
             return False
         now = self._grids(self.now)
         return not now or bool(now & self._grids(stop))
@@ -187,13 +197,15 @@ class Soloist:
         """What each token that begins so means, by its id."""
         return {i: read(token.removeprefix(start)) for token, i in self.ids.items() if token.startswith(start)}
 
-    def play(self, changes: Changes, primer: Sequence[str] = (), on_bar: Callable[[int], object] | None = None) -> Line:
+    def play(
+        self, changes: Changes, primer: Sequence[Value] = (), on_bar: Callable[[int], object] | None = None
+    ) -> Line:
         """A line over all the changes.
 
         Parameters
         ----------
         changes : Changes
-        primer : tokens that the model hears before it begins
+        primer : values that the line begins with, as far as they fit
         on_bar : called with the number of bars that are new, now and then (a progress bar)
 
         Returns
@@ -202,8 +214,7 @@ class Soloist:
         """
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
-        for text in primer:
-            self._hear(self._nearest(text))
+        quoted = list(reversed(primer))
         chords = chord_elements(changes.flat())
         bars, onsets = make_bars([], chords, bar_grid(changes)), [chord.onset for chord in chords]
         end = changes.bar * len(bars)
@@ -218,12 +229,19 @@ class Soloist:
                 self._hear(self._nearest(text))
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
             first, bar_end = played != bar.onset, bar.onset + bar.length
-            rest = silence < bar.length and (now == bar.onset or bool(line.elements[-1].pitches))  # one at a time
+            resolve = sounding is not None and line.values[-1].kind == "A"
+            rest = silence < bar.length and not resolve and (now == bar.onset or sounding is not None)  # one at a time
             spot = Spot(
-                now, bar.onset, bar_end, end, place.chord.pitches, previous, first, sounding, rest, self.low, self.high
+                *(now, bar.onset, bar_end, end, place.chord.pitches, previous, first, sounding, rest),
+                *(self.low, self.high, resolve),
             )
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
-            value = self._draw(spot, self.goes_on.get(recent, set()))
+            value = self._quote(spot, quoted.pop()) if quoted else None
+            if value is None:  # nothing to quote, or it does not fit: from here on the model says what comes
+                quoted.clear()
+                value = self._final(spot) if changes.ending and bar is bars[-1] else None
+            if value is None:
+                value = self._draw(spot, self.goes_on.get(recent, set()))
             pitches = (self._choose(spot, value),) if value.kind != "R" else ()
             line.values.append(value)
             line.elements.append(Element(now, value.duration, pitches))
@@ -234,6 +252,21 @@ class Soloist:
             if pitches:
                 previous, played, silence = pitches[0], bar.onset, Fraction(0)
         return line
+
+    def _quote(self, spot: Spot, value: Value) -> Value | None:
+        """The value as it can be played here, heard; None if it cannot."""
+        if spot.first or value.kind == "R":
+            value = replace(value, interval=None)
+        if not spot.fits(value.kind, value.duration) or not (value.kind == "R" or spot.pitches(value)):
+            return None
+        for text in parts(value, self.settings.form):
+            self._hear(self._nearest(text))
+        return value
+
+    def _final(self, spot: Spot) -> Value | None:
+        """A chord tone that is held to the end."""
+        value = Value("C", spot.end - spot.now)
+        return value if spot.first and spot.pitches(value) else None
 
     def _draw(self, spot: Spot, copied: set[str]) -> Value:
         """The next value, of those that may come; `copied` ones may not."""
@@ -246,6 +279,8 @@ class Soloist:
             return [pair for pair in self.pairs.values() if spot.pitches(Value(kind, ONE, pair))]
 
         pairs = {kind: pairs_of(kind) for kind in {*self.kinds.values(), "R"}}
+        if spot.resolve and not any(pairs.values()):  # the model knows no interval that is small enough
+            return self._draw(replace(spot, resolve=False, rest=True), copied)
 
         def durations_of(kind: str) -> list[Fraction]:
             return [d for d in self.durations.values() if spot.fits(kind, d)] or [spot.to_the_beat(kind)]

@@ -50,7 +50,9 @@ class Outputs:
         return f"Model {self.model}, history {self.history}, curves {self.plot}."
 
 
-def outputs(out: Path, plot: Path | None, resume: Path | None, force: bool) -> Outputs:
+def outputs(
+    out: Path, plot: Path | None, resume: Path | None, force: bool, inputs: Sequence[Path | None] = ()
+) -> Outputs:
     """The files to come, each checked to be writable; only --force or the training itself may replace one.
 
     Parameters
@@ -59,6 +61,7 @@ def outputs(out: Path, plot: Path | None, resume: Path | None, force: bool) -> O
     plot : the picture, if it shall be elsewhere
     resume : the model file that is gone on with
     force : whether files that are there may be replaced
+    inputs : what is learned from, never to be replaced; None does not count
 
     Returns
     -------
@@ -77,6 +80,10 @@ def outputs(out: Path, plot: Path | None, resume: Path | None, force: bool) -> O
     if len({path.resolve() for path in (files.model, files.history, files.plot)}) < 3:
         found = f"{files.model}, {files.history} and {files.plot}"
         raise NumpyrnnError(f"model, history and picture must be three files, got {found}")
+    written = {path.resolve() for path in (files.model, files.history, files.plot)}
+    for source in inputs:
+        if source is not None and source.resolve() in written:
+            raise NumpyrnnError(f"{source} is learned from and must not be replaced: name another file with --out")
     return files
 
 
@@ -92,7 +99,7 @@ def check_resumed(settings: Sequence[str]) -> None:
 def check_unfinished(training: Training, epochs: int, why: str) -> None:
     """Raise if there is nothing to go on with."""
     if training.trainer.finished or training.trainer.epoch >= epochs:
-        raise NumpyrnnError(f"there is nothing to go on with: {why} (--epochs is {epochs})")
+        raise NumpyrnnError(f"there is nothing to go on with: the model is {why} (--epochs is {epochs})")
 
 
 def learn(
