@@ -108,7 +108,7 @@ def train(
         training = NameTraining(*split(names, settings.seed), settings, keep_case)
     trainer, n, known = training.trainer, len(training.training), {*training.training, *training.held_out}
     otherwise = f"more than {training.settings.copies:.2%} of its names would now be copies"
-    check_unfinished(training, epochs, why_it_ended(trainer, 0, otherwise))
+    check_unfinished(training, epochs, f"the model is {why_it_ended(trainer, 0, otherwise)}")
     click.echo(
         f"{n:,} names to learn, {len(training.held_out):,} held out, {len(training.vocabulary)} characters; ", nl=False
     )

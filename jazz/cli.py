@@ -187,7 +187,7 @@ def train(
         base = RECIPES[recipe]
         settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=seed or 0)
         training = JazzTraining.of_tunes(read_tunes(data or shipped_choruses(), **which), settings)
-    check_unfinished(training, epochs, why_it_ended(training.trainer))
+    check_unfinished(training, epochs, f"the model is {why_it_ended(training.trainer)}")
     settings, trainer = training.settings, training.trainer
     n_values = [sum(sum(tune.bars) for tune in part) for part in (training.training, training.held_out)]
     click.echo(f"{n_values[0]:,} values of {len(training.training)} tunes to learn, ", nl=False)

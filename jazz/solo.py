@@ -283,7 +283,9 @@ class Soloist:
             return self._draw(replace(spot, resolve=False, rest=True), copied)
 
         def durations_of(kind: str) -> list[Fraction]:
-            return [d for d in self.durations.values() if spot.fits(kind, d)] or [spot.to_the_beat(kind)]
+            found = [d for d in self.durations.values() if spot.fits(kind, d)]
+            rest_of_beat = spot.to_the_beat(kind)
+            return found or [rest_of_beat] * (kind in "CR" or spot.now + rest_of_beat < spot.end)
 
         durations = {kind: durations_of(kind) for kind in pairs}
 

@@ -99,7 +99,7 @@ def check_resumed(settings: Sequence[str]) -> None:
 def check_unfinished(training: Training, epochs: int, why: str) -> None:
     """Raise if there is nothing to go on with."""
     if training.trainer.finished or training.trainer.epoch >= epochs:
-        raise NumpyrnnError(f"there is nothing to go on with: the model is {why} (--epochs is {epochs})")
+        raise NumpyrnnError(f"there is nothing to go on with: {why} (--epochs is {epochs})")
 
 
 def learn(

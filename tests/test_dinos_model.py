@@ -218,7 +218,9 @@ def test_an_interrupted_training_equals_one_without_a_break(tmp_path):
 
 
 def test_a_finished_model_cannot_be_resumed():
-    with pytest.raises(NumpyrnnError, match="must hold the state of its training to be resumed, this one is finished"):
+    with pytest.raises(
+        NumpyrnnError, match="state of its training to be resumed; a shipped or --slim one does not"
+    ):
         NameTraining.resume(trained(1).checkpoint(resumable=False))
 
 

@@ -143,6 +143,7 @@ OPTIONS = [
     ("--density 4", {"density": 4.0}),
     ("--primer opening", {"primer": "opening"}),
     ("--primer waltz.mid", {"primer": "waltz.mid"}),
+    ("--ending", {"ending": True}),
     ("--tempo 90", {"tempo": 90}),
     ("--swing 0.6", {"swing": 0.6}),
     ("--straight", {"swing": 0.5}),
@@ -318,16 +319,19 @@ ERRORS = """
 1 ; damaged.npz must be a model file ; --model damaged.npz ; train --resume damaged.npz
 1 ; drums.mid: a file must have a melody, it has no notes but drums ; --primer drums.mid ; train waltz.mid drums.mid
 1 ; empty.mid: a file must have notes ; --primer empty.mid ; train empty.mid
-1 ; must be in a folder that exists ; -o nowhere/x ; -o text.txt/x ; train -o nowhere/a.npz ; listen x.mid -o nowhere/a
+1 ; must be in a folder that exists ; -o nowhere/x ; -o text.txt/x ; train -o nowhere/a.npz
+1 ; must be in a folder that exists ; listen x.mid -o nowhere/a.wav
 1 ; a solo must have a file name, got '.' ; -o .
 1 ; model.png is there already ; -o model ; train waltz.mid -o a.npz --plot model.png
-1 ; model.npz is there already ; train waltz.mid -o model.npz ; listen waltz.mid -o model.npz
+1 ; model.npz is there already ; train waltz.mid -o model.npz
+1 ; sound is written as a .wav file ; listen waltz.mid -o model.npz ; listen waltz.mid -o waltz.mid --force
+1 ; waltz.mid is learned from and must not be replaced ; train waltz.mid -o waltz.mid --force
 1 ; text.txt, line 1: a note must be like Eb5/8 ; train text.txt ; choruses text.txt ; listen text.txt
 1 ; folder must hold MIDI files or choruses ; train folder ; --primer folder
 1 ; waltz.mid: --melody must name one of the parts ; train waltz.mid --melody flute
 1 ; waltz.mid: --from-bar and --to-bar must lie in 1 to 16 ; train waltz.mid --from-bar 17
 1 ; waltz must have two bars or more to learn from, it has 1 ; train waltz.mid --to-bar 1
-1 ; there is nothing to go on with: from epoch ; train --resume model.npz --epochs 2
+1 ; there is nothing to go on with: the model is from epoch ; train --resume model.npz --epochs 2
 1 ; the first bar must lie in 1 to 16, got 17 ; listen waltz.mid --from-bar 17
 1 ; text.txt must be a folder, it is a file ; choruses -o text.txt
 """

@@ -22,9 +22,8 @@ from jazz.band import BASS, DRUMS, PIANO, SOLO
 from jazz.changes import Changes, form, parse_changes
 from jazz.choruses import read_chorus
 from jazz.corpus import chorus_midi, read_tunes
-from jazz.model import JazzTraining, Settings, settings_of, tokens_a_value, tunes_of, values_of
-from jazz.perform import Solo, improvise, output_files, primer_tokens
-from jazz.solo import Soloist
+from jazz.model import JazzTraining, Settings, tunes_of, values_of
+from jazz.perform import Solo, improvise, output_files, primer_values
 from music.midi import midi_bytes, parse_midi, write_midi
 from numpyrnn import NumpyrnnError
 from numpyrnn.files import data_path
@@ -200,8 +199,9 @@ def test_the_lead_sheet_has_the_notes_and_the_bars(solo, files):
     score = converter.parse(files[3], forceSource=True)
     (part,) = score.parts
     assert len(part.getElementsByClass("Measure")) == 4
-    notes = part.flatten().stripTies().getElementsByClass("Note")
-    assert [note.pitch.midi for note in notes] == [note.pitch for note in solo.notes]
+    notes = part.flatten().getElementsByClass("Note")  # stripTies stumbles over N.C. between two tied notes
+    begun = [note.pitch.midi for note in notes if note.tie is None or note.tie.type == "start"]
+    assert begun == [note.pitch for note in solo.notes]
     assert b"Solo over Dm7 G7" in files[3].read_bytes()
 
 
@@ -291,25 +291,32 @@ def test_a_title_cannot_break_the_page(solo, monkeypatch):
 # what is heard before
 
 
-def test_a_primer_is_heard(play, model, monkeypatch):
-    heard, plain = [], Soloist.play
-    monkeypatch.setattr(Soloist, "play", lambda self, *how: heard.append(how[1]) or plain(self, *how))
-    for primer in (None, "opening", data_path("choruses/waltz-1.txt")):
-        play(primer=primer)
-        assert heard.pop() == primer_tokens(primer, model, parse_changes(CHORDS))
-    assert not heard
+@pytest.mark.parametrize("primer", ["opening", data_path("choruses/bossa-1.txt")])
+def test_a_solo_begins_with_its_primer(play, model, primer):
+    values = primer_values(primer, model, parse_changes("C7 | F7 | C7"))
+    line = play(chords="C7 | F7 | C7", primer=primer).line
+    assert [(v.kind, v.duration) for v in line.values[:3]] == [(v.kind, v.duration) for v in values[:3]]
+    assert play(chords="C7 | F7 | C7").line != line
 
 
 def test_a_primer_is_two_bars_of_a_chorus_or_of_its_midi_or_of_a_tune_of_the_form(model, tmp_path):
-    step = tokens_a_value(settings_of(model))
-    assert primer_tokens(None, model, form("waltz")) == []
-    assert primer_tokens("opening", model, parse_changes("C"))  # no tune is of this form: any one will do
+    assert primer_values(None, model, form("waltz")) == []
+    assert primer_values("opening", model, parse_changes("C"))  # no tune is of this form: any one will do
     for tune in tunes_of(model)[0]:
-        opening = model.vocabulary.decode(tune.ids[: sum(tune.bars[:2]) * step])
+        opening = values_of(model, tune)[: sum(tune.bars[:2])]
         chorus, changes = data_path(f"choruses/{tune.name}.txt"), form(tune.group)
         write_midi(tmp_path / f"{tune.name}.mid", chorus_midi(read_chorus(chorus), straight=True))
         for primer in ("opening", chorus, str(chorus), tmp_path / f"{tune.name}.mid"):
-            assert primer_tokens(primer, model, changes) == opening
+            assert [str(value) for value in primer_values(primer, model, changes)] == opening
+
+
+def test_an_ending_is_held_by_the_whole_band(play):
+    solo = play(chords="Dm7 G7 | Cmaj7 A7 | Dm7 | G7", ending=True)
+    assert [str(chord) for _, chord in solo.changes.bars[-1]] == ["Cmaj7"]
+    last = [note for note in solo.midi.notes if note.onset >= 16]
+    assert {note.track for note in last} >= {PIANO, BASS, DRUMS}
+    assert all(note.onset == 16 for note in last if note.track != SOLO)
+    assert [note.pitch % 12 for note in last if note.track == BASS] == [0]
 
 
 # as a user has it
