@@ -33,7 +33,7 @@ models: $(READY)
 
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python benchmarks/bench.py
-	@$(BENCH)/bin/python benchmarks/solos.py
+	@$(BENCH)/bin/python benchmarks/solos.py $(if $(MIDI),--midi $(MIDI))
 
 clean:
 	rm -rf $(VENV) $(BENCH) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -186,7 +186,10 @@ def train(
     else:
         base = RECIPES[recipe]
         settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=seed or 0)
-        training = JazzTraining.of_tunes(read_tunes(data or shipped_choruses(), **which), settings)
+        tunes = read_tunes(
+            data or shipped_choruses(), **which, on_refused=lambda why: click.echo(f"Left out: {why}", err=True)
+        )
+        training = JazzTraining.of_tunes(tunes, settings)
     check_unfinished(training, epochs, f"the model is {why_it_ended(training.trainer)}")
     settings, trainer = training.settings, training.trainer
     n_values = [sum(sum(tune.bars) for tune in part) for part in (training.training, training.held_out)]

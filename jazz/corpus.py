@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -32,6 +32,7 @@ def read_tunes(
     chords: str | None = None,
     from_bar: int | None = None,
     to_bar: int | None = None,
+    on_refused: Callable[[NumpyrnnError], object] | None = None,
 ) -> list[Tune]:
     """The tunes of files: MIDI (by ending) or choruses in text.
 
@@ -39,6 +40,7 @@ def read_tunes(
     ----------
     paths : files, or folders whose files count
     melody, chords, from_bar, to_bar : for MIDI files, see `tracks.choose` and `tracks.tune_of_midi`
+    on_refused : called with the reason for each file of a folder that cannot be used; default: that is an error too
 
     Returns
     -------
@@ -47,26 +49,33 @@ def read_tunes(
     Raises
     ------
     NumpyrnnError
-        if a file cannot be used
+        if a file that is named, or all files of a folder, cannot be used
     """
-    files: list[Path] = []
-    for path in paths:
-        found = [path]
-        if path.is_dir():
-            found = sorted(file for file in path.iterdir() if file.suffix.lower() in (*MIDI_ENDINGS, ".txt"))
-            if not found:
-                raise NumpyrnnError(f"{path} must hold MIDI files or choruses (.txt), it holds none")
-        files += found
-    tunes = []
-    for file in files:
+
+    def read(file: Path) -> Tune:
         if file.suffix.lower() == ".txt":
-            tunes.append(tune_of_chorus(read_chorus(file)))
-            continue
+            return tune_of_chorus(read_chorus(file))
         try:
             midi = read_midi(file)
-            tunes.append(tune_of_midi(midi, choose(midi, melody, chords), file.stem, from_bar, to_bar)[0])
+            return tune_of_midi(midi, choose(midi, melody, chords), file.stem, from_bar, to_bar)[0]
         except NumpyrnnError as error:
             raise error if str(file) in str(error) else NumpyrnnError(f"{file}: {error}") from error
+
+    tunes: list[Tune] = []
+    for path in paths:
+        if not path.is_dir():
+            tunes.append(read(path))
+            continue
+        found, before = sorted(f for f in path.iterdir() if f.suffix.lower() in (*MIDI_ENDINGS, ".txt")), len(tunes)
+        for file in found:
+            try:
+                tunes.append(read(file))
+            except NumpyrnnError as error:
+                if on_refused is None:
+                    raise
+                on_refused(error)
+        if len(tunes) == before:
+            raise NumpyrnnError(f"{path} must hold MIDI files or choruses (.txt) that can be used, it holds none")
     names: set[str] = set()
     for i, tune in enumerate(tunes):
         candidates = (tune.name, *(f"{tune.name} ({k})" for k in range(2, len(tunes) + 2)))

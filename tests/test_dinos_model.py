@@ -218,9 +218,7 @@ def test_an_interrupted_training_equals_one_without_a_break(tmp_path):
 
 
 def test_a_finished_model_cannot_be_resumed():
-    with pytest.raises(
-        NumpyrnnError, match="state of its training to be resumed; a shipped or --slim one does not"
-    ):
+    with pytest.raises(NumpyrnnError, match="state of its training to be resumed; a shipped or --slim one does not"):
         NameTraining.resume(trained(1).checkpoint(resumable=False))
 
 

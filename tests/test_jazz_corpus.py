@@ -268,3 +268,16 @@ def test_an_excerpt_can_be_heard(files, monkeypatch, name):
         assert np.abs(frames[int(i * bar * second) : int((i + 1) * bar * second)].astype(int)).max() > 100
     assert f"{name[0]}.wav is there already" in str(command("listen", files / name).exception)
     assert command("listen", files / name, "--bars", 1, "-o", f"{name[0]}.wav", "--force").exit_code == 0
+
+
+def test_files_of_a_folder_that_cannot_be_used_are_left_out_and_told(tmp_path):
+    (tmp_path / "good.txt").write_bytes(data_path("choruses/bossa-1.txt").read_bytes())
+    (tmp_path / "bad.mid").write_bytes(b"no music")
+    refused = []
+    assert [tune.name for tune in read_tunes([tmp_path], on_refused=refused.append)] == ["good"]
+    assert ["bad.mid" in str(why) for why in refused] == [True]
+    with pytest.raises(NumpyrnnError, match=r"bad\.mid must be a MIDI file"):
+        read_tunes([tmp_path])
+    (tmp_path / "good.txt").unlink()
+    with pytest.raises(NumpyrnnError, match="that can be used, it holds none"):
+        read_tunes([tmp_path], on_refused=refused.append)

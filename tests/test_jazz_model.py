@@ -240,9 +240,7 @@ def test_training_repeats_with_its_seed(tunes):
 
 
 def test_a_finished_model_cannot_be_resumed(tunes):
-    with pytest.raises(
-        NumpyrnnError, match="state of its training to be resumed; a shipped or --slim one does not"
-    ):
+    with pytest.raises(NumpyrnnError, match="state of its training to be resumed; a shipped or --slim one does not"):
         JazzTraining.resume(trained(tunes, TINY["parts"], 1).checkpoint(resumable=False))
 
 
