@@ -137,13 +137,16 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
         for step in range(steps):
             if step == 0:
                 pitch = root
-            elif step == steps - 1 and onset + length < end:  # a semitone from below or above leads into the next root
+            elif step == steps - 1 and onset + length < end and target % 12 != root % 12:
+                # a semitone from below or above leads into the next root
                 sides = [target + side for side in (-1, 1) if BASS_RANGE[0] <= target + side <= BASS_RANGE[1]]
                 sides = [side for side in sides if side != last] or sides
                 pitch = sides[int(rng.integers(len(sides)))]
             else:
-                choices = [p for p in range(BASS_RANGE[0], BASS_RANGE[1] + 1) if p % 12 in chord.tones and p != last]
-                choices.sort(key=lambda p: (abs(p - last - (2 if target > last else -2)), p))
+                tones = set(chord.tones) if step % 2 == 0 else walkable(chord)
+                choices = [p for p in range(BASS_RANGE[0], BASS_RANGE[1] + 1) if p % 12 in tones and p != last]
+                onwards = 2 if target > last or (target == last and rng.random() < 0.5) else -2
+                choices.sort(key=lambda p: (abs(p - last - onwards), p))
                 pitch = choices[int(rng.integers(min(2, len(choices))))]
             pitch = min(max(pitch, BASS_RANGE[0]), BASS_RANGE[1])
             place = onset + step
@@ -151,6 +154,16 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
             notes.append(note(BASS, place, stop - place, pitch, int(rng.integers(80, 92))))
             last = pitch
     return notes
+
+
+def walkable(chord: Chord) -> set[int]:
+    """The pitch classes that a bass may step on between two strong beats: chord tones, fourth, and second and sixth.
+
+    The second and the sixth are left out where the chord is altered there (a flat ninth, a fifth that is not perfect).
+    """
+    over = {(tone - chord.tones[0]) % 12 for tone in chord.tones}
+    perfect = 7 in over and not over & {1, 6, 8}
+    return {*chord.tones, *((chord.tones[0] + step) % 12 for step in ((2, 5, 9) if perfect else (5,)))}
 
 
 def nearest(pitch_class: int, pitch: int) -> int:

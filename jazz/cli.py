@@ -86,7 +86,7 @@ def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @model_option("soloist")
 @click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Names all four files  [default: solo.mid, solo-2.mid ...]"
+    "-o", "--out", type=click.Path(), help="Names all four files; FOLDER/ is where  [default: solo.mid, solo-2.mid ...]"
 )
 @click.option("--force", is_flag=True, help="Replace files that are there already.")
 def improvise(
@@ -98,7 +98,7 @@ def improvise(
     program: int,
     soundfont: Path | None,
     chords: str | None,
-    out: Path | None,
+    out: str | None,
     force: bool,
     **options: Any,
 ) -> None:
@@ -118,10 +118,11 @@ def improvise(
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
         chords = read_text(chords[1:])
-    if out is None:
-        names = (OUT if i == 1 else OUT.with_name(f"{OUT.stem}-{i}{OUT.suffix}") for i in range(1, 10_000))
-        out = next(name for name in names if force or not any(file.exists() for file in output_files(name)))
-    for file in output_files(out):
+    path = Path(out or "")
+    if out is None or out.endswith("/"):
+        names = (path / (OUT if i == 1 else f"{OUT.stem}-{i}{OUT.suffix}") for i in range(1, 10_000))
+        path = next(name for name in names if force or not any(file.exists() for file in output_files(name)))
+    for file in output_files(path):
         check_out(file, force)
     instruments = [
         name for name, left_out in zip(INSTRUMENTS, (no_piano, no_bass, no_drums), strict=True) if not left_out
@@ -129,7 +130,7 @@ def improvise(
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # of a long solo
         solo = perform(chords, on_bar=progress.update, **options)
-    files = solo.write(out, soundfont)
+    files = solo.write(path, soundfont)
     click.echo(f"{solo.summary()}\nWritten: {', '.join(map(str, files))}.")
 
 

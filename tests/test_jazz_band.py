@@ -23,6 +23,7 @@ from jazz.band import (
     nearest,
     spans,
     voicing,
+    walkable,
 )
 from jazz.changes import FORMS, form, parse_changes, parse_chord
 
@@ -205,3 +206,29 @@ def test_spans_follow_one_another_and_the_form_begins_again():
         (2, 2, "F", "G7"),
         (4, 4, "G7", "C"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "expected"),
+    [
+        ("Dm7", {2, 5, 9, 0, 4, 7, 11}),  # D Dorian
+        ("G7", {7, 11, 2, 5, 9, 0, 4}),  # G Mixolydian
+        ("G7b9", {7, 11, 2, 5, 8, 0}),
+        ("Bm7b5", {11, 2, 5, 9, 4}),
+        ("C", {0, 4, 7, 2, 5, 9}),
+    ],
+)
+def test_where_the_bass_may_walk(symbol, expected):
+    assert walkable(parse_chord(symbol)) == expected
+
+
+def test_the_bass_walks_on_the_scale_between_strong_beats_and_does_not_lead_away_from_a_chord_that_stays():
+    changes = parse_changes("Dm7 | % | % | % | % | % | % | %")
+    steps = set()
+    for seed in range(10):
+        for note in of(BASS, play(changes, seed)):
+            assert note.pitch % 12 in walkable(parse_chord("Dm7"))
+            if note.onset % 2 == 0:
+                assert note.pitch % 12 in parse_chord("Dm7").tones
+            steps.add(note.pitch % 12)
+    assert steps - {2, 5, 9, 0}  # not chord tones only
