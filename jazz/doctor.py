@@ -11,6 +11,8 @@ from numpyrnn import NumpyrnnError
 from .corpus import read_music
 from .tracks import Part, bars_of, choose, parts_of, tune_of_midi
 
+CLOSE = 1.0  # points
+
 
 def diagnose(
     path: Path,
@@ -84,4 +86,6 @@ def reasons(what: str, part: Part, why: dict[int, str], said: bool) -> Iterator[
     )
     runner_up = max(others, default=None)
     if runner_up is not None:
-        yield f"  The next best is part {runner_up[1]}, with {runner_up[0]}."
+        close = float(score.split()[1]) - runner_up[0] < CLOSE
+        hint = f"; that is close: --{what.lower()} {runner_up[1]} takes it instead" if close else ""
+        yield f"  The next best is part {runner_up[1]}, with {runner_up[0]}{hint}."

@@ -151,3 +151,12 @@ def test_the_command_prints_the_lines(waltz):
     done = CliRunner().invoke(app, ["doctor", str(waltz), *options])
     assert done.exit_code == 0, done.output
     assert done.output == "\n".join(diagnose(waltz, **which)) + "\n"
+
+
+def test_a_close_choice_is_said_to_be_close_and_a_chorus_can_be_looked_at(tmp_path):
+    notes = [Note(F(i), F(1), 67 + i % 5, track=track) for i in range(32) for track in (0, 1)]
+    write_midi(tmp_path / "twins.mid", Midi(notes, ["one", "two"]))
+    assert any(line.endswith("that is close: --melody 2 takes it instead.") for line in told(tmp_path / "twins.mid"))
+    lines = told(data_path("choruses/waltz-1.txt"))
+    assert "Melody: part 1 'Melody', with" in "\n".join(lines)
+    assert not any("that is close" in line for line in lines)
