@@ -188,13 +188,10 @@ class NameTraining:
         NumpyrnnError
             if the checkpoint is of a finished model
         """
-        if checkpoint.training is None:
-            raise NumpyrnnError(
-                "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
-            )
+        state = checkpoint.resumable()
         training, held_out, config = *names_of(checkpoint), checkpoint.config
         run = cls(training, held_out, Settings(**config["settings"]), config["keep_case"])
-        run.trainer.restore(checkpoint.training)
+        run.trainer.restore(state)
         return run
 
 

@@ -14,10 +14,11 @@ from click.core import ParameterSource
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.command import check_out, data_files_options, model_option, seed_option, temperature_option, top_k_option
 
+from .band import INSTRUMENTS
+from .changes import FORMS
+
 OUT = Path("solo.mid")
 EXCERPT = 16  # bars
-INSTRUMENTS = ("piano", "bass", "drums")
-FORMS = "blues-f, blues-cm, rhythm-changes, ii-v-i, minor-ii-v-i, modal, bossa, waltz"
 
 
 class ImproviseFirst(click.Group):
@@ -53,7 +54,7 @@ def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @app.command()
 @click.option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %"; @FILE reads them from a file.')
-@click.option("--form", metavar="NAME", help=f"A shipped form: {FORMS}  [default: blues-f]")
+@click.option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: blues-f]")
 @click.option("--meter", default="4/4", show_default=True, help="Of --chords.")
 @seed_option
 @temperature_option
@@ -178,7 +179,7 @@ def train(
 
     from .corpus import read_tunes, shipped_choruses
     from .evaluate import best_ngram_on_values
-    from .model import KIND, RECIPES, JazzTraining, tokens_a_value
+    from .model import KIND, RECIPES, JazzTraining, parts_a_value
 
     files = outputs(out or resume or Path("jazz.npz"), plot, resume, force, data)
     if resume:
@@ -197,7 +198,7 @@ def train(
     click.echo(f"{n_values[0]:,} values of {len(training.training)} tunes to learn, ", nl=False)
     click.echo(f"{n_values[1]:,} of {len(training.held_out)} held out, {len(training.vocabulary)} tokens; ", nl=False)
     click.echo(f"{settings.layers} x LSTM({settings.hidden}), {training.model.params.flat.size:,} parameters.")
-    places = tokens_a_value(settings) - len(settings.context)
+    places = parts_a_value(settings)
 
     def show(when: str) -> str:
         from numpyrnn.sampling import Sampler
@@ -310,6 +311,7 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
 def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) -> None:
     """Make MIDI files of written choruses (the shipped ones if none are named)."""
     from music.midi import write_midi
+    from numpyrnn.files import make_folder
 
     from .choruses import read_chorus
     from .corpus import chorus_midi, shipped_choruses
@@ -319,10 +321,7 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
         raise NumpyrnnError("choruses must have different names, two of these would be one MIDI file")
     if out.exists() and not out.is_dir():
         raise NumpyrnnError(f"{out} must be a folder, it is a file")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NumpyrnnError(f"{out} cannot be made: {error.strerror or error}") from error
+    make_folder(out)
     for path, _ in found:
         check_out(path, force)
     for path, chorus in found:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from music.midi import Midi, Note, read_midi
+from music.midi import Midi, Note, as_tempo, read_midi
 from numpyrnn import NumpyrnnError
 from numpyrnn.files import data_path
 
@@ -106,10 +106,9 @@ def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
             notes += [Note(onset, following - onset, pitch, 64, 1, 0, 2) for pitch in pitches]
     if chorus.feel == "swing" and not straight:
         notes = swung(notes)
-    tempo = round(60_000_000 / chorus.tempo)
     names = [chorus.title, "Melody", "Chords"]
     notes.sort(key=lambda note: (note.onset, note.track))
-    return Midi(notes, names, [(Fraction(0), tempo)], [(Fraction(0), *chorus.meter)], end)
+    return Midi(notes, names, [(Fraction(0), as_tempo(chorus.tempo))], [(Fraction(0), *chorus.meter)], end)
 
 
 def read_music(path: Path, straight: bool = False) -> Midi:

@@ -24,9 +24,10 @@ from pathlib import Path
 import numpy as np
 from numpy.random import Generator, RandomState
 
-from music.midi import Midi, Note, read_midi, write_midi
+from music.midi import Midi, Note, as_tempo, read_midi, write_midi
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import Array
+from numpyrnn.files import make_folder
 
 from .course_models import InferenceModel, djmodel, music_inference_model, predict_and_sample, shared_layers
 from .element import Element
@@ -232,12 +233,9 @@ def generate_music(
         report(f"Generated {n} sounds using the predicted values for {chosen} and after pruning")
     for bar in range(n_bars):
         notes += accompaniment(sets[bar % len(sets)], BAR * bar)
-    tempo = [(Fraction(0), round(60_000_000 / TEMPO))]
+    tempo = [(Fraction(0), as_tempo(TEMPO))]
     midi = Midi(sorted(notes, key=lambda note: note.onset), ["Solo", "Chords"], tempo, length=BAR * n_bars)
-    try:
-        Path(out_path).parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NumpyrnnError(f"the folder of {out_path} could not be made: {error.strerror or error}") from error
+    make_folder(Path(out_path).parent)
     write_midi(out_path, midi)
     report(f"Your generated music is saved in {out_path}")
     return midi

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from music.midi import as_tempo
 from numpyrnn import NumpyrnnError
 
 from .corpus import read_music
-from .tracks import Part, bars_of, choose, parts_of, tune_of_midi
+from .tracks import Part, Score, bars_of, choose, parts_of, tune_of_midi
 
 CLOSE = 1.0  # points
 
@@ -40,7 +41,7 @@ def diagnose(
     midi = read_music(path, straight=True)
     bars = bars_of(midi)
     meters = ", ".join(dict.fromkeys(f"{beats}/{unit}" for _, beats, unit in midi.meters))
-    tempos = [round(60_000_000 / tempo) for _, tempo in midi.tempos]
+    tempos = [as_tempo(tempo) for _, tempo in midi.tempos]
     speed = f"{tempos[0]}" if min(tempos) == max(tempos) else f"{min(tempos)} to {max(tempos)}"
     yield f"{path}: {len(bars)} bars in {meters}, {speed} quarters a minute, {midi.seconds(midi.length):.0f} s."
     yield f"\n{'part':>4}  {'name':24}{'program':>8}{'notes':>7}{'bars':>6}{'pitches':>9}{'together':>10}"
@@ -57,10 +58,9 @@ def diagnose(
     except NumpyrnnError as error:
         raise NumpyrnnError(f"{path}: {error}") from error
     yield ""
-    of_melody, of_chords = ({number: why[i] for number, why in choice.reasons.items()} for i in (0, 1))
-    yield from reasons("Melody", choice.melody, of_melody, said=melody is not None)
+    yield from reasons("Melody", choice.melody, choice.as_melody, said=melody is not None)
     if choice.chords:
-        yield from reasons("Chords", choice.chords, of_chords, said=chords is not None)
+        yield from reasons("Chords", choice.chords, choice.as_chords, said=chords is not None)
     else:
         yield "Chords: no part looks like them; they are estimated from all other parts, bar by bar."
     values = [value for bar in tune.values() for value in bar]
@@ -73,19 +73,16 @@ def diagnose(
     yield "Left out: " + ("; ".join(left_out) if left_out else "nothing.")
 
 
-def reasons(what: str, part: Part, why: dict[int, str], said: bool) -> Iterator[str]:
-    """Lines that explain a choice: "melody 4.7: +1.3 ...; +0.8 ..." becomes a line for each point."""
+def reasons(what: str, part: Part, scores: dict[int, Score], said: bool) -> Iterator[str]:
+    """Lines that explain a choice: a line for each point, and the next best part."""
     if said:
         yield f"{what}: part {part}, as you said."
         return
-    score, _, points = why[part.number].partition(": ")
-    yield f"{what}: part {part}, with {score.split()[1]} points, because"
-    yield from (f"  {point}" for point in points.split("; "))
-    others = (
-        (float(text.partition(": ")[0].split()[1]), number) for number, text in why.items() if number != part.number
-    )
-    runner_up = max(others, default=None)
+    score = scores[part.number]
+    yield f"{what}: part {part}, with {score.points:.1f} points, because"
+    yield from (f"  {point}" for point in score.why)
+    runner_up = max(((other.points, number) for number, other in scores.items() if number != part.number), default=None)
     if runner_up is not None:
-        close = float(score.split()[1]) - runner_up[0] < CLOSE
-        hint = f"; that is close: --{what.lower()} {runner_up[1]} takes it instead" if close else ""
-        yield f"  The next best is part {runner_up[1]}, with {runner_up[0]}{hint}."
+        points, number = runner_up
+        hint = f"; that is close: --{what.lower()} {number} takes it instead" if score.points - points < CLOSE else ""
+        yield f"  The next best is part {number}, with {points:.1f}{hint}."

@@ -17,7 +17,7 @@ from numpyrnn.train import mean_loss
 from numpyrnn.vocab import Vocabulary
 
 from .changes import Changes
-from .model import Learned, masked, settings_of, tokens_a_value, tunes_of, values_of
+from .model import Learned, known_values, masked, parts_a_value, settings_of, tunes_of, values_of
 from .solo import Soloist
 from .streams import is_said
 
@@ -127,7 +127,7 @@ def evaluate(
     training, held_out = tunes_of(checkpoint)
     if not training or not held_out or n_solos < 1:
         raise NumpyrnnError(f"evaluation needs held-out tunes and solos, got {len(held_out)} and {n_solos}")
-    known = [(tune, values_of(checkpoint, tune)) for tune in training]
+    known = known_values(checkpoint)
     unseen = [values_of(checkpoint, tune) for tune in held_out]
     everything, ngram, ngram_loss = _ngram_on_values([values for _, values in known], unseen)
     losses = {"network": network_loss(checkpoint), f"Kneser-Ney on values, order {ngram.order}": ngram_loss}
@@ -160,7 +160,7 @@ def network_loss(checkpoint: Checkpoint) -> float:
     """The network's loss on its held-out tunes, nats a value."""
     settings = settings_of(checkpoint)
     held_out = masked([np.array(tune.ids) for tune in tunes_of(checkpoint)[1]], _said(checkpoint))
-    return mean_loss(checkpoint.model, [held_out]) * (tokens_a_value(settings) - len(settings.context))
+    return mean_loss(checkpoint.model, [held_out]) * parts_a_value(settings)
 
 
 def ngram_loss_on_tokens(checkpoint: Checkpoint, order: int) -> float:

@@ -21,7 +21,6 @@ from . import theory
 from .element import Element
 
 SIXTEENTH, TRIPLET = Fraction(1, 4), Fraction(1, 3)
-TYPES = "ACRSX"
 NAME = r"(?:P|M|m|A{1,4}|d{1,4})-?\d{1,2}"  # of an interval
 VALUE = re.compile(rf"([ACRSX]),(\d{{1,5}}\.\d{{3}})(?:,<({NAME}),({NAME})>)?")
 

@@ -277,22 +277,24 @@ class JazzTraining:
         NumpyrnnError
             if the checkpoint is of a finished model
         """
-        if checkpoint.training is None:
-            raise NumpyrnnError(
-                "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
-            )
+        state = checkpoint.resumable()
         tunes, settings = tunes_of(checkpoint), settings_of(checkpoint)
         try:
             run = cls(*tunes, settings, checkpoint.vocabulary)
         except (KeyError, TypeError, ValueError) as error:
             raise NumpyrnnError(f"the model must hold the settings of a training, it does not ({error})") from error
-        run.trainer.restore(checkpoint.training)
+        run.trainer.restore(state)
         return run
 
 
 def tokens_a_value(settings: Settings) -> int:
     """How many tokens stand for one value, with what is known before it."""
-    return len(settings.context) + (3 if settings.form == "parts" else 1)
+    return len(settings.context) + parts_a_value(settings)
+
+
+def parts_a_value(settings: Settings) -> int:
+    """How many tokens of a value the network says."""
+    return 3 if settings.form == "parts" else 1
 
 
 def learned(tune: Tune, tokens: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Learned:
@@ -346,3 +348,8 @@ def values_of(checkpoint: Checkpoint, tune: Learned) -> list[str]:
             f"the tune {tune.name!r} of the model must have {step} tokens a value, it has {len(tokens)}"
         )
     return [str(value_of(tokens[i + known : i + step])) for i in range(0, len(tokens), step)]
+
+
+def known_values(checkpoint: Checkpoint) -> list[tuple[Learned, list[str]]]:
+    """The training tunes of a model with their values."""
+    return [(tune, values_of(checkpoint, tune)) for tune in tunes_of(checkpoint)[0]]

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from music.midi import Midi, Note, midi_bytes
+from music.midi import Midi, Note, as_tempo, midi_bytes
 from music.synth import MAX_SECONDS, render, wav_bytes
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint, load
@@ -32,8 +32,8 @@ from .element import Element
 from .evaluate import Copied
 from .evaluate import longest_copy as find_longest_copy
 from .grammar import Value, parse_value
-from .model import KIND, tunes_of, values_of
-from .solo import LONGEST_COPY, Line, Soloist
+from .model import KIND, known_values, tunes_of, values_of
+from .solo import LONGEST_COPY, Line, Soloist, bar_grid
 from .swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 
 TEMPO = 130  # quarters a minute
@@ -89,9 +89,8 @@ class Solo:
 
         shown = [e for e in self.line.elements if e.pitches]
         notes = [RollNote(e.onset, e.duration, e.pitches[0], kind) for e, kind in zip(shown, self.kinds, strict=True)]
-        bars = [(self.changes.bar * i, self.changes.bar) for i in range(len(self.changes.bars))]
         chords = [(onset, str(chord)) for onset, chord in self.changes.flat()]
-        return piano_roll(notes, bars, title=f"Solo over {self.title}", chords=chords, kinds=KINDS)
+        return piano_roll(notes, bar_grid(self.changes), title=f"Solo over {self.title}", chords=chords, kinds=KINDS)
 
     def musicxml(self) -> bytes:
         """The lead sheet, as the bytes of a MusicXML file."""
@@ -276,12 +275,12 @@ def improvise(
     midi = Midi(
         sorted(swung(notes, ratio), key=lambda played: (played.onset, played.track)),
         ["", *NAMES[1:]],
-        [(Fraction(0), round(60_000_000 / tempo))],
+        [(Fraction(0), as_tempo(tempo))],
         [(Fraction(0), *changes.meter)],
         end,
     )
-    known = [(tune, values_of(checkpoint, tune)) for tune in tunes_of(checkpoint)[0]]
-    return Solo(line, midi, tempo, seed, find_longest_copy([str(value) for value in line.values], known))
+    copied = find_longest_copy([str(value) for value in line.values], known_values(checkpoint))
+    return Solo(line, midi, tempo, seed, copied)
 
 
 def loudness(element: Element, changes: Changes) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from numpyrnn import NumpyrnnError
 from numpyrnn.checks import check_count
+from numpyrnn.files import make_folder
 from numpyrnn.history import plot_history, write_history
 from numpyrnn.sampling import Sampler
 
@@ -29,6 +29,8 @@ from .course import (
     windows,
 )
 from .course_models import InferenceModel, TrainingModel
+from .evaluate import longest_copy
+from .model import Learned
 
 WRITTEN = 50
 FILES = "solo.mid", "solo.wav", "loss.png", "history.jsonl"
@@ -65,7 +67,8 @@ def replay(
     """
     check_count("epochs", epochs, 1)
     X, Y, n_values, indices_values, chords = load_music_utils(path)
-    folder = _made(Path(out_folder))
+    folder = Path(out_folder)
+    make_folder(folder)
     report(f"X {X.shape}, Y {Y.shape}, {n_values} values, {len(chords)} measures")
     model = djmodel(STEPS, *shared_layers(n_values, seed=seed))
     report(f"{model.count_params():,} parameters")
@@ -110,11 +113,7 @@ def longest_run(written: Sequence[int], tune: Sequence[int]) -> int:
     -------
     int
     """
-    longest, ending = 0, [0] * (len(tune) + 1)  # ending[j]: the common run that ends before place j of the tune
-    for value in written:
-        ending = [0, *(ending[j] + 1 if value == other else 0 for j, other in enumerate(tune))]
-        longest = max(longest, *ending)
-    return longest
+    return longest_copy(list(map(str, written)), [(Learned("", "", [], [len(tune)]), list(map(str, tune)))]).length
 
 
 def held_out_losses(tune: Sequence[int], n_values: int, epochs: int, seed: int) -> list[float]:
@@ -167,11 +166,3 @@ def _ids(path: str | Path, indices_values: Mapping[int, str]) -> list[int]:
 def _mean_run(model: InferenceModel, tune: Sequence[int], temperature: float, seed: int) -> float:
     ids, _ = model.write(model.zeros(DRAWS), Sampler(seed, temperature))
     return float(np.mean([longest_run(written, tune) for written in ids.T.tolist()]))
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NumpyrnnError(f"the folder {folder} could not be made: {error.strerror or error}") from error
-    return folder

@@ -20,7 +20,7 @@ from . import theory
 from .changes import Changes
 from .element import Element
 from .grammar import Value, candidates, parse_value
-from .model import settings_of, tunes_of, values_of
+from .model import known_values, settings_of
 from .streams import DURATION, INTERVAL, KIND, WHOLE, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
@@ -182,7 +182,7 @@ class Soloist:
         ] = {}  # after a run that must not get longer: what comes in the tune
         if longest_copy is not None:
             check_count("longest_copy", longest_copy, 1)
-            for values in (values_of(checkpoint, tune) for tune in tunes_of(checkpoint)[0]):
+            for _, values in known_values(checkpoint):
                 for i in range(len(values) - longest_copy):
                     run = tuple(values[i : i + longest_copy])
                     self.goes_on.setdefault(run, set()).add(values[i + longest_copy])

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby
+from typing import NamedTuple
 
-from music.midi import Midi, Note
+from music.midi import DRUMS, Midi, Note
 from numpyrnn import NumpyrnnError
 
 from .estimate import estimate_chords
 from .grammar import gather, on_grid
 from .tunes import Bar, Tune, line, make_bars
 
-DRUMS = 9
 MELODY_WORDS = ("melody", "melodie", "solo", "lead", "vocal", "vocals", "voice")
 INSTRUMENT_WORDS = ("piano", "keys", "keyboard", "organ", "rhodes", "strings")
 CHORD_WORDS = ("chords", "chord", "comp", "comping", "accompaniment", "harmony", "pad", *INSTRUMENT_WORDS)
@@ -77,6 +77,13 @@ class Part:
         return f"{self.number} {self.name!r}" if self.name else str(self.number)
 
 
+class Score(NamedTuple):
+    """How much a part looks like what is looked for, and the points that make it up, in words."""
+
+    points: float
+    why: list[str]
+
+
 @dataclass(frozen=True)
 class Choice:
     """What was chosen in a file.
@@ -85,12 +92,13 @@ class Choice:
     ----------
     melody : Part
     chords : Part, or None where the chords are estimated from the other parts
-    reasons : dict from part number to lines that say why it was or was not chosen
+    as_melody, as_chords : dicts from part number to Score
     """
 
     melody: Part
     chords: Part | None
-    reasons: dict[int, list[str]] = field(default_factory=dict)
+    as_melody: dict[int, Score] = field(default_factory=dict)
+    as_chords: dict[int, Score] = field(default_factory=dict)
 
 
 def parts_of(midi: Midi) -> list[Part]:
@@ -121,10 +129,10 @@ def bars_of(midi: Midi) -> list[tuple[Fraction, Fraction]]:
     return bars
 
 
-def melody_score(part: Part, n_bars: int, played: int) -> tuple[float, list[str]]:
+def melody_score(part: Part, n_bars: int, played: int) -> Score:
     """How much a part looks like a melody, and why."""
     if part.drums or part.says(DRUM_WORDS):
-        return -100.0, ["drums are never a melody"]
+        return Score(-100.0, ["drums are never a melody"])
     per_bar = len(part.notes) / max(1, played)
     points = [
         (2.0 * (1 - part.polyphony), f"{1 - part.polyphony:.0%} of its notes sound alone"),
@@ -137,13 +145,13 @@ def melody_score(part: Part, n_bars: int, played: int) -> tuple[float, list[str]
         (0.5 * (part.program in MELODY_PROGRAMS), "its instrument often has the melody"),
         (-2.0 * (len(part.notes) < 16), "it has few notes"),
     ]
-    return sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p]
+    return Score(sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p])
 
 
-def chord_score(part: Part, n_bars: int, played: int) -> tuple[float, list[str]]:
+def chord_score(part: Part, n_bars: int, played: int) -> Score:
     """How much a part looks like an accompaniment in chords, and why."""
     if part.drums or part.says(DRUM_WORDS):
-        return -100.0, ["drums are never chords"]
+        return Score(-100.0, ["drums are never chords"])
     points = [
         (4.0 * part.polyphony - 2.0, f"{part.polyphony:.0%} of its notes sound together with others"),
         (1.5 * played / n_bars, f"it plays in {played} of {n_bars} bars"),
@@ -153,7 +161,7 @@ def chord_score(part: Part, n_bars: int, played: int) -> tuple[float, list[str]]
         (-4.0 * (part.says(BASS_WORDS) or part.program in BASS_PROGRAMS), "it is a bass"),
         (0.5 * (part.program in CHORD_PROGRAMS), "its instrument often has chords"),
     ]
-    return sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p]
+    return Score(sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p])
 
 
 def named(parts: Sequence[Part], wanted: str, what: str) -> Part:
@@ -204,21 +212,17 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     if melody is not None:
         chosen = named(parts, melody, "--melody")
     else:
-        chosen = max(parts, key=lambda part: as_melody[part.number][0])
-        if as_melody[chosen.number][0] < 1:
+        chosen = max(parts, key=lambda part: as_melody[part.number].points)
+        if as_melody[chosen.number].points < 1:
             raise NumpyrnnError("a file must have a melody, no part looks like one; --melody names it")
     others = [part for part in parts if part.number != chosen.number]
     accompaniment = None
     if chords is not None:
         accompaniment = named(parts, chords, "--chords")
     elif others:
-        best = max(others, key=lambda part: as_chords[part.number][0])
-        accompaniment = best if as_chords[best.number][0] >= 2 and best.polyphony >= 0.5 else None
-    reasons = {}
-    for part in parts:
-        (score, why), (chord, chord_why) = as_melody[part.number], as_chords[part.number]
-        reasons[part.number] = [f"melody {score:.1f}: {'; '.join(why)}", f"chords {chord:.1f}: {'; '.join(chord_why)}"]
-    return Choice(chosen, accompaniment, reasons)
+        best = max(others, key=lambda part: as_chords[part.number].points)
+        accompaniment = best if as_chords[best.number].points >= 2 and best.polyphony >= 0.5 else None
+    return Choice(chosen, accompaniment, as_melody, as_chords)
 
 
 def tune_of_midi(

@@ -34,6 +34,7 @@ from .reader import (
     read_tracks,
 )
 
+DRUMS = 9  # their channel
 RANGES = {"pitch": (0, 127), "velocity": (1, 127), "channel": (0, 15), "program": (0, 127)}
 
 
@@ -68,7 +69,7 @@ class Midi:
     notes : list of Note, by onset; where onsets are equal in the file's order: track by track, as the notes begin
     names : list of str, one per track (`Note.track` is the index), "" where there is none
     tempos : list of (onset in quarters, whole microseconds a quarter), sorted, beginning at 0; default 120 quarters a
-        minute. A tempo of q quarters a minute is `round(60_000_000 / q)`, wrong by up to half a microsecond
+        minute. A tempo of q quarters a minute is `as_tempo(q)`, wrong by up to half a microsecond
     meters : list of (onset in quarters, beats, unit), sorted, beginning at 0; default 4/4
     length : Fraction, quarters, the end of the last event
     """
@@ -102,6 +103,11 @@ class Midi:
         for (onset, tempo), (end, _) in pairwise(self.tempos):
             times.append(times[-1] + (end - onset) * tempo)
         return times
+
+
+def as_tempo(quarters_a_minute: float) -> int:
+    """Quarters a minute as whole microseconds a quarter, and the other way round."""
+    return round(60_000_000 / quarters_a_minute)
 
 
 def read_midi(path: str | Path) -> Midi:

@@ -14,7 +14,7 @@ import numpy as np
 from numpyrnn.checks import Array, NumpyrnnError, check_count, check_range, check_shape
 from numpyrnn.files import atomic_write
 
-from .midi import Midi, Note
+from .midi import DRUMS, Midi, Note
 
 MAX_SECONDS = 30 * 60  # of sound; up to 1.4 GB while it is mixed
 RATES = 8000, 48000
@@ -28,7 +28,6 @@ BLOCKS = 700  # a second, between which envelopes and vibrato are straight lines
 CHUNK = 4096  # blocks at a time, which bounds the memory of a long note
 SHORT = 2.0  # s, notes up to which are kept for the next equal one
 VIBRATO = 5.2  # Hz
-DRUMS = 9  # the channel
 SEED = 1  # of the noise
 
 

@@ -43,6 +43,14 @@ class Checkpoint:
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] | None = None
 
+    def resumable(self) -> dict[str, Any]:
+        """The state of the training; an error if there is none."""
+        if self.training is None:
+            raise NumpyrnnError(
+                "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
+            )
+        return self.training
+
 
 def save(path: str | Path, checkpoint: Checkpoint) -> None:
     """Write a model file, whole or not at all.

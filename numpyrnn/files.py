@@ -52,6 +52,24 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: str | Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Parameters
+    ----------
+    path : folder
+
+    Raises
+    ------
+    NumpyrnnError
+        if it cannot be made, or is a file
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NumpyrnnError(f"the folder {path} could not be made: {error.strerror or error}") from error
+
+
 def read_text(path: str | Path) -> str:
     """The text of a UTF-8 file (a byte order mark is dropped).
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from numpyrnn import NumpyrnnError, files
-from numpyrnn.files import atomic_write, data_path, read_text
+from numpyrnn.files import atomic_write, data_path, make_folder, read_text
 
 
 def names_in(folder):
@@ -188,3 +188,16 @@ def test_a_shipped_file_is_found_wherever_one_is(tmp_path, monkeypatch):
 def test_a_file_that_is_not_shipped_is_named():
     with pytest.raises(NumpyrnnError, match=r"the shipped file unicorns\.txt must be in the data folder, it is not"):
         data_path("unicorns.txt")
+
+
+def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path):
+    for _ in range(2):
+        make_folder(tmp_path / "a" / "b")
+        assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for path in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises(NumpyrnnError, match="the folder .* could not be made"):
+            make_folder(path)

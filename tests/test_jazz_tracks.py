@@ -101,10 +101,11 @@ def test_a_part_without_chords_is_no_accompaniment():
 
 def test_every_part_has_its_reasons():
     found = choose(midi(comping(), melody(channel=1), drums(), names=["Piano", "Lead", "Kit"]))
-    assert sorted(found.reasons) == [1, 2, 3]
-    assert "its name says melody" in found.reasons[2][0]
-    assert "its name says chords" in found.reasons[1][1]
-    assert found.reasons[3] == ["melody -100.0: drums are never a melody", "chords -100.0: drums are never chords"]
+    assert sorted(found.as_melody) == sorted(found.as_chords) == [1, 2, 3]
+    assert "+2.0 its name says melody" in found.as_melody[2].why
+    assert "+2.0 its name says chords" in found.as_chords[1].why
+    assert found.as_melody[3] == (-100.0, ["drums are never a melody"])
+    assert found.as_chords[3] == (-100.0, ["drums are never chords"])
 
 
 def test_a_file_without_a_melody_is_refused():
@@ -316,8 +317,6 @@ def test_to_bar_0_is_refused():
 
 
 def test_a_pad_is_chords():
-    assert (
-        choose(midi(melody(), melody(channel=1), names=["pad", "accompaniment"]))
-        .reasons[1][1]
-        .count("its name says chords")
+    assert "+2.0 its name says chords" in (
+        choose(midi(melody(), melody(channel=1), names=["pad", "accompaniment"])).as_chords[1].why
     )
