@@ -67,7 +67,7 @@ def make_folder(path: str | Path) -> None:
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise NumpyrnnError(f"the folder {path} could not be made: {error.strerror or error}") from error
+        raise NumpyrnnError(f"the folder of new files, {path}, could not be made: {error.strerror or error}") from error
 
 
 def read_text(path: str | Path) -> str:

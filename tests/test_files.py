@@ -199,5 +199,5 @@ def test_a_folder_is_made_with_those_above_it_and_may_be_there(tmp_path):
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for path in (tmp_path / "file", tmp_path / "file" / "a"):
-        with pytest.raises(NumpyrnnError, match="the folder .* could not be made"):
+        with pytest.raises(NumpyrnnError, match=r"the folder of .* could not be made"):
             make_folder(path)
