@@ -12,7 +12,15 @@ import click
 from click.core import ParameterSource
 
 from numpyrnn import NumpyrnnError, __version__
-from numpyrnn.command import check_out, data_files_options, model_option, seed_option, temperature_option, top_k_option
+from numpyrnn.command import (
+    check_out,
+    data_files_options,
+    default_group,
+    model_option,
+    seed_option,
+    temperature_option,
+    top_k_option,
+)
 
 from .band import INSTRUMENTS
 from .changes import FORMS
@@ -21,17 +29,7 @@ OUT = Path("solo.mid")
 EXCERPT = 16  # bars
 
 
-class ImproviseFirst(click.Group):
-    """Options without a command are those of `improvise`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `improvise` where no command stands."""
-        if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
-            args = ["improvise", *args]
-        return super().parse_args(ctx, args)
-
-
-@click.group(cls=ImproviseFirst, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=default_group("improvise"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="jazz")
 def app() -> None:
     """Improvise jazz solos over chord changes. Without a command, `improvise` is meant, with its options."""

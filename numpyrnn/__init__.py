@@ -1,8 +1,9 @@
 """Recurrent networks in NumPy, with hand-written forward and backward passes.
 
-In the order of the data's way: `vocab` and `batches` make arrays of ids; `layers` and `recurrent` hold parameters and
-check arguments; `kernels` do the work, whole sequences forward and back; `losses`, `optim` and `train` learn;
-`sampling` writes; `checkpoint` keeps; `gradcheck` proves. `course` has the textbook functions, one equation a line.
+In the order of the data's way: `vocab` and `batches` make arrays of ids; `layers`, `recurrent`, `convolution` and
+`pooling` hold parameters and check arguments, `sequential` makes models of them; `kernels` do the work, whole
+sequences forward and back; `losses`, `optim` and `train` learn; `sampling` writes; `checkpoint` keeps; `gradcheck`
+proves. `course` has the textbook functions, one equation a line.
 
 The textbook's letters and the engine's:
 
@@ -21,7 +22,27 @@ da_next                         dh
 """
 
 from .checks import NumpyrnnError
-from .layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential
+from .convolution import CausalConv1D, GatedBlock, GatedStack
+from .layers import Dense, Dropout, Embedding, ReLU
+from .pooling import GlobalMaxPool1D, LastStep, MaxPool1D
+from .recurrent import GRU, LSTM, RNN
+from .sequential import Sequential
 
-__all__ = ["GRU", "LSTM", "RNN", "Dense", "Dropout", "Embedding", "NumpyrnnError", "Sequential"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "CausalConv1D",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "GatedBlock",
+    "GatedStack",
+    "GlobalMaxPool1D",
+    "LastStep",
+    "MaxPool1D",
+    "NumpyrnnError",
+    "ReLU",
+    "Sequential",
+]
 __version__ = "0.1.0"

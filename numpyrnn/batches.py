@@ -18,9 +18,10 @@ class Batch:
     Attributes
     ----------
     x : (T, N) integers, inputs
-    targets : (T, N) integers, what should come next at each step; or (T, N, V) floating, how probable each id should be
+    targets : (T, N) integers, what should come next at each step; or (T, N, V) floating, how probable each id should
+        be. (1, N) for models that end in `LastStep` or `GlobalMaxPool1D`: they say one thing of each sequence
     lengths : (N,) integers, real steps of each sequence; None: all T
-    mask : (T, N) boolean, where the loss counts; None: at every real step
+    mask : boolean like `targets`, where the loss counts; None: at every real step
     """
 
     x: Array
@@ -30,10 +31,16 @@ class Batch:
 
     @property
     def counts(self) -> Array | None:
-        """Where the loss counts, (T, N) boolean or None for everywhere."""
+        """Where the loss counts, boolean like `targets`, or None for everywhere."""
         if self.mask is not None or self.lengths is None:
             return self.mask
-        return np.asarray(np.arange(len(self.x))[:, None] < self.lengths)
+        return np.asarray(np.arange(len(self.targets))[:, None] < self.lengths)
+
+    @property
+    def places(self) -> int:
+        """At how many places the loss counts."""
+        counts = self.counts
+        return self.targets.shape[0] * self.targets.shape[1] if counts is None else int(counts.sum())
 
 
 def padded(
@@ -123,7 +130,8 @@ def windows(
     rng : numpy Generator, optional
         Shuffles the windows; default: as they come.
     last_only : bool, default False
-        The loss counts at the last step only (the course's sonnets) in place of at every step.
+        Targets (1, N): what comes after the window, for models that end in `LastStep` (the course's sonnets) or
+        `GlobalMaxPool1D`; default: what comes next at every step.
 
     Yields
     ------
@@ -139,8 +147,4 @@ def windows(
         rng.shuffle(starts)
     for first in range(0, len(starts), batch_size):
         places = starts[first : first + batch_size] + np.arange(width)[:, None]
-        mask = None
-        if last_only:
-            mask = np.zeros(places.shape, bool)
-            mask[-1] = True
-        yield Batch(ids[places], ids[places + 1], mask=mask)
+        yield Batch(ids[places], ids[places[-1:] + 1 if last_only else places + 1])

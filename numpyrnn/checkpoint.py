@@ -16,7 +16,7 @@ import numpy as np
 
 from .checks import Array, NumpyrnnError, check_finite, check_shape
 from .files import atomic_write
-from .layers import Sequential, from_config
+from .sequential import Sequential, from_config
 from .vocab import Vocabulary
 
 FORMAT = "numpyrnn model 1"

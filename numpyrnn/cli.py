@@ -25,13 +25,13 @@ def gradcheck(context: click.Context, seed: int) -> None:
 
     click.echo("Errors of hand-written gradients, relative. complex: to the complex step, in norm;")
     click.echo("worst: its worst element; central: to central differences, in norm.\n")
-    click.echo(f"{'kernel':26} {'gradient of':12} {'numbers':>7} {'complex':>9} {'worst':>9} {'central':>9}   formula")
+    click.echo(f"{'kernel':28} {'gradient of':12} {'numbers':>7} {'complex':>9} {'worst':>9} {'central':>9}   formula")
     failed = checked = 0
     for name, formula, errors in report(seed):
         for error in errors:
             figures = f"{error.size:7d} {error.norm:9.1e} {error.worst:9.1e} {error.central:9.1e}"
             verdict = formula if error.ok else "TOO LARGE"
-            click.echo(f"{name:26} {error.what:12} {figures}   {verdict}".rstrip())
+            click.echo(f"{name:28} {error.what:12} {figures}   {verdict}".rstrip())
             name, formula = "", formula if not error.ok else ""
             failed, checked = failed + (not error.ok), checked + error.size
     click.echo(

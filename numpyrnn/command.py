@@ -21,20 +21,34 @@ seed_option = click.option(
     type=click.IntRange(0),
     help="Same seed, same result; without one, training takes 0 and sampling a new one.",
 )
-temperature_option = click.option(
-    "--temperature",
-    type=click.FloatRange(0),
-    default=1.0,
-    show_default=True,
-    help="Below 1 safer, above 1 wilder, 0 always the most probable.",
-)
 top_k_option = click.option("--top-k", type=click.IntRange(1), help="Draw among the k most probable only.")
+
+
+def temperature_option_of(default: float) -> Decorator:
+    """`--temperature` with a default of its own."""
+    words = "Below 1 safer, above 1 wilder, 0 always the most probable."
+    return click.option("--temperature", type=click.FloatRange(0), default=default, show_default=True, help=words)
+
+
+temperature_option = temperature_option_of(1.0)
 
 
 def model_option(default: str) -> Decorator:
     """`--model`: a model file; the shipped one if it is not given."""
     words = f"Model file  [default: the shipped {default}]"
     return click.option("--model", type=click.Path(path_type=Path), help=words)
+
+
+def default_group(command: str) -> type[click.Group]:
+    """A kind of group in which options without a command are those of `command`."""
+
+    class DefaultGroup(click.Group):
+        def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+            if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
+                args = [command, *args]
+            return super().parse_args(ctx, args)
+
+    return DefaultGroup
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:

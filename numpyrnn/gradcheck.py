@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, NumpyrnnError
+from .convolution import CausalConv1D, GatedBlock, GatedStack
 from .layer import Layer, leaves
-from .layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential
+from .layers import Dense, Dropout, Embedding, ReLU
 from .losses import softmax_cross_entropy
+from .pooling import GlobalMaxPool1D, LastStep, MaxPool1D
+from .recurrent import GRU, LSTM, RNN
+from .sequential import Sequential
 
 NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # the largest errors that pass
 ZERO = 1e-6  # a derivative below this part of the case's largest counts as zero
@@ -236,12 +240,37 @@ def report(seed: int = 0) -> Iterator[tuple[str, str, list[GradientError]]]:
         yield f"{kind.__name__}, one step", "T = 1, N = 1", check_layer(layer, x[:1, :1], seed=seed)
         dropped = kind(D, H, np.float64, draw, weight_dropout=0.5)
         yield f"{kind.__name__}, weight dropout", "Wh mask / (1 - rate)", check_layer(dropped, x, lengths, dropout=seed)
+    hard = LSTM(D, H, np.float64, draw, hard_sigmoid=True)
+    hard.params.flat[...] *= 2  # so that some gates are at their ends
+    yield "LSTM, hard sigmoid", "o, i, f = min(max(z / 5 + 1/2, 0), 1)", check_layer(hard, x, lengths)
     yield "Dense", "y = x W + b", check_layer(Dense(D, H, np.float64, draw), x, lengths)
     yield "Dense, integers", "y = W[x] + b", check_layer(Dense(D, H, np.float64, draw), ids)
     yield "Embedding", "y = W[x]", check_layer(Embedding(D, H, np.float64, draw), ids, lengths)
     for shared in (None, "time", "features"):
         name = "Dropout" if shared is None else f"Dropout, shared: {shared}"
         yield name, "y = x mask / (1 - rate)", check_layer(Dropout(0.5, shared), x, lengths, dropout=seed)
+    for name, layer, formula in (
+        ("CausalConv1D", CausalConv1D(D, H, 2, 1, np.float64, draw), "y = b + sum of x[t - (K-1-k) d] W[k]"),
+        ("CausalConv1D, d = 2", CausalConv1D(D, H, 3, 2, np.float64, draw), "K = 3: its reach is 4 of 5 steps"),
+        ("GatedBlock", GatedBlock(D, 2, 2, 2, np.float64, draw), "u = tanh(.) sigmoid(.), y = [x + u Wr, u Ws]"),
+        ("GatedStack", GatedStack(D, 2, 2, (1, 2), np.float64, draw), "the blocks' skips, added up"),
+    ):
+        yield name, formula, check_layer(layer, x, seed=seed)
+        yield f"{name}, padded", "steps after a sequence's end change nothing", check_layer(layer, x, lengths)
+    yield "ReLU", "y = max(x, 0)", check_layer(ReLU(np.float64), x, lengths)
+    yield "MaxPool1D", "y = max over every two steps", check_layer(MaxPool1D(2, np.float64), x, lengths)
+    yield "GlobalMaxPool1D", "y = max over all steps", check_layer(GlobalMaxPool1D(np.float64), x, lengths)
+    yield "LastStep", "y = x[T]", check_layer(LastStep(np.float64), x, lengths)
+    wavenet = Sequential(
+        Embedding(D, H, np.float64, draw),
+        CausalConv1D(H, H, 2, rng=draw, dtype=np.float64),
+        GatedStack(H, 3, 2, (1, 2), np.float64, draw),
+        ReLU(np.float64),
+        MaxPool1D(2, np.float64),
+        GlobalMaxPool1D(np.float64),
+        Dense(3, D, np.float64, draw),
+    )
+    yield "Sequential", "Embedding, convolution, GatedStack, ReLU, pooling", check_layer(wavenet, ids, lengths)
     stack = Sequential(
         Embedding(D, H, np.float64, draw),
         LSTM(H, H, np.float64, draw),

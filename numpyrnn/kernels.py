@@ -25,6 +25,7 @@ import numpy as np
 from .checks import Array, is_integer
 
 Cache = tuple[Any, ...]
+HARD_SLOPE = 0.2
 
 
 def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, active: list[int] | None) -> tuple[Array, Cache]:
@@ -96,7 +97,7 @@ def rnn_backward(
 
 
 def lstm_forward(
-    x: Array, h0: Array, c0: Array, Wx: Array, Wh: Array, b: Array, active: list[int] | None
+    x: Array, h0: Array, c0: Array, Wx: Array, Wh: Array, b: Array, active: list[int] | None, hard: bool = False
 ) -> tuple[Array, Array, Cache]:
     """LSTM (Hochreiter and Schmidhuber 1997; Gers et al. 2000) over a whole sequence.
 
@@ -111,6 +112,7 @@ def lstm_forward(
     h0, c0 : (N, H)
     Wx, Wh, b : (4, D, H), (4, H, H), (4, H), gates in the order o, i, f, g
     active : list of T ints, falling, or None
+    hard : bool, default False; min(max(z / 5 + 1/2, 0), 1) in place of the sigmoid (Keras 2's hard sigmoid)
 
     Returns
     -------
@@ -124,7 +126,7 @@ def lstm_forward(
     h = empty(c.shape, Wh.dtype)
     tanh_c = empty((T, *c.shape[1:]), Wh.dtype)
     h[0], c[0] = h0, c0
-    half = np.array([0.5, 0.5, 0.5, 1], b.real.dtype)[:, None]
+    half = np.array([HARD_SLOPE if hard else 0.5] * 3 + [1], b.real.dtype)[:, None]
     Wh_half = Wh * half[:, :, None]
     project(x, Wx * half[:, :, None], b * half, out=gates[:4, :T])
     hWh = np.empty((4, *h0.shape), Wh.dtype)
@@ -132,16 +134,19 @@ def lstm_forward(
     for t, n in _steps(T, N, active):
         z = gates[:4, t, :n]
         z += np.matmul(h[t, :n], Wh_half, out=hWh[:, :n])
-        np.tanh(z, out=z)
-        sigmoids = z[:3]
-        sigmoids *= 0.5
+        curved, sigmoids = z[3:] if hard else z, z[:3]
+        np.tanh(curved, out=curved)
+        if not hard:
+            sigmoids *= 0.5
         sigmoids += 0.5
+        if hard:
+            np.clip(sigmoids, 0, 1, out=sigmoids)
         # why the order is o i f g c: (i, f) times (g, c_prev) is one call
         ig_fc = np.multiply(gates[1:3, t, :n], gates[3:5, t, :n], out=products[:, :n])
         np.add(ig_fc[0], ig_fc[1], out=c[t + 1, :n])
         np.tanh(c[t + 1, :n], out=tanh_c[t, :n])
         np.multiply(z[0], tanh_c[t, :n], out=h[t + 1, :n])
-    return h, c, (x, Wx, Wh, active, h, gates, tanh_c)
+    return h, c, (x, Wx, Wh, active, hard, h, gates, tanh_c)
 
 
 def lstm_backward(
@@ -166,7 +171,7 @@ def lstm_backward(
     dx : (T, N, D) or None
     dh0, dc0 : (N, H)
     """
-    x, Wx, Wh, active, h, gates, tanh_c = cache
+    x, Wx, Wh, active, hard, h, gates, tanh_c = cache
     T, N, H = dy.shape
     dz = _allocator(active)((4, T, N, H), dy.dtype)
     dh, dc = dh.copy(), dc.copy()
@@ -192,6 +197,8 @@ def lstm_backward(
         np.multiply(gate, gate, out=s)
         np.subtract(gate[:3], s[:3], out=s[:3])
         np.subtract(1, s[3], out=s[3])
+        if hard:
+            np.multiply(HARD_SLOPE, (gate[:3] > 0) & (gate[:3] < 1), out=s[:3])
         d *= s
         # z = x Wx + h_prev Wh + b
         np.matmul(d, WhT, out=dzWh[:, :n])

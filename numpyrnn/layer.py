@@ -9,7 +9,8 @@ Every layer has the same form::
 - `state` goes in and comes out: `h` (N, H), for the LSTM `(h, c)`, for a `Sequential` a tuple with one entry a layer.
   None is zeros. Layers without a state give and take None.
 - `lengths` (N,) says how many steps of each sequence are real. What lies after them changes nothing: `y` is zero there,
-  `dy` is ignored, and the state that comes out is the one after the last real step.
+  `dy` is ignored, and the state that comes out is the one after the last real step. Where `y` has fewer steps than `x`
+  (pooling, `LastStep`), `layer.lengths_out(lengths)` says how many of them are real.
 - `rng` (a numpy Generator, or an int seed) switches dropout on; None is evaluation.
 - `cache=False` keeps nothing for `backward`: the lean pass for generation and evaluation.
 - `grads` has the names of `layer.params`; it is overwritten where given, else new. No argument is ever written to.
@@ -63,6 +64,10 @@ class Layer:
         """See the module's docstring."""
         raise NotImplementedError
 
+    def lengths_out(self, lengths: Array) -> Array:
+        """How many steps of `y` are real where so many of `x` are."""
+        return lengths
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters."""
@@ -90,10 +95,58 @@ class Layer:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in self.sizes)})"
 
 
-def glorot(rng: Generator, fan_in: int, fan_out: int) -> Array:
-    """Glorot and Bengio (2010): uniform within +-sqrt(6 / (fan_in + fan_out)), (fan_in, fan_out)."""
+class Container(Layer):
+    """A layer made of layers, whose parameters move into one flat buffer.
+
+    `container.params["0.Wx"]` and `container.layers[0].params["Wx"]` are one array. The state is a tuple with one entry
+    a layer (None for a layer without).
+    """
+
+    layers: list[Layer]
+
+    def _hold(self, layers: list[Layer]) -> None:
+        """Take the layers, and their parameters into one buffer."""
+        dtypes = {layer.dtype for layer in layers if layer.params}
+        if len(dtypes) > 1:
+            raise NumpyrnnError(
+                f"{type(self).__name__} needs layers of one dtype, got {', '.join(sorted(map(str, dtypes)))}"
+            )
+        self.layers = layers
+        shapes = {f"{i}.{k}": shape for i, layer in enumerate(layers) for k, shape in layer.params.shapes.items()}
+        self.params = Parameters(shapes, dtypes.pop() if dtypes else np.float32)
+        for layer, part in zip(layers, self._split(self.params), strict=True):
+            layer.move(part)
+
+    def move(self, params: Parameters) -> None:
+        """Take `params` as the place of the parameters, and give each layer its part."""
+        super().move(params)
+        for layer, part in zip(self.layers, self._split(params), strict=True):
+            layer.move(part)
+
+    def _split(self, whole: Parameters) -> list[Parameters]:
+        """Each layer's part of a buffer of the container's form."""
+        parts, start = [], 0
+        for layer in self.layers:
+            stop = start + layer.params.flat.size
+            parts.append(Parameters(layer.params.shapes, flat=whole.flat[start:stop]))
+            start = stop
+        return parts
+
+    def _grads_by_layer(self, grads: Grads) -> list[Grads]:
+        return [{name: grads[f"{i}.{name}"] for name in layer.params} for i, layer in enumerate(self.layers)]
+
+    def _check_states(self, name: str, state: Any) -> Any:
+        if state is None:
+            return (None,) * len(self.layers)
+        if not isinstance(state, tuple | list) or len(state) != len(self.layers):
+            raise NumpyrnnError(f"{name} must be a tuple of {len(self.layers)} (one entry a layer), got {state!r:.80}")
+        return state
+
+
+def glorot(rng: Generator, fan_in: int, fan_out: int, shape: tuple[int, ...] | None = None) -> Array:
+    """Glorot and Bengio (2010): uniform within +-sqrt(6 / (fan_in + fan_out)); by default (fan_in, fan_out)."""
     limit = np.sqrt(6 / (fan_in + fan_out))
-    return rng.uniform(-limit, limit, (fan_in, fan_out))
+    return rng.uniform(-limit, limit, shape or (fan_in, fan_out))
 
 
 def orthogonal(rng: Generator, size: int) -> Array:
@@ -131,6 +184,14 @@ def check_input(x: Array, features: int, dtype: np.dtype[Any], lengths: Array | 
         return x.astype(np.intp, copy=False)
     check_finite("x", x)
     return x
+
+
+def check_features(layer: Layer, x: Array, lengths: Array | None) -> Array:
+    """`x` as a layer without sizes takes it: (T, N, D) floating of any D and its own dtype; padding set to 0."""
+    x = to_array("x", x)
+    if x.dtype.kind not in "fc" or x.ndim != 3:
+        raise NumpyrnnError(f"x of {layer!r} must be floating (T, N, D), got {x.dtype} of shape {x.shape}")
+    return check_input(x, x.shape[-1], x.dtype, lengths)
 
 
 def falling(lengths: Array) -> Array:

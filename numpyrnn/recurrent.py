@@ -45,7 +45,7 @@ class Recurrent(Layer):
         Share of Wh that is dropped in a training pass, one mask a pass (Wan et al. 2013; Merity et al. 2018).
     """
 
-    sizes = ("input_size", "hidden_size", "weight_dropout")
+    sizes: ClassVar[tuple[str, ...]] = ("input_size", "hidden_size", "weight_dropout")
     gates: ClassVar[int]
     n_states: ClassVar[int] = 1
 
@@ -209,6 +209,7 @@ class LSTM(Recurrent):
     dtype : default float32
     rng : numpy Generator or int seed, for the initial weights; the forget gate's bias starts at one
     weight_dropout : float, default 0, of Wh in training passes
+    hard_sigmoid : bool, default False; min(max(z / 5 + 1/2, 0), 1) in place of the sigmoids, as Keras 2 has it
 
     Attributes
     ----------
@@ -219,6 +220,7 @@ class LSTM(Recurrent):
     A pass forward and back takes 10 T N H numbers beside `y`. The state is `(h, c)`, each (N, H).
     """
 
+    sizes = (*Recurrent.sizes, "hard_sigmoid")
     gates = 4
     n_states = 2
 
@@ -229,13 +231,15 @@ class LSTM(Recurrent):
         dtype: Any = np.float32,
         rng: Seed = None,
         weight_dropout: float = 0.0,
+        hard_sigmoid: bool = False,
     ):
         super().__init__(input_size, hidden_size, dtype, rng, weight_dropout)
+        self.hard_sigmoid = bool(hard_sigmoid)
         self.params["b"][2] = 1
 
     def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, c, cache = kernels.lstm_forward(x, state[0], state[1], p["Wx"], Wh, p["b"], active)
+        h, c, cache = kernels.lstm_forward(x, state[0], state[1], p["Wx"], Wh, p["b"], active, self.hard_sigmoid)
         return (h, c), cache
 
     def _run_back(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.random import Generator
 from .activations import softmax
 from .checks import Array, NumpyrnnError, check_count, check_ids, check_range, check_shape, is_integer
 from .layer import leaves
-from .layers import Sequential
+from .sequential import Sequential
 from .stepper import Stepper, can_step
 
 BLOCK = 4096  # sequences side by side: their states stay in the cache
@@ -204,13 +205,71 @@ def generate(
     return _generate_many(model, prompt, sampler, steps, stop, state)
 
 
-def _generate_one(stepper: Stepper, prompt: list[int], sampler: Sampler, steps: int, stop: int | None) -> Array:
+def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window: int | None = None) -> Iterator[int]:
+    """Let the model write on without an end, and give each id as soon as it is drawn.
+
+    Recurrent layers carry their state and convolutions the inputs that they still need, so that each id costs one step.
+
+    Parameters
+    ----------
+    model : Sequential from ids to logits, or a `Stepper` of it
+    prompt : (P,) integers, P is at least 1
+    sampler : Sampler
+    window : int, optional
+        Each id is drawn from a new pass over the last `window` ids only, as models that learned from windows (and
+        those with pooling, which have no steps) expect it.
+
+    Yields
+    ------
+    int
+
+    Raises
+    ------
+    NumpyrnnError
+        if the prompt is empty, or an id is out of range
+    """
+    prompt = np.asarray(prompt)
+    if not is_integer(prompt) or prompt.ndim != 1 or not len(prompt):
+        raise NumpyrnnError(f"prompt must be integers of shape (P,), got {prompt.dtype} {prompt.shape}")
+    check_ids("prompt", prompt, model.input_size)
+    if isinstance(model, Stepper):
+        if window is not None:
+            raise NumpyrnnError("a Stepper carries its state: window must be None")
+        return _by_steps(model, prompt.tolist(), sampler)
+    if window is not None:
+        check_count("window", window, 1)
+        return _by_windows(model, prompt, sampler, window)
+    return _by_steps(Stepper(model), prompt.tolist(), sampler) if can_step(model) else _by_state(model, prompt, sampler)
+
+
+def _by_steps(stepper: Stepper, prompt: list[int], sampler: Sampler) -> Iterator[int]:
     stepper.reset()
     for token in prompt[:-1]:
         stepper(token)
-    token, written, draw = prompt[-1], [], sampler.single(stepper.output_size, stepper.dtype)
-    for _ in range(steps):
+    token, draw = prompt[-1], sampler.single(stepper.output_size, stepper.dtype)
+    while True:
         token = draw(stepper(token))
+        yield token
+
+
+def _by_state(model: Sequential, x: Array, sampler: Sampler) -> Iterator[int]:
+    state = None
+    while True:
+        logits, state, _ = model.forward(x[:, None], state, cache=False)
+        x = np.array([sampler.draw_one(logits[-1, 0])])
+        yield int(x[0])
+
+
+def _by_windows(model: Sequential, x: Array, sampler: Sampler, window: int) -> Iterator[int]:
+    while True:
+        x = x[-window:]
+        x = np.append(x, sampler.draw_one(model.forward(x[:, None], cache=False)[0][-1, 0]))
+        yield int(x[-1])
+
+
+def _generate_one(stepper: Stepper, prompt: list[int], sampler: Sampler, steps: int, stop: int | None) -> Array:
+    written = []
+    for token in islice(_by_steps(stepper, prompt, sampler), steps):
         written.append(token)
         if token == stop:
             break

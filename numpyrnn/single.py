@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, NumpyrnnError
-from .layers import RNN, Dense, Sequential
+from .layers import Dense
 from .parameters import Parameters
+from .recurrent import RNN
+from .sequential import Sequential
 
 SAFE_EXPONENT = 60.0  # exp of it, and sums and products of a few such, stay finite in float32
 

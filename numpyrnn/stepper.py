@@ -8,11 +8,16 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, NumpyrnnError
+from .kernels import HARD_SLOPE
 from .layer import Layer
-from .layers import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential
+from .layers import Dense, Dropout, Embedding
+from .pooling import LastStep
+from .recurrent import GRU, LSTM, RNN
+from .sequential import Sequential
 from .single import blas
 
 Cell = Callable[[Array, Array], Any]
+PASSING = (Dropout, LastStep)  # what does nothing to one step
 
 
 class Stepper:
@@ -23,7 +28,7 @@ class Stepper:
 
     Parameters
     ----------
-    model : Sequential of RNN, LSTM, GRU, Embedding, Dense and (doing nothing here) Dropout layers, float32 or float64
+    model : Sequential of RNN, LSTM, GRU, Embedding, Dense and (doing nothing here) Dropout and LastStep layers
         Its first layer takes ids. The parameters are copied: a stepper does not see later updates.
 
     Raises
@@ -41,7 +46,7 @@ class Stepper:
     def __init__(self, model: Sequential):
         if not can_step(model):
             raise NumpyrnnError(f"Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got {model!r}")
-        layers = [layer for layer in model.layers if not isinstance(layer, Dropout)]
+        layers = [layer for layer in model.layers if not isinstance(layer, PASSING)]
         table = np.eye(model.input_size, dtype=model.dtype)  # what each id stands for
         while layers and isinstance(layers[0], Embedding):
             table = table @ layers.pop(0).params["W"]
@@ -77,7 +82,7 @@ class Stepper:
         h_1, product = np.ones(H + 1, self.dtype), np.zeros(W_T.shape[0], self.dtype)
         h, from_h, result = h_1[:H], product[:n], product[n:]
         self._resets.append((from_h, bh))
-        cell, memory = CELLS[type(layer)](h)
+        cell, memory = CELLS[type(layer)](layer, h)
         if memory is not None:
             self._resets.append((memory, np.zeros_like(memory)))
         W_T, gemv = np.asfortranarray(W_T), self._gemv
@@ -103,28 +108,29 @@ def can_step(model: Sequential) -> bool:
     -------
     bool
     """
-    kinds = [type(layer) for layer in model.layers if not isinstance(layer, Dropout)]
+    kinds = [type(layer) for layer in model.layers if not isinstance(layer, PASSING)]
     while kinds and kinds[0] is Embedding:
         kinds.pop(0)
     return bool(kinds) and all(kind in CELLS for kind in kinds) and model.dtype.kind == "f"
 
 
-def _dense(h: Array) -> tuple[Cell, None]:
+def _dense(layer: Layer, h: Array) -> tuple[Cell, None]:
     copyto = np.copyto
     return lambda x, from_h: copyto(h, x), None
 
 
-def _rnn(h: Array) -> tuple[Cell, None]:
+def _rnn(layer: Layer, h: Array) -> tuple[Cell, None]:
     add, tanh = np.add, np.tanh
     return lambda x, from_h: tanh(add(x, from_h, h), h), None
 
 
-def _lstm(h: Array) -> tuple[Cell, Array]:
+def _lstm(layer: Layer, h: Array) -> tuple[Cell, Array]:
     H, dtype = len(h), h.dtype
     gates_c, products, tanh_c = np.zeros(5 * H, dtype), np.zeros(2 * H, dtype), np.zeros(H, dtype)  # o i f g and c
     z, sigmoids, o, c = gates_c[: 4 * H], gates_c[: 3 * H], gates_c[:H], gates_c[4 * H :]
     i_f, g_c, ig, fc = gates_c[H : 3 * H], gates_c[3 * H :], products[:H], products[H:]
     tanh, multiply, add, half = np.tanh, np.multiply, np.add, np.array(0.5, dtype)
+    g, clip, zero, one = gates_c[3 * H : 4 * H], np.clip, np.array(0, dtype), np.array(1, dtype)
 
     def cell(x: Array, from_h: Array) -> None:
         tanh(add(x, from_h, z), z)
@@ -132,10 +138,17 @@ def _lstm(h: Array) -> tuple[Cell, Array]:
         multiply(i_f, g_c, products)
         multiply(o, tanh(add(ig, fc, c), tanh_c), h)
 
-    return cell, c
+    def hard_cell(x: Array, from_h: Array) -> None:
+        add(x, from_h, z)
+        tanh(g, g)
+        clip(add(sigmoids, half, sigmoids), zero, one, sigmoids)
+        multiply(i_f, g_c, products)
+        multiply(o, tanh(add(ig, fc, c), tanh_c), h)
+
+    return hard_cell if _is_hard(layer) else cell, c
 
 
-def _gru(h: Array) -> tuple[Cell, Array]:
+def _gru(layer: Layer, h: Array) -> tuple[Cell, Array]:
     H, dtype = len(h), h.dtype
     rz, candidate = np.zeros(2 * H, dtype), np.zeros(H, dtype)
     r, z = rz[:H], rz[H:]
@@ -151,8 +164,12 @@ def _gru(h: Array) -> tuple[Cell, Array]:
     return cell, h
 
 
-CELLS: dict[type[Layer], Callable[[Array], tuple[Cell, Array | None]]]
+CELLS: dict[type[Layer], Callable[[Layer, Array], tuple[Cell, Array | None]]]
 CELLS = {Dense: _dense, RNN: _rnn, LSTM: _lstm, GRU: _gru}
+
+
+def _is_hard(layer: Layer) -> bool:
+    return isinstance(layer, LSTM) and layer.hard_sigmoid
 
 
 def _weights(layer: Layer) -> tuple[Array, Array, Array, Array]:
@@ -164,7 +181,8 @@ def _weights(layer: Layer) -> tuple[Array, Array, Array, Array]:
     if isinstance(layer, RNN):
         return p["Wx"], p["b"], p["Wh"], np.zeros_like(p["b"])
     n_sigmoids, H = (3 if isinstance(layer, LSTM) else 2), p["b"].shape[1]
-    scale = np.where(np.arange(len(p["b"])) < n_sigmoids, 0.5, 1).astype(p["b"].dtype)[:, None]
+    slope = HARD_SLOPE if _is_hard(layer) else 0.5
+    scale = np.where(np.arange(len(p["b"])) < n_sigmoids, slope, 1).astype(p["b"].dtype)[:, None]
     Wx, Wh = (np.hstack(list(p[name] * scale[..., None])) for name in ("Wx", "Wh"))
     bh = np.zeros(len(p["b"]) * H, p["b"].dtype)
     if isinstance(layer, GRU):

@@ -11,9 +11,9 @@ from numpy.random import Generator
 
 from .batches import Batch
 from .checks import NumpyrnnError, check_count, check_share
-from .layers import Sequential
 from .losses import softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
+from .sequential import Sequential
 
 Record = dict[str, Any]
 Schedule = Callable[[float], float]
@@ -183,8 +183,7 @@ class Trainer:
         """Forward, loss, backward, clip, update."""
         model, flat, grad = self.model, self.model.params.flat, self.grads.flat
         logits, state, cache = model.forward(batch.x, state if self.carry else None, batch.lengths, self.rng)
-        counts = batch.counts
-        loss, dlogits = softmax_cross_entropy(logits, batch.targets, counts)
+        loss, dlogits = softmax_cross_entropy(logits, batch.targets, batch.counts)
         if not np.isfinite(loss):
             raise NumpyrnnError(f"the loss must stay finite, got {loss} at step {self.step}: try a lower learning rate")
         model.backward(dlogits, cache, grads=self.grads)
@@ -198,7 +197,7 @@ class Trainer:
             keep = min(self.average, self.step / (9 + self.step))
             self.averaged *= keep
             self.averaged += (1 - keep) * flat
-        return loss, batch.x.size if counts is None else int(counts.sum()), state
+        return loss, batch.places, state
 
     def use_best(self) -> None:
         """Put the best weights so far into the model."""
@@ -266,9 +265,8 @@ def mean_loss(model: Sequential, batches: Iterable[Batch], carry: bool = False) 
     total, count, state = 0.0, 0, None
     for batch in batches:
         logits, state, _ = model.forward(batch.x, state if carry else None, batch.lengths, cache=False)
-        counts = batch.counts
-        total += softmax_cross_entropy(logits, batch.targets, counts, "sum")[0]
-        count += batch.x.size if counts is None else int(counts.sum())
+        total += softmax_cross_entropy(logits, batch.targets, batch.counts, "sum")[0]
+        count += batch.places
     if count == 0:
         raise NumpyrnnError("a loss needs at least one batch, got none")
     return total / count

@@ -8,6 +8,8 @@ import numpy as np
 
 from .checks import Array, NumpyrnnError, check_ids, is_integer
 
+CHUNK = 1 << 20  # characters
+
 
 class Vocabulary:
     """A sorted set of tokens, each with its place in the order as its id.
@@ -62,10 +64,40 @@ class Vocabulary:
             if a token is unknown; all unknown ones are listed
         """
         tokens = list(tokens)
-        unknown = sorted({token for token in tokens if token not in self.ids})
+        unknown = {token for token in tokens if token not in self.ids}
         if unknown:
-            raise NumpyrnnError(f"tokens must be known to the vocabulary, unknown: {' '.join(map(repr, unknown))}")
+            raise NumpyrnnError(_unknown(unknown))
         return np.array([self.ids[token] for token in tokens], np.intp)
+
+    def encode_text(self, text: str) -> Array:
+        """Ids of the characters of a text of any length, in as little memory as they need.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        (length,) unsigned integers, of one byte each if the vocabulary has up to 256 tokens
+
+        Raises
+        ------
+        NumpyrnnError
+            if a character is unknown; all unknown ones are listed
+        """
+        characters = [token for token in self.tokens if len(token) == 1]
+        codes, ids = np.array([ord(c) for c in characters]), np.array([self.ids[c] for c in characters], np.intp)
+        encoded, unknown = np.empty(len(text), np.min_scalar_type(len(self) - 1)), set[int]()
+        for start in range(0, len(text), CHUNK):
+            chunk = np.frombuffer(text[start : start + CHUNK].encode("utf-32-le", "surrogatepass"), np.uint32)
+            places = codes.searchsorted(chunk).clip(max=len(codes) - 1) if len(codes) else chunk * 0
+            known = codes[places] == chunk if len(codes) else np.zeros(len(chunk), bool)
+            unknown.update(chunk[~known].tolist())
+            if not unknown:
+                encoded[start : start + len(chunk)] = ids[places]
+        if unknown:
+            raise NumpyrnnError(_unknown(map(chr, unknown)))
+        return encoded
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Tokens of `ids`.
@@ -103,3 +135,7 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         return f"Vocabulary of {len(self)} tokens, {self.tokens[0]!r} to {self.tokens[-1]!r}"
+
+
+def _unknown(tokens: Iterable[str]) -> str:
+    return f"tokens must be known to the vocabulary, unknown: {' '.join(map(repr, sorted(tokens)))}"

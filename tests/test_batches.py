@@ -205,12 +205,13 @@ def test_shuffled_windows_are_the_same_windows():
     assert_array_equal(np.sort(first[0]), plain[0])
 
 
-def test_last_only_counts_the_last_step_of_every_window():
-    for batch in windows(np.arange(20), 4, 3, 3, last_only=True):
-        assert batch.counts.dtype == bool
-        assert not batch.counts[:-1].any()
-        assert batch.counts[-1].all()
-    assert all(batch.counts is None for batch in windows(np.arange(20), 4, 3, 3))
+def test_last_only_gives_what_comes_after_every_window():
+    ids = np.arange(20) ** 2
+    for last, every in zip(windows(ids, 4, 3, 3, last_only=True), windows(ids, 4, 3, 3), strict=True):
+        assert_array_equal(last.x, every.x)
+        assert_array_equal(last.targets, every.targets[-1:])
+        assert (last.places, every.places) == (last.x.shape[1], every.x.size)
+        assert last.counts is every.counts is None
 
 
 # errors

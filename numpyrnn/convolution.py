@@ -1,0 +1,343 @@
+"""Layers that look back over a fixed reach: causal convolutions and the WaveNet's gated residual blocks.
+
+The form is that of `layer.py`. The state of a convolution is the part of its past inputs that later steps still need,
+(N, reach, D), the oldest first; so a text read in pieces, or step by step, gives the numbers of one pass over all of
+it, and nothing is computed twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import kernels
+from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer
+from .layer import (
+    Back,
+    Container,
+    Grads,
+    Layer,
+    Lengths,
+    Pass,
+    Rng,
+    Seed,
+    as_size,
+    check_cache,
+    check_grads,
+    check_input,
+    float_dtype,
+    glorot,
+    real_steps,
+)
+from .parameters import Parameters
+
+
+class Convolution(Layer):
+    """What the layers with a causal convolution share: the past that they keep, and the products.
+
+        z_t[g] = b[g] + sum over k of x_{t - (K - 1 - k) dilation} W[k, g]
+
+    Time comes first in memory, so what a tap of the kernel sees, x[:T - back], is one block whatever the dilation: each
+    tap is a product with a view of x, and no patches (im2col) are copied.
+    """
+
+    input_size: int
+    kernel_size: int
+    dilation: int
+
+    @property
+    def reach(self) -> int:
+        """How many steps back the oldest input lies."""
+        return (self.kernel_size - 1) * self.dilation
+
+    def _taps(self, x: Array, past: Array | None) -> Iterator[tuple[int, Array, slice]]:
+        """For each tap but the last (the present step): the inputs that it sees, and the steps that they go to."""
+        for k in range(self.kernel_size - 1):
+            back = self.reach - k * self.dilation
+            if past is not None:
+                first = self.reach - back
+                yield k, past[first : first + min(back, len(x))], slice(0, min(back, len(x)))
+            if back < len(x):
+                yield k, x[: len(x) - back], slice(back, len(x))
+
+    def _convolve(self, x: Array, past: Array | None) -> Array:
+        """All steps at once: (G, T, N, C)."""
+        W, b = self.params["W"], self.params["b"]
+        z = np.empty((len(b), *x.shape[:2], b.shape[1]), W.dtype)
+        kernels.project(x, W[-1], b, out=z)
+        for k, seen, steps in self._taps(x, past):
+            z_k = z[:, steps]
+            z_k += np.matmul(seen.reshape(-1, self.input_size), W[k]).reshape(z_k.shape)
+        return z
+
+    def _convolve_back(self, dz: Array, x: Array, past: Array | None, grads: Grads) -> tuple[Array, Array | None]:
+        """The gradients of x and of the past; those of W and b are written."""
+        W, dW = self.params["W"], grads["W"]
+        dx = kernels.project_backward(x, dz, W[-1], dW[-1], need_dx=True)
+        assert dx is not None
+        dpast = None if past is None else np.zeros(past.shape, dx.dtype)
+        dW[:-1] = 0
+        for (k, seen, steps), (_, dseen, _) in zip(self._taps(x, past), self._taps(dx, dpast), strict=True):
+            dW_k = np.empty_like(W[k])
+            dseen += kernels.project_backward(seen, dz[:, steps], W[k], dW_k, need_dx=True)
+            dW[k] += dW_k
+        grads["b"][...] = kernels.column_sums(dz.reshape(len(dz), -1, dz.shape[-1]))
+        return dx, dpast
+
+    def _check(self, x: Array, state: Any, lengths: Lengths) -> tuple[Array, Array | None, Array | None]:
+        """The input, the past as (reach, N, D) or None for zeros, and which steps are real."""
+        x = check_input(x, self.input_size, self.dtype, lengths)
+        if is_integer(x):
+            raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got ids: put an Embedding before it")
+        return x, self._check_state("state", state, x.shape[1]), real_steps(lengths, *x.shape[:2])
+
+    def _check_state(self, name: str, state: Any, N: int) -> Array | None:
+        if state is None:
+            return None
+        state = as_array(name, state, self.dtype)
+        check_shape(f"{name} of {self!r}", state, (N, self.reach, self.input_size))
+        check_finite(name, state)
+        return np.ascontiguousarray(state.transpose(1, 0, 2))
+
+    def _places(self, T: int, N: int, real: Array | None) -> tuple[Array, Array]:
+        """Where in [past; x] the last `reach` real inputs of each sequence lie."""
+        lengths = np.full(N, T) if real is None else real.sum(axis=0)
+        return lengths + np.arange(self.reach)[:, None], np.arange(N)
+
+    def _end_state(self, x: Array, past: Array | None, real: Array | None) -> Array:
+        """What the next pass needs of this one's inputs."""
+        T, N, D = x.shape
+        if real is None and self.reach <= T:
+            return x[T - self.reach :].transpose(1, 0, 2).copy()
+        before = np.zeros((self.reach, N, D), x.dtype) if past is None else past
+        return np.concatenate([before, x])[self._places(T, N, real)].transpose(1, 0, 2)
+
+    def _add_end(self, dstate: Any, dx: Array, dpast: Array | None, real: Array | None) -> Any:
+        """Add the gradient that came from the next pass; return that for the pass before."""
+        T, N, D = dx.shape
+        dend = self._check_state("dstate", dstate, N)
+        if dend is not None:
+            dwhole = np.zeros((self.reach + T, N, D), dx.dtype)
+            dwhole[self._places(T, N, real)] = dend
+            dx += dwhole[self.reach :]
+            if dpast is not None:
+                dpast += dwhole[: self.reach]
+        return None if dpast is None else dpast.transpose(1, 0, 2)
+
+
+class CausalConv1D(Convolution):
+    """Dilated convolution that sees no later step (van den Oord et al. 2016).
+
+        y_t = b + sum over k of x_{t - (K - 1 - k) dilation} W[k],    zeros before the first step
+
+    Parameters
+    ----------
+    input_size, output_size : int, D and C
+    kernel_size : int, K
+    dilation : int, default 1
+    dtype : default float32
+    rng : numpy Generator or int seed, for the initial weights (Glorot uniform; the bias starts at zero)
+
+    Attributes
+    ----------
+    params : W (K, 1, D, C), the last tap is the present step; b (1, C)
+    reach : int, (K - 1) dilation
+
+    Notes
+    -----
+    The state is the last `reach` inputs, (N, reach, D); the gradient of a state is given where a state was.
+    """
+
+    sizes = ("input_size", "output_size", "kernel_size", "dilation")
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int,
+        kernel_size: int,
+        dilation: int = 1,
+        dtype: Any = np.float32,
+        rng: Seed = None,
+    ):
+        self.input_size, self.output_size = as_size("input_size", input_size), as_size("output_size", output_size)
+        self.kernel_size, self.dilation = as_size("kernel_size", kernel_size), as_size("dilation", dilation)
+        K, D, C = self.kernel_size, self.input_size, self.output_size
+        self.params = Parameters({"W": (K, 1, D, C), "b": (1, C)}, float_dtype(dtype))
+        self.params["W"] = glorot(np.random.default_rng(rng), K * D, K * C, (K, 1, D, C))
+
+    def forward(
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
+        """Convolve every real step with those before it; see `numpyrnn.layer`."""
+        x, past, real = self._check(x, state, lengths)
+        (y,) = self._convolve(x, past)
+        if real is not None:
+            y *= real[..., None]
+        return y, self._end_state(x, past, real), (x, past, real) if cache else None
+
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
+        """Gradients of x, W and b, and of the state; see `numpyrnn.layer`."""
+        x, past, real = check_cache(cache)
+        dy = as_array("dy", dy, self.dtype)
+        check_shape("dy", dy, (*x.shape[:2], self.output_size))
+        grads = check_grads(grads, self.params)
+        dz = dy if real is None else dy * real[..., None]
+        dx, dpast = self._convolve_back(dz[None], x, past, grads)
+        return dx, self._add_end(dstate, dx, dpast, real), grads
+
+
+class GatedBlock(Convolution):
+    """The WaveNet's residual block with gated activation (van den Oord et al. 2016, section 2.3 and 2.4).
+
+        u      = tanh(conv(x; W[:, 0]) + b[0]) sigmoid(conv(x; W[:, 1]) + b[1])
+        y      = [x + u Wr + br,  u Ws + bs]        Wo = [Wr, Ws], bo = [br, bs]
+
+    Parameters
+    ----------
+    input_size : int, C: features of x and of the residual connection
+    skip_size : int, S: features of the skip connection
+    kernel_size : int, default 2
+    dilation : int, default 1
+    dtype : default float32
+    rng : numpy Generator or int seed, for the initial weights (Glorot uniform; biases start at zero)
+
+    Attributes
+    ----------
+    params : W (K, 2, C, C), b (2, C), Wo (C, C + S), bo (C + S,)
+    output_size : int, C + S: the residual and the skip connection side by side
+    """
+
+    sizes = ("input_size", "skip_size", "kernel_size", "dilation")
+
+    def __init__(
+        self,
+        input_size: int,
+        skip_size: int,
+        kernel_size: int = 2,
+        dilation: int = 1,
+        dtype: Any = np.float32,
+        rng: Seed = None,
+    ):
+        self.input_size, self.skip_size = as_size("input_size", input_size), as_size("skip_size", skip_size)
+        self.kernel_size, self.dilation = as_size("kernel_size", kernel_size), as_size("dilation", dilation)
+        K, C, self.output_size = self.kernel_size, self.input_size, self.input_size + self.skip_size
+        shapes = {"W": (K, 2, C, C), "b": (2, C), "Wo": (C, self.output_size), "bo": (self.output_size,)}
+        self.params = Parameters(shapes, float_dtype(dtype))
+        rng = np.random.default_rng(rng)
+        self.params["W"] = glorot(rng, K * C, K * C, (K, 2, C, C))
+        self.params["Wo"] = glorot(rng, C, self.output_size)
+
+    def forward(
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
+        """Convolve, gate, and add; see `numpyrnn.layer`."""
+        x, past, real = self._check(x, state, lengths)
+        gates = self._convolve(x, past)
+        filtered, gate = gates
+        gate *= 0.5  # sigmoid(z) = tanh(z / 2) / 2 + 1/2: one tanh for both
+        np.tanh(gates, out=gates)
+        gate *= 0.5
+        gate += 0.5
+        u = filtered * gate
+        y = u @ self.params["Wo"]
+        y += self.params["bo"]
+        y[..., : self.input_size] += x
+        if real is not None:
+            y *= real[..., None]
+        return y, self._end_state(x, past, real), (x, past, real, gates, u) if cache else None
+
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
+        """Gradients of x and the parameters, and of the state; see `numpyrnn.layer`."""
+        x, past, real, gates, u = check_cache(cache)
+        dy = as_array("dy", dy, self.dtype)
+        check_shape("dy", dy, (*x.shape[:2], self.output_size))
+        grads = check_grads(grads, self.params)
+        if real is not None:
+            dy = dy * real[..., None]
+        dy_rows, (filtered, gate) = dy.reshape(-1, self.output_size), gates
+        grads["bo"][...] = kernels.column_sums(dy_rows)
+        np.matmul(u.reshape(len(dy_rows), -1).T, dy_rows, out=grads["Wo"])
+        du = dy @ self.params["Wo"].T
+        dz = np.empty_like(gates)
+        np.multiply(du * gate, 1 - filtered * filtered, out=dz[0])
+        np.multiply(du * filtered, gate - gate * gate, out=dz[1])
+        dx, dpast = self._convolve_back(dz, x, past, grads)
+        dx += dy[..., : self.input_size]
+        return dx, self._add_end(dstate, dx, dpast, real), grads
+
+
+class GatedStack(Container):
+    """The WaveNet's stack: gated residual blocks of growing dilation, whose skip connections are added up.
+
+        [x_1, s_1] = block_1(x),  [x_2, s_2] = block_2(x_1),  ...        y = s_1 + s_2 + ...
+
+    The last block's residual goes nowhere, as in the paper.
+
+    Parameters
+    ----------
+    input_size, skip_size : int, C and S
+    kernel_size : int, default 2
+    dilations : sequence of int, default 1, 2, 4, 8, 16
+    dtype : default float32
+    rng : numpy Generator or int seed, for the initial weights
+
+    Attributes
+    ----------
+    layers : list of GatedBlock
+    params : names are the block's number, a dot, and the block's own name
+    output_size : int, S
+    reach : int, how many steps back the oldest input lies that y depends on
+    """
+
+    sizes = ("input_size", "skip_size", "kernel_size", "dilations")
+
+    def __init__(
+        self,
+        input_size: int,
+        skip_size: int,
+        kernel_size: int = 2,
+        dilations: Sequence[int] = (1, 2, 4, 8, 16),
+        dtype: Any = np.float32,
+        rng: Seed = None,
+    ):
+        if not isinstance(dilations, list | tuple) or not dilations:
+            raise NumpyrnnError(f"dilations must be a list of one or more whole numbers, got {dilations!r}")
+        rng = np.random.default_rng(rng)
+        blocks = [GatedBlock(input_size, skip_size, kernel_size, dilation, dtype, rng) for dilation in dilations]
+        self.input_size, self.output_size, self.skip_size = (
+            blocks[0].input_size,
+            blocks[0].skip_size,
+            blocks[0].skip_size,
+        )
+        self.kernel_size, self.dilations = blocks[0].kernel_size, [block.dilation for block in blocks]
+        self.reach = sum(block.reach for block in blocks)
+        self._hold(list(blocks))
+
+    def forward(
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
+        """Through all blocks; see `numpyrnn.layer`."""
+        C, states, caches, skips = self.input_size, [], [], None
+        for block, block_state in zip(self.layers, self._check_states("state", state), strict=True):
+            y, block_state, block_cache = block.forward(x, block_state, lengths, rng, cache)
+            x = y[..., :C]
+            skips = y[..., C:].copy() if skips is None else np.add(skips, y[..., C:], out=skips)
+            states.append(block_state)
+            caches.append(block_cache)
+        return skips, tuple(states), caches if cache else None  # type: ignore[return-value]
+
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
+        """Back through all blocks, last first; see `numpyrnn.layer`."""
+        caches = check_cache(cache)
+        grads = check_grads(grads, self.params)
+        dy = as_array("dy", dy, self.dtype)
+        check_shape("dy", dy, (*caches[0][0].shape[:2], self.skip_size))
+        dstates: list[Any] = list(self._check_states("dstate", dstate))
+        parts = self._grads_by_layer(grads)
+        dboth = np.concatenate([np.zeros((*dy.shape[:2], self.input_size), dy.dtype), dy], axis=2)
+        for i in reversed(range(len(self.layers))):
+            dx, dstates[i], _ = self.layers[i].backward(dboth, caches[i], dstates[i], parts[i])
+            dboth[..., : self.input_size] = dx
+        return dx, tuple(dstates), grads

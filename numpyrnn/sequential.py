@@ -1,0 +1,159 @@
+"""Models: layers one after the other, and what makes them again from their description."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from .checks import Array, NumpyrnnError, check_count
+from .convolution import CausalConv1D, GatedBlock, GatedStack
+from .layer import Back, Container, Grads, Layer, Lengths, Pass, Rng, Seed, check_cache, check_grads
+from .layers import Dense, Dropout, Embedding, ReLU
+from .pooling import GlobalMaxPool1D, LastStep, MaxPool1D
+from .recurrent import GRU, LSTM, RNN
+
+
+class Sequential(Container):
+    """Layers one after the other, with all parameters in one flat buffer.
+
+    The layers' parameters move into the model's buffer: `model.params["0.Wx"]` and `model.layers[0].params["Wx"]` are
+    one array. The state is a tuple with one entry a layer (None for a layer without).
+
+    Parameters
+    ----------
+    *layers : layers, or one list of them
+        Each may stand in one model, once.
+
+    Attributes
+    ----------
+    layers : list
+    params : names are the layer's number, a dot, and the layer's own name
+
+    Examples
+    --------
+    >>> model = Sequential(LSTM(27, 64, rng=0), Dropout(0.3), Dense(64, 27, rng=1))
+    >>> logits, state, cache = model.forward(np.zeros((5, 2), int))
+    >>> logits.shape
+    (5, 2, 27)
+    """
+
+    def __init__(self, *layers: Any):
+        if len(layers) == 1 and isinstance(layers[0], list | tuple):
+            layers = tuple(layers[0])
+        if not layers or not all(isinstance(layer, Layer) for layer in layers):
+            raise NumpyrnnError(f"Sequential needs one or more layers, got {layers!r}")
+        if len({id(layer) for layer in layers}) < len(layers):
+            raise NumpyrnnError("Sequential needs different layers, got one of them twice")
+        sized = [layer for layer in layers if hasattr(layer, "input_size")]
+        for below, above in pairwise(sized):
+            given = getattr(below, "hidden_size", None) or getattr(below, "output_size", above.input_size)
+            if given != above.input_size:
+                raise NumpyrnnError(f"{above!r} must take what {below!r} gives: {given} features")
+        self._hold(list(layers))
+
+    @property
+    def input_size(self) -> int:
+        """Features (or ids) of the first layer that says how many it takes."""
+        return next((layer.input_size for layer in self.layers if hasattr(layer, "input_size")), 1)
+
+    def forward(
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
+    ) -> Pass:
+        """Through all layers in turn; see `numpyrnn.layer`."""
+        states, caches = [], []
+        rng = None if rng is None else np.random.default_rng(rng)  # an int is a seed
+        for layer, layer_state in zip(self.layers, self._check_states("state", state), strict=True):
+            x, layer_state, layer_cache = layer.forward(x, layer_state, lengths, rng, cache)
+            lengths = None if lengths is None else layer.lengths_out(np.asarray(lengths))
+            states.append(layer_state)
+            caches.append(layer_cache)
+        return x, tuple(states), caches if cache else None
+
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
+        """Back through all layers, last first; see `numpyrnn.layer`."""
+        caches = check_cache(cache)
+        grads = check_grads(grads, self.params)
+        dx: Array | None = dy
+        dstates: list[Any] = list(self._check_states("dstate", dstate))
+        parts = self._grads_by_layer(grads)
+        for i in reversed(range(len(self.layers))):
+            dx, dstates[i], _ = self.layers[i].backward(dx, caches[i], dstates[i], parts[i])  # type: ignore[arg-type]
+        return dx, tuple(dstates), grads
+
+    def copy(self, dtype: Any = None) -> Any:
+        """A model of its own with the same parameters, in another `dtype` if one is given."""
+        return Sequential([layer.copy(dtype) for layer in self.layers])
+
+    def config(self) -> dict[str, Any]:
+        """What `from_config` needs; JSON can hold it."""
+        return {"layer": "Sequential", "layers": [layer.config() for layer in self.layers]}
+
+    def summary(self, steps: int | None = None) -> str:
+        """A table of the layers: what comes out of each, and how many parameters it has.
+
+        Parameters
+        ----------
+        steps : int, optional
+            T; default: the letter. N is any number of sequences.
+
+        Returns
+        -------
+        str, to print
+
+        Examples
+        --------
+        >>> print(Sequential(Embedding(27, 16, rng=0), Dense(16, 27, rng=1)).summary())
+        layer                                       output            parameters
+        Embedding(input_size=27, output_size=16)    (T, N, 16)               432
+        Dense(input_size=16, output_size=27)        (T, N, 27)               459
+        all                                                                  891
+        """
+        T = PROBE if steps is None else steps
+        check_count("steps", T, 1)
+        takes_ids = isinstance(self.layers[0], Embedding)
+        x = np.zeros((T, 1), int) if takes_ids else np.zeros((T, 1, self.input_size), self.dtype)
+        rows = []
+        for layer in self.layers:
+            x = layer.forward(x, cache=False)[0]
+            length = len(x) if steps or len(x) == 1 else "T" if len(x) == T else f"T/{T // len(x)}"
+            rows.append((repr(layer), f"({length}, N, {x.shape[-1]})", f"{layer.params.flat.size:,}"))
+        rows.append(("all", "", f"{self.params.flat.size:,}"))
+        rows.insert(0, ("layer", "output", "parameters"))
+        width = max(len(row[0]) for row in rows) + 2
+        return "\n".join(f"{layer:{width}}{shape:16}{size:>12}" for layer, shape, size in rows)
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(map(repr, self.layers))})"
+
+
+PROBE = 1024  # steps of the pass that finds out how many come out of each layer
+
+KINDS: list[type[Layer]] = [RNN, LSTM, GRU, Dense, Embedding, Dropout, ReLU, LastStep, MaxPool1D, GlobalMaxPool1D]
+KINDS += [CausalConv1D, GatedBlock, GatedStack]
+LAYERS = {kind.__name__: kind for kind in KINDS}
+
+
+def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) -> Layer:
+    """Make the layer that `layer.config()` describes, with fresh parameters.
+
+    Parameters
+    ----------
+    config : dict, as `layer.config()` gives it
+    dtype : default float32
+    rng : numpy Generator or int seed, for the initial weights
+
+    Raises
+    ------
+    NumpyrnnError
+        if the description is not one of a known layer
+    """
+    rng = np.random.default_rng(rng)
+    try:
+        if config["layer"] == "Sequential":
+            return Sequential([from_config(layer, dtype, rng) for layer in config["layers"]])
+        arguments = {name: value for name, value in config.items() if name != "layer"}
+        return LAYERS[config["layer"]](**arguments, dtype=dtype, rng=rng)
+    except (KeyError, TypeError) as error:
+        raise NumpyrnnError(f"a layer is one of {', '.join(LAYERS)} with its sizes, got {config!r:.120}") from error
