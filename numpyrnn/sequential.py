@@ -105,10 +105,10 @@ class Sequential(Container):
         Examples
         --------
         >>> print(Sequential(Embedding(27, 16, rng=0), Dense(16, 27, rng=1)).summary())
-        layer                                       output            parameters
-        Embedding(input_size=27, output_size=16)    (T, N, 16)               432
-        Dense(input_size=16, output_size=27)        (T, N, 27)               459
-        all                                                                  891
+        layer                                     output            parameters
+        Embedding(input_size=27, output_size=16)  (T, N, 16)               432
+        Dense(input_size=16, output_size=27)      (T, N, 27)               459
+        all                                                                891
         """
         T = PROBE if steps is None else steps
         check_count("steps", T, 1)
