@@ -15,6 +15,10 @@ demo: $(READY)
 	@$(PY) -m dinos sample -n 20 --seed 1 --model demo/dinos.npz
 	@echo; echo "A new jazz solo, from the shipped model (MIDI, sound, piano roll, lead sheet):"
 	@$(PY) -m jazz --seed 1 --force --out demo/solo.mid
+	@echo; echo "A new sonnet, from the shipped model:"; echo
+	@$(PY) -m sonnets --seed 1 --lines 14 --force --out demo/sonnet.txt
+	@echo; echo "A new piano piece, from the shipped model (MIDI, sound, piano roll):"
+	@$(PY) -m piano --seed 1 --force --out demo/piano.mid
 
 test: $(READY)
 	@$(PY) -m pytest
@@ -30,6 +34,10 @@ models: $(READY)
 	@cp demo/shipped.npz data/models/dinos.npz
 	@$(PY) -m jazz train --seed 0 --slim --force --out demo/shipped.npz
 	@cp demo/shipped.npz data/models/jazz.npz
+	@$(PY) -m sonnets train --seed 0 --slim --force --out demo/shipped.npz
+	@cp demo/shipped.npz data/models/sonnets.npz
+	@$(PY) -m piano train --transpose --rhythm --seed 0 --slim --force --out demo/shipped.npz
+	@cp demo/shipped.npz data/models/piano.npz
 
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python benchmarks/bench.py

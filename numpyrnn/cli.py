@@ -48,11 +48,10 @@ def info(model: Path) -> None:
     from .checkpoint import load
 
     checkpoint = load(model)
-    click.echo(f"{model}: a model of {checkpoint.kind}, {checkpoint.model.params.flat.size:,} parameters")
-    for layer in checkpoint.model.layers:
-        click.echo(f"  {layer!r}")
-    click.echo(f"  {checkpoint.vocabulary!r}")
-    click.echo("  can be resumed" if checkpoint.training else "  finished: cannot be resumed")
+    click.echo(f"{model}: a model of {checkpoint.kind}, {checkpoint.model.params.flat.size:,} parameters\n")
+    click.echo(checkpoint.model.summary())
+    click.echo(f"\n{checkpoint.vocabulary!r}; ", nl=False)
+    click.echo("can be resumed." if checkpoint.training else "finished: cannot be resumed.")
 
 
 def main() -> None:
