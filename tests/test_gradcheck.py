@@ -8,8 +8,28 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, NumpyrnnError, Sequential, gradcheck, kernels
+from numpyrnn import (
+    GRU,
+    LSTM,
+    RNN,
+    CausalConv1D,
+    Dense,
+    Dropout,
+    Embedding,
+    GatedBlock,
+    GatedStack,
+    GlobalMaxPool1D,
+    LastStep,
+    MaxPool1D,
+    NumpyrnnError,
+    ReLU,
+    Sequential,
+    gradcheck,
+    kernels,
+)
+from numpyrnn.convolution import Convolution
 from numpyrnn.recurrent import Recurrent
+from numpyrnn.sequential import LAYERS
 
 T, N, D, H = 4, 4, 3, 3
 DRAW = np.random.default_rng(0)
@@ -26,6 +46,25 @@ def check_dropout():
 
 def check_stack():
     return gradcheck.check_layer(Sequential(RNN(D, H, np.float64, rng=0), Dense(H, D, np.float64, rng=1)), X)
+
+
+def check_hard():
+    layer = LSTM(D, H, np.float64, rng=0, hard_sigmoid=True)
+    layer.params.flat[...] *= 4  # so that some gates are at their ends
+    return gradcheck.check_layer(layer, X)
+
+
+def check_convolution():
+    layer = CausalConv1D(D, H, 3, 2, np.float64, rng=0)  # its reach is as long as x
+    return gradcheck.check_layer(layer, X, LENGTHS)
+
+
+def check_block():
+    return gradcheck.check_layer(GatedBlock(D, H, 2, 2, np.float64, rng=0), X, LENGTHS)
+
+
+def check_blocks():
+    return gradcheck.check_layer(GatedStack(D, 2, 2, (1, 1, 2), np.float64, rng=0), X[:, 1:], LENGTHS[1:])
 
 
 def check_loss():
@@ -57,6 +96,25 @@ RNN_ALL, LSTM_ALL, GRU_ALL = "Wx Wh b x state0", "Wx Wh b x state0 state1", "Wx 
 PADDED = {"lengths": LENGTHS}
 EVERY_STEP = ("_steps(T, N, active, backwards=True)", "_steps(T, N, None, backwards=True)")
 
+
+def convolution(function, old, new, red, owner=Convolution, check=check_convolution):
+    return Fault(owner, function, old, new, check, red)
+
+
+def block(old, new, red):
+    return Fault(GatedBlock, "backward", old, new, check_block, red)
+
+
+def stack(old, new, red):
+    return Fault(GatedStack, "backward", old, new, check_blocks, red)
+
+
+def pool(layer, old, new):
+    return Fault(type(layer), "backward", old, new, lambda: gradcheck.check_layer(layer, X - 9, LENGTHS), "x")
+
+
+BLOCK_ALL, LOWEST = "W b Wo bo x state0", "0.W 0.b 0.Wo 0.bo x state0"
+BELOW = f"{LOWEST} 1.W 1.b 1.Wo 1.bo state1"
 FAULTS = {
     "rnn: dWh transposed": rnn(
         'np.matmul(_rows(h[:-1]).T, _rows(dz), out=grads["Wh"])',
@@ -148,6 +206,62 @@ FAULTS = {
         "caches[i], None, parts[i]",
         check_stack,
         "0.Wx 0.Wh 0.b x state0",
+    ),
+    "lstm: gates at their ends let the gradient through": Fault(
+        kernels, "lstm_backward", "(gate[:3] > 0) & (gate[:3] < 1)", "gate[:3] > -1", check_hard, LSTM_ALL
+    ),
+    "lstm: hard sigmoids with the slope of soft ones": Fault(
+        kernels, "lstm_backward", "if hard:", "if False:", check_hard, LSTM_ALL
+    ),
+    "convolution: of a tap's two parts the last counts": convolution(
+        "_convolve_back", "dW[k] += dW_k", "dW[k] = dW_k", "W"
+    ),
+    "convolution: sign of db": convolution("_convolve_back", "= kernels.column_sums(", "= -kernels.column_sums(", "b"),
+    "convolution: taps behind forgotten": convolution("_convolve_back", "dseen += ", "_ = ", "x state0"),
+    "convolution: taps not transposed": convolution(
+        "_convolve_back",
+        "seen, dz[:, steps], W[k], dW_k",
+        "seen, dz[:, steps], W[k].transpose(0, 2, 1), dW_k",
+        "x state0",
+    ),
+    "convolution: tap of other steps": convolution("_convolve_back", "dz[:, steps]", "dz[:, : len(seen)]", "W x"),
+    "convolution: gradient of the past forgotten": convolution(
+        "_convolve_back", "return dx, dpast", "return dx, 0 * dpast", "state0"
+    ),
+    "convolution: end state's gradient of x forgotten": convolution("_add_end", "dx += ", "_ = ", "x"),
+    "convolution: end state's gradient of the past forgotten": convolution("_add_end", "dpast += ", "_ = ", "state0"),
+    "convolution: end state of padding": convolution("_add_end", "(T, N, real)", "(T, N, None)", "x state0"),
+    "convolution: gradient of padding let in": convolution(
+        "backward", "dy * real[..., None]", "dy", "W b x state0", CausalConv1D
+    ),
+    "block: gradient of padding let in": block("dy = dy * real[..., None]", "pass", BLOCK_ALL),
+    "block: slope of tanh missing": block("1 - filtered * filtered", "1", "W b x state0"),
+    "block: slope of the sigmoid that of tanh": block("gate - gate * gate", "1 - gate * gate", "W b x state0"),
+    "block: gate forgotten": block("du * gate", "du", "W b x state0"),
+    "block: gate and filter exchanged": block("du * filtered, gate", "du * gate, gate", "W b x state0"),
+    "block: residual forgotten": block("dx += dy[..., : self.input_size]", "pass", "x"),
+    "block: skip in the residual's place": block("dy[..., : self.input_size]", "dy[..., self.input_size :]", "x"),
+    "block: dWo zero": block('out=grads["Wo"]', "out=None", "Wo"),
+    "block: sign of dbo": block("= kernels.column_sums(dy_rows)", "= -kernels.column_sums(dy_rows)", "bo"),
+    "stack: the way through the residuals forgotten": stack("dboth[..., : self.input_size] = dx", "pass", BELOW),
+    "stack: residuals added up, not handed on": stack(
+        "dboth[..., : self.input_size] = dx", "dboth[..., : self.input_size] += dx", LOWEST
+    ),
+    "stack: gradient of the last state forgotten": stack(
+        "caches[i], dstates[i], parts[i]", "caches[i], None, parts[i]", BELOW + " state2"
+    ),
+    "stack: skip of the last block only": stack(
+        "dboth[..., : self.input_size] = dx", "dboth[...] = 0; dboth[..., : self.input_size] = dx", BELOW
+    ),
+    "max: to the first step of each group": pool(MaxPool1D(2, np.float64), "groups[:, j] == y", "j == 0"),
+    "max: gradient of padding let in": pool(MaxPool1D(2, np.float64), "if real is not None:", "if False:"),
+    "max: to places in reversed order": pool(MaxPool1D(3, np.float64), "dgroups[:, j] =", "dgroups[:, -j] ="),
+    "max of all: to the first step": pool(GlobalMaxPool1D(np.float64), "(dx, where,", "(dx, 0 * where,"),
+    "max of all: gradient of padding let in": pool(GlobalMaxPool1D(np.float64), "if real is None", "if True"),
+    "last step: to the step before": pool(LastStep(np.float64), "dx[last,", "dx[last - 1,"),
+    "last step: gradient of padding let in": pool(LastStep(np.float64), "(last >= 0)", "(last >= -1)"),
+    "relu: slope forgotten": Fault(
+        ReLU, "backward", "dy * (y > 0)", "dy", lambda: gradcheck.check_layer(ReLU(np.float64), X), "x"
     ),
     "loss: mean's 1 / count forgotten": Fault(
         gradcheck, "softmax_cross_entropy", "d_rows *= scale", "d_rows *= 1", check_loss, "logits"
@@ -279,3 +393,8 @@ def test_a_right_gradient_that_is_tiny_beside_the_others_is_green():
     ids = np.random.default_rng(3232).integers(0, 2, (1, 3))
     layer = GRU(2, 1, np.float64, 3231, weight_dropout=0.4)
     assert all(error.ok for error in gradcheck.check_layer(layer, ids, None, 3231, seed=3231))
+
+
+def test_every_kind_of_layer_is_in_the_report(monkeypatch):
+    monkeypatch.setattr(gradcheck, "check_layer", lambda *arguments, **options: [])  # it takes its time
+    assert {name.split(",")[0] for name, _, _ in gradcheck.report()} >= LAYERS.keys()

@@ -4,14 +4,23 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential, course
+from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential, course, gradcheck
 from numpyrnn.activations import one_hot
 
 T, N, D, H = 7, 5, 4, 6
-KINDS = [RNN, LSTM, GRU]
 GATES = {"o": 0, "i": 1, "f": 2, "c": 3}  # the course's names to the LSTM's slots
 LENGTHS = np.array([3, 7, 0, 1, 7])
 LENGTHS.flags.writeable = False
+
+
+def hard_lstm(input_size, hidden_size, dtype=np.float32, rng=None):
+    """An LSTM whose gates o, i and f are at 0, at 1, and between."""
+    layer = LSTM(input_size, hidden_size, dtype, rng, hard_sigmoid=True)
+    layer.params.flat[...] *= 4
+    return layer
+
+
+KINDS = [RNN, LSTM, GRU, hard_lstm]
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -27,7 +36,7 @@ def draw(kind, steps=T, dtype=np.float64):
     rng = np.random.default_rng(2)
     state, dstate = rng.standard_normal((2, 2, N, H)).astype(dtype)
     x, dy = rng.standard_normal((steps, N, D)).astype(dtype), rng.standard_normal((steps, N, H)).astype(dtype)
-    return (x, tuple(state), dy, tuple(dstate)) if kind is LSTM else (x, state[0], dy, dstate[0])
+    return (x, tuple(state), dy, tuple(dstate)) if kind in (LSTM, hard_lstm) else (x, state[0], dy, dstate[0])
 
 
 def both_ways(layer, x, state, dy, dstate, lengths=None):
@@ -334,3 +343,64 @@ def test_lengths_of_any_integer_dtype_give_the_same(dtype, cache):
     expected, last, _ = layer.forward(x, lengths=[35, 0, 20])
     assert_array_equal(y, expected)
     assert_array_equal(state[1], last[1])
+
+
+# The hard sigmoid
+
+
+def plain_hard_lstm(layer, x, state):
+    """The equations of the LSTM's docstring, one number after the other: h and c after each step, and the gates."""
+    Wx, Wh, b = layer.params.values()
+    (h, c), steps, gates = state, [], []
+    for x_t in x:
+        h_t, c_t = np.zeros_like(h), np.zeros_like(c)
+        for n, j in np.ndindex(h.shape):
+            z = [
+                sum(x_t[n, d] * Wx[k, d, j] for d in range(D)) + sum(h[n, m] * Wh[k, m, j] for m in range(H)) + b[k, j]
+                for k in range(4)
+            ]
+            o, i, f = (min(max(z_k / 5 + 1 / 2, 0), 1) for z_k in z[:3])
+            c_t[n, j] = i * np.tanh(z[3]) + f * c[n, j]
+            h_t[n, j] = o * np.tanh(c_t[n, j])
+            gates.append((o, i, f))
+        h, c = h_t, c_t
+        steps.append((h, c))
+    return *(np.stack(states) for states in zip(*steps, strict=True)), np.array(gates)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_the_hard_lstm_is_its_equations(dtype, tolerance):
+    layer = make(hard_lstm, dtype)
+    x, state, *_ = draw(LSTM, dtype=dtype)
+    y, end, _ = layer.forward(x, state)
+    h, c, gates = plain_hard_lstm(layer, x.astype(np.float64), state)
+    for gate in gates.T:  # each of o, i and f
+        assert (gate == 0).any()
+        assert (gate == 1).any()
+        assert ((gate > 0) & (gate < 1)).any()
+    assert_same({"y": y, "h": end[0], "c": end[1]}, {"y": h, "h": h[-1], "c": c[-1]}, tolerance)
+    assert y.dtype == dtype
+
+
+@pytest.mark.parametrize("lengths", [None, [4, 0, 2]], ids=["full", "padded"])
+def test_gradients_of_the_hard_lstm_are_right_where_gates_are_at_their_ends_and_where_not(lengths):
+    layer, (x, (h, c), *_) = make(hard_lstm), draw(LSTM)
+    x = x[:4, :3]
+    gates = layer.forward(x, (h[:3], c[:3]))[2][2][6][:3]
+    assert 0.1 < ((gates == 0) | (gates == 1)).mean() < 0.9
+    errors = gradcheck.check_layer(layer, x, lengths)
+    assert {error.what for error in errors} == {"Wx", "Wh", "b", "x", "state 0", "state 1"}
+    assert not [error for error in errors if not error.ok]
+
+
+def test_a_gate_at_its_end_lets_no_gradient_through():
+    layer = LSTM(1, 1, np.float64, rng=0, hard_sigmoid=True)
+    layer.params.flat[...] = 0
+    layer.params["b"] = np.array([[3.0], [-3.0], [2.0], [0.5]])  # o = 1, i = 0, f = 0.9, g = tanh(0.5)
+    y, (_, c), cache = layer.forward(np.ones((1, 1, 1)), (np.ones((1, 1)), np.ones((1, 1))))
+    assert c.item() == pytest.approx(0.9)
+    assert y.item() == pytest.approx(np.tanh(0.9))
+    _, (_, dc), grads = layer.backward(np.ones((1, 1, 1)), cache)
+    slope = 1 - np.tanh(0.9) ** 2
+    assert_allclose(grads["b"].ravel(), [0, 0, slope / 5, 0], rtol=1e-12)
+    assert dc.item() == pytest.approx(0.9 * slope)

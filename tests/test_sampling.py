@@ -1,5 +1,7 @@
 """Sampling: the distribution drawn from, the draws, and sequences one at a time and many at once."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,22 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special, stats
 
-from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, NumpyrnnError, Sequential
-from numpyrnn.sampling import BLOCK, Sampler, generate
+from numpyrnn import (
+    GRU,
+    LSTM,
+    RNN,
+    CausalConv1D,
+    Dense,
+    Dropout,
+    Embedding,
+    GatedStack,
+    GlobalMaxPool1D,
+    LastStep,
+    MaxPool1D,
+    NumpyrnnError,
+    Sequential,
+)
+from numpyrnn.sampling import BLOCK, Sampler, generate, stream
 from numpyrnn.stepper import Stepper
 
 V, H, STOP = 6, 8, 0
@@ -354,3 +370,71 @@ def test_a_state_of_another_number_of_sequences_is_named():
     model = Sequential(RNN(3, 4, rng=0), Dense(4, 3, rng=0))
     with pytest.raises(NumpyrnnError, match="state must have shape"):
         generate(model, np.zeros((1, 2), int), Sampler(0), 5, state=(np.zeros((3, 4), np.float32), None))
+
+
+# Streams
+
+
+POOLED = make(Embedding(V, H, np.float64, 0), CausalConv1D(H, H, 2, 1, np.float64, 1), MaxPool1D(), GlobalMaxPool1D())
+WAVENET = make(Embedding(V, H, np.float64, 0), GatedStack(H, H, 2, (1, 2), np.float64, 1))
+STREAMED = MODELS | {"WaveNet": WAVENET, "last step": make(LSTM(V, H, np.float64, rng=0), LastStep())}
+streamed = pytest.mark.parametrize("model", STREAMED.values(), ids=STREAMED)
+
+
+def streamed_ids(n, *arguments, **options):
+    return list(islice(stream(*arguments, **options), n))
+
+
+@with_settings
+@streamed
+def test_a_stream_is_what_generate_writes(model, kwargs):
+    prompt, n = np.array([1, 4, 2]), 40
+    expected = generate(model, prompt, Sampler(7, **kwargs), n)[0].tolist()
+    assert streamed_ids(n, model, prompt, Sampler(7, **kwargs)) == expected
+    if model is not WAVENET:
+        assert streamed_ids(n, Stepper(model), prompt, Sampler(7, **kwargs)) == expected
+
+
+@pytest.mark.parametrize("model", [*STREAMED.values(), POOLED], ids=[*STREAMED, "pooled"])
+def test_with_a_window_each_id_comes_of_a_new_pass_over_the_last_ids(model):
+    for window in (2, 5):
+        read, sampler = [1, 4, 2], Sampler(7, WILD)
+        for _ in range(30):
+            logits, _, _ = model.forward(np.array(read[-window:])[:, None])
+            read.append(sampler.draw_one(logits[-1, 0]))
+        assert streamed_ids(30, model, [1, 4, 2], Sampler(7, WILD), window=window) == read[3:]
+
+
+@streamed
+def test_a_stream_goes_on_and_starts_anew_each_time(model):
+    first, second = (streamed_ids(500, model, [3], Sampler(2, WILD)) for _ in range(2))
+    assert first == second
+    assert set(first) == set(range(V))
+    assert first[:20] == streamed_ids(20, model, [3], Sampler(2, WILD))
+    if model is not WAVENET:
+        stepper = Stepper(model)
+        assert [streamed_ids(20, stepper, [3], Sampler(2, WILD)) for _ in range(2)] == [first[:20]] * 2
+
+
+def test_what_reads_all_steps_at_once_streams_by_windows_only():
+    with pytest.raises(NumpyrnnError, match="window"):
+        streamed_ids(3, POOLED, [1, 2], Sampler(0))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "message"),
+    [
+        ([], {}, r"prompt must be integers of shape \(P,\), got float64 \(0,\)"),
+        ([[1, 2]], {}, r"prompt must be integers of shape \(P,\), got int64 \(1, 2\)"),
+        ([0.5], {}, r"prompt must be integers of shape \(P,\), got float64 \(1,\)"),
+        ([1, V], {}, r"prompt must hold ids from 0 to 5, got 1 to 6"),
+        ([1], {"window": 0}, r"window must be a whole number of at least 1, got 0"),
+        ([1], {"window": 2.0}, r"window must be a whole number of at least 1, got 2.0"),
+    ],
+)
+def test_a_stream_names_what_is_wrong_before_it_begins(prompt, options, message):
+    for model in (make(), WAVENET):
+        with pytest.raises(NumpyrnnError, match=message):
+            stream(model, prompt, Sampler(0), **options)
+    with pytest.raises(NumpyrnnError, match="window must be None" if options else message):
+        stream(Stepper(make()), prompt, Sampler(0), **options)

@@ -1,15 +1,18 @@
 """A step at a time: the same logits as the layers', for every stack of layers."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, NumpyrnnError, Sequential
+from numpyrnn import GRU, LSTM, RNN, CausalConv1D, Dense, Dropout, Embedding, LastStep, NumpyrnnError, ReLU, Sequential
 from numpyrnn.stepper import Stepper
 
 V, H, T = 6, 5, 12
 IDS = np.random.default_rng(0).integers(0, V, T)
 KINDS = {kind.__name__: kind for kind in (RNN, LSTM, GRU, Dense, Embedding)}
+KINDS["HardLSTM"] = partial(LSTM, hard_sigmoid=True)
 STACKS = [
     "RNN",
     "LSTM",
@@ -26,6 +29,9 @@ STACKS = [
     "RNN GRU LSTM Dense",
     "GRU Dense Dense",
     "Embedding Dense RNN Dense GRU Dense",
+    "HardLSTM",
+    "HardLSTM Dropout HardLSTM Dense",
+    "LSTM HardLSTM GRU Dense",
 ]
 stacks = pytest.mark.parametrize("stack", STACKS)
 
@@ -89,6 +95,23 @@ def test_making_a_stepper_leaves_the_model_as_it_was_and_two_are_apart():
     assert_array_equal(model.params.flat, before)
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+def test_the_courses_model_with_hard_sigmoids_and_a_last_step_is_stepped_through(dtype, tolerance):
+    rng = np.random.default_rng(1)
+    lower = LSTM(V, H, dtype, rng, hard_sigmoid=True), Dropout(0.5), LSTM(H, H, dtype, rng, hard_sigmoid=True)
+    model = Sequential(*lower, Dropout(0.5), LastStep(), Dense(H, V, dtype, rng))
+    model.params.flat[...] *= 4  # so that gates are at both ends
+    gates = model.forward(IDS[:, None])[2][0][2][6][:3]
+    assert (gates == 0).any()
+    assert (gates == 1).any()
+    assert ((gates > 0) & (gates < 1)).any()
+    rows = run(Stepper(model))
+    for t in range(T):
+        expected, _, _ = model.forward(IDS[: t + 1, None])
+        assert expected.shape == (1, 1, V)
+        assert_allclose(rows[t], expected[0, 0], rtol=tolerance, atol=tolerance)
+
+
 def test_sizes_of_input_and_output():
     stepper = Stepper(Sequential(Embedding(11, 3), GRU(3, 4), Dense(4, 9)))
     assert (stepper.input_size, stepper.output_size) == (11, 9)
@@ -101,6 +124,10 @@ def test_sizes_of_input_and_output():
         Sequential(RNN(V, H), Embedding(H, V)),
         Sequential(Embedding(V, V)),
         Sequential(Dropout(0.5)),
+        Sequential(Embedding(V, H), LastStep()),
+        Sequential(Embedding(V, H), CausalConv1D(H, H, 2), Dense(H, V)),
+        Sequential(RNN(V, H), ReLU(), Dense(H, V)),
+        Sequential(RNN(V, H), LastStep(), RNN(H, H), Dense(H, V)),  # the upper layer sees one step a pass
         Sequential(LSTM(V, H, np.complex128), Dense(H, V, np.complex128)),
     ],
     ids=repr,

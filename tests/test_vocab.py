@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpyrnn import NumpyrnnError
+from numpyrnn import NumpyrnnError, vocab
 from numpyrnn.vocab import Vocabulary
 
 texts = st.text(min_size=1)
+any_texts = st.text(st.characters(exclude_categories=()), min_size=1, max_size=30)  # lone surrogates too
 
 
 @given(texts)
@@ -85,3 +86,51 @@ def test_all_unknown_tokens_are_listed_once_each():
 def test_an_id_outside_is_an_error(ids):
     with pytest.raises(NumpyrnnError, match="ids must hold ids from 0 to 2, got "):
         Vocabulary("abc").decode(ids)
+
+
+# Texts of any length
+
+
+def encode_text(vocabulary, text, chunk=None):
+    with pytest.MonkeyPatch.context() as patch:
+        if chunk:
+            patch.setattr(vocab, "CHUNK", chunk)
+        return vocabulary.encode_text(text)
+
+
+@given(any_texts, st.none() | st.integers(1, 7), st.lists(st.text(max_size=3)))
+def test_a_text_in_chunks_is_encoded_as_its_characters_are(text, chunk, more):
+    vocabulary = Vocabulary([*text, *more])
+    ids = encode_text(vocabulary, text, chunk)
+    assert ids.tolist() == vocabulary.encode(text).tolist()
+    assert "".join(vocabulary.decode(ids)) == text
+
+
+@given(any_texts, any_texts, st.integers(1, 7))
+def test_characters_that_are_unknown_are_listed_like_encodes(known, text, chunk):
+    vocabulary = Vocabulary([*known, "ab"])
+    if set(text) <= set(known):
+        assert encode_text(vocabulary, text, chunk).tolist() == vocabulary.encode(text).tolist()
+        return
+    with pytest.raises(NumpyrnnError) as expected:
+        vocabulary.encode(text)
+    with pytest.raises(NumpyrnnError) as got:
+        encode_text(vocabulary, text, chunk)
+    assert str(got.value) == str(expected.value)
+
+
+def test_all_unknown_characters_are_listed_once_each_also_from_several_chunks():
+    with pytest.raises(NumpyrnnError, match=r"unknown: 'x' '\\ud800' '😀'$"):
+        encode_text(Vocabulary("abc"), "a😀xbx\ud800c😀", 2)
+    with pytest.raises(NumpyrnnError, match=r"unknown: 'a' 'b'$"):
+        encode_text(Vocabulary(["ab", ""]), "ab")  # one token, but two characters
+
+
+@pytest.mark.parametrize(("size", "dtype"), [(1, np.uint8), (256, np.uint8), (257, np.uint16), (70_000, np.uint32)])
+def test_ids_of_a_text_take_as_few_bytes_as_they_can(size, dtype):
+    text = "".join(map(chr, range(0x10000, 0x10000 + size)))
+    ids = Vocabulary(text).encode_text(text)
+    assert ids.dtype == dtype
+    assert ids.tolist() == list(range(size))
+    assert Vocabulary(text).encode_text("").dtype == dtype
+    assert Vocabulary(text).encode_text("").shape == (0,)

@@ -1,0 +1,320 @@
+"""Speed of deeper models (forward, softmax cross-entropy, backward) beside PyTorch and, where it is installed, JAX.
+
+Contenders start from the same weights and data, show that loss and gradient are the same, and take turns as in
+`bench.py`. PyTorch runs as its users run it (eager, convolutions over (N, C, T)), JAX compiled as a whole, (N, T, C).
+Each number of threads is a process of its own, held to as many cores.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from functools import partial
+
+import numpy as np
+import torch
+from bench import take_turns
+from torch.nn import functional as F  # noqa: N812 (the name that PyTorch's users give it)
+
+from numpyrnn import LSTM, Sequential
+from numpyrnn.convolution import CausalConv1D, GatedBlock, GatedStack
+from numpyrnn.layers import Dense, Dropout, Embedding, ReLU
+from numpyrnn.losses import softmax_cross_entropy
+from numpyrnn.parameters import Parameters
+from numpyrnn.pooling import GlobalMaxPool1D, LastStep, MaxPool1D
+
+try:
+    import jax
+    from jax import lax
+    from jax import numpy as jnp
+except ImportError:
+    jax = None
+
+N = 128
+LONG_ENOUGH = 0.06  # seconds of a contender's part of a turn
+REST = 0.05  # seconds in which the threads of the contender before go to sleep
+DILATIONS = 1, 2, 4, 8, 16
+
+
+def lstm_model(V):
+    return Sequential(LSTM(V, 128, rng=0), LSTM(128, 128, rng=1), Dense(128, V, rng=2))
+
+
+def piano_lstm(V):
+    lstms = LSTM(V, 128, rng=0), LSTM(128, 128, rng=1)
+    return Sequential(*lstms, LastStep(), Dense(128, 256, rng=2), ReLU(), Dense(256, V, rng=3))
+
+
+def simple_wavenet(V):
+    layers, size = [Embedding(V, 100, rng=0)], 100
+    for out, dilation in ((64, 1), (128, 2), (256, 4)):
+        layers += [CausalConv1D(size, out, 3, dilation, rng=dilation), ReLU(), Dropout(0.2), MaxPool1D(2)]
+        size = out
+    return Sequential(*layers, GlobalMaxPool1D(), Dense(256, 256, rng=5), ReLU(), Dense(256, V, rng=6))
+
+
+def gated_wavenet(V):
+    body = CausalConv1D(64, 64, 2, rng=1), GatedStack(64, 64, 2, DILATIONS, rng=2)
+    return Sequential(Embedding(V, 64, rng=0), *body, ReLU(), Dense(64, 64, rng=3), ReLU(), Dense(64, V, rng=4))
+
+
+def by_us(model, _, x, targets):
+    """A step, which gives the loss, and what gives the gradient of the last step, flat."""
+    grads = model.params.zeros_like()
+
+    def step():
+        logits, _, cache = model.forward(x)
+        loss, dlogits = softmax_cross_entropy(logits, targets)
+        model.backward(dlogits, cache, grads=grads)
+        return loss
+
+    return step, lambda: grads.flat
+
+
+def places(model, layout):
+    """For each layer with parameters: for each array of the peer's, where in our flat buffer its values are."""
+    whole, found = Parameters(model.params.shapes, flat=np.arange(model.params.flat.size)), []
+    for path in dict.fromkeys(name.rpartition(".")[0] for name in whole):
+        layer = model
+        for number in path.split("."):
+            layer = layer.layers[int(number)]
+        found.append(layout(layer, {name: whole[f"{path}.{name}"] for name in layer.params}))
+    return found
+
+
+def flatten(model, where, arrays):
+    """A peer's gradients in the order of our flat buffer."""
+    flat = np.full_like(model.params.flat, np.nan)
+    for layer_where, layer_arrays in zip(where, arrays, strict=True):
+        for place, array in zip(layer_where, layer_arrays, strict=True):
+            flat[place] = array
+    return flat
+
+
+def torch_layout(layer, p):
+    """A gated block has filter and gate in one convolution, residual and skip in one of width 1."""
+    if isinstance(layer, LSTM):
+        order = [1, 2, 3, 0]  # i f g o of our o i f g
+        Wx, Wh = (p[name][order].swapaxes(1, 2).reshape(4 * layer.hidden_size, -1) for name in ("Wx", "Wh"))
+        return Wx, Wh, p["b"][order].ravel()
+    if isinstance(layer, CausalConv1D | GatedBlock):
+        W = p["W"].transpose(1, 3, 2, 0)
+        conv = W.reshape(-1, *W.shape[2:]), p["b"].ravel()
+        return (*conv, p["Wo"].T[..., None], p["bo"]) if isinstance(layer, GatedBlock) else conv
+    return (p["W"].T, p["b"]) if isinstance(layer, Dense) else (p["W"],)
+
+
+def torch_dense(h, first, *rest):
+    h = F.linear(h, *first)
+    return torch_dense(F.relu(h), *rest) if rest else h
+
+
+def torch_causal(x, W, b, dilation):
+    return F.conv1d(F.pad(x, ((W.shape[2] - 1) * dilation, 0)), W, b, dilation=dilation)
+
+
+def torch_lstm(weights, last):
+    first, second, *dense = weights
+    V, H = first[0].shape[1], first[1].shape[1]
+    lstm, eye = torch.nn.LSTM(V, H, num_layers=2), torch.eye(V)
+    for layer, arrays in enumerate((first, second)):
+        for name, array in zip(("weight_ih", "weight_hh", "bias_ih"), arrays, strict=True):
+            setattr(lstm, f"{name}_l{layer}", array)
+        getattr(lstm, f"bias_hh_l{layer}").requires_grad_(False).zero_()  # one bias, as the others have
+
+    def logits(ids):
+        h, _ = lstm(eye[ids])
+        return torch_dense(h[-1] if last else h, *dense)
+
+    return logits
+
+
+def torch_simple(weights):
+    (embedding,), *convs, dense, out = weights
+
+    def logits(ids):
+        h = F.embedding(ids.T, embedding).transpose(1, 2)
+        for (W, b), dilation in zip(convs, (1, 2, 4), strict=True):
+            h = F.max_pool1d(F.relu(torch_causal(h, W, b, dilation)), 2)
+        return torch_dense(h.amax(2), dense, out)
+
+    return logits
+
+
+def torch_gated(weights):
+    (embedding,), conv, *blocks, (W1, b1), (W2, b2) = weights
+
+    def logits(ids):
+        h, skips = torch_causal(F.embedding(ids.T, embedding).transpose(1, 2), *conv, 1), 0
+        for (W, b, Wo, bo), dilation in zip(blocks, DILATIONS, strict=True):
+            filtered, gate = torch_causal(h, W, b, dilation).chunk(2, 1)
+            residual, skip = F.conv1d(torch.tanh(filtered) * torch.sigmoid(gate), Wo, bo).split(h.shape[1], 1)
+            h, skips = h + residual, skips + skip
+        h = F.relu(F.conv1d(F.relu(skips), W1[..., None], b1))
+        return F.conv1d(h, W2[..., None], b2).permute(2, 0, 1)
+
+    return logits
+
+
+def by_torch(model, build, x, targets):
+    """As `by_us`."""
+    flat, where = torch.from_numpy(model.params.flat), places(model, torch_layout)
+    weights = [[torch.nn.Parameter(flat[torch.from_numpy(place)]) for place in layer] for layer in where]
+    parameters = [parameter for layer in weights for parameter in layer]
+    logits, x, targets = build(weights), torch.from_numpy(x), torch.from_numpy(targets.ravel())
+
+    def step():
+        for parameter in parameters:
+            parameter.grad = None
+        loss = F.cross_entropy(logits(x).flatten(0, -2), targets)
+        loss.backward()
+        return loss.item()
+
+    return step, lambda: flatten(model, where, [[weight.grad.numpy() for weight in layer] for layer in weights])
+
+
+def jax_layout(layer, p):
+    """Gates side by side."""
+    if isinstance(layer, LSTM):
+        return *(np.concatenate(p[name], axis=1) for name in ("Wx", "Wh")), p["b"].ravel()
+    if isinstance(layer, CausalConv1D | GatedBlock):
+        conv = np.concatenate(p["W"].swapaxes(0, 1), axis=2), p["b"].ravel()
+        return (*conv, p["Wo"], p["bo"]) if isinstance(layer, GatedBlock) else conv
+    return tuple(p.values())
+
+
+def jax_dense(h, first, *rest):
+    h = h @ first[0] + first[1]
+    return jax_dense(jax.nn.relu(h), *rest) if rest else h
+
+
+def jax_causal(x, W, b, dilation):
+    padding = [((len(W) - 1) * dilation, 0)]
+    return lax.conv_general_dilated(x, W, (1,), padding, None, (dilation,), ("NWC", "WIO", "NWC")) + b
+
+
+def jax_lstm_layer(x, Wx, Wh, b):
+    def step(state, z):
+        h, c = state
+        o, i, f, g = jnp.split(z + h @ Wh, 4, axis=-1)
+        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    zeros = jnp.zeros((x.shape[1], len(Wh)))
+    return lax.scan(step, (zeros, zeros), (Wx[x] if x.ndim == 2 else x @ Wx) + b)[1]
+
+
+def jax_lstm(last, weights, ids):
+    first, second, *dense = weights
+    h = jax_lstm_layer(jax_lstm_layer(ids, *first), *second)
+    return jax_dense(h[-1] if last else h, *dense)
+
+
+def jax_simple(weights, ids):
+    (embedding,), *convs, dense, out = weights
+    h = embedding[ids.T]
+    for (W, b), dilation in zip(convs, (1, 2, 4), strict=True):
+        h = jax.nn.relu(jax_causal(h, W, b, dilation))
+        h = h.reshape(len(h), -1, 2, h.shape[2]).max(2)
+    return jax_dense(h.max(1), dense, out)
+
+
+def jax_gated(weights, ids):
+    (embedding,), conv, *blocks, dense, out = weights
+    h, skips = jax_causal(embedding[ids.T], *conv, 1), 0
+    for (W, b, Wo, bo), dilation in zip(blocks, DILATIONS, strict=True):
+        filtered, gate = jnp.split(jax_causal(h, W, b, dilation), 2, axis=2)
+        residual, skip = jnp.split(jnp.tanh(filtered) * jax.nn.sigmoid(gate) @ Wo + bo, [h.shape[2]], axis=2)
+        h, skips = h + residual, skips + skip
+    return jax_dense(jax.nn.relu(skips), dense, out).swapaxes(0, 1)
+
+
+def by_jax(model, logits, x, targets):
+    """As `by_us`."""
+    where, grads = places(model, jax_layout), []
+    weights = [[jnp.asarray(model.params.flat[place]) for place in layer] for layer in where]
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss_and_grads(weights, x, targets):
+        log_p = jax.nn.log_softmax(logits(weights, x))
+        return -jnp.take_along_axis(log_p.reshape(targets.size, -1), targets.reshape(-1, 1), axis=1).mean()
+
+    def step():
+        loss, grads[:] = jax.block_until_ready(loss_and_grads(weights, x, targets))
+        return loss.item()
+
+    return step, lambda: flatten(model, where, grads)
+
+
+def repeated(step):
+    """The step as often as makes a turn long enough, and how often that is."""
+    start = time.perf_counter()
+    step()
+    times = 1 + int(LONG_ENOUGH / (time.perf_counter() - start))
+    return lambda: [step() for _ in range(times)], times
+
+
+def row(threads, turns, words, make_model, to_torch, to_jax, T, V):
+    """A line of the table: our time, and how many times faster we are than each peer, all doing the same work."""
+    rng = np.random.default_rng(0)
+    model, x = make_model(V), rng.integers(V, size=(T, N))
+    targets = rng.integers(V, size=model.forward(x)[0].shape[:2])
+    makers = {"ours": (by_us, None), "PyTorch": (by_torch, to_torch)} | ({"JAX": (by_jax, to_jax)} if jax else {})
+    contenders, times, results = {}, {}, {}
+    for peer, (make, way) in makers.items():
+        step, grad = make(model, way, x, targets)
+        results[peer] = step(), grad().copy()
+        loss, gradient = results["ours"]
+        np.testing.assert_allclose(results[peer][0], loss, rtol=1e-4, err_msg=f"{words}, {peer}")
+        error = np.linalg.norm(results[peer][1] - gradient) / np.linalg.norm(gradient)
+        assert error < 1e-3, f"{words}, {peer}: the gradient is off by {error}"
+        contenders[peer], times[peer] = repeated(step)
+        contenders[f"rest after {peer}"] = lambda: time.sleep(REST)
+    seconds, _ = take_turns(contenders, turns)
+    each = {peer: seconds[peer] / times[peer] for peer in makers}
+    ratios = {peer: np.quantile(each[peer] / each["ours"], [0.5, 0, 1]) for peer in makers}
+    cells = ["{:.2f} ({:.2f} to {:.2f})".format(*ratios[peer]) for peer in ("PyTorch", "JAX") if peer in ratios]
+    cells += [] if jax else ["not installed"]
+    print(
+        f"| {words}, T {T}, V {V} | {threads} | {np.median(each['ours']) * 1e3:.1f} ms | {' | '.join(cells)} |",
+        flush=True,
+    )
+
+
+WORKS = (
+    ("two LSTM 128 (W3)", lstm_model, partial(torch_lstm, last=False), partial(jax_lstm, False), 40, 38),
+    ("piano: two LSTM 128", piano_lstm, partial(torch_lstm, last=True), partial(jax_lstm, True), 32, 55),
+    ("piano: simple WaveNet", simple_wavenet, torch_simple, jax_simple, 32, 55),
+    ("gated WaveNet", gated_wavenet, torch_gated, jax_gated, 32, 55),
+)
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--turns", type=int, default=9)
+    arguments.add_argument("--threads", type=int, help=argparse.SUPPRESS)  # for the processes that this one starts
+    options = arguments.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+        for work in WORKS:
+            row(options.threads, options.turns, *work)
+        return
+    print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, ", end="")
+    print(f"torch {torch.__version__}, jax {jax.__version__ if jax else '-'}; {options.turns} turns; N {N}, float32.\n")
+    print("| work | threads | ours, a step | x PyTorch | x JAX |\n|---|---|---|---|---|", flush=True)
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    for n in (1, 2):
+        if cores:
+            os.sched_setaffinity(0, cores[-n:])
+        limits = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(n))
+        limits["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(n > 1).lower()} intra_op_parallelism_threads={n}"
+        command = [sys.executable, __file__, "--turns", str(options.turns), "--threads", str(n)]
+        subprocess.run(command, check=True, env=os.environ | limits)
+
+
+if __name__ == "__main__":
+    main()

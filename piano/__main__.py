@@ -1,0 +1,17 @@
+"""The entry point of `piano` and of `python -m piano`."""
+
+import os
+
+
+def main() -> None:
+    """Run the command line, with one thread unless the environment says otherwise: `dinos.__main__` says why."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from numpyrnn.command import run
+
+    from .cli import app
+
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""Training data: MIDI files become pieces, lists of tokens, and some of them are held out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain, count
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+
+from music.midi import parse_midi
+from music.reader import MAX_BYTES
+from numpyrnn import NumpyrnnError
+from numpyrnn.checks import check_share
+from numpyrnn.files import atomic_write, read_text
+
+from .tokens import name_of, split_token, tokens_of
+
+ENDINGS = (".mid", ".midi", ".kar", ".rmi")
+FEWEST = 2  # tokens of a piece: one, and one that comes next
+CACHE_NAME = ".numpyrnn-piano.json"
+CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # another one when files would give other tokens
+PARALLEL_FROM = 200  # files to parse, 10 ms each; to start processes takes half a second
+MAX_PROCESSES = 8
+CHUNK = 8  # files that a process is given at a time
+LONGEST_REASON = 400  # characters
+
+Reading = list[str] | str  # of a file: its tokens with rhythm, or the reason why it cannot be used ("must ...")
+Progress = Callable[[Sequence[Any]], Iterable[Any]]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of music.
+
+    Attributes
+    ----------
+    name : str, different from those of the other pieces
+    path : str, its file; None if it is none
+    tokens : list of str, see `tokens.tokens_of`
+    """
+
+    name: str
+    path: str | None
+    tokens: list[str]
+
+
+def read_pieces(
+    paths: Sequence[str | Path],
+    rhythm: bool = False,
+    cache: str | Path | None = None,
+    on_refused: Callable[[NumpyrnnError], object] | None = None,
+    progress: Progress = lambda items: items,
+) -> list[Piece]:
+    """The pieces of MIDI files.
+
+    Parameters
+    ----------
+    paths : MIDI files, or folders, of which all MIDI files (by their ending) count, and those of the folders in them;
+        hidden files and folders and linked folders do not. A file that is found twice counts once.
+    rhythm : bool, default False, see `tokens.tokens_of`
+    cache : file, optional
+        It keeps what this reading finds, by the SHA-256 of each file, and spares the next reading the parsing. What
+        else it holds is ignored and replaced; if it cannot be written it is left as it is.
+    on_refused : called with the reason for each file of a folder that cannot be used, such as one that is the same
+        as another, byte for byte; default: that is an error too
+    progress : function of a list, gives its items: a progress bar
+
+    Returns
+    -------
+    list of Piece, with different names: the files that are named, then folder by folder, sorted by path
+
+    Raises
+    ------
+    NumpyrnnError
+        if a file that is named, or all files of a folder, cannot be used, or a process that reads files dies
+    """
+    named = [Path(path) for path in paths if not os.path.isdir(path)]
+    folders = [Path(path) for path in paths if os.path.isdir(path)]
+
+    def refuse(path: Path, error: NumpyrnnError) -> None:
+        if on_refused is None or path in named:
+            raise error
+        on_refused(error)
+
+    found = {path: [path] for path in named} | {folder: list(_midi_files(folder, refuse)) for folder in folders}
+    files: dict[str, Path] = {}  # by the real path; the named ones come first, so it is copies of them that are refused
+    for file in chain.from_iterable(found.values()):
+        files.setdefault(os.path.realpath(file), file)
+    digests: dict[Path, str] = {}
+    for file in files.values():
+        try:
+            digests[file] = _digest(_bytes_of(file))
+        except NumpyrnnError as error:
+            refuse(file, error)
+    readings = _readings(digests, None if cache is None else Path(cache), progress)
+    pieces: dict[str, Piece] = {}  # by digest
+    for file, digest in digests.items():
+        reading = readings.get(digest, "must stay as it is while it is read, it has changed")
+        if digest in pieces:
+            reading = f"must differ from the other files, it is the same as {pieces[digest].path}"
+        if isinstance(reading, str):
+            refuse(file, NumpyrnnError(f"{file} {reading}"))
+        else:
+            tokens = reading if rhythm else [name_of(token) for token in reading]
+            pieces[digest] = Piece(file.stem, str(file), tokens)
+    used = {os.path.realpath(str(piece.path)) for piece in pieces.values()}
+    for source, of_source in found.items():
+        if used.isdisjoint(map(os.path.realpath, of_source)):
+            raise NumpyrnnError(f"{source} must hold MIDI files ({' '.join(ENDINGS)}) that can be used, it holds none")
+    return _with_names(pieces.values())
+
+
+def _with_names(pieces: Iterable[Piece]) -> list[Piece]:
+    """Pieces with different names: "x", "x (2)", "x (3)"."""
+    named: dict[str, Piece] = {}
+    for piece in pieces:
+        candidates = chain([piece.name], (f"{piece.name} ({number})" for number in count(2)))
+        name = next(name for name in candidates if name not in named)
+        named[name] = replace(piece, name=name)
+    return list(named.values())
+
+
+def _midi_files(folder: Path, refuse: Callable[[Path, NumpyrnnError], None]) -> Iterator[Path]:
+    """The MIDI files of a folder and of those in it, sorted. Links to folders are not followed, so there is no loop."""
+
+    def unreadable(error: OSError) -> None:
+        refuse(Path(error.filename), NumpyrnnError(f"{error.filename} could not be read: {error.strerror}"))
+
+    for parent, within, names in os.walk(folder, onerror=unreadable):
+        within[:] = sorted(name for name in within if not name.startswith("."))
+        for name in sorted(names):
+            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+                yield Path(parent, name)
+
+
+def _bytes_of(path: Path) -> bytes:
+    """What a file holds, up to one byte more than a MIDI file may have."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe would block
+            raise NumpyrnnError(f"{path} must be a MIDI file, it is no plain file")
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read(path: Path) -> tuple[str, Reading]:
+    """A file's digest and what it gives; runs in any process."""
+    data = _bytes_of(path)
+    try:
+        tokens = tokens_of(parse_midi(data, ""), rhythm=True)
+    except NumpyrnnError as error:
+        return _digest(data), str(error).strip()
+    if len(tokens) < FEWEST:
+        reason = f"must have piano notes at {FEWEST} or more times, it has them at {len(tokens)}; drums do not count"
+        return _digest(data), reason
+    return _digest(data), tokens
+
+
+def _readings(digests: Mapping[Path, str], cache: Path | None, progress: Progress) -> dict[str, Reading]:
+    """What files give, by their digests; out of the cache where it has them, which then keeps them all."""
+    known = {} if cache is None else _load(cache)
+    readings = {digest: known[digest] for digest in digests.values() if digest in known}
+    missing = {digest: file for file, digest in digests.items() if digest not in known}
+    if missing:
+        with closing(_read_all(list(missing.values()))) as results:
+            for _, (digest, reading) in zip(progress(list(missing.values())), results):
+                readings[digest] = reading
+    if cache is not None and readings != known:
+        with suppress(NumpyrnnError), atomic_write(cache) as output:  # without a cache all goes as well
+            output.write(json.dumps({**CACHE_HEADER, "files": readings}, separators=(",", ":")).encode())
+    return readings
+
+
+def _load(cache: Path) -> dict[str, Reading]:
+    """What a cache holds, by digest: all that `_readings` can have written, and nothing else."""
+    try:
+        content = json.loads(read_text(cache)) if os.path.isfile(cache) else None
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(content, dict) or not content.items() >= CACHE_HEADER.items():
+        return {}
+    files = content.get("files")
+    return {key: value for key, value in files.items() if _is_reading(value)} if isinstance(files, dict) else {}
+
+
+def _is_reading(value: object) -> bool:
+    """Whether a value of a cache can be a `Reading`."""
+    if isinstance(value, str):
+        return value.startswith("must ") and value.isprintable() and len(value) <= LONGEST_REASON
+    return (
+        isinstance(value, list)
+        and len(value) >= FEWEST
+        and all(isinstance(token, str) for token in value)
+        and all(map(_is_token, set(value)))
+    )
+
+
+@lru_cache(1 << 16)
+def _is_token(text: str) -> bool:
+    """Whether a text is a token with rhythm."""
+    try:
+        return split_token(text)[1] is not None
+    except NumpyrnnError:
+        return False
+
+
+def _read_all(files: Sequence[Path]) -> Generator[tuple[str, Reading], None, None]:
+    """`_read` of each file, in several processes where that is faster."""
+    processes = min(os.cpu_count() or 1, MAX_PROCESSES)
+    if processes == 1 or len(files) < PARALLEL_FROM:
+        yield from map(_read, files)
+        return
+    # processes that are started afresh: copies of this one would inherit the locks of its threads
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start_process)
+    try:
+        with _no_interrupt():
+            results = pool.map(_read, files, chunksize=CHUNK)
+        yield from results
+    except BrokenProcessPool as error:
+        raise NumpyrnnError("the processes that read the files must live, one has died (out of memory?)") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_process() -> None:
+    """In a process that reads files: leave Ctrl-C to the parent, and end with it, even if it is killed."""
+
+    def end_with_parent() -> None:
+        if parent := parent_process():
+            parent.join()
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=end_with_parent, daemon=True).start()
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C waits until the end of the block, and is none of the processes' business that start in it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def default_cache(folder: str | Path) -> Path | None:
+    """Where the cache of a folder is kept.
+
+    Parameters
+    ----------
+    folder : folder of MIDI files
+
+    Returns
+    -------
+    Path, a hidden file in it; None if it is no folder, or one that cannot be written to
+    """
+    folder = Path(folder)
+    return folder / CACHE_NAME if folder.is_dir() and os.access(folder, os.W_OK) else None
+
+
+def split_by_piece(pieces: Sequence[Piece], seed: int, share: float = 0.2) -> tuple[list[Piece], list[Piece]]:
+    """Split pieces at random, so that nothing of a piece that is held out is trained on.
+
+    Parameters
+    ----------
+    pieces : list of Piece, in any order
+    seed : int
+    share : float, default 0.2
+        Part of the pieces that is held out, at least one, and at least one stays. Of a single piece it is the end, that
+        part of its tokens, which becomes a piece "NAME, end".
+
+    Returns
+    -------
+    training, held_out : lists of Piece, by name
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no piece, only one with fewer than two tokens, or `share` is not at least 0 and below 1
+    """
+    check_share("share", share)
+    if len(pieces) == 1 and len(pieces[0].tokens) >= 2:
+        piece = pieces[0]
+        start = len(piece.tokens) - _held_out(len(piece.tokens), share)
+        end = replace(piece, name=f"{piece.name}, end", tokens=piece.tokens[start:])
+        return [replace(piece, tokens=piece.tokens[:start])], [end]
+    if len(pieces) < 2:
+        raise NumpyrnnError(f"there must be two pieces, or one with two tokens, to split them, got {list(pieces)}")
+    by_name = sorted(pieces, key=lambda piece: piece.name)
+    order = np.random.default_rng(seed).permutation(len(by_name))
+    chosen = set(order[: _held_out(len(by_name), share)])
+    training = [piece for i, piece in enumerate(by_name) if i not in chosen]
+    return training, [by_name[i] for i in sorted(chosen)]
+
+
+def _held_out(n: int, share: float) -> int:
+    """How many of n are held out."""
+    return min(max(1, round(share * n)), n - 1)

@@ -1,0 +1,136 @@
+"""What MIDI files would give: which can be used, how often their tokens occur, and what would be learned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from numpyrnn import NumpyrnnError
+from numpyrnn.checks import check_count
+from numpyrnn.files import atomic_write
+
+from .corpus import Piece, Progress, read_pieces
+from .tokens import NAMES, PITCHES, common_rhythms, count_names, keep_common, name_of
+
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200)  # occurrences
+
+
+def diagnose(
+    paths: Sequence[str | Path],
+    min_count: int = 50,
+    window: int = 32,
+    cache: str | Path | None = None,
+    histogram: str | Path | None = None,
+    progress: Progress = lambda items: items,
+) -> Iterator[str]:
+    """Lines that describe MIDI files as training data.
+
+    Parameters
+    ----------
+    paths, cache, progress : see `corpus.read_pieces`
+    min_count : int, default 50
+        Tokens that occur so often would be learned.
+    window : int, default 32, tokens after which the next one would be learned
+    histogram : file, optional, where `plot_histogram` draws
+
+    Yields
+    ------
+    str
+
+    Raises
+    ------
+    NumpyrnnError
+        if `corpus.read_pieces` raises it, a number is not a whole one of at least 1, or the picture cannot be written
+    """
+    check_count("min_count", min_count, 1)
+    check_count("window", window, 1)
+    refused: list[NumpyrnnError] = []
+    pieces = read_pieces(paths, True, cache, refused.append, progress)
+    tokens = [piece.tokens for piece in pieces]
+    counts = count_names(tokens)
+    yield from _files(pieces)
+    if refused:
+        yield f"\nNot used, {len(refused)}:"
+        yield from (f"  {reason}" for reason in refused)
+    single = sum(name in PITCHES for name in counts)
+    yield (
+        f"\nIn all {counts.total():,} tokens; different ones: {len(counts):,} "
+        f"(single notes: {single:,}, chords: {len(counts) - single:,})."
+    )
+    yield ""
+    yield from _thresholds(tokens, min_count, window)
+    if histogram is not None:
+        plot_histogram(counts, histogram, min_count)
+
+
+def _files(pieces: Sequence[Piece]) -> Iterator[str]:
+    """A table of the pieces."""
+    width = min(max(len("piece"), *(len(piece.name) for piece in pieces)), 40)
+    yield f"{'piece':{width}}{'tokens':>8}{'different':>11}{'chords':>8}  single notes"
+    for piece in pieces:
+        names = [name_of(token) for token in piece.tokens]
+        pitches = [PITCHES[name] for name in names if name in PITCHES]
+        extent = f"{NAMES[min(pitches)]} to {NAMES[max(pitches)]}" if pitches else "none"
+        chords = 1 - len(pitches) / len(names)
+        yield f"{piece.name[:width]:{width}}{len(names):8,}{len(set(names)):11,}{chords:8.0%}  {extent}"
+
+
+def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) -> Iterator[str]:
+    """A table of what different numbers of occurrences leave."""
+    yield f"{'min-count':>9}{'different':>11}{'tokens':>10}{'share':>7}{'windows':>10}{'with rhythm':>13}"
+    for step in sorted({*STEPS, min_count}):
+        kept = keep_common(pieces, step)
+        share = sum(map(len, kept)) / sum(map(len, pieces))
+        with_rhythm = len({token for piece in common_rhythms(kept, step) for token in piece})
+        yield (
+            f"{step:9,}{len(count_names(kept)):11,}{sum(map(len, kept)):10,}{share:7.0%}{_windows(kept, window):10,}"
+            f"{with_rhythm:13,}{'  <' if step == min_count else ''}"
+        )
+    yield f"A window is {window} tokens of a piece and the one that comes next."
+    yield "With rhythm: different tokens, where a rare rhythm gives way to the commonest one of the same notes."
+    if not _windows(keep_common(pieces, min_count), window):
+        yield f"With a min-count of {min_count} nothing can be learned: take a smaller one, or more files."
+
+
+def _windows(pieces: Sequence[Sequence[str]], window: int) -> int:
+    """How many windows pieces have."""
+    return sum(max(len(piece) - window, 0) for piece in pieces)
+
+
+def plot_histogram(counts: Mapping[str, int], path: str | Path, min_count: int) -> None:
+    """Draw how often tokens occur as a PNG: each token by its rank, and how many tokens are how frequent.
+
+    Parameters
+    ----------
+    counts : token to its number of occurrences, not empty
+    path : file
+    min_count : int, drawn as a line
+
+    Raises
+    ------
+    NumpyrnnError
+        if there are no tokens or the file cannot be written
+    """
+    from matplotlib.figure import Figure  # late: half a second
+
+    if not counts:
+        raise NumpyrnnError("there must be tokens for a histogram of them, there are none")
+    ranked = sorted(counts.values(), reverse=True)
+    n_common = sum(count >= min_count for count in ranked)
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    by_rank, by_frequency = figure.subplots(1, 2)
+    by_rank.plot(range(1, len(ranked) + 1), ranked, marker="." if len(ranked) < 100 else None)
+    label = f"{min_count} or more: {n_common:,} of {len(ranked):,} tokens"
+    by_rank.axhline(min_count, linestyle=":", color="gray", label=label)
+    by_rank.set(title="Tokens by their rank", xlabel="rank", ylabel="occurrences", yscale="log")
+    by_rank.grid(alpha=0.3)
+    by_rank.legend()
+    labels, heights = [], []
+    for low, high in pairwise((*STEPS, max(ranked[0], STEPS[-1]) + 1)):
+        labels.append(f"{low}" if high == low + 1 else f"{low}+" if low == STEPS[-1] else f"{low}-{high - 1}")
+        heights.append(sum(low <= count < high for count in ranked))
+    by_frequency.bar_label(by_frequency.bar(labels, heights))
+    by_frequency.set(title="Tokens by their frequency", xlabel="occurrences", ylabel="different tokens")
+    with atomic_write(path) as file:
+        figure.savefig(file, format="png", dpi=150)

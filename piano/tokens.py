@@ -1,0 +1,234 @@
+"""Piano music as tokens: all that begins at one time is one token, a pitch's name or the pitch classes of a chord."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from functools import cache, lru_cache
+from itertools import groupby, pairwise
+from operator import attrgetter
+
+from music.midi import DRUMS, Midi
+from numpyrnn import NumpyrnnError
+
+SPELLINGS = ("C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B")  # music21's default; "-" is a flat
+NAMES = {pitch: f"{SPELLINGS[pitch % 12]}{pitch // 12 - 1}" for pitch in range(21, 109)}  # a piano's 88 keys
+PITCHES = {name: pitch for pitch, name in NAMES.items()}
+CLASSES = {str(pitch_class): pitch_class for pitch_class in range(12)}
+BASS = 48  # the C that chords are played above
+GRID = tuple(Fraction(n, 48) for n in (3, 6, 8, 12, 16, 24, 32, 36, 48, 72, 96, 144, 192))  # quarters: 1/16 to 4
+LENGTHS = {str(length): length for length in GRID}
+_MIDDLES_SQUARED = [low * high for low, high in pairwise(GRID)]  # geometric middles, exactly
+
+
+def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
+    """The tokens of a piece, one for each time at which notes begin.
+
+    A single pitch is its name and octave, "E-5" (60 is "C4"). Several are their pitch classes in normal order, "0.4.7",
+    and one pitch class in several octaves is "0". All instruments count, for many files name none; the drums do not,
+    and neither does a pitch that a piano has not.
+
+    Parameters
+    ----------
+    midi : Midi
+    rhythm : bool, default False
+        Add the duration of the longest note and the time to the next token, "E-5|1/2|1/4", both in quarters and moved
+        to the nearest of `GRID`. The last token's time to the next is its duration.
+
+    Returns
+    -------
+    list of str, by onset
+    """
+    notes = (note for note in midi.notes if note.channel != DRUMS and note.pitch in NAMES)
+    together = [(onset, list(group)) for onset, group in groupby(notes, key=attrgetter("onset"))]
+    names = [_name({note.pitch for note in group}) for _, group in together]
+    if not rhythm:
+        return names
+    durations = [max(note.duration for note in group) for _, group in together]
+    gaps = [following - onset for (onset, _), (following, _) in pairwise(together)] + durations[-1:]
+    return [f"{name}|{snap(duration)}|{snap(gap)}" for name, duration, gap in zip(names, durations, gaps, strict=True)]
+
+
+def _name(pitches: set[int]) -> str:
+    """Pitches that begin together as a token."""
+    if len(pitches) == 1:
+        return NAMES[min(pitches)]
+    return _chord(pitches)
+
+
+def _chord(pitches: Iterable[int]) -> str:
+    """The pitch classes of pitches as a token."""
+    return ".".join(map(str, normal_order(frozenset(pitch % 12 for pitch in pitches))))
+
+
+@cache  # of 4,095 sets
+def normal_order(pitch_classes: frozenset[int]) -> tuple[int, ...]:
+    """The normal order of a set of pitch classes: the rotation that is most packed.
+
+    Of all rotations of the ascending order it is the one that spans least; then the one whose second is nearest to its
+    first, then the third, and so on; then the one with the lowest first. This is Forte's rule ("The Structure of Atonal
+    Music", 1973), whose tables music21 uses. Rahn's rule compares from the last but one downwards instead.
+
+    Parameters
+    ----------
+    pitch_classes : frozenset of int, 0 to 11, not empty
+
+    Returns
+    -------
+    tuple of int
+
+    Examples
+    --------
+    >>> normal_order(frozenset({0, 4, 9}))
+    (9, 0, 4)
+    """
+    ascending = tuple(sorted(pitch_classes))
+    rotations = [ascending[i:] + ascending[:i] for i in range(len(ascending))]
+
+    def spread(order: tuple[int, ...]) -> tuple[int, list[int], int]:
+        above = [(pitch_class - order[0]) % 12 for pitch_class in order]
+        return above[-1], above, order[0]
+
+    return min(rotations, key=spread)
+
+
+@lru_cache(4096)
+def snap(length: Fraction) -> Fraction:
+    """The nearest of `GRID` by ratio, which is never two of them; the shortest for 0.
+
+    Parameters
+    ----------
+    length : Fraction, quarters, 0 or more
+
+    Returns
+    -------
+    Fraction
+    """
+    return GRID[bisect_left(_MIDDLES_SQUARED, length * length)]
+
+
+def split_token(token: str) -> tuple[str, Fraction | None, Fraction | None]:
+    """A token's name, its duration and the time to the next, in quarters.
+
+    Parameters
+    ----------
+    token : str, with or without rhythm
+
+    Returns
+    -------
+    name : str
+    duration, gap : Fraction of `GRID`; None and None without rhythm
+
+    Raises
+    ------
+    NumpyrnnError
+        if it is anything that `tokens_of` does not write
+    """
+    name, *lengths = token.split("|")
+    pitches_of(name)
+    if not lengths:
+        return name, None, None
+    if len(lengths) != 2 or not LENGTHS.keys() >= set(lengths):
+        example = "E-5|1/2|1/4, with lengths of " + " ".join(LENGTHS)
+        raise NumpyrnnError(f"a token with rhythm must be like {example}, got {token[:60]!r}")
+    return name, LENGTHS[lengths[0]], LENGTHS[lengths[1]]
+
+
+def pitches_of(name: str) -> list[int]:
+    """The pitches that a token stands for.
+
+    Parameters
+    ----------
+    name : str, a token without rhythm
+
+    Returns
+    -------
+    list of int, ascending: the pitch, or the chord in close position, its first pitch class between 48 (C3) and 59
+
+    Raises
+    ------
+    NumpyrnnError
+        if it is neither a pitch of the piano, as "E-5", nor pitch classes in normal order, as "0.4.7"
+    """
+    if name in PITCHES:
+        return [PITCHES[name]]
+    classes = [CLASSES.get(part, -1) for part in name.split(".")]
+    if -1 in classes or _chord(classes) != name:
+        expected = "a pitch of the piano, as E-5, or pitch classes in normal order, as 0.4.7"
+        raise NumpyrnnError(f"a token must be {expected}, got {name[:60]!r}")
+    return [BASS + classes[0] + (pitch_class - classes[0]) % 12 for pitch_class in classes]
+
+
+def transpose(token: str, semitones: int) -> str | None:
+    """A token, higher or lower.
+
+    Parameters
+    ----------
+    token : str, with or without rhythm
+    semitones : int, upwards
+
+    Returns
+    -------
+    str, with the same rhythm; None if a pitch would leave the piano. A chord never does: pitch classes go round.
+
+    Raises
+    ------
+    NumpyrnnError
+        if `split_token` refuses the token
+    """
+    name = split_token(token)[0]
+    moved = [pitch + semitones for pitch in pitches_of(name)]
+    # a chord's normal order is found anew: which of two equally packed rotations it is can change
+    new = NAMES.get(moved[0]) if name in PITCHES else _chord(moved)
+    return None if new is None else new + token[len(name) :]
+
+
+def name_of(token: str) -> str:
+    """A token without its rhythm."""
+    return token.partition("|")[0]
+
+
+def count_names(pieces: Iterable[Sequence[str]]) -> Counter[str]:
+    """How often each name (token without rhythm) occurs in all pieces together."""
+    return Counter(name_of(token) for piece in pieces for token in piece)
+
+
+def keep_common(pieces: Sequence[Sequence[str]], min_count: int) -> list[list[str]]:
+    """Pieces without their rare tokens.
+
+    Parameters
+    ----------
+    pieces : lists of tokens, with or without rhythm
+    min_count : int
+        A token stays if its name, whatever the rhythm, occurs so often in all pieces together.
+
+    Returns
+    -------
+    list of lists of tokens, as many as there were, some perhaps empty
+    """
+    counts = count_names(pieces)
+    return [[token for token in piece if counts[name_of(token)] >= min_count] for piece in pieces]
+
+
+def common_rhythms(pieces: Sequence[Sequence[str]], min_count: int) -> list[list[str]]:
+    """Pieces in which a rare rhythm of a name gives way to the commonest rhythm of that name.
+
+    After `keep_common` with the same number every token that is left occurs so often. Tokens without rhythm stay.
+
+    Parameters
+    ----------
+    pieces : lists of tokens
+    min_count : int
+        A token stays as it is if it occurs so often in all pieces together.
+
+    Returns
+    -------
+    list of lists of tokens, as long as they were
+    """
+    counts = Counter(token for piece in pieces for token in piece)
+    commonest: dict[str, str] = {}
+    for token in sorted(counts, key=lambda token: (counts[token], token)):  # the last one stays
+        commonest[name_of(token)] = token
+    return [[token if counts[token] >= min_count else commonest[name_of(token)] for token in piece] for piece in pieces]

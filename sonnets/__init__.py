@@ -1,0 +1,1 @@
+"""Sonnets: a character-level recurrent network that learns any text, Shakespeare's sonnets first, and writes on."""

@@ -1,0 +1,95 @@
+"""What all command lines share: a group's command by default, and `--temperature`."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from numpyrnn.command import default_group, temperature_option, temperature_option_of
+
+
+@click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option("1.2.3", prog_name="poet")
+def app():
+    """A poet."""
+
+
+@app.command()
+@click.option("-n", "--lines", type=int, default=4)
+@temperature_option_of(0.7)
+def write(lines, temperature):
+    """Write lines."""
+    click.echo(f"write {lines} {temperature}")
+
+
+@app.command()
+@click.argument("file")
+@temperature_option
+def train(file, temperature):
+    """Train on a file."""
+    click.echo(f"train {file} {temperature}")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        ((), "write 4 0.7"),
+        (("-n", "2"), "write 2 0.7"),
+        (("--lines", "2", "--temperature", "0"), "write 2 0.0"),
+        (("write",), "write 4 0.7"),
+        (("write", "-n", "2"), "write 2 0.7"),
+        (("train", "a.txt"), "train a.txt 1.0"),
+        (("train", "a.txt", "--temperature", "1.5"), "train a.txt 1.5"),
+    ],
+)
+def test_options_without_a_command_are_those_of_the_default(arguments, printed):
+    done = run(*arguments)
+    assert (done.exit_code, done.output) == (0, printed + "\n")
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_is_the_groups_and_lists_all_commands(option):
+    done = run(option)
+    assert done.exit_code == 0
+    assert "A poet." in done.output
+    assert "Train on a file." in done.output
+    assert "--lines" not in done.output
+    assert "--lines" in run("write", option).output
+    assert "--lines" in run("-n", "2", option).output
+
+
+def test_the_version_is_the_groups():
+    assert run("--version").output == "poet, version 1.2.3\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sing",), "No such command 'sing'"),
+        (("--file", "a.txt"), "No such option"),
+        (("-n", "two"), "'two' is not a valid integer"),
+        (("--temperature", "-1"), "-1.0 is not in the range x>=0"),
+        (("train",), "Missing argument 'FILE'"),
+    ],
+)
+def test_what_is_wrong_is_said_of_the_command_that_was_meant(arguments, message):
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert message in done.output
+
+
+def test_the_help_shows_the_default_temperature_of_each_command():
+    assert "[default: 0.7; x>=0]" in run("write", "--help").output
+    assert "[default: 1.0; x>=0]" in run("train", "--help").output
+
+
+def test_two_groups_have_their_own_defaults():
+    other = click.Group("other", commands=app.commands)
+    mine = default_group("train")("mine", commands=app.commands)
+    assert CliRunner().invoke(mine, []).exit_code == 2  # it lacks its FILE
+    assert "Missing argument 'FILE'" in CliRunner().invoke(mine, ["--temperature", "1"]).output
+    assert "No such option" in CliRunner().invoke(other, ["--temperature", "1"]).output
+    assert run().output == "write 4 0.7\n"
