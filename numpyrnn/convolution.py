@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import kernels
-from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer
+from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer, to_array
 from .layer import (
     Back,
     Container,
@@ -29,6 +29,7 @@ from .layer import (
     check_input,
     float_dtype,
     glorot,
+    masked,
     real_steps,
 )
 from .parameters import Parameters
@@ -88,9 +89,10 @@ class Convolution(Layer):
 
     def _check(self, x: Array, state: Any, lengths: Lengths) -> tuple[Array, Array | None, Array | None]:
         """The input, the past as (reach, N, D) or None for zeros, and which steps are real."""
-        x = check_input(x, self.input_size, self.dtype, lengths)
-        if is_integer(x):
+        x = to_array("x", x)
+        if is_integer(x) and x.ndim == 2:
             raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got ids: put an Embedding before it")
+        x = check_input(x, self.input_size, self.dtype, lengths)
         return x, self._check_state("state", state, x.shape[1]), real_steps(lengths, *x.shape[:2])
 
     def _check_state(self, name: str, state: Any, N: int) -> Array | None:
@@ -173,9 +175,7 @@ class CausalConv1D(Convolution):
         """Convolve every real step with those before it; see `numpyrnn.layer`."""
         x, past, real = self._check(x, state, lengths)
         (y,) = self._convolve(x, past)
-        if real is not None:
-            y *= real[..., None]
-        return y, self._end_state(x, past, real), (x, past, real) if cache else None
+        return masked(y, real), self._end_state(x, past, real), (x, past, real) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Gradients of x, W and b, and of the state; see `numpyrnn.layer`."""
@@ -183,8 +183,7 @@ class CausalConv1D(Convolution):
         dy = as_array("dy", dy, self.dtype)
         check_shape("dy", dy, (*x.shape[:2], self.output_size))
         grads = check_grads(grads, self.params)
-        dz = dy if real is None else dy * real[..., None]
-        dx, dpast = self._convolve_back(dz[None], x, past, grads)
+        dx, dpast = self._convolve_back(masked(dy, real)[None], x, past, grads)
         return dx, self._add_end(dstate, dx, dpast, real), grads
 
 
@@ -244,9 +243,7 @@ class GatedBlock(Convolution):
         y = u @ self.params["Wo"]
         y += self.params["bo"]
         y[..., : self.input_size] += x
-        if real is not None:
-            y *= real[..., None]
-        return y, self._end_state(x, past, real), (x, past, real, gates, u) if cache else None
+        return masked(y, real), self._end_state(x, past, real), (x, past, real, gates, u) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Gradients of x and the parameters, and of the state; see `numpyrnn.layer`."""
@@ -254,8 +251,7 @@ class GatedBlock(Convolution):
         dy = as_array("dy", dy, self.dtype)
         check_shape("dy", dy, (*x.shape[:2], self.output_size))
         grads = check_grads(grads, self.params)
-        if real is not None:
-            dy = dy * real[..., None]
+        dy = masked(dy, real)
         dy_rows, (filtered, gate) = dy.reshape(-1, self.output_size), gates
         grads["bo"][...] = kernels.column_sums(dy_rows)
         np.matmul(u.reshape(len(dy_rows), -1).T, dy_rows, out=grads["Wo"])
@@ -311,7 +307,7 @@ class GatedStack(Container):
             blocks[0].skip_size,
             blocks[0].skip_size,
         )
-        self.kernel_size, self.dilations = blocks[0].kernel_size, [block.dilation for block in blocks]
+        self.kernel_size, self.dilations = blocks[0].kernel_size, tuple(block.dilation for block in blocks)
         self.reach = sum(block.reach for block in blocks)
         self._hold(list(blocks))
 

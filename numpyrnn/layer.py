@@ -50,6 +50,7 @@ class Layer:
 
     params: Parameters
     sizes: ClassVar[tuple[str, ...]] = ()  # the attributes that, as keyword arguments, make the layer again
+    stepwise: bool = True  # whether a sequence may be read in pieces, with the state carried
 
     def __init__(self, *, dtype: Any = np.float32, rng: Seed = None, **sizes: Any):
         raise NotImplementedError
@@ -68,6 +69,12 @@ class Layer:
         """How many steps of `y` are real where so many of `x` are."""
         return lengths
 
+    def features_out(self, features: int) -> int:
+        """How many features `y` has where `x` has so many."""
+        for name in ("hidden_size", "output_size"):
+            features = getattr(self, name, features)
+        return features
+
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters."""
@@ -75,7 +82,9 @@ class Layer:
 
     def config(self) -> dict[str, Any]:
         """What `from_config` needs to make a layer of the same kind and sizes; JSON can hold it."""
-        return {"layer": type(self).__name__, **{name: getattr(self, name) for name in self.sizes}}
+        values = {name: getattr(self, name) for name in self.sizes}
+        lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
+        return {"layer": type(self).__name__, **values, **lists}
 
     def copy(self, dtype: Any = None) -> Any:
         """A layer of its own with the same parameters, in another `dtype` if one is given."""
@@ -139,7 +148,8 @@ class Container(Layer):
         if state is None:
             return (None,) * len(self.layers)
         if not isinstance(state, tuple | list) or len(state) != len(self.layers):
-            raise NumpyrnnError(f"{name} must be a tuple of {len(self.layers)} (one entry a layer), got {state!r:.80}")
+            came = f"{len(state)} entries" if isinstance(state, tuple | list) else type(state).__name__
+            raise NumpyrnnError(f"{name} must be a tuple of {len(self.layers)} (one entry a layer), got {came}")
         return state
 
 
@@ -221,6 +231,11 @@ def real_steps(lengths: Any, T: int, N: int) -> Array | None:
     """Which steps are real, (T, N) boolean; None if all are."""
     lengths = check_lengths(lengths, T, N)
     return None if lengths is None else np.asarray(np.arange(T)[:, None] < lengths)
+
+
+def masked(array: Array, real: Array | None) -> Array:
+    """(T, N, D) with zeros, whatever was there, where a step is not real; not copied where all are."""
+    return array if real is None else np.where(real[..., None], array, np.zeros((), array.dtype))
 
 
 def real_rows(x: Array, lengths: Any) -> tuple[Array, Array | None]:

@@ -26,6 +26,7 @@ from .layer import (
     from_rows,
     glorot,
     keep_mask,
+    masked,
     real_rows,
     real_steps,
 )
@@ -165,9 +166,7 @@ class Dropout(Layer):
             keep = keep_mask(rng, shape, self.rate, x.dtype)
             y = x * keep
         real = real_steps(lengths, *x.shape[:2])
-        if real is not None:
-            y = np.where(real[..., None], y, 0)
-        return y, None, (keep, real, x.shape) if cache else None
+        return masked(y, real), None, (keep, real, x.shape) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Let the gradient through where the values went; see `numpyrnn.layer`."""
@@ -175,7 +174,7 @@ class Dropout(Layer):
         check_no_state(self, dstate)
         dy = np.asarray(dy)
         check_shape("dy", dy, x_shape)
-        dx = dy if real is None else np.where(real[..., None], dy, np.zeros((), dy.dtype))
+        dx = masked(dy, real)
         return dx if keep is None else dx * keep, None, check_grads(grads, self.params)
 
 
@@ -196,13 +195,13 @@ class ReLU(Layer):
         """Cut off below zero; see `numpyrnn.layer`."""
         check_no_state(self, state)
         x = check_features(self, x, lengths)
-        y = np.where(x.real > 0, x, 0) if x.dtype.kind == "c" else np.maximum(x, 0)
-        return y, None, y if cache else None
+        y = np.maximum(x, 0)
+        return y, None, (y, real_steps(lengths, *x.shape[:2])) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Let the gradient through where x was positive; see `numpyrnn.layer`."""
-        y = check_cache(cache)
+        y, real = check_cache(cache)
         check_no_state(self, dstate)
         dy = np.asarray(dy)
         check_shape("dy", dy, y.shape)
-        return dy * (y > 0), None, check_grads(grads, self.params)
+        return masked(dy, real) * (y > 0), None, check_grads(grads, self.params)

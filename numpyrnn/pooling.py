@@ -25,6 +25,7 @@ from .layer import (
     check_lengths,
     check_no_state,
     float_dtype,
+    masked,
     real_steps,
 )
 from .parameters import Parameters
@@ -42,6 +43,7 @@ class MaxPool1D(Layer):
     """
 
     sizes = ("size",)
+    stepwise = False
 
     def __init__(self, size: int = 2, dtype: Any = np.float32, rng: Seed = None):
         self.size = as_size("size", size)
@@ -62,10 +64,9 @@ class MaxPool1D(Layer):
             raise NumpyrnnError(f"x of {self!r} must have at least {self.size} steps, got {T}")
         groups = x[: T // self.size * self.size].reshape(-1, self.size, N, D)
         y = groups.max(axis=1)
-        real = check_lengths(lengths, T, N)
-        if real is not None:
-            y *= (np.arange(len(y))[:, None] < self.lengths_out(real))[..., None]
-        return y, None, (groups, y, x.shape, real) if cache else None
+        ends = check_lengths(lengths, T, N)
+        real = None if ends is None else real_steps(self.lengths_out(ends), len(y), N)
+        return masked(y, real), None, (groups, y, x.shape, real) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Give the gradient to the largest, the first of equals; see `numpyrnn.layer`."""
@@ -73,11 +74,9 @@ class MaxPool1D(Layer):
         check_no_state(self, dstate)
         dy = np.asarray(dy)
         check_shape("dy", dy, y.shape)
-        if real is not None:
-            dy = dy * (np.arange(len(y))[:, None] < self.lengths_out(real))[..., None]
         dx = np.zeros(x_shape, dy.dtype)
         dgroups = dx[: groups.shape[0] * self.size].reshape(groups.shape)
-        left = dy
+        left = masked(dy, real)
         for j in range(self.size):
             dgroups[:, j] = left * (groups[:, j] == y)
             left = left - dgroups[:, j]
@@ -91,6 +90,8 @@ class GlobalMaxPool1D(Layer):
     ----------
     dtype, rng : taken and not used, like the other layers'
     """
+
+    stepwise = False
 
     def __init__(self, dtype: Any = np.float32, rng: Seed = None):
         self.params = Parameters({}, float_dtype(dtype))
@@ -117,7 +118,7 @@ class GlobalMaxPool1D(Layer):
         dy = np.asarray(dy)
         check_shape("dy", dy, (1, *x_shape[1:]))
         dx = np.zeros(x_shape, dy.dtype)
-        np.put_along_axis(dx, where, dy if real is None else dy * real[:1, :, None], axis=0)
+        np.put_along_axis(dx, where, masked(dy, None if real is None else real[:1]), axis=0)
         return dx, None, check_grads(grads, self.params)
 
 
@@ -147,8 +148,6 @@ class LastStep(Layer):
         real = check_lengths(lengths, *x.shape[:2])
         last = np.full(x.shape[1], len(x) - 1) if real is None else real - 1  # -1 is padding, which is zero
         y = x[last, np.arange(x.shape[1])][None]
-        if real is not None:
-            y[:, real == 0] = 0
         return y, None, (last, x.shape) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
@@ -158,5 +157,5 @@ class LastStep(Layer):
         dy = np.asarray(dy)
         check_shape("dy", dy, (1, *x_shape[1:]))
         dx = np.zeros(x_shape, dy.dtype)
-        dx[last, np.arange(x_shape[1])] = dy[0] * (last >= 0)[:, None]
+        dx[last, np.arange(x_shape[1])] = masked(dy, last[None] >= 0)[0]
         return dx, None, check_grads(grads, self.params)

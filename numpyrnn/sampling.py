@@ -199,9 +199,9 @@ def generate(
     N = prompt.shape[1]
     if isinstance(model, Stepper) and state is not None:
         raise NumpyrnnError("a Stepper starts from zeros: state must be None")
-    if isinstance(model, Stepper) or (N == 1 and state is None and can_step(model)):
-        stepper = model if isinstance(model, Stepper) else Stepper(model)
-        return [_generate_one(stepper, prompt[:, n].tolist(), sampler, steps, stop) for n in range(N)]
+    if isinstance(model, Stepper) or (N == 1 and state is None):
+        return [_ended(stream(model, prompt[:, n], sampler), steps, stop) for n in range(N)]
+    _check_stepwise(model)
     return _generate_many(model, prompt, sampler, steps, stop, state)
 
 
@@ -239,6 +239,7 @@ def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window:
     if window is not None:
         check_count("window", window, 1)
         return _by_windows(model, prompt, sampler, window)
+    _check_stepwise(model)
     return _by_steps(Stepper(model), prompt.tolist(), sampler) if can_step(model) else _by_state(model, prompt, sampler)
 
 
@@ -267,9 +268,14 @@ def _by_windows(model: Sequential, x: Array, sampler: Sampler, window: int) -> I
         yield int(x[-1])
 
 
-def _generate_one(stepper: Stepper, prompt: list[int], sampler: Sampler, steps: int, stop: int | None) -> Array:
+def _check_stepwise(model: Sequential) -> None:
+    if not model.stepwise:
+        raise NumpyrnnError("a model with pooling has no steps to go on from: stream(..., window=) reads it in windows")
+
+
+def _ended(tokens: Iterator[int], steps: int, stop: int | None) -> Array:
     written = []
-    for token in islice(_by_steps(stepper, prompt, sampler), steps):
+    for token in islice(tokens, steps):
         written.append(token)
         if token == stop:
             break

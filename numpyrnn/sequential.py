@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -46,17 +45,29 @@ class Sequential(Container):
             raise NumpyrnnError(f"Sequential needs one or more layers, got {layers!r}")
         if len({id(layer) for layer in layers}) < len(layers):
             raise NumpyrnnError("Sequential needs different layers, got one of them twice")
-        sized = [layer for layer in layers if hasattr(layer, "input_size")]
-        for below, above in pairwise(sized):
-            given = getattr(below, "hidden_size", None) or getattr(below, "output_size", above.input_size)
-            if given != above.input_size:
-                raise NumpyrnnError(f"{above!r} must take what {below!r} gives: {given} features")
+        below, features = layers[0], 0
+        for layer in layers:
+            if features and getattr(layer, "input_size", features) != features:
+                raise NumpyrnnError(f"{layer!r} must take what {below!r} gives: {features} features")
+            given = layer.features_out(features)
+            below, features = (layer, given) if given != features else (below, features)
         self._hold(list(layers))
+        sized = [layer.input_size for layer in layers if hasattr(layer, "input_size")]
+        if sized:
+            self.input_size: int = sized[0]  # features, or ids
+        self.stepwise = all(layer.stepwise for layer in layers)
 
-    @property
-    def input_size(self) -> int:
-        """Features (or ids) of the first layer that says how many it takes."""
-        return next((layer.input_size for layer in self.layers if hasattr(layer, "input_size")), 1)
+    def lengths_out(self, lengths: Array) -> Array:
+        """Through all layers in turn."""
+        for layer in self.layers:
+            lengths = layer.lengths_out(lengths)
+        return lengths
+
+    def features_out(self, features: int) -> int:
+        """Through all layers in turn."""
+        for layer in self.layers:
+            features = layer.features_out(features)
+        return features
 
     def forward(
         self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
@@ -110,15 +121,16 @@ class Sequential(Container):
         Dense(input_size=16, output_size=27)      (T, N, 27)               459
         all                                                                891
         """
-        T = PROBE if steps is None else steps
+        T = MANY if steps is None else steps
         check_count("steps", T, 1)
-        takes_ids = isinstance(self.layers[0], Embedding)
-        x = np.zeros((T, 1), int) if takes_ids else np.zeros((T, 1, self.input_size), self.dtype)
-        rows = []
+        rows, length, features = [], np.array(T), getattr(self, "input_size", 0)
         for layer in self.layers:
-            x = layer.forward(x, cache=False)[0]
-            length = len(x) if steps or len(x) == 1 else "T" if len(x) == T else f"T/{T // len(x)}"
-            rows.append((repr(layer), f"({length}, N, {x.shape[-1]})", f"{layer.params.flat.size:,}"))
+            length, features = layer.lengths_out(length), layer.features_out(features)
+            left = int(length)
+            if left == 0:
+                raise NumpyrnnError(f"steps must be more: {layer!r} leaves none of {steps}")
+            words = str(left) if steps or left == 1 else "T" if left == T else f"T/{round(T / left)}"
+            rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}"))
         rows.append(("all", "", f"{self.params.flat.size:,}"))
         rows.insert(0, ("layer", "output", "parameters"))
         width = max(len(row[0]) for row in rows) + 2
@@ -128,7 +140,7 @@ class Sequential(Container):
         return f"Sequential({', '.join(map(repr, self.layers))})"
 
 
-PROBE = 1024  # steps of the pass that finds out how many come out of each layer
+MANY = 1 << 40  # steps, for which the shares of them that are left can be told
 
 KINDS: list[type[Layer]] = [RNN, LSTM, GRU, Dense, Embedding, Dropout, ReLU, LastStep, MaxPool1D, GlobalMaxPool1D]
 KINDS += [CausalConv1D, GatedBlock, GatedStack]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import dropwhile
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,9 @@ def can_step(model: Sequential) -> bool:
     -------
     bool
     """
+    above = dropwhile(lambda layer: not isinstance(layer, LastStep), model.layers)
+    if not all(isinstance(layer, (Dense, *PASSING)) for layer in above):  # what recurs there sees one step of a pass
+        return False
     kinds = [type(layer) for layer in model.layers if not isinstance(layer, PASSING)]
     while kinds and kinds[0] is Embedding:
         kinds.pop(0)

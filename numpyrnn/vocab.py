@@ -90,11 +90,9 @@ class Vocabulary:
         encoded, unknown = np.empty(len(text), np.min_scalar_type(len(self) - 1)), set[int]()
         for start in range(0, len(text), CHUNK):
             chunk = np.frombuffer(text[start : start + CHUNK].encode("utf-32-le", "surrogatepass"), np.uint32)
-            places = codes.searchsorted(chunk).clip(max=len(codes) - 1) if len(codes) else chunk * 0
-            known = codes[places] == chunk if len(codes) else np.zeros(len(chunk), bool)
-            unknown.update(chunk[~known].tolist())
+            unknown.update(chunk[~np.isin(chunk, codes)].tolist())
             if not unknown:
-                encoded[start : start + len(chunk)] = ids[places]
+                encoded[start : start + len(chunk)] = ids[codes.searchsorted(chunk)]
         if unknown:
             raise NumpyrnnError(_unknown(map(chr, unknown)))
         return encoded

@@ -61,8 +61,8 @@ learning_options = options_of(
         type=click.Choice(SPLITS),
         default="piece",
         show_default=True,
-        help="Hold out a fifth of the pieces; or of all windows, at random, as the article does, which leaks: windows "
-        "overlap, so most of what is held out is learned too.",
+        help="Hold out a fifth of the pieces; or of all windows at random, as the article does, which leaks: windows "
+        "overlap, and pieces repeat themselves.",
     ),
     click.option("--transpose", is_flag=True, help="Learn the training part in all twelve keys."),
     click.option("--rhythm", is_flag=True, help="Learn durations and times too."),
@@ -80,7 +80,9 @@ learning_options = options_of(
     type=click.Path(path_type=Path),
     help="Begin with the beginning of a MIDI file  [default: read a held-out place, and do not play it]",
 )
-@click.option("--tempo", type=click.IntRange(20, 400), default=120, show_default=True, help="Quarters a minute.")
+@click.option(
+    "--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 if the model knows rhythm]"
+)
 @click.option(
     "--soundfont", type=click.Path(path_type=Path), help="Make the sound with fluidsynth and this sound font."
 )
@@ -229,7 +231,7 @@ def described(material: Material) -> str:
     """What there is to learn, and what is held out."""
     keys = " in 12 keys" if material.settings.transpose else ""
     learned = f"{len(material.learned.starts):,} windows of {len(material.training)} pieces{keys} to learn"
-    of = f"{len(material.held_out)} others" if material.held_out else "the same pieces"
+    of = len(material.held_out) or "the same"
     return f"{learned}, {len(material.unseen.starts):,} of {of} held out, {len(material.vocabulary)} different tokens"
 
 

@@ -27,6 +27,7 @@ from .tokens import PITCHES, name_of, pitches_of, split_token, tokens_of
 
 LENGTH = 200  # notes and chords
 TEMPO = 120  # quarters a minute: without rhythm a note each half second, as in the article
+RHYTHM_TEMPO = 80  # of a piece with rhythm: about what most of the shipped ones have
 BAR = Fraction(4)  # quarters
 PLAIN = Fraction(1)  # quarters, of a token without rhythm
 ENDINGS = (".mid", ".wav", ".png")
@@ -209,7 +210,7 @@ def perform(
     top_k: int | None = None,
     seed: int | None = None,
     primer: str | Path | None = None,
-    tempo: int = TEMPO,
+    tempo: int | None = None,
 ) -> Music:
     """Compose a piece and set it for the piano.
 
@@ -221,7 +222,7 @@ def perform(
     top_k : int, optional, draw among the k most probable only
     seed : int, optional; same seed, same piece. Without one a new piece, whose `seed` says how to have it again
     primer : MIDI file, optional, with whose beginning the piece begins
-    tempo : int, default 120, quarters a minute
+    tempo : int, quarters a minute; default 120, or 80 if the network knows rhythm
 
     Returns
     -------
@@ -232,6 +233,8 @@ def perform(
     NumpyrnnError
         if a setting is out of range, or the primer or the checkpoint cannot be used
     """
+    if tempo is None:
+        tempo = RHYTHM_TEMPO if material_of(checkpoint).settings.rhythm else TEMPO
     check_range("tempo", tempo, 20, 400)
     if seed is not None:
         check_count("seed", seed, 0)

@@ -232,9 +232,9 @@ FAULTS = {
     "convolution: end state's gradient of the past forgotten": convolution("_add_end", "dpast += ", "_ = ", "state0"),
     "convolution: end state of padding": convolution("_add_end", "(T, N, real)", "(T, N, None)", "x state0"),
     "convolution: gradient of padding let in": convolution(
-        "backward", "dy * real[..., None]", "dy", "W b x state0", CausalConv1D
+        "backward", "masked(dy, real)", "dy", "W b x state0", CausalConv1D
     ),
-    "block: gradient of padding let in": block("dy = dy * real[..., None]", "pass", BLOCK_ALL),
+    "block: gradient of padding let in": block("masked(dy, real)", "dy", BLOCK_ALL),
     "block: slope of tanh missing": block("1 - filtered * filtered", "1", "W b x state0"),
     "block: slope of the sigmoid that of tanh": block("gate - gate * gate", "1 - gate * gate", "W b x state0"),
     "block: gate forgotten": block("du * gate", "du", "W b x state0"),
@@ -254,14 +254,16 @@ FAULTS = {
         "dboth[..., : self.input_size] = dx", "dboth[...] = 0; dboth[..., : self.input_size] = dx", BELOW
     ),
     "max: to the first step of each group": pool(MaxPool1D(2, np.float64), "groups[:, j] == y", "j == 0"),
-    "max: gradient of padding let in": pool(MaxPool1D(2, np.float64), "if real is not None:", "if False:"),
+    "max: gradient of padding let in": pool(MaxPool1D(2, np.float64), "masked(dy, real)", "dy"),
     "max: to places in reversed order": pool(MaxPool1D(3, np.float64), "dgroups[:, j] =", "dgroups[:, -j] ="),
     "max of all: to the first step": pool(GlobalMaxPool1D(np.float64), "(dx, where,", "(dx, 0 * where,"),
-    "max of all: gradient of padding let in": pool(GlobalMaxPool1D(np.float64), "if real is None", "if True"),
+    "max of all: gradient of padding let in": pool(
+        GlobalMaxPool1D(np.float64), "masked(dy, None if real is None else real[:1])", "dy"
+    ),
     "last step: to the step before": pool(LastStep(np.float64), "dx[last,", "dx[last - 1,"),
-    "last step: gradient of padding let in": pool(LastStep(np.float64), "(last >= 0)", "(last >= -1)"),
+    "last step: gradient of padding let in": pool(LastStep(np.float64), "last[None] >= 0", "last[None] >= -1"),
     "relu: slope forgotten": Fault(
-        ReLU, "backward", "dy * (y > 0)", "dy", lambda: gradcheck.check_layer(ReLU(np.float64), X), "x"
+        ReLU, "backward", " * (y > 0)", "", lambda: gradcheck.check_layer(ReLU(np.float64), X), "x"
     ),
     "loss: mean's 1 / count forgotten": Fault(
         gradcheck, "softmax_cross_entropy", "d_rows *= scale", "d_rows *= 1", check_loss, "logits"

