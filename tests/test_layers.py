@@ -9,9 +9,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, NumpyrnnError, Sequential
-from numpyrnn.sequential import from_config
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import Adam
+from numpyrnn.sequential import from_config
 
 T, N, D, H, V = 5, 3, 4, 6, 8
 RECURRENT = [RNN, LSTM, GRU]
