@@ -12,6 +12,8 @@ import subprocess
 import sys
 import time
 from functools import partial
+from itertools import chain
+from timeit import timeit
 
 import numpy as np
 import torch
@@ -38,13 +40,9 @@ REST = 0.05  # seconds in which the threads of the contender before go to sleep
 DILATIONS = 1, 2, 4, 8, 16
 
 
-def lstm_model(V):
-    return Sequential(LSTM(V, 128, rng=0), LSTM(128, 128, rng=1), Dense(128, V, rng=2))
-
-
-def piano_lstm(V):
-    lstms = LSTM(V, 128, rng=0), LSTM(128, 128, rng=1)
-    return Sequential(*lstms, LastStep(), Dense(128, 256, rng=2), ReLU(), Dense(256, V, rng=3))
+def lstm_model(V, last):
+    head = (LastStep(), Dense(128, 256, rng=2), ReLU(), Dense(256, V, rng=3)) if last else (Dense(128, V, rng=2),)
+    return Sequential(LSTM(V, 128, rng=0), LSTM(128, 128, rng=1), *head)
 
 
 def simple_wavenet(V):
@@ -87,9 +85,8 @@ def places(model, layout):
 def flatten(model, where, arrays):
     """A peer's gradients in the order of our flat buffer."""
     flat = np.full_like(model.params.flat, np.nan)
-    for layer_where, layer_arrays in zip(where, arrays, strict=True):
-        for place, array in zip(layer_where, layer_arrays, strict=True):
-            flat[place] = array
+    for place, array in zip(chain(*where), chain(*arrays), strict=True):
+        flat[place] = array
     return flat
 
 
@@ -162,17 +159,16 @@ def by_torch(model, build, x, targets):
     """As `by_us`."""
     flat, where = torch.from_numpy(model.params.flat), places(model, torch_layout)
     weights = [[torch.nn.Parameter(flat[torch.from_numpy(place)]) for place in layer] for layer in where]
-    parameters = [parameter for layer in weights for parameter in layer]
     logits, x, targets = build(weights), torch.from_numpy(x), torch.from_numpy(targets.ravel())
 
     def step():
-        for parameter in parameters:
-            parameter.grad = None
+        for weight in chain(*weights):
+            weight.grad = None
         loss = F.cross_entropy(logits(x).flatten(0, -2), targets)
         loss.backward()
         return loss.item()
 
-    return step, lambda: flatten(model, where, [[weight.grad.numpy() for weight in layer] for layer in weights])
+    return step, lambda: flatten(model, where, [[weight.grad for weight in layer] for layer in weights])
 
 
 def jax_layout(layer, p):
@@ -207,7 +203,7 @@ def jax_lstm_layer(x, Wx, Wh, b):
     return lax.scan(step, (zeros, zeros), (Wx[x] if x.ndim == 2 else x @ Wx) + b)[1]
 
 
-def jax_lstm(last, weights, ids):
+def jax_lstm(weights, ids, last):
     first, second, *dense = weights
     h = jax_lstm_layer(jax_lstm_layer(ids, *first), *second)
     return jax_dense(h[-1] if last else h, *dense)
@@ -250,16 +246,8 @@ def by_jax(model, logits, x, targets):
     return step, lambda: flatten(model, where, grads)
 
 
-def repeated(step):
-    """The step as often as makes a turn long enough, and how often that is."""
-    start = time.perf_counter()
-    step()
-    times = 1 + int(LONG_ENOUGH / (time.perf_counter() - start))
-    return lambda: [step() for _ in range(times)], times
-
-
 def row(threads, turns, words, make_model, to_torch, to_jax, T, V):
-    """A line of the table: our time, and how many times faster we are than each peer, all doing the same work."""
+    """A line of the table: that all do the same work, our time, and how many times faster we are than each peer."""
     rng = np.random.default_rng(0)
     model, x = make_model(V), rng.integers(V, size=(T, N))
     targets = rng.integers(V, size=model.forward(x)[0].shape[:2])
@@ -267,27 +255,26 @@ def row(threads, turns, words, make_model, to_torch, to_jax, T, V):
     contenders, times, results = {}, {}, {}
     for peer, (make, way) in makers.items():
         step, grad = make(model, way, x, targets)
-        results[peer] = step(), grad().copy()
+        results[peer] = step(), grad()
         loss, gradient = results["ours"]
         np.testing.assert_allclose(results[peer][0], loss, rtol=1e-4, err_msg=f"{words}, {peer}")
         error = np.linalg.norm(results[peer][1] - gradient) / np.linalg.norm(gradient)
         assert error < 1e-3, f"{words}, {peer}: the gradient is off by {error}"
-        contenders[peer], times[peer] = repeated(step)
-        contenders[f"rest after {peer}"] = lambda: time.sleep(REST)
+        times[peer] = 1 + int(LONG_ENOUGH / timeit(step, number=1))
+        contenders[peer] = partial(timeit, step, number=times[peer])
+        contenders[f"rest after {peer}"] = partial(time.sleep, REST)
     seconds, _ = take_turns(contenders, turns)
     each = {peer: seconds[peer] / times[peer] for peer in makers}
-    ratios = {peer: np.quantile(each[peer] / each["ours"], [0.5, 0, 1]) for peer in makers}
-    cells = ["{:.2f} ({:.2f} to {:.2f})".format(*ratios[peer]) for peer in ("PyTorch", "JAX") if peer in ratios]
-    cells += [] if jax else ["not installed"]
-    print(
-        f"| {words}, T {T}, V {V} | {threads} | {np.median(each['ours']) * 1e3:.1f} ms | {' | '.join(cells)} |",
-        flush=True,
-    )
+    cells = [f"{words}, T {T}, V {V}", str(threads), f"{np.median(each['ours']) * 1e3:.1f} ms"]
+    for peer in list(makers)[1:]:
+        cells.append("{:.2f} ({:.2f} to {:.2f})".format(*np.quantile(each[peer] / each["ours"], [0.5, 0, 1])))
+    print(f"| {' | '.join(cells if jax else [*cells, 'not installed'])} |", flush=True)
 
 
+LSTMS = lstm_model, torch_lstm, jax_lstm
 WORKS = (
-    ("two LSTM 128 (W3)", lstm_model, partial(torch_lstm, last=False), partial(jax_lstm, False), 40, 38),
-    ("piano: two LSTM 128", piano_lstm, partial(torch_lstm, last=True), partial(jax_lstm, True), 32, 55),
+    ("two LSTM 128 (W3)", *(partial(way, last=False) for way in LSTMS), 40, 38),
+    ("piano: two LSTM 128", *(partial(way, last=True) for way in LSTMS), 32, 55),
     ("piano: simple WaveNet", simple_wavenet, torch_simple, jax_simple, 32, 55),
     ("gated WaveNet", gated_wavenet, torch_gated, jax_gated, 32, 55),
 )

@@ -267,7 +267,7 @@ def midi_of(tokens: Sequence[str], tempo: int = TEMPO) -> Midi:
     for onset, token in zip(_onsets(tokens), tokens, strict=False):
         name, duration, _ = split_token(token)
         pitches = pitches_of(name)
-        velocity = 64 + 10 * (len(pitches) > 1) + 8 * (onset % 1 == 0) + 6 * (onset % BAR == 0)
+        velocity = 64 + 10 * (name not in PITCHES) + 8 * (onset % 1 == 0) + 6 * (onset % BAR == 0)
         notes += [Note(onset, duration or PLAIN, pitch, velocity) for pitch in pitches]
     end = max((note.onset + note.duration for note in notes), default=Fraction(0))
     return Midi(notes, ["Piano"], [(Fraction(0), as_tempo(tempo))], length=end)

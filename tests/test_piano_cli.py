@@ -365,6 +365,13 @@ def test_all_models_are_compared_on_one_split(folder):
     assert do(folder, "compare", "midi", *SMALL).status == 1  # never overwritten
     assert contents(folder) == before
 
+    def losses(seed):
+        do_well(folder, "compare", "midi", *SMALL, "--epochs", 1, "--seed", seed, "--transpose", "--force")
+        return [record["valid_loss"] for record in read_history(folder / "compare.jsonl")]
+
+    assert losses(3) == [record["valid_loss"] for record in history]
+    assert not set(losses(4)) & set(losses(3))
+
 
 def test_ctrl_c_ends_a_comparison_with_what_there_is(folder, monkeypatch):
     step, epochs = Trainer._step, []

@@ -12,7 +12,7 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.ngram import KneserNey
 from numpyrnn.sampling import Sampler
 from piano import evaluate as module
-from piano.batches import all_windows
+from piano.batches import accuracy, all_windows
 from piano.compare import HEADER, compared, line, plot_rows, records_of
 from piano.corpus import Piece
 from piano.evaluate import Copied, Copies, best_ngram, best_ngrams, evaluate, figures_of, uniform
@@ -212,6 +212,30 @@ def test_an_interrupted_comparison_gives_what_there_is(epoch, names):
     assert [row.model for row in rows] == names
     assert rows[-1].interrupted == (len(rows) == 2)
     assert str(rows[-1]).endswith("(interrupted)") == rows[-1].interrupted
+
+
+def test_what_is_reached_is_that_of_the_best_epoch():
+    settings = replace(TINY["lstm-steps"], learning_rate=1.0, average=0.0)
+
+    def interrupted():
+        training = PianoTraining.of_pieces(PIECES, settings)
+        run = training.run
+
+        def until(epochs, on_batch=None, on_epoch=None):
+            run(5)
+            training.trainer.model.params.flat[...] = training.trainer.weights  # as an interruption leaves it
+            raise KeyboardInterrupt
+
+        training.run = until
+        yield training
+
+    (row,) = compared(interrupted())
+    training = trained(settings, 5)
+    best = accuracy(training.model, training.material.held_out_batches())
+    training.model.params.flat[...] = training.trainer.weights
+    assert accuracy(training.model, training.material.held_out_batches()) != best
+    assert row.accuracy == best
+    assert row.best_epoch < 5
 
 
 def test_a_table_has_its_columns(tmp_path):

@@ -455,6 +455,15 @@ def test_a_checkpoint_holds_the_best_weights():
     assert_allclose(mean_loss(best, training.material.held_out_batches()), min(losses), rtol=1e-6)
 
 
+def test_a_checkpoint_in_the_middle_holds_the_best_weights_so_far():
+    training = PianoTraining.of_pieces(PIECES, replace(TINY["lstm-steps"], learning_rate=1.0, average=0.0))
+    found = []
+    history = training.run(5, on_epoch=lambda record: found.append(training.checkpoint(resumable=False)))
+    for epoch, checkpoint in enumerate(found, 1):
+        loss = mean_loss(checkpoint.model, training.material.held_out_batches())
+        assert_allclose(loss, min(record["valid_loss"] for record in history[:epoch]), rtol=1e-6)
+
+
 def test_a_finished_model_cannot_be_resumed():
     with pytest.raises(NumpyrnnError, match="state of its training to be resumed; a shipped or --slim one does not"):
         PianoTraining.resume(trained(TINY["lstm"], 1).checkpoint(resumable=False))
