@@ -29,15 +29,12 @@ from numpyrnn.pooling import GlobalMaxPool1D, LastStep, MaxPool1D
 
 try:
     import jax
-    from jax import lax
     from jax import numpy as jnp
 except ImportError:
     jax = None
 
-N = 128
-LONG_ENOUGH = 0.06  # seconds of a contender's part of a turn
-REST = 0.05  # seconds in which the threads of the contender before go to sleep
-DILATIONS = 1, 2, 4, 8, 16
+N, DILATIONS = 128, (1, 2, 4, 8, 16)
+LONG_ENOUGH, REST = 0.06, 0.05  # seconds: a contender's part of a turn, and until its threads have gone to sleep
 
 
 def lstm_model(V, last):
@@ -59,7 +56,7 @@ def gated_wavenet(V):
 
 
 def by_us(model, _, x, targets):
-    """A step, which gives the loss, and what gives the gradient of the last step, flat."""
+    """A step, which gives the loss, and what gives its gradient, flat; `by_torch` and `by_jax` likewise."""
     grads = model.params.zeros_like()
 
     def step():
@@ -97,8 +94,7 @@ def torch_layout(layer, p):
         Wx, Wh = (p[name][order].swapaxes(1, 2).reshape(4 * layer.hidden_size, -1) for name in ("Wx", "Wh"))
         return Wx, Wh, p["b"][order].ravel()
     if isinstance(layer, CausalConv1D | GatedBlock):
-        W = p["W"].transpose(1, 3, 2, 0)
-        conv = W.reshape(-1, *W.shape[2:]), p["b"].ravel()
+        conv = p["W"].transpose(1, 3, 2, 0).reshape(-1, layer.input_size, layer.kernel_size), p["b"].ravel()
         return (*conv, p["Wo"].T[..., None], p["bo"]) if isinstance(layer, GatedBlock) else conv
     return (p["W"].T, p["b"]) if isinstance(layer, Dense) else (p["W"],)
 
@@ -156,7 +152,6 @@ def torch_gated(weights):
 
 
 def by_torch(model, build, x, targets):
-    """As `by_us`."""
     flat, where = torch.from_numpy(model.params.flat), places(model, torch_layout)
     weights = [[torch.nn.Parameter(flat[torch.from_numpy(place)]) for place in layer] for layer in where]
     logits, x, targets = build(weights), torch.from_numpy(x), torch.from_numpy(targets.ravel())
@@ -188,7 +183,7 @@ def jax_dense(h, first, *rest):
 
 def jax_causal(x, W, b, dilation):
     padding = [((len(W) - 1) * dilation, 0)]
-    return lax.conv_general_dilated(x, W, (1,), padding, None, (dilation,), ("NWC", "WIO", "NWC")) + b
+    return jax.lax.conv_general_dilated(x, W, (1,), padding, None, (dilation,), ("NWC", "WIO", "NWC")) + b
 
 
 def jax_lstm_layer(x, Wx, Wh, b):
@@ -200,7 +195,7 @@ def jax_lstm_layer(x, Wx, Wh, b):
         return (h, c), h
 
     zeros = jnp.zeros((x.shape[1], len(Wh)))
-    return lax.scan(step, (zeros, zeros), (Wx[x] if x.ndim == 2 else x @ Wx) + b)[1]
+    return jax.lax.scan(step, (zeros, zeros), (Wx[x] if x.ndim == 2 else x @ Wx) + b)[1]
 
 
 def jax_lstm(weights, ids, last):
@@ -229,7 +224,6 @@ def jax_gated(weights, ids):
 
 
 def by_jax(model, logits, x, targets):
-    """As `by_us`."""
     where, grads = places(model, jax_layout), []
     weights = [[jnp.asarray(model.params.flat[place]) for place in layer] for layer in where]
 
@@ -255,10 +249,9 @@ def row(threads, turns, words, make_model, to_torch, to_jax, T, V):
     contenders, times, results = {}, {}, {}
     for peer, (make, way) in makers.items():
         step, grad = make(model, way, x, targets)
-        results[peer] = step(), grad()
-        loss, gradient = results["ours"]
-        np.testing.assert_allclose(results[peer][0], loss, rtol=1e-4, err_msg=f"{words}, {peer}")
-        error = np.linalg.norm(results[peer][1] - gradient) / np.linalg.norm(gradient)
+        results[peer] = loss, gradient = step(), grad()
+        np.testing.assert_allclose(loss, results["ours"][0], rtol=1e-4, err_msg=f"{words}, {peer}")
+        error = np.linalg.norm(gradient - results["ours"][1]) / np.linalg.norm(gradient)
         assert error < 1e-3, f"{words}, {peer}: the gradient is off by {error}"
         times[peer] = 1 + int(LONG_ENOUGH / timeit(step, number=1))
         contenders[peer] = partial(timeit, step, number=times[peer])
@@ -286,12 +279,11 @@ def main():
     arguments.add_argument("--threads", type=int, help=argparse.SUPPRESS)  # for the processes that this one starts
     options = arguments.parse_args()
     if options.threads:
-        torch.set_num_threads(options.threads)
         for work in WORKS:
             row(options.threads, options.turns, *work)
         return
-    print(f"{platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, ", end="")
-    print(f"torch {torch.__version__}, jax {jax.__version__ if jax else '-'}; {options.turns} turns; N {N}, float32.\n")
+    versions = f"numpy {np.__version__}, torch {torch.__version__}, {f'jax {jax.__version__}' if jax else 'no jax'}"
+    print(f"{platform.machine()}, {versions}; N {N}, float32, {options.turns} turns.\n")
     print("| work | threads | ours, a step | x PyTorch | x JAX |\n|---|---|---|---|---|", flush=True)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     for n in (1, 2):

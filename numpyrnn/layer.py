@@ -167,7 +167,7 @@ def orthogonal(rng: Generator, size: int) -> Array:
 
 def keep_mask(rng: Generator, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]) -> Array:
     """Zero with probability `rate`, else 1 / (1 - rate): inverted dropout, whose mean is one."""
-    return np.where(rng.random(shape, np.float32) >= rate, 1 / (1 - rate), 0).astype(dtype)
+    return np.multiply(rng.random(shape, np.float32) >= rate, 1 / (1 - rate), dtype=dtype)  # faster than np.where
 
 
 def check_input(x: Array, features: int, dtype: np.dtype[Any], lengths: Array | None) -> Array:

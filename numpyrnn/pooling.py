@@ -74,12 +74,13 @@ class MaxPool1D(Layer):
         check_no_state(self, dstate)
         dy = np.asarray(dy)
         check_shape("dy", dy, y.shape)
-        dx = np.zeros(x_shape, dy.dtype)
-        dgroups = dx[: groups.shape[0] * self.size].reshape(groups.shape)
-        left = masked(dy, real)
-        for j in range(self.size):
-            dgroups[:, j] = left * (groups[:, j] == y)
-            left = left - dgroups[:, j]
+        dx = np.empty(x_shape, dy.dtype)
+        dx[len(groups) * self.size :] = 0
+        dgroups = dx[: len(groups) * self.size].reshape(groups.shape)
+        dgroups[:, -1] = masked(dy, real)  # the last gets what those before leave
+        for j in range(self.size - 1):
+            np.multiply(dgroups[:, -1], groups[:, j] == y, out=dgroups[:, j])
+            dgroups[:, -1] -= dgroups[:, j]
         return dx, None, check_grads(grads, self.params)
 
 

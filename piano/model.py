@@ -105,9 +105,10 @@ class Settings:
 
 
 def _lstm(s: Settings, n: int, rng: Generator) -> list[Any]:
-    """The article's; ids stand for one-hot rows."""
-    layers = [LSTM(n, s.hidden, rng=rng), LSTM(s.hidden, s.hidden, rng=rng), LastStep()]
-    return [*layers, Dense(s.hidden, s.dense, rng=rng), ReLU(), Dense(s.dense, n, rng=rng)]
+    """The article's, with the embedding of its WaveNet in place of raw ids."""
+    below = [Embedding(n, s.embedding, rng=rng), LSTM(s.embedding, s.hidden, rng=rng)]
+    above = [LSTM(s.hidden, s.hidden, rng=rng), LastStep(), Dense(s.hidden, s.dense, rng=rng), ReLU()]
+    return [*below, *above, Dense(s.dense, n, rng=rng)]
 
 
 def _wavenet_simple(s: Settings, n: int, rng: Generator) -> list[Any]:
@@ -149,10 +150,10 @@ def _embedded(s: Settings, n: int, rng: Generator) -> list[Any]:
 
 
 LAYERS = {"lstm": _lstm, "wavenet-simple": _wavenet_simple, "wavenet": _wavenet, "lstm-steps": _lstm_steps}
-_ARTICLE = Settings("lstm", 0, 128, 256, 0.0, 0.0, 0.0, 0.0, 0.001, 0.999, 128, clip_norm=None, average=0.0, epochs=50)
+_ARTICLE = Settings("lstm", 100, 128, 256, 0.0, 0.0, 0.0, 0.0, 0.001, 0.999, 128, clip_norm=None, average=0, epochs=50)
 MODELS = {
     "lstm": _ARTICLE,
-    "wavenet-simple": replace(_ARTICLE, model="wavenet-simple", embedding=100, hidden=64, dropout=0.2),
+    "wavenet-simple": replace(_ARTICLE, model="wavenet-simple", hidden=64, dropout=0.2),
     "wavenet": Settings("wavenet", hidden=64, dense=128, dropout=0.5, input_dropout=0.3),
     "lstm-steps": Settings(),
 }

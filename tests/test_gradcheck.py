@@ -255,7 +255,7 @@ FAULTS = {
     ),
     "max: to the first step of each group": pool(MaxPool1D(2, np.float64), "groups[:, j] == y", "j == 0"),
     "max: gradient of padding let in": pool(MaxPool1D(2, np.float64), "masked(dy, real)", "dy"),
-    "max: to places in reversed order": pool(MaxPool1D(3, np.float64), "dgroups[:, j] =", "dgroups[:, -j] ="),
+    "max: to places in reversed order": pool(MaxPool1D(3, np.float64), "groups[:, j] == y", "groups[:, -j] == y"),
     "max of all: to the first step": pool(GlobalMaxPool1D(np.float64), "(dx, where,", "(dx, 0 * where,"),
     "max of all: gradient of padding let in": pool(
         GlobalMaxPool1D(np.float64), "masked(dy, None if real is None else real[:1])", "dy"

@@ -84,7 +84,7 @@ def labels(batches):
 @pytest.mark.parametrize(
     ("model", "kinds"),
     [
-        ("lstm", [LSTM, LSTM, LastStep, Dense, ReLU, Dense]),
+        ("lstm", [Embedding, LSTM, LSTM, LastStep, Dense, ReLU, Dense]),
         (
             "wavenet-simple",
             [Embedding, *[CausalConv1D, ReLU, Dropout, MaxPool1D] * 3, GlobalMaxPool1D, Dense, ReLU, Dense],
