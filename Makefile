@@ -1,6 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. CONTRIBUTING.md lists the others.
 
 PYTHON ?= python3
+unexport OPENBLAS_CORETYPE # each library chooses its own kernels for this machine, or the measurements mean little
 VENV := .venv
 PY := $(VENV)/bin/python
 BENCH := .venv-bench
@@ -36,11 +37,12 @@ models: $(READY)
 	@cp demo/shipped.npz data/models/jazz.npz
 	@$(PY) -m sonnets train --seed 0 --slim --force --out demo/shipped.npz
 	@cp demo/shipped.npz data/models/sonnets.npz
-	@$(PY) -m piano train --transpose --rhythm --seed 0 --slim --force --out demo/shipped.npz
+	@$(PY) -m piano train --transpose --rhythm --min-count 20 --seed 0 --slim --force --out demo/shipped.npz
 	@cp demo/shipped.npz data/models/piano.npz
 
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python benchmarks/bench.py
+	@$(BENCH)/bin/python benchmarks/deep.py
 	@$(BENCH)/bin/python benchmarks/solos.py $(if $(MIDI),--midi $(MIDI))
 
 clean:
@@ -59,5 +61,5 @@ $(READY): setup.cfg pyproject.toml
 
 $(BENCH)/.ready: setup.cfg
 	@$(PYTHON) -m venv $(BENCH)
-	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'torch==2.13.0' keras
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'torch==2.13.0' keras jax
 	@touch $@

@@ -12,7 +12,10 @@ from click.testing import CliRunner
 from dinos.cli import app as dinos
 from jazz.cli import app as jazz
 from numpyrnn.cli import app as numpyrnn
+from piano.cli import app as piano
+from sonnets.cli import app as sonnets
 
+PROGRAMS = {"dinos": dinos, "jazz": jazz, "sonnets": sonnets, "piano": piano, "numpyrnn": numpyrnn}
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 SHOWN = README + (ROOT / "CONTRIBUTING.md").read_text("utf-8")
@@ -38,16 +41,18 @@ def test_make_knows_the_targets_that_are_named(target):
 
 
 def test_the_commands_that_are_named_exist():
-    named = set(re.findall(r"(?:`|^ {4})(dinos|jazz|numpyrnn) ([a-z]+)\b", SHOWN, re.MULTILINE))
-    assert len(named) >= 9
+    programs = "|".join(PROGRAMS)
+    named = set(re.findall(rf"(?:`|^ {{4}})({programs}) ([a-z]+)\b", SHOWN, re.MULTILINE))
+    assert len(named) >= 15
     for program, command in named:
-        assert command in {"dinos": dinos, "jazz": jazz, "numpyrnn": numpyrnn}[program].commands
+        assert command in PROGRAMS[program].commands
 
 
-def test_the_solo_shown_is_what_the_command_plays(tmp_path, monkeypatch):
+@pytest.mark.parametrize("program", ["jazz", "sonnets", "piano"])
+def test_the_music_and_the_verse_shown_are_what_the_command_makes(program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command, shown = re.search(r"\$ jazz (.*)\n((?: {4}\S.*\n)+)", README).groups()
-    assert CliRunner().invoke(jazz, command.split()).output.split() == shown.split()
+    command, shown = re.search(rf"\$ {program} (.*)\n((?: {{4}}.*\S.*\n)+)", README).groups()
+    assert CliRunner().invoke(PROGRAMS[program], shlex.split(command)).output.split() == shown.split()
 
 
 def test_the_options_of_jazz_that_are_shown_are_there(tmp_path, monkeypatch):
