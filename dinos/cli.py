@@ -15,6 +15,7 @@ from numpyrnn.command import (
     seed_option,
     temperature_option,
     top_k_option,
+    training_options,
 )
 from numpyrnn.files import data_path, read_text
 from numpyrnn.learn import check_resumed, check_unfinished, learn, outputs, why_it_ended
@@ -66,15 +67,8 @@ def sample(n: int, seed: int | None, temperature: float, top_k: int | None, pref
     help=f"End when more than this share of its names would be copies; 1: never.  [default: {DEFAULTS.copies}, "
     "or 1 for fewer than 500 names]",
 )
-@seed_option
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Model file  [default: dinos.npz or the resumed one]"
-)
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the training of this model file.")
-@click.option("--plot", type=click.Path(path_type=Path), help="PNG of the curves  [default: beside the model]")
+@training_options("dinos.npz")
 @click.option("--keep-case", is_flag=True, help="Capitals stay capitals.")
-@click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
 def train(
     data: Path | None,
     cell: str,

@@ -14,12 +14,15 @@ from click.core import ParameterSource
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.command import (
     check_out,
+    choose_out,
     data_files_options,
     default_group,
+    force_option,
     model_option,
     seed_option,
     temperature_option,
     top_k_option,
+    training_options,
 )
 
 from .band import INSTRUMENTS
@@ -87,7 +90,7 @@ def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "-o", "--out", type=click.Path(), help="Names all four files; FOLDER/ is where  [default: solo.mid, solo-2.mid ...]"
 )
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@force_option
 def improvise(
     swing: float | None,
     straight: bool,
@@ -117,12 +120,7 @@ def improvise(
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
         chords = read_text(chords[1:])
-    path = Path(out or "")
-    if out is None or out.endswith("/"):
-        names = (path / (OUT if i == 1 else f"{OUT.stem}-{i}{OUT.suffix}") for i in range(1, 10_000))
-        path = next(name for name in names if force or not any(file.exists() for file in output_files(name)))
-    for file in output_files(path):
-        check_out(file, force)
+    path = choose_out(out, OUT, output_files, force)
     instruments = [
         name for name, left_out in zip(INSTRUMENTS, (no_piano, no_bass, no_drums), strict=True) if not left_out
     ]
@@ -146,12 +144,7 @@ def improvise(
 @click.option("--hidden", type=click.IntRange(1, 4096), help="Units  [default: as the recipe has them]")
 @click.option("--layers", type=click.IntRange(1, 8), help="How many  [default: as the recipe has them]")
 @click.option("--epochs", type=click.IntRange(1), default=120, show_default=True, help="At most, in all.")
-@seed_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Model file  [default: jazz.npz or the resumed one]")
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the training of this model file.")
-@click.option("--plot", type=click.Path(path_type=Path), help="PNG of the curves  [default: beside the model]")
-@click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
+@training_options("jazz.npz")
 def train(
     data: list[Path],
     recipe: str,
@@ -284,7 +277,7 @@ def doctor(file: Path, **which: Any) -> None:
 @click.option("--from-bar", type=click.IntRange(1), default=1, show_default=True, help="The first bar.")
 @click.option("--bars", type=click.IntRange(1), default=EXCERPT, show_default=True, help="How many.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="WAV file  [default: the file's name with .wav]")
-@click.option("--force", is_flag=True, help="Replace a file that is there already.")
+@force_option
 def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) -> None:
     """Make an excerpt of a MIDI file or a written chorus audible, as a WAV file."""
     from music.synth import render, write_wav
@@ -304,7 +297,7 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
     "-o", "--out", type=click.Path(path_type=Path), default=Path("choruses"), show_default=True, help="Folder."
 )
 @click.option("--straight", is_flag=True, help="Eighths as they are written.")
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@force_option
 @click.argument("texts", nargs=-1, metavar="[TEXT]...", type=click.Path(path_type=Path))
 def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) -> None:
     """Make MIDI files of written choruses (the shipped ones if none are named)."""
@@ -333,7 +326,7 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
 @click.option("--epochs", type=click.IntRange(1), default=100, show_default=True)
 @seed_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("course"), show_default=True, help="Folder.")
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
+@force_option
 def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) -> None:
     """Replay the deep-learning course's jazz exercise, and measure what its recipe really does."""
     from .replay import FILES, replay

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from music.midi import Midi, Note, as_tempo, midi_bytes
+from music.outputs import by_soundfont, side_by_side
 from music.synth import MAX_SECONDS, render, wav_bytes
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.checks import check_count, check_range
-from numpyrnn.files import atomic_write, data_path
+from numpyrnn.files import data_path, write_together
 from numpyrnn.sampling import Sampler
 
 from . import theory
@@ -126,23 +124,10 @@ class Solo:
             if one of the files cannot be written
         """
         files = output_files(path)
-        with ExitStack() as stack:
-            outputs = [stack.enter_context(atomic_write(file)) for file in files]
-            outputs[0].write(midi_bytes(self.midi))
-            outputs[1].write(self.wav() if soundfont is None else self._fluidsynth(soundfont))
-            outputs[2].write(self.png())
-            outputs[3].write(self.musicxml())
-            for output in outputs:  # a full disk shows here, before the first of them takes its place
-                output.flush()
-                os.fsync(output.fileno())
+        wav = self.wav() if soundfont is None else by_soundfont(self.midi, soundfont)
+        contents = midi_bytes(self.midi), wav, self.png(), self.musicxml()
+        write_together(dict(zip(files, contents, strict=True)))
         return files
-
-    def _fluidsynth(self, soundfont: str | Path) -> bytes:
-        from music.soundfont import render_soundfont
-
-        with TemporaryDirectory() as folder:
-            render_soundfont(self.midi, soundfont, Path(folder, "solo.wav"))
-            return Path(folder, "solo.wav").read_bytes()
 
     def summary(self) -> str:
         """What was played, in a few lines."""
@@ -170,11 +155,7 @@ class Solo:
 
 def output_files(path: str | Path) -> list[Path]:
     """The four files that a name stands for: NAME, NAME.mid, NAME.wav, ... all mean NAME."""
-    path = Path(path)
-    if not path.name:
-        raise NumpyrnnError(f"a solo must have a file name, got {str(path)!r}")
-    stem = path.with_suffix("") if path.suffix.lower() in (*ENDINGS, ".midi") else path
-    return [stem.with_name(stem.name + ending) for ending in ENDINGS]
+    return side_by_side(path, ENDINGS, "a solo")
 
 
 def improvise(

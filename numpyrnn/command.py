@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import click
 from .checks import NumpyrnnError
 
 INTERRUPTED = 130  # as shells have it: 128 + SIGINT
+OWN = {".npz", ".jsonl", ".png"}  # what trainings write; nothing learns from it
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 seed_option = click.option(
@@ -49,6 +50,38 @@ def default_group(command: str) -> type[click.Group]:
             return super().parse_args(ctx, args)
 
     return DefaultGroup
+
+
+def options_of(*options: Decorator) -> Decorator:
+    """Several options as one decorator, in the order of the help."""
+
+    def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return with_options
+
+
+force_option = click.option("--force", is_flag=True, help="Replace files that are there already.")
+
+
+def training_options(out: str) -> Decorator:
+    """What every training takes: `--seed -o/--out --force --resume --plot --slim`.
+
+    Parameters
+    ----------
+    out : the model file where none is named
+    """
+    path = click.Path(path_type=Path)
+    return options_of(
+        seed_option,
+        click.option("-o", "--out", type=path, help=f"Model file  [default: {out} or the resumed one]"),
+        force_option,
+        click.option("--resume", type=path, help="Go on with the training of this model file."),
+        click.option("--plot", type=path, help="PNG of the curves  [default: beside the model]"),
+        click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs."),
+    )
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,6 +129,8 @@ def check_out(path: Path, force: bool) -> None:
         raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
     if path.is_dir():
         raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
+    if path.exists() and not path.is_file():
+        raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
     if path.exists() and not force:
         raise NumpyrnnError(f"{path} is there already: name another with --out, or say --force to replace it")
     try:
@@ -103,6 +138,50 @@ def check_out(path: Path, force: bool) -> None:
             pass
     except OSError as error:
         raise NumpyrnnError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: str = "learned from") -> None:
+    """Raise if a file to come would take the place of one that is read.
+
+    Parameters
+    ----------
+    paths : the files to come
+    inputs : files, or folders whose files are read; None does not count
+    use : what they are read for
+    """
+    for path in (path for path in paths if path.exists()):
+        for source in (source.resolve() for source in inputs if source is not None):
+            within = source in path.resolve().parents and path.suffix.lower() not in OWN
+            if within or source == path.resolve():
+                raise NumpyrnnError(f"{path} is {use} and must not be replaced: name another file with --out")
+
+
+def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[Path]], force: bool) -> Path:
+    """The name under which a program writes its files: NAME, FOLDER/NAME, or a default name that is free.
+
+    Parameters
+    ----------
+    out : what the user gave, if anything; FOLDER/ is where the default name goes
+    default : a name; NAME-2, NAME-3, ... where its files are there already
+    files_of : gives the files that a name stands for
+    force : whether they may take the place of others
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    NumpyrnnError
+        if one of them must not be written, see `check_out`
+    """
+    path = Path(out or "")
+    if out is None or out.endswith("/"):
+        names = (path / (default if i == 1 else f"{default.stem}-{i}{default.suffix}") for i in range(1, 10_000))
+        path = next(name for name in names if force or not any(file.exists() for file in files_of(name)))
+    for file in files_of(path):
+        check_out(file, force)
+    return path
 
 
 def run(command: click.Command) -> None:

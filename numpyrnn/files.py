@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -34,9 +34,11 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     path = Path(path)
     if path.is_dir():
         raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
-    temporary = None
+    if path.exists() and not path.is_file():
+        raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
+    temporary, target = None, Path(os.path.realpath(path))  # a link stays one
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
             yield file
             file.flush()
@@ -44,12 +46,33 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        temporary.replace(target)
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be written: {error.strerror or error}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files: all of them, or none.
+
+    Parameters
+    ----------
+    contents : what each file shall hold
+
+    Raises
+    ------
+    NumpyrnnError
+        if one of them cannot be written
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(atomic_write(path)) for path in contents]
+        for file, content in zip(files, contents.values(), strict=True):
+            file.write(content)
+        for file in files:  # a full disk shows here, before the first of them takes its place
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def make_folder(path: str | Path) -> None:

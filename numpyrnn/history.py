@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,21 +84,44 @@ def plot_history(
     NumpyrnnError
         if the file cannot be written
     """
+    epochs = [record["epoch"] for record in records]
+    marker = "o" if len(records) < 3 else None
+    with curves(path, title, unit, levels or {}) as axes:
+        axes.plot(epochs, [record["loss"] for record in records], label=training, marker=marker)
+        held_out = [(r["epoch"], r["valid_loss"]) for r in records if r.get("valid_loss") is not None]
+        if held_out:
+            axes.plot(*zip(*held_out, strict=True), label="held out", marker=marker)
+            epoch, loss = min(held_out, key=lambda point: point[1])
+            axes.plot(epoch, loss, "o", color="black", markersize=4)
+            axes.annotate(f"{loss:.3f}", (epoch, loss), textcoords="offset points", xytext=(0, 8), ha="center")
+
+
+@contextmanager
+def curves(path: str | Path, title: str, unit: str, levels: Mapping[str, float]) -> Iterator[Any]:
+    """A picture of losses by epoch, to draw into; it is written as a PNG when the block ends well.
+
+    Parameters
+    ----------
+    path : file
+    title, unit : str
+    levels : name to loss, drawn as dotted lines
+
+    Yields
+    ------
+    matplotlib Axes
+
+    Raises
+    ------
+    NumpyrnnError
+        if the file cannot be written
+    """
     from matplotlib.figure import Figure  # late: half a second
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    epochs = [record["epoch"] for record in records]
-    marker = "o" if len(records) < 3 else None
-    axes.plot(epochs, [record["loss"] for record in records], label=training, marker=marker)
-    held_out = [(r["epoch"], r["valid_loss"]) for r in records if r.get("valid_loss") is not None]
-    if held_out:
-        axes.plot(*zip(*held_out, strict=True), label="held out", marker=marker)
-        epoch, loss = min(held_out, key=lambda point: point[1])
-        axes.plot(epoch, loss, "o", color="black", markersize=4)
-        axes.annotate(f"{loss:.3f}", (epoch, loss), textcoords="offset points", xytext=(0, 8), ha="center")
-    for name, level in (levels or {}).items():
+    yield axes
+    for name, level in levels.items():
         axes.axhline(level, linestyle=":", color="gray", label=f"{name}: {level:.3f}")
     axes.set(title=title, xlabel="epoch", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

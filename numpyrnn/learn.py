@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from .batches import Batch
 from .checkpoint import Checkpoint, save
 from .checks import NumpyrnnError
-from .command import INTERRUPTED, check_out
+from .command import INTERRUPTED, check_not_read, check_out
 from .history import write_history
 from .train import Record, Trainer
 
@@ -80,10 +80,7 @@ def outputs(
     if len({path.resolve() for path in (files.model, files.history, files.plot)}) < 3:
         found = f"{files.model}, {files.history} and {files.plot}"
         raise NumpyrnnError(f"model, history and picture must be three files, got {found}")
-    written = {path.resolve() for path in (files.model, files.history, files.plot)}
-    for source in inputs:
-        if source is not None and source.resolve() in written:
-            raise NumpyrnnError(f"{source} is learned from and must not be replaced: name another file with --out")
+    check_not_read((files.model, files.history, files.plot), inputs)
     return files
 
 

@@ -15,6 +15,7 @@ from .layer import leaves
 from .sequential import Sequential
 from .stepper import Stepper, can_step
 
+HOTTEST = 1e6  # a temperature; beyond it nothing changes, for all ids are equally probable
 BLOCK = 4096  # sequences side by side: their states stay in the cache
 NOISE = 64  # rows of noise made at once
 
@@ -47,7 +48,7 @@ class Sampler:
         if top_p is not None:
             check_range("top_p", top_p, 0, 1, open_low=True)
         self.rng = np.random.default_rng(rng)
-        self.temperature, self.top_k, self.top_p = temperature, top_k, top_p
+        self.temperature, self.top_k, self.top_p = min(temperature, HOTTEST), top_k, top_p
         self._single: dict[tuple[int, Any], Callable[[Array], int]] = {}
 
     def probabilities(self, logits: Array) -> Array:

@@ -244,6 +244,10 @@ class Trainer:
             self.finished = state["finished"]
             self.best_loss = np.inf if state["best_loss"] is None else state["best_loss"]
             self.history = list(state["history"])
+            for count in (self.epoch, self.step, self.stale):
+                check_count("a count of the training", count, 0)
+            for record in self.history:
+                float(record["epoch"]), float(record["loss"]), float(record["valid_loss"] or 0)
         except (KeyError, TypeError, ValueError) as error:
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,18 @@ import click
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.command import (
     INTERRUPTED,
+    check_not_read,
     check_out,
+    choose_out,
     data_files_options,
     default_group,
+    force_option,
     model_option,
+    options_of,
     seed_option,
     temperature_option,
     top_k_option,
+    training_options,
 )
 
 from .model import KIND, LEAK, MODELS, SPLITS, Material, PianoTraining, material_of
@@ -34,17 +39,6 @@ def app() -> None:
     """Compose piano music in the manner of MIDI files. Without a command, `play` is meant, with its options."""
 
 
-def options_of(*options: Callable[..., Any]) -> Callable[..., Any]:
-    """Several options as one decorator."""
-
-    def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return with_options
-
-
 min_count_option = click.option(
     "--min-count", type=click.IntRange(1), default=50, show_default=True, help="How often a token must occur."
 )
@@ -52,7 +46,6 @@ window_option = click.option(
     "--window", type=click.IntRange(8), default=32, show_default=True, help="Tokens after which the next is predicted."
 )
 cache_option = click.option("--no-cache", is_flag=True, help="Keep nothing in the folder that is read.")
-force_option = click.option("--force", is_flag=True, help="Replace files that are there already.")
 learning_options = options_of(
     min_count_option,
     window_option,
@@ -102,14 +95,8 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
     from .evaluate import Copies
     from .play import output_files, perform
 
-    path = Path(out or "")
-    if out is None or out.endswith("/"):
-        names = (path / (OUT if i == 1 else f"{OUT.stem}-{i}{OUT.suffix}") for i in range(1, 10_000))
-        path = next(name for name in names if force or not any(file.exists() for file in output_files(name)))
-    for file in output_files(path):
-        check_out(file, force)
-    if options["primer"] is not None and options["primer"].resolve() in [file.resolve() for file in output_files(path)]:
-        raise NumpyrnnError(f"{options['primer']} is the primer and must not be replaced: name another file with --out")
+    path = choose_out(out, OUT, output_files, force)
+    check_not_read(output_files(path), [options["primer"]], "the primer")
     checkpoint = load(model or data_path("models/piano.npz"), KIND)
     music = perform(checkpoint, **options)
     files = music.write(path, soundfont)
@@ -161,14 +148,7 @@ def cache_of(paths: Sequence[Path], no_cache: bool) -> Path | None:
 )
 @learning_options
 @click.option("--epochs", type=click.IntRange(1), help="At most, in all  [default: as the model has it]")
-@seed_option
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Model file  [default: piano.npz or the resumed one]"
-)
-@force_option
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the training of this model file.")
-@click.option("--plot", type=click.Path(path_type=Path), help="PNG of the curves  [default: beside the model]")
-@click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
+@training_options("piano.npz")
 @cache_option
 def train(
     data: list[Path],
@@ -202,6 +182,7 @@ def train(
         training = PianoTraining.resume(load(resume, KIND))
     else:
         settings = replace(MODELS[model], seed=seed or 0, **what)
+        settings = replace(settings, epochs=epochs or settings.epochs)
         training = PianoTraining.of_pieces(pieces_to_learn(data, settings.rhythm, no_cache), settings)
     settings, trainer, material = training.settings, training.trainer, training.material
     epochs = epochs or settings.epochs
@@ -213,7 +194,9 @@ def train(
     def show(when: str) -> str:
         return " ".join(compose(training.checkpoint(resumable=False), SHOWN, Sampler(trainer.epoch)))
 
-    status = learn(training, epochs, files, "piano", show, slim=slim)
+    n = training.n_windows
+    bar: dict[str, Any] = {"unit": "window", "items": n, "count": lambda batch: batch.x.shape[1]} if n else {}
+    status = learn(training, epochs, files, "piano", show, slim=slim, **bar)
     if trainer.history:
         loss, right = network_figures(training.checkpoint(resumable=False), material)
         click.echo(f"Held-out loss {loss:.3f} nats a token, accuracy {right:.1%}, {why_it_ended(trainer, status)}.")
@@ -262,8 +245,7 @@ def compare(
         raise NumpyrnnError(f"the picture must not have the name of the history beside it, got {out}")
     for path in (out, history):
         check_out(path, force)
-        if path.resolve() in [source.resolve() for source in data]:
-            raise NumpyrnnError(f"{path} is learned from and must not be replaced: name another file with --out")
+    check_not_read((out, history), data)
     every = [replace(settings, seed=seed or 0, **what) for settings in MODELS.values()]
     pieces, rows = pieces_to_learn(data, what["rhythm"], no_cache), []
     material = PianoTraining.of_pieces(pieces, every[0]).material
@@ -324,6 +306,7 @@ def doctor(data: list[Path], min_count: int, window: int, out: Path | None, forc
 
     if out is not None:
         check_out(out, force)
+        check_not_read([out], data, "looked at")
     paths = data or [data_path("piano")]
     for text in diagnose(paths, min_count, window, cache_of(paths, no_cache), out, file_progress):
         click.echo(text)

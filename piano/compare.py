@@ -8,7 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from numpyrnn.files import atomic_write
+from numpyrnn.batches import Batch
+from numpyrnn.history import curves
 from numpyrnn.learn import best_epoch
 
 from .batches import accuracy
@@ -71,14 +72,19 @@ def compared(trainings: Iterable[PianoTraining], epochs: int | None = None) -> I
 
     for training in trainings:
         trainer, interrupted = training.trainer, False
-        with tqdm(total=epochs or training.settings.epochs, desc=training.settings.model, leave=False) as bar:
+        n, most = training.n_windows, epochs or training.settings.epochs
+        unit = "window" if n else "epoch"
+        with tqdm(total=(n or 1) * most, desc=training.settings.model, unit=unit, leave=False) as bar:
 
-            def on_epoch(record: dict[str, Any], bar: Any = bar) -> None:
-                bar.update()
+            def on_batch(batch: Batch, bar: Any = bar, n: int = n) -> None:
+                bar.update(batch.x.shape[1] if n else 0)
+
+            def on_epoch(record: dict[str, Any], bar: Any = bar, n: int = n) -> None:
+                bar.update(0 if n else 1)
                 bar.set_postfix_str(f"loss {record['loss']:.3f}, held out {record['valid_loss']:.3f}")
 
             try:
-                training.run(epochs or training.settings.epochs, on_epoch=on_epoch)
+                training.run(most, on_batch, on_epoch)
             except KeyboardInterrupt:
                 interrupted = True
         if trainer.history:
@@ -110,21 +116,10 @@ def plot_rows(rows: Sequence[Row], path: str | Path, title: str, levels: Mapping
     NumpyrnnError
         if the file cannot be written
     """
-    from matplotlib.figure import Figure  # late: half a second
-    from matplotlib.ticker import MaxNLocator
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    for row in rows:
-        points = [(record["epoch"], record["valid_loss"]) for record in row.history]
-        (line,) = axes.plot(*zip(*points, strict=True), label=f"{row.model}: {row.loss:.3f}")
-        axes.plot(row.best_epoch, row.loss, "o", color=line.get_color(), markersize=4)
-    for name, level in levels.items():
-        axes.axhline(level, linestyle=":", color="gray", label=f"{name}: {level:.3f}")
     highest = max(max(row.history[0]["valid_loss"] for row in rows), *levels.values())
-    axes.set(title=title, xlabel="epoch", ylabel="held out, nats a token", ylim=(None, highest + 0.1))
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(alpha=0.3)
-    axes.legend()
-    with atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=150)
+    with curves(path, title, "held out, nats a token", levels) as axes:
+        for row in rows:
+            points = [(record["epoch"], record["valid_loss"]) for record in row.history]
+            (line,) = axes.plot(*zip(*points, strict=True), label=f"{row.model}: {row.loss:.3f}")
+            axes.plot(row.best_epoch, row.loss, "o", color=line.get_color(), markersize=4)
+        axes.set_ylim(None, highest + 0.1)

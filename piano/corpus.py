@@ -116,9 +116,9 @@ def read_pieces(
         else:
             tokens = reading if rhythm else [name_of(token) for token in reading]
             pieces[digest] = Piece(file.stem, str(file), tokens)
-    used = {os.path.realpath(str(piece.path)) for piece in pieces.values()}
+    usable = {os.path.realpath(file) for file, digest in digests.items() if digest in pieces}  # copies as well
     for source, of_source in found.items():
-        if used.isdisjoint(map(os.path.realpath, of_source)):
+        if usable.isdisjoint(map(os.path.realpath, of_source)):
             raise NumpyrnnError(f"{source} must hold MIDI files ({' '.join(ENDINGS)}) that can be used, it holds none")
     return _with_names(pieces.values())
 

@@ -46,13 +46,15 @@ def diagnose(
     check_count("min_count", min_count, 1)
     check_count("window", window, 1)
     refused: list[NumpyrnnError] = []
-    pieces = read_pieces(paths, True, cache, refused.append, progress)
+    try:
+        pieces = read_pieces(paths, True, cache, refused.append, progress)
+    except NumpyrnnError:
+        yield from _not_used(refused)
+        raise
     tokens = [piece.tokens for piece in pieces]
     counts = count_names(tokens)
     yield from _files(pieces)
-    if refused:
-        yield f"\nNot used, {len(refused)}:"
-        yield from (f"  {reason}" for reason in refused)
+    yield from _not_used(refused)
     single = sum(name in PITCHES for name in counts)
     yield (
         f"\nIn all {counts.total():,} tokens; different ones: {len(counts):,} "
@@ -62,6 +64,12 @@ def diagnose(
     yield from _thresholds(tokens, min_count, window)
     if histogram is not None:
         plot_histogram(counts, histogram, min_count)
+
+
+def _not_used(refused: Sequence[NumpyrnnError]) -> Iterator[str]:
+    if refused:
+        yield f"\nNot used, {len(refused)}:"
+        yield from (f"  {reason}" for reason in refused)
 
 
 def _files(pieces: Sequence[Piece]) -> Iterator[str]:

@@ -302,6 +302,12 @@ class PianoTraining:
         parts = split_by_piece(pieces, settings.seed) if settings.split == "piece" else (pieces, [])
         return cls(*parts, settings)
 
+    @property
+    def n_windows(self) -> int:
+        """Windows of an epoch; 0 where it reads crops."""
+        s = self.settings
+        return len(self.material.learned.starts) if s.windowed or s.split == "random" else 0
+
     def run(
         self,
         epochs: int,

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from music.midi import Midi, Note, as_tempo, midi_bytes, read_midi
+from music.outputs import by_soundfont, side_by_side
 from music.synth import MAX_SECONDS, render, wav_bytes
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array, check_count, check_range
-from numpyrnn.files import atomic_write
+from numpyrnn.files import write_together
 from numpyrnn.sampling import Sampler, stream
 
 from .model import Material, material_of
@@ -89,22 +87,10 @@ class Music:
             if one of the files cannot be written
         """
         files = output_files(path)
-        with ExitStack() as stack:
-            outputs = [stack.enter_context(atomic_write(file)) for file in files]
-            outputs[0].write(midi_bytes(self.midi))
-            outputs[1].write(self.wav() if soundfont is None else self._fluidsynth(soundfont))
-            outputs[2].write(self.png())
-            for output in outputs:  # a full disk shows here, before the first of them takes its place
-                output.flush()
-                os.fsync(output.fileno())
+        wav = self.wav() if soundfont is None else by_soundfont(self.midi, soundfont)
+        contents = midi_bytes(self.midi), wav, self.png()
+        write_together(dict(zip(files, contents, strict=True)))
         return files
-
-    def _fluidsynth(self, soundfont: str | Path) -> bytes:
-        from music.soundfont import render_soundfont
-
-        with TemporaryDirectory() as folder:
-            render_soundfont(self.midi, soundfont, Path(folder, "piece.wav"))
-            return Path(folder, "piece.wav").read_bytes()
 
     def summary(self) -> str:
         """What is played, in a line."""
@@ -120,11 +106,7 @@ class Music:
 
 def output_files(path: str | Path) -> list[Path]:
     """The three files that a name stands for: NAME, NAME.mid, NAME.wav and NAME.png all mean NAME."""
-    path = Path(path)
-    if not path.name:
-        raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r}")
-    stem = path.with_suffix("") if path.suffix.lower() in (*ENDINGS, ".midi") else path
-    return [stem.with_name(stem.name + ending) for ending in ENDINGS]
+    return side_by_side(path, ENDINGS, "a piece")
 
 
 def compose(checkpoint: Checkpoint, length: int, sampler: Sampler, primer: Sequence[str] = ()) -> list[str]:

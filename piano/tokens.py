@@ -145,7 +145,8 @@ def pitches_of(name: str) -> list[int]:
 
     Returns
     -------
-    list of int, ascending: the pitch, or the chord in close position, its first pitch class between 48 (C3) and 59
+    list of int, ascending: the pitch, or the chord in close position, its first pitch class between 48 (C3) and 59;
+    one pitch class, which stands for itself in several octaves, is an octave
 
     Raises
     ------
@@ -158,6 +159,8 @@ def pitches_of(name: str) -> list[int]:
     if -1 in classes or _chord(classes) != name:
         expected = "a pitch of the piano, as E-5, or pitch classes in normal order, as 0.4.7"
         raise NumpyrnnError(f"a token must be {expected}, got {name[:60]!r}")
+    if len(classes) == 1:
+        return [BASS + classes[0], BASS + classes[0] + 12]
     return [BASS + classes[0] + (pitch_class - classes[0]) % 12 for pitch_class in classes]
 
 

@@ -15,19 +15,22 @@ import numpy as np
 from numpyrnn import __version__
 from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.command import (
+    check_not_read,
     check_out,
     data_options,
     default_group,
+    force_option,
     model_option,
     seed_option,
     temperature_option_of,
     top_k_option,
+    training_options,
 )
 from numpyrnn.files import atomic_write, data_path
 from numpyrnn.sampling import Sampler
 
 from .model import EPOCH, KIND, RECIPES, SonnetTraining
-from .text import read_text_of, split
+from .text import read_text_of, split, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, opening
 from .write import write as characters
 
@@ -70,7 +73,7 @@ def app() -> None:
     help="What becomes of characters of the prompt that the model does not know.",
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the poem to this file too.")
-@click.option("--force", is_flag=True, help="Replace a file that is there already.")
+@force_option
 def write(
     prompt: str | None,
     length: int | None,
@@ -86,9 +89,13 @@ def write(
     """Continue PROMPT, or a random first line of the text that the model learned from."""
     if out is not None:
         check_out(out, force)
+        check_not_read([out], [model], "the model")
     checkpoint, sampler = shipped(model), Sampler(np.random.default_rng(seed), temperature, top_k)
     prompt = opening(checkpoint, sampler) if prompt is None else prompt
-    poem = say(prompt, characters(checkpoint, prompt, length, lines, sampler, unknown))
+    written = characters(checkpoint, prompt, length, lines, sampler, unknown)
+    if unknown == "skip":
+        prompt = without_unknown(prompt, checkpoint)
+    poem = say(prompt, written)
     if out is not None:
         with atomic_write(out) as file:
             file.write(poem.encode())
@@ -120,15 +127,8 @@ def say(prompt: str, characters: Iterable[str]) -> str:
 @click.option("--hidden", type=click.IntRange(1, 4096), help="Units  [default: as the recipe has them]")
 @click.option("--layers", type=click.IntRange(1, 8), help="How many  [default: as the recipe has them]")
 @click.option("--epochs", type=click.IntRange(1), help="In all  [default: as the recipe has them]")
-@seed_option
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="Model file  [default: sonnets.npz or the resumed one]"
-)
-@click.option("--force", is_flag=True, help="Replace files that are there already.")
-@click.option("--resume", type=click.Path(path_type=Path), help="Go on with the training of this model file.")
-@click.option("--plot", type=click.Path(path_type=Path), help="PNG of the curves  [default: beside the model]")
+@training_options("sonnets.npz")
 @click.option("--keep-case", is_flag=True, help="Capitals stay capitals.")
-@click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
 def train(
     data: Path | None,
     recipe: str,
@@ -226,4 +226,4 @@ def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | No
     click.echo(f"\n{f'of {samples:,} characters':28}{'longest run in the training text':>36}")
     for name, found in figures["copied"].items():
         click.echo(f"{name:28}{len(found.run):8}  {found.run!r}", nl=False)
-        click.echo(f", line {found.number}: {found.line.strip()}" if found.run else "")
+        click.echo(f", line {found.number}: {found.line.strip():.80}" if found.run else "")

@@ -317,7 +317,10 @@ class SonnetTraining:
         """
         state = checkpoint.resumable()
         settings, parts = settings_of(checkpoint), texts_of(checkpoint, text)
-        run = cls(*parts, settings, bool(checkpoint.config.get("keep_case")))
+        try:
+            run = cls(*parts, settings, bool(checkpoint.config.get("keep_case")))
+        except (TypeError, ValueError) as error:
+            raise NumpyrnnError(f"the model must hold the settings of a training, it does not ({error})") from error
         run.trainer.restore(state)
         return run
 

@@ -126,6 +126,12 @@ def known_part(prompt: str, vocabulary: Vocabulary, unknown: str = "error") -> s
     return "".join(character for character in prompt if character in vocabulary)
 
 
+def without_unknown(prompt: str, checkpoint: Checkpoint) -> str:
+    """A prompt as it was typed, but for the characters that a model does not know."""
+    keep_case, known = bool(checkpoint.config.get("keep_case")), set(checkpoint.vocabulary.tokens)
+    return "".join(character for character in prompt if known.issuperset(plain(character, keep_case)))
+
+
 def measured(held_out: str, vocabulary: Vocabulary) -> str:
     """What the held-out loss is taken over: START, not counted, and at most 100,000 characters.
 

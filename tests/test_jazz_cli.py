@@ -195,7 +195,7 @@ def test_a_sound_font_makes_the_sound(folder, monkeypatch):
         used.append(str(soundfont))
         Path(path).write_bytes(b"RIFF by another")
 
-    monkeypatch.setattr("music.soundfont.render_soundfont", render)
+    monkeypatch.setattr("music.outputs.render_soundfont", render)
     do_well(folder, "--chords", SHORT, "--soundfont", "some.sf2", "-o", "x")
     assert used == ["some.sf2"]
     assert (folder / "x.wav").read_bytes() == b"RIFF by another"

@@ -99,7 +99,7 @@ def test_beats_and_chords_are_louder():
     velocities = [note.velocity for note in midi_of(tokens).notes]
     first, between, beat = velocities[:3]
     assert first > beat > between
-    assert velocities[3:] == [between + 10] * 2 + [beat + 10] + [between + 10] * 3  # "7" was several notes
+    assert velocities[3:] == [between + 10] * 2 + [beat + 10] * 2 + [between + 10] * 3
 
 
 def test_a_token_that_is_none_cannot_be_played():

@@ -145,7 +145,7 @@ def test_unknown_characters_are_listed_or_skipped(learned):
     assert (done.status, done.out) == (1, "")
     assert re.fullmatch(r"Error: prompt must be .*, got '5' '€' \(--unknown skip drops them\)\n", done.err)
     skipped = do_well(learned, "write", "€uro 5", *arguments, "--unknown", "skip")
-    assert skipped == "€uro 5" + do_well(learned, "write", "uro ", *arguments).removeprefix("uro ")
+    assert skipped == do_well(learned, "write", "uro ", *arguments)
 
 
 def test_long_prompts_and_empty_ones_are_continued(learned):
