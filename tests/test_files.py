@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from numpyrnn import NumpyrnnError, files
-from numpyrnn.files import atomic_write, data_path, make_folder, read_text
+from numpyrnn.files import atomic_write, data_path, make_folder, read_text, write_together
 
 
 def names_in(folder):
@@ -201,3 +201,30 @@ def test_a_folder_that_cannot_be_made_is_one_error(tmp_path):
     for path in (tmp_path / "file", tmp_path / "file" / "a"):
         with pytest.raises(NumpyrnnError, match=r"the folder of .* could not be made"):
             make_folder(path)
+
+
+def test_a_link_stays_one_and_its_file_gets_what_was_written(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "a").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "real" / "a")
+    write(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "a").read_bytes() == b"new"
+    assert names_in(tmp_path / "real") == ["a"]
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NumpyrnnError, match="must be a plain file to write, it is a device or a pipe"):
+        write(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_files_that_belong_together_are_all_written_or_none(tmp_path):
+    write_together({tmp_path / "a": b"1", tmp_path / "b": b"2"})
+    assert [(tmp_path / name).read_bytes() for name in "ab"] == [b"1", b"2"]
+    (tmp_path / "c").mkdir()
+    with pytest.raises(NumpyrnnError, match="it is a folder"):
+        write_together({tmp_path / "a": b"3", tmp_path / "c": b"4"})
+    assert (tmp_path / "a").read_bytes() == b"1"
+    assert names_in(tmp_path) == ["a", "b", "c"]

@@ -395,3 +395,11 @@ def test_every_command_has_help_under_both_names():
         assert long.exit_code == short.exit_code == 0
         assert long.output.startswith("Usage: ")
         assert long.output == short.output
+
+
+def test_the_model_is_not_replaced_by_a_poem(learned):
+    before = (learned / "model.npz").read_bytes()
+    done = do(learned, "write", "hello", "--model", "model.npz", "-o", "model.npz", "--force")
+    assert done.status == 1
+    assert "model.npz is the model and must not be replaced" in done.err
+    assert (learned / "model.npz").read_bytes() == before
