@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,8 @@ learning_options = options_of(
 @force_option
 def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece: MIDI, sound and picture, side by side."""
+    from tqdm import tqdm
+
     from numpyrnn.checkpoint import load
     from numpyrnn.files import data_path
 
@@ -98,7 +101,9 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
     path = choose_out(out, OUT, output_files, force)
     check_not_read(output_files(path), [options["primer"]], "the primer")
     checkpoint = load(model or data_path("models/piano.npz"), KIND)
-    music = perform(checkpoint, **options)
+    music = perform(
+        checkpoint, **options, progress=lambda ids, n: tqdm(ids, total=n, unit="note", delay=1, leave=False)
+    )
     files = music.write(path, soundfont)
     material = material_of(checkpoint)
     copied = Copies(material).longest(material.vocabulary.encode(music.tokens[music.n_primer :]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -29,6 +29,7 @@ RHYTHM_TEMPO = 80  # of a piece with rhythm: about what most of the shipped ones
 BAR = Fraction(4)  # quarters
 PLAIN = Fraction(1)  # quarters, of a token without rhythm
 ENDINGS = (".mid", ".wav", ".png")
+Progress = Callable[[Iterable[int], int], Iterable[int]]
 SHOWN = 8  # tokens of a primer, in an error
 KINDS = {"primer": "primer", "note": "single notes", "chord": "chords"}
 
@@ -109,7 +110,13 @@ def output_files(path: str | Path) -> list[Path]:
     return side_by_side(path, ENDINGS, "a piece")
 
 
-def compose(checkpoint: Checkpoint, length: int, sampler: Sampler, primer: Sequence[str] = ()) -> list[str]:
+def compose(
+    checkpoint: Checkpoint,
+    length: int,
+    sampler: Sampler,
+    primer: Sequence[str] = (),
+    progress: Progress = lambda items, length: items,
+) -> list[str]:
     """Write music in tokens.
 
     Parameters
@@ -120,6 +127,7 @@ def compose(checkpoint: Checkpoint, length: int, sampler: Sampler, primer: Seque
     primer : list of str, optional
         Tokens that the music begins with; those that are not learned are left out. Without one the network first reads
         a random window of what was held out, which is not part of the music.
+    progress : function of the new ids and of their number, gives the ids: a progress bar
 
     Returns
     -------
@@ -139,7 +147,7 @@ def compose(checkpoint: Checkpoint, length: int, sampler: Sampler, primer: Seque
         ids = stream(checkpoint.model, read, sampler, window=settings.window)
     else:
         ids = stream(checkpoint.model, given, sampler)
-    written = material.vocabulary.decode(islice(ids, length))
+    written = material.vocabulary.decode(progress(islice(ids, length), length))
     return [*material.vocabulary.decode(given), *written] if len(primer) else written
 
 
@@ -193,6 +201,7 @@ def perform(
     seed: int | None = None,
     primer: str | Path | None = None,
     tempo: int | None = None,
+    progress: Progress = lambda items, length: items,
 ) -> Music:
     """Compose a piece and set it for the piano.
 
@@ -205,6 +214,7 @@ def perform(
     seed : int, optional; same seed, same piece. Without one a new piece, whose `seed` says how to have it again
     primer : MIDI file, optional, with whose beginning the piece begins
     tempo : int, quarters a minute; default 120, or 80 if the network knows rhythm
+    progress : see `compose`
 
     Returns
     -------
@@ -222,7 +232,7 @@ def perform(
         check_count("seed", seed, 0)
     seed = secrets.randbelow(1 << 31) if seed is None else seed
     given = read_primer(primer, checkpoint) if primer is not None else []
-    tokens = compose(checkpoint, length, Sampler(np.random.default_rng(seed), temperature, top_k), given)
+    tokens = compose(checkpoint, length, Sampler(np.random.default_rng(seed), temperature, top_k), given, progress)
     midi = midi_of(tokens, tempo)
     if (seconds := midi.seconds(midi.length)) > MAX_SECONDS:
         found = f"this one would last {seconds / 60:.1f}: take a smaller --length"
