@@ -1,10 +1,10 @@
 # Two commands do everything: `make demo` and `make test`. CONTRIBUTING.md lists the others.
 
 PYTHON ?= python3
-unexport OPENBLAS_CORETYPE # each library chooses its own kernels for this machine, or the measurements mean little
 VENV := .venv
 PY := $(VENV)/bin/python
 BENCH := .venv-bench
+TIMED := env -u OPENBLAS_CORETYPE $(BENCH)/bin/python # each library chooses its own kernels for the machine
 READY := $(VENV)/.ready
 
 .PHONY: demo test check bench models clean
@@ -41,9 +41,9 @@ models: $(READY)
 	@cp demo/shipped.npz data/models/piano.npz
 
 bench: $(BENCH)/.ready
-	@$(BENCH)/bin/python benchmarks/bench.py
-	@$(BENCH)/bin/python benchmarks/deep.py
-	@$(BENCH)/bin/python benchmarks/solos.py $(if $(MIDI),--midi $(MIDI))
+	@$(TIMED) benchmarks/bench.py
+	@$(TIMED) benchmarks/deep.py
+	@$(TIMED) benchmarks/solos.py $(if $(MIDI),--midi $(MIDI))
 
 clean:
 	rm -rf $(VENV) $(BENCH) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
