@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels
+from . import products
 from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer, to_array
 from .layer import (
     Back,
@@ -67,7 +67,7 @@ class Convolution(Layer):
         """All steps at once: (G, T, N, C)."""
         W, b = self.params["W"], self.params["b"]
         z = np.empty((len(b), *x.shape[:2], b.shape[1]), W.dtype)
-        kernels.project(x, W[-1], b, out=z)
+        products.project(x, W[-1], b, out=z)
         for k, seen, steps in self._taps(x, past):
             z_k = z[:, steps]
             z_k += np.matmul(seen.reshape(-1, self.input_size), W[k]).reshape(z_k.shape)
@@ -76,15 +76,15 @@ class Convolution(Layer):
     def _convolve_back(self, dz: Array, x: Array, past: Array | None, grads: Grads) -> tuple[Array, Array | None]:
         """The gradients of x and of the past; those of W and b are written."""
         W, dW = self.params["W"], grads["W"]
-        dx = kernels.project_backward(x, dz, W[-1], dW[-1], need_dx=True)
+        dx = products.project_backward(x, dz, W[-1], dW[-1], need_dx=True)
         assert dx is not None
         dpast = None if past is None else np.zeros(past.shape, dx.dtype)
         dW[:-1] = 0
         for (k, seen, steps), (_, dseen, _) in zip(self._taps(x, past), self._taps(dx, dpast), strict=True):
             dW_k = np.empty_like(W[k])
-            dseen += kernels.project_backward(seen, dz[:, steps], W[k], dW_k, need_dx=True)
+            dseen += products.project_backward(seen, dz[:, steps], W[k], dW_k, need_dx=True)
             dW[k] += dW_k
-        grads["b"][...] = kernels.column_sums(dz.reshape(len(dz), -1, dz.shape[-1]))
+        grads["b"][...] = products.column_sums(dz.reshape(len(dz), -1, dz.shape[-1]))
         return dx, dpast
 
     def _check(self, x: Array, state: Any, lengths: Lengths) -> tuple[Array, Array | None, Array | None]:
@@ -253,7 +253,7 @@ class GatedBlock(Convolution):
         grads = check_grads(grads, self.params)
         dy = masked(dy, real)
         dy_rows, (filtered, gate) = dy.reshape(-1, self.output_size), gates
-        grads["bo"][...] = kernels.column_sums(dy_rows)
+        grads["bo"][...] = products.column_sums(dy_rows)
         np.matmul(u.reshape(len(dy_rows), -1).T, dy_rows, out=grads["Wo"])
         du = dy @ self.params["Wo"].T
         dz = np.empty_like(gates)

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from .checks import Array, is_integer
+from .checks import Array
+from .products import as_blocks, as_rows, column_sums, in_blocks, project, project_backward
 
 Cache = tuple[Any, ...]
 HARD_SLOPE = 0.2
@@ -49,10 +50,12 @@ def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, active: lis
     h = np.empty((T + 1, N, len(b)), Wh.dtype)
     h[0] = h0
     project(x, Wx[None], b[None], out=h[None, 1:])
-    hWh = np.empty_like(h[0])
-    for t, n in _steps(T, N, active):
+    Wh_blocks, hWh = in_blocks(Wh[None], N), np.empty_like(h[:1])
+    product = as_blocks(hWh, Wh_blocks)
+    for t, n in steps(T, N, active):
+        np.matmul(h[t, :n], Wh_blocks, out=product[:, :, :n])
         z = h[t + 1, :n]
-        z += np.matmul(h[t, :n], Wh, out=hWh[:n])
+        z += hWh[0, :n]
         np.tanh(z, out=z)
         h[t + 1, n:] = 0
     return h, (x, Wx, Wh, active, h)
@@ -80,19 +83,21 @@ def rnn_backward(
     """
     x, Wx, Wh, active, h = cache
     T, N, H = dy.shape
-    dz = _allocator(active)((T, N, H), Wh.dtype)
+    dz = allocator(active)((T, N, H), Wh.dtype)
     dh = dh.copy()
     slope = np.empty_like(dh)
-    for t, n in _steps(T, N, active, backwards=True):
+    WhT_blocks = in_blocks(Wh.T[None], N)
+    product = as_blocks(dh[None], WhT_blocks)
+    for t, n in steps(T, N, active, backwards=True):
         dh[:n] += dy[t, :n]
         # h = tanh(z)
         np.multiply(h[t + 1, :n], h[t + 1, :n], out=slope[:n])
         np.subtract(1, slope[:n], out=slope[:n])
         np.multiply(dh[:n], slope[:n], out=dz[t, :n])
         # z = x Wx + h_prev Wh + b
-        np.matmul(dz[t, :n], Wh.T, out=dh[:n])
-    np.matmul(_rows(h[:-1]).T, _rows(dz), out=grads["Wh"])
-    grads["b"][...] = column_sums(_rows(dz))
+        np.matmul(dz[t, :n], WhT_blocks, out=product[:, :, :n])
+    np.matmul(as_rows(h[:-1]).T, as_rows(dz), out=grads["Wh"])
+    grads["b"][...] = column_sums(as_rows(dz))
     return project_backward(x, dz[None], Wx[None], grads["Wx"][None], need_dx), dh
 
 
@@ -120,20 +125,20 @@ def lstm_forward(
     cache : for `lstm_backward`; it keeps 7 T N H numbers, h and c included
     """
     T, N = x.shape[:2]
-    empty = _allocator(active)
+    empty = allocator(active)
     gates = empty((5, T + 1, N, b.shape[1]), Wh.dtype)  # o i f g and c, with c[t] the state before step t
     c = gates[4]
     h = empty(c.shape, Wh.dtype)
     tanh_c = empty((T, *c.shape[1:]), Wh.dtype)
     h[0], c[0] = h0, c0
     half = np.array([HARD_SLOPE if hard else 0.5] * 3 + [1], b.real.dtype)[:, None]
-    Wh_half = Wh * half[:, :, None]
     project(x, Wx * half[:, :, None], b * half, out=gates[:4, :T])
-    hWh = np.empty((4, *h0.shape), Wh.dtype)
-    products = np.empty((2, *h0.shape), Wh.dtype)
-    for t, n in _steps(T, N, active):
+    Wh_blocks, hWh = in_blocks(Wh * half[:, :, None], N), np.empty((4, *h0.shape), Wh.dtype)
+    product = as_blocks(hWh, Wh_blocks)
+    for t, n in steps(T, N, active):
+        np.matmul(h[t, :n], Wh_blocks, out=product[:, :, :n])
         z = gates[:4, t, :n]
-        z += np.matmul(h[t, :n], Wh_half, out=hWh[:, :n])
+        z += hWh[:, :n]
         curved, sigmoids = z[3:] if hard else z, z[:3]
         np.tanh(curved, out=curved)
         if not hard:
@@ -142,7 +147,7 @@ def lstm_forward(
         if hard:
             np.clip(sigmoids, 0, 1, out=sigmoids)
         # why the order is o i f g c: (i, f) times (g, c_prev) is one call
-        ig_fc = np.multiply(gates[1:3, t, :n], gates[3:5, t, :n], out=products[:, :n])
+        ig_fc = np.multiply(gates[1:3, t, :n], gates[3:5, t, :n], out=hWh[:2, :n])
         np.add(ig_fc[0], ig_fc[1], out=c[t + 1, :n])
         np.tanh(c[t + 1, :n], out=tanh_c[t, :n])
         np.multiply(z[0], tanh_c[t, :n], out=h[t + 1, :n])
@@ -173,12 +178,12 @@ def lstm_backward(
     """
     x, Wx, Wh, active, hard, h, gates, tanh_c = cache
     T, N, H = dy.shape
-    dz = _allocator(active)((4, T, N, H), dy.dtype)
+    dz = allocator(active)((4, T, N, H), dy.dtype)
     dh, dc = dh.copy(), dc.copy()
     slope = np.empty((4, N, H), dy.dtype)
-    dzWh = np.empty_like(slope)
-    WhT = Wh.transpose(0, 2, 1)
-    for t, n in _steps(T, N, active, backwards=True):
+    WhT_blocks, dzWh = in_blocks(Wh.transpose(0, 2, 1), N), np.empty_like(slope)
+    product = as_blocks(dzWh, WhT_blocks)
+    for t, n in steps(T, N, active, backwards=True):
         o, i, f, *_ = gate = gates[:4, t, :n]
         d, s, dh_t, dc_t = dz[:, t, :n], slope[:, :n], dh[:n], dc[:n]
         dh_t += dy[t, :n]
@@ -201,10 +206,10 @@ def lstm_backward(
             np.multiply(HARD_SLOPE, (gate[:3] > 0) & (gate[:3] < 1), out=s[:3])
         d *= s
         # z = x Wx + h_prev Wh + b
-        np.matmul(d, WhT, out=dzWh[:, :n])
+        np.matmul(d[:, None], WhT_blocks, out=product[:, :, :n])
         np.add.reduce(dzWh[:, :n], axis=0, out=dh_t)
-    np.matmul(_rows(h[:-1]).T, _rows(dz), out=grads["Wh"])
-    grads["b"][...] = column_sums(_rows(dz))
+    np.matmul(as_rows(h[:-1]).T, as_rows(dz), out=grads["Wh"])
+    grads["b"][...] = column_sums(as_rows(dz))
     return project_backward(x, dz, Wx, grads["Wx"], need_dx), dh, dc
 
 
@@ -231,17 +236,17 @@ def gru_forward(
     cache : for `gru_backward`; it keeps 5 T N H numbers, h included
     """
     T, N = x.shape[:2]
-    empty = _allocator(active)
+    empty = allocator(active)
     h = empty((T + 1, N, len(bh)), Wh.dtype)
     gates = empty((4, T, N, len(bh)), Wh.dtype)  # r z n and u
     h[0] = h0
     half = np.array([0.5, 0.5, 1], b.real.dtype)[:, None]
-    Wh_half = Wh * half[:, :, None]
     project(x, Wx * half[:, :, None], b * half, out=gates[:3])
-    hWh = np.empty((3, *h0.shape), Wh.dtype)
-    for t, n in _steps(T, N, active):
+    Wh_blocks, hWh = in_blocks(Wh * half[:, :, None], N), np.empty((3, *h0.shape), Wh.dtype)
+    product = as_blocks(hWh, Wh_blocks)
+    for t, n in steps(T, N, active):
         rz, candidate, u, h_next = gates[:2, t, :n], gates[2, t, :n], gates[3, t, :n], h[t + 1, :n]
-        np.matmul(h[t, :n], Wh_half, out=hWh[:, :n])
+        np.matmul(h[t, :n], Wh_blocks, out=product[:, :, :n])
         rz += hWh[:2, :n]
         np.tanh(rz, out=rz)
         rz *= 0.5
@@ -279,12 +284,13 @@ def gru_backward(
     """
     x, Wx, Wh, active, h, gates = cache
     T, N, H = dy.shape
-    dz = _allocator(active)((4, T, N, H), dy.dtype)  # of r, z, n, and of u
+    dz = allocator(active)((4, T, N, H), dy.dtype)  # of r, z, n, and of u
     dh = dh.copy()
     slope = np.empty((2, N, H), dy.dtype)
     dzWh = np.empty((4, N, H), dy.dtype)  # by way of r, z and u, and straight from dh z
-    WhT = Wh.transpose(0, 2, 1)
-    for t, n in _steps(T, N, active, backwards=True):
+    WhT_blocks = in_blocks(Wh.transpose(0, 2, 1), N)
+    product = as_blocks(dzWh[:3], WhT_blocks)
+    for t, n in steps(T, N, active, backwards=True):
         r, z, candidate, u = gates[:, t, :n]
         dr, dz_t, dn, du = d = dz[:, t, :n]
         s, dh_t = slope[:, :n], dh[:n]
@@ -305,95 +311,23 @@ def gru_backward(
         np.subtract(gates[:2, t, :n], s, out=s)
         d[:2] *= s
         # ... + h_prev Wh
-        np.matmul(d[:2], WhT[:2], out=dzWh[:2, :n])
-        np.matmul(du, WhT[2], out=dzWh[2, :n])
+        np.matmul(d[:2, None], WhT_blocks[:2], out=product[:2, :, :n])
+        np.matmul(du, WhT_blocks[2], out=product[2, :, :n])
         np.add.reduce(dzWh[:, :n], axis=0, out=dh_t)
-    h_prev = _rows(h[:-1]).T
-    np.matmul(h_prev, _rows(dz[:2]), out=grads["Wh"][:2])
-    np.matmul(h_prev, _rows(dz[3]), out=grads["Wh"][2])
-    grads["b"][...] = column_sums(_rows(dz[:3]))
-    grads["bh"][...] = column_sums(_rows(dz[3]))
+    h_prev = as_rows(h[:-1]).T
+    np.matmul(h_prev, as_rows(dz[:2]), out=grads["Wh"][:2])
+    np.matmul(h_prev, as_rows(dz[3]), out=grads["Wh"][2])
+    grads["b"][...] = column_sums(as_rows(dz[:3]))
+    grads["bh"][...] = column_sums(as_rows(dz[3]))
     return project_backward(x, dz[:3], Wx, grads["Wx"], need_dx), dh
 
 
-def project(x: Array, W: Array, b: Array, out: Array) -> None:
-    """Form x W[k] + b[k] for every gate k and all steps at once.
-
-    Parameters
-    ----------
-    x : (T, N, D) floating, or (T, N) integers, for which rows of W are gathered in place of a product
-    W, b : (G, D, H), (G, H)
-    out : (G, T, N, H), overwritten
-    """
-    if is_integer(x):
-        np.take(W + b[:, None], x, axis=1, out=out, mode="clip")
-    else:
-        np.matmul(_rows(x), W, out=_rows(out))
-        out += b[:, None, None]
+def steps(T: int, N: int, active: list[int] | None, backwards: bool = False) -> list[tuple[int, int]]:
+    """The steps in the order in which they are taken, each with the number of sequences that are still running."""
+    forwards = list(enumerate([N] * T if active is None else active))
+    return forwards[::-1] if backwards else forwards
 
 
-def project_backward(x: Array, dz: Array, W: Array, dW: Array, need_dx: bool) -> Array | None:
-    """Backward through `project`: the gradient of W is written into `dW` (G, D, H).
-
-    Parameters
-    ----------
-    x, W : as in `project`
-    dz : (G, T, N, H) gradient with respect to its `out`
-    dW : (G, D, H), overwritten
-    need_dx : whether to form dx (ignored for integer x)
-
-    Returns
-    -------
-    dx : (T, N, D), or None
-    """
-    if is_integer(x):
-        for k, dz_k in enumerate(_rows(dz)):
-            dW[k] = sum_rows_by_id(x.ravel(), dz_k, W.shape[1])
-        return None
-    np.matmul(_rows(x).T, _rows(dz), out=dW)
-    if not need_dx:
-        return None
-    dx = np.matmul(_rows(dz[0]), W[0].T)
-    for dz_k, W_k in zip(dz[1:], W[1:], strict=True):
-        dx += _rows(dz_k) @ W_k.T
-    return np.asarray(dx.reshape(x.shape))
-
-
-def sum_rows_by_id(ids: Array, rows: Array, size: int) -> Array:
-    """Sum the rows that have the same id: one-hot(ids)' rows, as a sparse product.
-
-    Parameters
-    ----------
-    ids : (R,) integers in 0 .. size - 1
-    rows : (R, H)
-    size : int
-
-    Returns
-    -------
-    (size, H)
-    """
-    from scipy.sparse import csr_array  # not at import: generation does without
-
-    one_hot = csr_array((np.ones(len(ids), rows.dtype), ids, np.arange(len(ids) + 1)), shape=(len(ids), size))
-    return np.asarray(one_hot.T @ rows)
-
-
-def column_sums(rows: Array) -> Array:
-    """Sums over the rows of (..., R, H), as a product with ones: several times faster than `sum`."""
-    return np.asarray(np.ones(rows.shape[-2], rows.dtype) @ rows)
-
-
-def _rows(array: Array) -> Array:
-    """(..., T, N, H) seen as (..., T N, H)."""
-    *gates, T, N, H = array.shape
-    return array.reshape(*gates, T * N, H)
-
-
-def _steps(T: int, N: int, active: list[int] | None, backwards: bool = False) -> list[tuple[int, int]]:
-    steps = list(enumerate([N] * T if active is None else active))
-    return steps[::-1] if backwards else steps
-
-
-def _allocator(active: list[int] | None) -> Callable[..., Array]:
+def allocator(active: list[int] | None) -> Callable[..., Array]:
     """Where sequences end early, what is not computed must be zero for the products over all rows."""
     return np.empty if active is None else np.zeros

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels
+from . import products
 from .checks import Array, NumpyrnnError, as_array, check_shape, check_share, is_integer
 from .layer import (
     Back,
@@ -75,9 +75,9 @@ class Dense(Layer):
         check_shape("dy", dy, (*x_shape[:2], self.output_size))
         dy_rows = dy.reshape(-1, self.output_size) if real is None else dy[real]
         grads = check_grads(grads, self.params)
-        grads["b"][...] = kernels.column_sums(dy_rows)
+        grads["b"][...] = products.column_sums(dy_rows)
         if is_integer(rows):
-            grads["W"][...] = kernels.sum_rows_by_id(rows, dy_rows, self.input_size)
+            grads["W"][...] = products.sum_rows_by_id(rows, dy_rows, self.input_size)
             return None, None, grads
         np.matmul(rows.T, dy_rows, out=grads["W"])
         return from_rows(dy_rows @ self.params["W"].T, x_shape[:2], real), None, grads
@@ -125,7 +125,7 @@ class Embedding(Layer):
         check_shape("dy", dy, (*x_shape, self.output_size))
         grads = check_grads(grads, self.params)
         dy_rows = dy.reshape(-1, self.output_size) if real is None else dy[real]
-        grads["W"][...] = kernels.sum_rows_by_id(rows, dy_rows, self.input_size)
+        grads["W"][...] = products.sum_rows_by_id(rows, dy_rows, self.input_size)
         return None, None, grads
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from . import kernels
+from .backend import kernels
 from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, check_share, is_integer
 from .layer import (
     Back,
@@ -187,13 +187,13 @@ class RNN(Recurrent):
 
     def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, cache = kernels.rnn_forward(x, state[0], p["Wx"], Wh, p["b"], active)
+        h, cache = kernels().rnn_forward(x, state[0], p["Wx"], Wh, p["b"], active)
         return (h,), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh = kernels.rnn_backward(dy, dstate[0], cache, grads, need_dx)
+        dx, dh = kernels().rnn_backward(dy, dstate[0], cache, grads, need_dx)
         return dx, (dh,)
 
 
@@ -239,13 +239,13 @@ class LSTM(Recurrent):
 
     def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, c, cache = kernels.lstm_forward(x, state[0], state[1], p["Wx"], Wh, p["b"], active, self.hard_sigmoid)
+        h, c, cache = kernels().lstm_forward(x, state[0], state[1], p["Wx"], Wh, p["b"], active, self.hard_sigmoid)
         return (h, c), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh, dc = kernels.lstm_backward(dy, dstate[0], dstate[1], cache, grads, need_dx)
+        dx, dh, dc = kernels().lstm_backward(dy, dstate[0], dstate[1], cache, grads, need_dx)
         return dx, (dh, dc)
 
 
@@ -279,11 +279,11 @@ class GRU(Recurrent):
 
     def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, cache = kernels.gru_forward(x, state[0], p["Wx"], Wh, p["b"], p["bh"], active)
+        h, cache = kernels().gru_forward(x, state[0], p["Wx"], Wh, p["b"], p["bh"], active)
         return (h,), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh = kernels.gru_backward(dy, dstate[0], cache, grads, need_dx)
+        dx, dh = kernels().gru_backward(dy, dstate[0], cache, grads, need_dx)
         return dx, (dh,)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from numpyrnn import backend
+
 settings.register_profile("numpyrnn", derandomize=True, deadline=None)
 settings.load_profile("numpyrnn")
 
@@ -16,3 +18,14 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("../shared/data is not there")
     return path
+
+
+@pytest.fixture(params=["plain", "fast"])
+def back_end(request, monkeypatch):
+    """The test runs once with `kernels.py` and once with the compiled `kernels_fast.py`, where Numba is there."""
+    if request.param == "fast":
+        pytest.importorskip("numba")
+    monkeypatch.setenv("NUMPYRNN_BACKEND", request.param)
+    backend.kernels.cache_clear()
+    yield request.param
+    backend.kernels.cache_clear()

@@ -26,6 +26,7 @@ from numpyrnn import (
     Sequential,
     gradcheck,
     kernels,
+    products,
 )
 from numpyrnn.convolution import Convolution
 from numpyrnn.recurrent import Recurrent
@@ -94,7 +95,7 @@ def gru(old, new, red, **case):
 
 RNN_ALL, LSTM_ALL, GRU_ALL = "Wx Wh b x state0", "Wx Wh b x state0 state1", "Wx Wh b bh x state0"
 PADDED = {"lengths": LENGTHS}
-EVERY_STEP = ("_steps(T, N, active, backwards=True)", "_steps(T, N, None, backwards=True)")
+EVERY_STEP = ("steps(T, N, active, backwards=True)", "steps(T, N, None, backwards=True)")
 
 
 def convolution(function, old, new, red, owner=Convolution, check=check_convolution):
@@ -117,15 +118,15 @@ BLOCK_ALL, LOWEST = "W b Wo bo x state0", "0.W 0.b 0.Wo 0.bo x state0"
 BELOW = f"{LOWEST} 1.W 1.b 1.Wo 1.bo state1"
 FAULTS = {
     "rnn: dWh transposed": rnn(
-        'np.matmul(_rows(h[:-1]).T, _rows(dz), out=grads["Wh"])',
-        'grads["Wh"][...] = (_rows(h[:-1]).T @ _rows(dz)).T',
+        'np.matmul(as_rows(h[:-1]).T, as_rows(dz), out=grads["Wh"])',
+        'grads["Wh"][...] = (as_rows(h[:-1]).T @ as_rows(dz)).T',
         "Wh",
     ),
-    "rnn: dWh of h, not of the h before": rnn("_rows(h[:-1])", "_rows(h[1:])", "Wh"),
+    "rnn: dWh of h, not of the h before": rnn("as_rows(h[:-1])", "as_rows(h[1:])", "Wh"),
     "rnn: dWh zero": rnn('out=grads["Wh"]', "out=None", "Wh"),
     "rnn: sign of db": rnn("= column_sums(", "= -column_sums(", "b"),
-    "rnn: carry of dh forgotten": rnn("np.matmul(dz[t, :n], Wh.T, out=dh[:n])", "dh[:n] = 0", RNN_ALL),
-    "rnn: carry through Wh not transposed": rnn("Wh.T, out=dh[:n]", "Wh, out=dh[:n]", RNN_ALL),
+    "rnn: carry of dh forgotten": rnn("np.matmul(dz[t, :n], WhT_blocks, out=product[:, :, :n])", "dh[:n] = 0", RNN_ALL),
+    "rnn: carry through Wh not transposed": rnn("in_blocks(Wh.T[None], N)", "in_blocks(Wh[None], N)", RNN_ALL),
     "rnn: slope of tanh missing": rnn("np.subtract(1, slope[:n], out=slope[:n])", "slope[:n] = 1", RNN_ALL),
     "rnn: tanh(z) taken for z": rnn("np.multiply(h[t + 1, :n], h[t + 1, :n]", "np.tanh(h[t + 1, :n] ** 2", RNN_ALL),
     "rnn: gradient of the last state forgotten": rnn("dh = dh.copy()", "dh = np.zeros_like(dh)", RNN_ALL),
@@ -155,12 +156,12 @@ FAULTS = {
     "lstm: gradients of the initial h and c exchanged": lstm("need_dx), dh, dc", "need_dx), dc, dh", "state0 state1"),
     "gru: gradient of padding let in": gru(*EVERY_STEP, GRU_ALL, **PADDED),
     "gru: dbh without the reset gate": gru(
-        'grads["bh"][...] = column_sums(_rows(dz[3]))', 'grads["bh"][...] = column_sums(_rows(dz[2]))', "bh"
+        'grads["bh"][...] = column_sums(as_rows(dz[3]))', 'grads["bh"][...] = column_sums(as_rows(dz[2]))', "bh"
     ),
     "gru: dWh of the candidate without the reset gate": gru(
-        '_rows(dz[3]), out=grads["Wh"][2]', '_rows(dz[2]), out=grads["Wh"][2]', "Wh"
+        'as_rows(dz[3]), out=grads["Wh"][2]', 'as_rows(dz[2]), out=grads["Wh"][2]', "Wh"
     ),
-    "gru: db of the candidate with the reset gate": gru("_rows(dz[:3])", "_rows(dz[[0, 1, 3]])", "b"),
+    "gru: db of the candidate with the reset gate": gru("as_rows(dz[:3])", "as_rows(dz[[0, 1, 3]])", "b"),
     "gru: the direct way of dh forgotten": gru("np.add.reduce(dzWh[:, :n]", "np.add.reduce(dzWh[:3, :n]", GRU_ALL),
     "gru: sign of the update gate": gru(
         "np.subtract(h[t, :n], candidate, out=dz_t)", "np.subtract(candidate, h[t, :n], out=dz_t)", GRU_ALL
@@ -169,21 +170,21 @@ FAULTS = {
     "dx of the last gate missing": Fault(
         kernels,
         "project_backward",
-        "zip(dz[1:], W[1:], strict=True)",
-        "zip(dz[1:-1], W[1:-1], strict=True)",
+        "zip(dz[1:], WT[1:], strict=True)",
+        "zip(dz[1:-1], WT[1:-1], strict=True)",
         lambda: check_kind(LSTM),
         "x",
     ),
     "dWx zero": Fault(
         kernels,
         "project_backward",
-        "np.matmul(_rows(x).T, _rows(dz), out=dW)",
+        "np.matmul(as_rows(x).T, as_rows(dz), out=dW)",
         "dW[...] = 0",
         lambda: check_kind(GRU),
         "Wx",
     ),
     "of rows with one id only the last counts": Fault(
-        kernels,
+        products,
         "sum_rows_by_id",
         "return np.asarray(one_hot.T @ rows)",
         "total = np.zeros((size, rows.shape[1])); total[ids] = rows; return total",
@@ -216,7 +217,9 @@ FAULTS = {
     "convolution: of a tap's two parts the last counts": convolution(
         "_convolve_back", "dW[k] += dW_k", "dW[k] = dW_k", "W"
     ),
-    "convolution: sign of db": convolution("_convolve_back", "= kernels.column_sums(", "= -kernels.column_sums(", "b"),
+    "convolution: sign of db": convolution(
+        "_convolve_back", "= products.column_sums(", "= -products.column_sums(", "b"
+    ),
     "convolution: taps behind forgotten": convolution("_convolve_back", "dseen += ", "_ = ", "x state0"),
     "convolution: taps not transposed": convolution(
         "_convolve_back",
@@ -242,7 +245,7 @@ FAULTS = {
     "block: residual forgotten": block("dx += dy[..., : self.input_size]", "pass", "x"),
     "block: skip in the residual's place": block("dy[..., : self.input_size]", "dy[..., self.input_size :]", "x"),
     "block: dWo zero": block('out=grads["Wo"]', "out=None", "Wo"),
-    "block: sign of dbo": block("= kernels.column_sums(dy_rows)", "= -kernels.column_sums(dy_rows)", "bo"),
+    "block: sign of dbo": block("= products.column_sums(dy_rows)", "= -products.column_sums(dy_rows)", "bo"),
     "stack: the way through the residuals forgotten": stack("dboth[..., : self.input_size] = dx", "pass", BELOW),
     "stack: residuals added up, not handed on": stack(
         "dboth[..., : self.input_size] = dx", "dboth[..., : self.input_size] += dx", LOWEST

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential, gradcheck
 
+pytestmark = pytest.mark.usefixtures("back_end")
+
 
 class Case(NamedTuple):
     T: int

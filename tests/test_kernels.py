@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, Sequential, course, gradcheck
 from numpyrnn.activations import one_hot
 
+pytestmark = pytest.mark.usefixtures("back_end")
 T, N, D, H = 7, 5, 4, 6
 GATES = {"o": 0, "i": 1, "f": 2, "c": 3}  # the course's names to the LSTM's slots
 LENGTHS = np.array([3, 7, 0, 1, 7])
