@@ -3,7 +3,7 @@
 The products stay with NumPy. What `kernels.py` does between two of them, in up to a dozen passes over the gates, is
 one pass here, in which each number is read and written once. Read `kernels.py` first: names, layouts and caches are
 the same, so that either one's backward pass takes what the other's forward pass has kept. What is rare (hard sigmoids,
-complex weights) is left to it.
+complex weights) is never asked of this file.
 
 In the compiled functions the N sequences of a step and their H units are one axis, and constants are avoided or typed:
 a float32 beside an int or a float would become a float64. Numba compiles each of them when it is first called, in a
@@ -27,13 +27,12 @@ from .products import as_blocks, as_rows, column_sums, in_blocks, project, proje
 
 # "numpy": divisors are not checked; "contract": a b + c is one instruction
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})  # sums, as it likes
 inlined = njit(inline="always", error_model="numpy", fastmath={"contract"})
 
 
 def rnn_forward(x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, active: list[int] | None) -> tuple[Array, Cache]:
     """See `kernels.rnn_forward`."""
-    if Wh.dtype.kind == "c":
-        return kernels.rnn_forward(x, h0, Wx, Wh, b, active)
     (T, N), H = x.shape[:2], len(b)
     h = np.empty((T + 1, N, H), Wh.dtype)
     h[0] = h0
@@ -59,8 +58,6 @@ def rnn_backward(
 ) -> tuple[Array | None, Array]:
     """See `kernels.rnn_backward`."""
     x, Wx, Wh, active, h = cache
-    if Wh.dtype.kind == "c":
-        return kernels.rnn_backward(dy, dh, cache, grads, need_dx)
     T, N, H = dy.shape
     dz = allocator(active)((T, N, H), Wh.dtype)
     dh = dh.copy()
@@ -86,8 +83,6 @@ def lstm_forward(
     x: Array, h0: Array, c0: Array, Wx: Array, Wh: Array, b: Array, active: list[int] | None, hard: bool = False
 ) -> tuple[Array, Array, Cache]:
     """See `kernels.lstm_forward`."""
-    if hard or Wh.dtype.kind == "c":
-        return kernels.lstm_forward(x, h0, c0, Wx, Wh, b, active, hard)
     (T, N), H = x.shape[:2], b.shape[1]
     empty = allocator(active)
     gates = empty((5, T + 1, N, H), Wh.dtype)  # o i f g and c, with c[t] the state before step t
@@ -123,8 +118,6 @@ def lstm_backward(
 ) -> tuple[Array | None, Array, Array]:
     """See `kernels.lstm_backward`."""
     x, Wx, Wh, active, hard, h, gates, tanh_c = cache
-    if hard or Wh.dtype.kind == "c":
-        return kernels.lstm_backward(dy, dh, dc, cache, grads, need_dx)
     T, N, H = dy.shape
     dz = allocator(active)((4, T, N, H), dy.dtype)
     dc = dc.copy()
@@ -161,8 +154,6 @@ def gru_forward(
     x: Array, h0: Array, Wx: Array, Wh: Array, b: Array, bh: Array, active: list[int] | None
 ) -> tuple[Array, Cache]:
     """See `kernels.gru_forward`."""
-    if Wh.dtype.kind == "c":
-        return kernels.gru_forward(x, h0, Wx, Wh, b, bh, active)
     (T, N), H = x.shape[:2], len(bh)
     empty = allocator(active)
     h = empty((T + 1, N, H), Wh.dtype)
@@ -194,8 +185,6 @@ def gru_backward(
 ) -> tuple[Array | None, Array]:
     """See `kernels.gru_backward`."""
     x, Wx, Wh, active, h, gates = cache
-    if Wh.dtype.kind == "c":
-        return kernels.gru_backward(dy, dh, cache, grads, need_dx)
     T, N, H = dy.shape
     dz = allocator(active)((4, T, N, H), dy.dtype)  # of r, z, n, and of u
     dzWh = np.zeros((4, N, H), dy.dtype)  # by way of r, z and u, and straight from dh z
@@ -227,6 +216,80 @@ def _gru_cell_back(t: int, size: int, dy: Array, dzWh: Array, gates: Array, h: A
         dz[1, t, j] = dh * (h[t, j] - n) * (z - z * z)
         dz[2, t, j], dz[3, t, j] = dn, dn * r
         dzWh[3, j] = straight
+
+
+@compiled
+def single_rnn(
+    ids: Array, targets: Array, h0: Array, Wx: Array, Wh: Array, b: Array, W: Array, bias: Array,
+    dWx: Array, dWh: Array, db: Array, dW: Array, dbias: Array,
+) -> Any:  # fmt: skip
+    """`SingleRNN.__call__`, all of it: the loss and the last state; the gradients are written."""
+    (T, H), dtype, loss = (len(ids), len(b)), b.dtype, 0.0
+    h, carry = np.empty((T + 1, H), dtype), np.zeros(H, dtype)
+    h[0] = h0
+    for t in range(T):
+        for j in range(H):
+            h[t + 1, j] = b[j] + Wx[ids[t], j] if ids[t] >= 0 else b[j]
+        _add_product(h[t], Wh, h[t + 1])
+        for j in range(H):
+            h[t + 1, j] = tanh(h[t + 1, j])
+    dlogits = np.dot(h[1:], W)
+    for t in range(T):
+        loss += _softmax_cross_entropy(dlogits[t], bias, targets[t])
+    dz = np.dot(dlogits, W.T)
+    for t in range(T - 1, -1, -1):
+        for j in range(H):
+            dh, h_t = dz[t, j] + carry[j], h[t + 1, j]
+            dz[t, j] = dh - dh * h_t * h_t
+        _product_back(Wh, dz[t], carry)
+    np.dot(h[1:].T, dlogits, dW)
+    np.dot(h[:-1].T, dz, dWh)
+    dWx[:], db[:], dbias[:] = 0, 0, 0
+    for t in range(T):
+        dbias += dlogits[t]
+        db += dz[t]
+        if ids[t] >= 0:
+            dWx[ids[t]] += dz[t]
+    return loss, h[T].copy()
+
+
+@compiled
+def _softmax_cross_entropy(p: Array, bias: Array, target: int) -> Any:
+    """The loss; logits without their bias become the loss's gradient."""
+    total = 0.0
+    p += bias
+    largest = p.max()
+    loss = largest - p[target]
+    for j in range(len(p)):
+        p[j] = exp64(max(np.float64(p[j]) - largest, -700.0))
+    for j in range(len(p)):
+        total += p[j]
+    p /= total
+    p[target] -= 1
+    return loss + math.log(total)
+
+
+@compiled
+def _add_product(x: Array, W: Array, out: Array) -> None:
+    """out += x W; four rows at a time, so that `out` is read and written less often."""
+    last = len(x) - len(x) % 4
+    for k in range(0, last, 4):
+        a, b, c, d = x[k], x[k + 1], x[k + 2], x[k + 3]
+        for j in range(len(out)):
+            out[j] += a * W[k, j] + b * W[k + 1, j] + c * W[k + 2, j] + d * W[k + 3, j]
+    for k in range(last, len(x)):
+        for j in range(len(out)):
+            out[j] += x[k] * W[k, j]
+
+
+@reordered
+def _product_back(W: Array, dout: Array, dx: Array) -> None:
+    """dx = W dout."""
+    for k in range(len(dx)):
+        total = dx[k] - dx[k]
+        for j in range(len(dout)):
+            total += W[k, j] * dout[j]
+        dx[k] = total
 
 
 def flat(array: Array, axes: int = 0) -> Array:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .backend import kernels
+from .backend import kernels, plain
 from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, check_share, is_integer
 from .layer import (
     Back,
@@ -73,6 +73,10 @@ class Recurrent(Layer):
     def _by_gate(self, name: str) -> Array:
         """The parameter with the gates' axis first, also where there is only one gate and no such axis."""
         return self.params[name].reshape(self.gates, -1, self.hidden_size)
+
+    def _kernels(self) -> Any:
+        """The module that does the work; complex weights, of gradient checks only, are left to the plain one."""
+        return plain if self.dtype.kind == "c" else kernels()
 
     def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         """The kernel forward: the states (each (T + 1, N, H), h first) and its cache."""
@@ -177,7 +181,9 @@ class RNN(Recurrent):
 
     Notes
     -----
-    A pass forward and back takes T N H numbers beside `y`. The state is `h` (N, H).
+    The state is `h` (N, H). Beside `x` and `dy`, a step of a training pass keeps N H numbers, `y`
+    among them, and takes 2 N H + N D at the peak, on the way back, with `dx`: 8 N H + 4 N D bytes in float32, twice
+    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
     """
 
     gates = 1
@@ -187,13 +193,13 @@ class RNN(Recurrent):
 
     def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, cache = kernels().rnn_forward(x, state[0], p["Wx"], Wh, p["b"], active)
+        h, cache = self._kernels().rnn_forward(x, state[0], p["Wx"], Wh, p["b"], active)
         return (h,), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh = kernels().rnn_backward(dy, dstate[0], cache, grads, need_dx)
+        dx, dh = self._kernels().rnn_backward(dy, dstate[0], cache, grads, need_dx)
         return dx, (dh,)
 
 
@@ -217,7 +223,9 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    A pass forward and back takes 10 T N H numbers beside `y`. The state is `(h, c)`, each (N, H).
+    The state is `(h, c)`, each (N, H). Beside `x` and `dy`, a step of a training pass keeps 7 N H numbers, `y`
+    among them, and takes 11 N H + 2 N D at the peak, on the way back, with `dx`: 44 N H + 8 N D bytes in float32, twice
+    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
     """
 
     sizes = (*Recurrent.sizes, "hard_sigmoid")
@@ -237,15 +245,20 @@ class LSTM(Recurrent):
         self.hard_sigmoid = bool(hard_sigmoid)
         self.params["b"][2] = 1
 
+    def _kernels(self) -> Any:
+        return plain if self.hard_sigmoid else super()._kernels()
+
     def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, c, cache = kernels().lstm_forward(x, state[0], state[1], p["Wx"], Wh, p["b"], active, self.hard_sigmoid)
+        h, c, cache = self._kernels().lstm_forward(
+            x, state[0], state[1], p["Wx"], Wh, p["b"], active, self.hard_sigmoid
+        )
         return (h, c), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh, dc = kernels().lstm_backward(dy, dstate[0], dstate[1], cache, grads, need_dx)
+        dx, dh, dc = self._kernels().lstm_backward(dy, dstate[0], dstate[1], cache, grads, need_dx)
         return dx, (dh, dc)
 
 
@@ -269,7 +282,9 @@ class GRU(Recurrent):
 
     Notes
     -----
-    A pass forward and back takes 8 T N H numbers beside `y`. The state is `h` (N, H).
+    The state is `h` (N, H). Beside `x` and `dy`, a step of a training pass keeps 5 N H numbers, `y`
+    among them, and takes 9 N H + 2 N D at the peak, on the way back, with `dx`: 36 N H + 8 N D bytes in float32, twice
+    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
     """
 
     gates = 3
@@ -279,11 +294,11 @@ class GRU(Recurrent):
 
     def _run(self, x: Array, state: Any, Wh: Array, active: list[int] | None) -> tuple[tuple[Array, ...], Any]:
         p = self.params
-        h, cache = kernels().gru_forward(x, state[0], p["Wx"], Wh, p["b"], p["bh"], active)
+        h, cache = self._kernels().gru_forward(x, state[0], p["Wx"], Wh, p["b"], p["bh"], active)
         return (h,), cache
 
     def _run_back(
         self, dy: Array, dstate: tuple[Array, ...], cache: Any, grads: Grads, need_dx: bool
     ) -> tuple[Array | None, tuple[Array, ...]]:
-        dx, dh = kernels().gru_backward(dy, dstate[0], cache, grads, need_dx)
+        dx, dh = self._kernels().gru_backward(dy, dstate[0], cache, grads, need_dx)
         return dx, (dh,)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .backend import kernels
 from .checks import Array, NumpyrnnError
 from .layers import Dense
 from .parameters import Parameters
@@ -56,6 +57,8 @@ class SingleRNN:
         self.ones = np.ones(self.n_out, model.dtype)
         self.one, self.h = np.array(1, model.dtype), np.zeros(self.H, model.dtype)
         self._reserve(32)
+        self._compiled = getattr(kernels(), "single_rnn", None)
+        self._arrays = [p[name] for p in (self.params, self.grads) for name in ("0.Wx", "0.Wh", "0.b", "1.W", "1.b")]
 
     def _fused(self, params: Parameters) -> tuple[Array, Array, Array]:
         """Wx, [Wh; b] and [W; b] as views of the flat buffer, transposed: columns first, as BLAS has it."""
@@ -96,6 +99,9 @@ class SingleRNN:
         ids, targets : (T,) integers, not checked; the first of `ids` may be -1: a step without input
         h0 : (H,) initial state
         """
+        if self._compiled:
+            loss, self.h = self._compiled(ids, targets, h0, *self._arrays)
+            return float(loss)
         T = len(ids)
         gemv, gemm, tanh, multiply = self.gemv, self.gemm, np.tanh, np.multiply
         for_h, for_loss, for_grads = self.views.get(T) or self._views(T)

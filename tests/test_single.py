@@ -12,6 +12,8 @@ from numpyrnn.single import SingleRNN
 
 V, H = 7, 9
 LENGTHS = [5, 1, 60, 5, 2, 33, 150, 1]  # longer ones make new buffers, shorter ones use part of them
+
+pytestmark = pytest.mark.usefixtures("back_end")
 TOLERANCE = {np.float64: 1e-12, np.float32: 1e-4}
 
 
