@@ -20,7 +20,6 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
-from . import kernels
 from .checks import Array
 from .kernels import Cache, allocator, steps
 from .products import as_blocks, as_rows, column_sums, in_blocks, project, project_backward
@@ -117,7 +116,7 @@ def lstm_backward(
     dy: Array, dh: Array, dc: Array, cache: Cache, grads: dict[str, Array], need_dx: bool
 ) -> tuple[Array | None, Array, Array]:
     """See `kernels.lstm_backward`."""
-    x, Wx, Wh, active, hard, h, gates, tanh_c = cache
+    x, Wx, Wh, active, _, h, gates, tanh_c = cache
     T, N, H = dy.shape
     dz = allocator(active)((4, T, N, H), dy.dtype)
     dc = dc.copy()
@@ -271,7 +270,7 @@ def _softmax_cross_entropy(p: Array, bias: Array, target: int) -> Any:
 
 @compiled
 def _add_product(x: Array, W: Array, out: Array) -> None:
-    """out += x W; four rows at a time, so that `out` is read and written less often."""
+    """Add x W to out; four rows at a time, so that `out` is read and written less often."""
     last = len(x) - len(x) % 4
     for k in range(0, last, 4):
         a, b, c, d = x[k], x[k + 1], x[k + 2], x[k + 3]
@@ -284,7 +283,7 @@ def _add_product(x: Array, W: Array, out: Array) -> None:
 
 @reordered
 def _product_back(W: Array, dout: Array, dx: Array) -> None:
-    """dx = W dout."""
+    """Write W dout into dx."""
     for k in range(len(dx)):
         total = dx[k] - dx[k]
         for j in range(len(dout)):
@@ -336,7 +335,7 @@ Q0, Q1, Q2, Q3 = map(
 
 @inlined
 def tanh32(x: Any) -> Any:
-    """tanh of a float32."""
+    """The tanh of a float32."""
     x = END if x > END else x
     x = -END if x < -END else x
     s = x * x

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .backend import kernels, plain
+from . import kernels as plain
+from .backend import kernels
 from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, check_share, is_integer
 from .layer import (
     Back,
