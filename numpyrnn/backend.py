@@ -33,3 +33,19 @@ def kernels() -> Any:
     except ImportError as error:
         raise NumpyrnnError(f"NUMPYRNN_BACKEND=fast needs Numba ({error}): pip install 'numpyrnn[fast]'") from error
     return kernels_fast
+
+
+@cache
+def single() -> Any:
+    """The compiled functions for one sequence at a time, `single_fast.py`, or None for the plain way.
+
+    Raises
+    ------
+    NumpyrnnError
+        as `kernels`
+    """
+    if kernels() is plain:
+        return None
+    from . import single_fast
+
+    return single_fast

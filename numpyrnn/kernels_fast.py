@@ -26,7 +26,6 @@ from .products import as_blocks, as_rows, column_sums, in_blocks, project, proje
 
 # "numpy": divisors are not checked; "contract": a b + c is one instruction
 compiled = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
-reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})  # sums, as it likes
 inlined = njit(inline="always", error_model="numpy", fastmath={"contract"})
 
 
@@ -217,80 +216,6 @@ def _gru_cell_back(t: int, size: int, dy: Array, dzWh: Array, gates: Array, h: A
         dzWh[3, j] = straight
 
 
-@compiled
-def single_rnn(
-    ids: Array, targets: Array, h0: Array, Wx: Array, Wh: Array, b: Array, W: Array, bias: Array,
-    dWx: Array, dWh: Array, db: Array, dW: Array, dbias: Array,
-) -> Any:  # fmt: skip
-    """`SingleRNN.__call__`, all of it: the loss and the last state; the gradients are written."""
-    (T, H), dtype, loss = (len(ids), len(b)), b.dtype, 0.0
-    h, carry = np.empty((T + 1, H), dtype), np.zeros(H, dtype)
-    h[0] = h0
-    for t in range(T):
-        for j in range(H):
-            h[t + 1, j] = b[j] + Wx[ids[t], j] if ids[t] >= 0 else b[j]
-        _add_product(h[t], Wh, h[t + 1])
-        for j in range(H):
-            h[t + 1, j] = tanh(h[t + 1, j])
-    dlogits = np.dot(h[1:], W)
-    for t in range(T):
-        loss += _softmax_cross_entropy(dlogits[t], bias, targets[t])
-    dz = np.dot(dlogits, W.T)
-    for t in range(T - 1, -1, -1):
-        for j in range(H):
-            dh, h_t = dz[t, j] + carry[j], h[t + 1, j]
-            dz[t, j] = dh - dh * h_t * h_t
-        _product_back(Wh, dz[t], carry)
-    np.dot(h[1:].T, dlogits, dW)
-    np.dot(h[:-1].T, dz, dWh)
-    dWx[:], db[:], dbias[:] = 0, 0, 0
-    for t in range(T):
-        dbias += dlogits[t]
-        db += dz[t]
-        if ids[t] >= 0:
-            dWx[ids[t]] += dz[t]
-    return loss, h[T].copy()
-
-
-@compiled
-def _softmax_cross_entropy(p: Array, bias: Array, target: int) -> Any:
-    """The loss; logits without their bias become the loss's gradient."""
-    total = 0.0
-    p += bias
-    largest = p.max()
-    loss = largest - p[target]
-    for j in range(len(p)):
-        p[j] = exp64(max(np.float64(p[j]) - largest, -700.0))
-    for j in range(len(p)):
-        total += p[j]
-    p /= total
-    p[target] -= 1
-    return loss + math.log(total)
-
-
-@compiled
-def _add_product(x: Array, W: Array, out: Array) -> None:
-    """Add x W to out; four rows at a time, so that `out` is read and written less often."""
-    last = len(x) - len(x) % 4
-    for k in range(0, last, 4):
-        a, b, c, d = x[k], x[k + 1], x[k + 2], x[k + 3]
-        for j in range(len(out)):
-            out[j] += a * W[k, j] + b * W[k + 1, j] + c * W[k + 2, j] + d * W[k + 3, j]
-    for k in range(last, len(x)):
-        for j in range(len(out)):
-            out[j] += x[k] * W[k, j]
-
-
-@reordered
-def _product_back(W: Array, dout: Array, dx: Array) -> None:
-    """Write W dout into dx."""
-    for k in range(len(dx)):
-        total = dx[k] - dx[k]
-        for j in range(len(dout)):
-            total += W[k, j] * dout[j]
-        dx[k] = total
-
-
 def flat(array: Array, axes: int = 0) -> Array:
     """The array with all axes after the first `axes` as one, as the compiled functions take it."""
     return np.ascontiguousarray(array).reshape(*array.shape[:axes], -1)
@@ -299,6 +224,7 @@ def flat(array: Array, axes: int = 0) -> Array:
 # tanh in a form that the compiler turns into vector instructions: sums, products and one division. Python's math.tanh
 # is called for one number at a time, 25 ns each; these take 0.13 ns in float32 and 0.7 in float64 with vectors of 512
 # bits, and are right within 2.3 units of the last place.
+# What Numba has kept of `single_fast.py` does not see changes of these: delete numpyrnn/__pycache__ then.
 
 
 def tanh(z: Any) -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .backend import kernels
+from . import backend
 from .checks import Array, NumpyrnnError
 from .layers import Dense
 from .parameters import Parameters
@@ -57,7 +57,7 @@ class SingleRNN:
         self.ones = np.ones(self.n_out, model.dtype)
         self.one, self.h = np.array(1, model.dtype), np.zeros(self.H, model.dtype)
         self._reserve(32)
-        self._compiled = getattr(kernels(), "single_rnn", None)
+        self._compiled = backend.single()
         self._arrays = [p[name] for p in (self.params, self.grads) for name in ("0.Wx", "0.Wh", "0.b", "1.W", "1.b")]
 
     def _fused(self, params: Parameters) -> tuple[Array, Array, Array]:
@@ -100,7 +100,7 @@ class SingleRNN:
         h0 : (H,) initial state
         """
         if self._compiled:
-            loss, self.h = self._compiled(ids, targets, h0, *self._arrays)
+            loss, self.h = self._compiled.single_rnn(ids, targets, h0, *self._arrays)
             return float(loss)
         T = len(ids)
         gemv, gemm, tanh, multiply = self.gemv, self.gemm, np.tanh, np.multiply

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from . import backend
 from .checks import Array, NumpyrnnError
 from .kernels import HARD_SLOPE
 from .layer import Layer
@@ -89,6 +90,15 @@ class Stepper:
         W_T, gemv = np.asfortranarray(W_T), self._gemv
         if above is None:
             result = h
+        compiled = backend.single()
+        if compiled and type(layer) in compiled.STEPS and not _is_hard(layer):
+            compiled_step, W = compiled.STEPS[type(layer)], W_T.T
+
+            def fast_step(x: Array) -> Array:
+                compiled_step(x, h_1, memory if memory is not None else h, W, product)
+                return result
+
+            return fast_step
 
         def step(x: Array) -> Array:
             cell(x, from_h)

@@ -26,6 +26,8 @@ def back_end(request, monkeypatch):
     if request.param == "fast":
         pytest.importorskip("numba")
     monkeypatch.setenv("NUMPYRNN_BACKEND", request.param)
-    backend.kernels.cache_clear()
+    for choice in (backend.kernels, backend.single):
+        choice.cache_clear()
     yield request.param
-    backend.kernels.cache_clear()
+    for choice in (backend.kernels, backend.single):
+        choice.cache_clear()

@@ -15,11 +15,15 @@ from numpyrnn import LSTM, NumpyrnnError, backend, kernels
 def chosen(monkeypatch):
     def choose(value):
         monkeypatch.setenv("NUMPYRNN_BACKEND", value)
-        backend.kernels.cache_clear()
+        clear()
         return backend.kernels()
 
+    def clear():
+        backend.kernels.cache_clear()
+        backend.single.cache_clear()
+
     yield choose
-    backend.kernels.cache_clear()
+    clear()
 
 
 @pytest.mark.parametrize("value", ["", "plain"])

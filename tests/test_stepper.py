@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpyrnn import GRU, LSTM, RNN, CausalConv1D, Dense, Dropout, Embedding, LastStep, NumpyrnnError, ReLU, Sequential
 from numpyrnn.stepper import Stepper
 
+pytestmark = pytest.mark.usefixtures("back_end")
 V, H, T = 6, 5, 12
 IDS = np.random.default_rng(0).integers(0, V, T)
 KINDS = {kind.__name__: kind for kind in (RNN, LSTM, GRU, Dense, Embedding)}
