@@ -15,12 +15,6 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def rnn_parameters(V=27, H=50, seed=1):
-    draw = np.random.RandomState(seed)
-    weights = {"Wax": draw.randn(H, V) * 0.01, "Waa": draw.randn(H, H) * 0.01, "Wya": draw.randn(V, H) * 0.01}
-    return {**weights, "b": np.zeros((H, 1)), "by": np.zeros((V, 1))}
-
-
 def rnn_train_step(X, Y, a_prev, parameters, learning_rate=0.01, limit=5):
     """One name: forward, backward, clip, update. Returns loss and last hidden state."""
     V = parameters["by"].shape[0]
@@ -54,15 +48,14 @@ def rnn_train_step(X, Y, a_prev, parameters, learning_rate=0.01, limit=5):
     return loss, a[len(X) - 1]
 
 
-def rnn_sample(parameters, end=0, limit=50, seed=None):
-    """One name, character by character; the course seeds its generator before every draw, others do not."""
+def rnn_sample(parameters, start=0, end=0, limit=50):
+    """One name, character by character, each fed back as a one-hot column."""
     V, H = parameters["by"].shape[0], parameters["b"].shape[0]
     x, a, ids = np.zeros((V, 1)), np.zeros((H, 1)), []
+    x[start] = 1
     while len(ids) < limit:
         a = np.tanh(np.dot(parameters["Wax"], x) + np.dot(parameters["Waa"], a) + parameters["b"])
         y = softmax(np.dot(parameters["Wya"], a) + parameters["by"])
-        if seed is not None:
-            np.random.seed(seed + 2 * len(ids))
         i = np.random.choice(range(V), p=y.ravel())
         ids.append(i)
         if i == end:
@@ -72,17 +65,71 @@ def rnn_sample(parameters, end=0, limit=50, seed=None):
     return ids
 
 
-def lstm_parameters(V=90, H=64, seed=1):
-    draw = np.random.RandomState(seed)
-    weights = {"W" + gate: draw.randn(H, H + V) / np.sqrt(H + V) for gate in "fico"}
-    biases = {"b" + gate: np.zeros((H, 1)) for gate in "fico"}
-    return {**weights, **biases, "Wy": draw.randn(V, H) / np.sqrt(H), "by": np.zeros((V, 1))}
+def lstm_forward(X, Y, p):
+    """A batch, X and Y (T, m) ids, each step's input a one-hot matrix (V, m). Returns the mean loss and the caches."""
+    (T, m), V, H, dtype = X.shape, p["by"].shape[0], p["bf"].shape[0], p["Wf"].dtype
+    a, c, caches, loss = np.zeros((H, m), dtype), np.zeros((H, m), dtype), [], 0
+    for t in range(T):
+        x = np.zeros((V, m), dtype)
+        x[X[t], np.arange(m)] = 1
+        concat = np.concatenate((a, x), axis=0)
+        f = sigmoid(np.dot(p["Wf"], concat) + p["bf"])
+        i = sigmoid(np.dot(p["Wi"], concat) + p["bi"])
+        cct = np.tanh(np.dot(p["Wc"], concat) + p["bc"])
+        o = sigmoid(np.dot(p["Wo"], concat) + p["bo"])
+        c_prev, c = c, f * c + i * cct
+        a = o * np.tanh(c)
+        z = np.dot(p["Wy"], a) + p["by"]
+        e = np.exp(z - np.max(z, axis=0))
+        y = e / np.sum(e, axis=0)
+        loss -= np.sum(np.log(y[Y[t], np.arange(m)])) / (T * m)
+        caches.append((concat, f, i, cct, o, c, c_prev, a, y))
+    return loss, caches
 
 
-def lstm_generate(p, steps=50, greedy=True):
+def lstm_backward(Y, caches, p):
+    (T, m), H = Y.shape, p["bf"].shape[0]
+    gradients = {"d" + name: np.zeros_like(value) for name, value in p.items()}
+    da_next, dc_next = np.zeros_like(caches[0][7]), np.zeros_like(caches[0][5])
+    for t in reversed(range(T)):
+        concat, f, i, cct, o, c, c_prev, a, y = caches[t]
+        dy = np.copy(y)
+        dy[Y[t], np.arange(m)] -= 1
+        dy /= T * m
+        gradients["dWy"] += np.dot(dy, a.T)
+        gradients["dby"] += np.sum(dy, axis=1, keepdims=True)
+        da = np.dot(p["Wy"].T, dy) + da_next
+        dc = dc_next + da * o * (1 - np.tanh(c) ** 2)
+        dz = {
+            "o": da * np.tanh(c) * o * (1 - o),
+            "i": dc * cct * i * (1 - i),
+            "c": dc * i * (1 - cct**2),
+            "f": dc * c_prev * f * (1 - f),
+        }
+        dconcat = 0
+        for gate in "fico":
+            gradients["dW" + gate] += np.dot(dz[gate], concat.T)
+            gradients["db" + gate] += np.sum(dz[gate], axis=1, keepdims=True)
+            dconcat = dconcat + np.dot(p["W" + gate].T, dz[gate])
+        da_next, dc_next = dconcat[:H], dc * f
+    return gradients
+
+
+def adam(p, gradients, v, s, t, learning_rate, epsilon, beta1=0.9, beta2=0.999):
+    """Update number t = 1, 2, ...; v and s are dicts of moments, which it replaces."""
+    for name in p:
+        g = gradients["d" + name]
+        v[name] = beta1 * v[name] + (1 - beta1) * g
+        s[name] = beta2 * s[name] + (1 - beta2) * g**2
+        v_corrected, s_corrected = v[name] / (1 - beta1**t), s[name] / (1 - beta2**t)
+        p[name] = p[name] - learning_rate * v_corrected / (np.sqrt(s_corrected) + epsilon)
+
+
+def lstm_generate(p, steps=50, greedy=True, start=0):
     """A sequence of `steps` values, each fed back as a one-hot column."""
     V, H = p["by"].shape[0], p["bf"].shape[0]
     x, a, c, ids = np.zeros((V, 1)), np.zeros((H, 1)), np.zeros((H, 1)), []
+    x[start] = 1
     for _ in range(steps):
         concat = np.concatenate((a, x), axis=0)
         f = sigmoid(np.dot(p["Wf"], concat) + p["bf"])

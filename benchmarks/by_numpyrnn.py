@@ -1,0 +1,124 @@
+"""The works by this library, as its users write them."""
+
+from time import perf_counter
+
+import numpy as np
+from works import ADAM_RATE, CLIP, EPSILON, SGD_RATE
+
+from numpyrnn import LSTM, RNN, Dense, Sequential
+from numpyrnn.batches import Batch
+from numpyrnn.losses import softmax_cross_entropy
+from numpyrnn.optim import Adam
+from numpyrnn.sampling import Sampler, generate
+from numpyrnn.single import SingleRNN
+from numpyrnn.stepper import Stepper
+
+GATES = ["ifgo".index(gate) for gate in "oifg"]  # ours among those of the works
+
+
+def layer_of(p):
+    if "W" in p:
+        layer, order = Dense(*p["W"].shape, p["W"].dtype, rng=0), ...
+    else:
+        gates, D, H = p["Wx"].shape
+        layer, order = (LSTM, GATES) if gates == 4 else (RNN, 0)
+        layer = layer(D, H, p["Wx"].dtype, rng=0)
+    for name, array in p.items():
+        layer.params[name] = array[order]
+    return layer
+
+
+def model_of(work):
+    return Sequential([layer_of(p) for p in work.weights])
+
+
+def train_single(work):
+    model = model_of(work)
+    single, initial = SingleRNN(model), model.params.flat.copy()
+
+    def run():
+        model.params.flat[...] = initial
+        h, losses = np.zeros(single.H), []
+        for x, targets, _ in work.batches:
+            losses.append(single(x, targets, h))
+            single.update(SGD_RATE, CLIP)
+            h = single.h
+        return {"losses": losses}
+
+    return run
+
+
+def train(work):
+    model = model_of(work)
+    initial, grads = model.params.flat.copy(), model.params.zeros_like()
+    batches = [Batch(*batch) for batch in work.batches]
+
+    def run():
+        model.params.flat[...] = initial
+        adam, losses = Adam(ADAM_RATE, epsilon=EPSILON), []
+        for batch in batches * work.rounds:
+            logits, _, cache = model.forward(batch.x, lengths=batch.lengths)
+            loss, dlogits = softmax_cross_entropy(logits, batch.targets, batch.counts)
+            model.backward(dlogits, cache, grads=grads)
+            adam.update(model.params.flat, grads.flat)
+            losses.append(loss)
+        return {"losses": losses}
+
+    return run
+
+
+def norms(*arrays):
+    return [np.linalg.norm(array.astype(np.float64)) for array in arrays]
+
+
+def layer(work):
+    lstm, ((x, dh, _),) = layer_of(work.weights[0]), work.batches
+    grads = lstm.params.zeros_like()
+
+    def run():
+        forward = 0.0
+        for _ in range(work.rounds):
+            start = perf_counter()
+            h, _, cache = lstm.forward(x)
+            forward += perf_counter() - start
+            dx, _, _ = lstm.backward(dh, cache, grads=grads)
+        return {"forward": forward, "losses": lambda: norms(h, dx, grads["Wx"], grads["Wh"])}
+
+    return run
+
+
+def names(work):
+    sampler, model = Sampler(0), model_of(work)
+    if work.n == 1:
+        model = Stepper(model)
+    start = np.zeros((1, work.n), int)
+
+    def run():
+        drawn = (generate(model, start, sampler, work.length, stop=0) for _ in range(work.rounds))
+        total = sum(len(ids) for names in drawn for ids in names)
+        return {"units": total, "losses": [total / (work.rounds * work.n)]}
+
+    return run
+
+
+def write(work):
+    stepper, sampler, start = Stepper(model_of(work)), Sampler(0, temperature=0 if work.greedy else 1), np.array([0])
+
+    def run():
+        for _ in range(work.rounds):
+            (ids,) = generate(stepper, start, sampler, work.length)
+        return {"losses": ids if work.greedy else []}
+
+    return run
+
+
+TABLE = {
+    "W1": train_single,
+    "W2": train,
+    "W3": train,
+    "W4": layer,
+    "W5 names": names,
+    "W5 values": write,
+    "W5 sonnet": write,
+    "W7": train,
+}

@@ -1,0 +1,143 @@
+"""What is measured, as plain arrays: initial weights, data, and how often a run goes through them.
+
+Weights are a list with one dict a layer: `Wx` (gates, D, H), `Wh` (gates, H, H) and `b` (gates, H) of a recurrent one,
+gates in the order i f g o (a tanh RNN has one), `W` (H, V) and `b` (V,) of the dense one that ends the list. Every
+contender puts them into a layout of its own, outside the clock. Drawn from a seed, they are the same in every process.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+
+NAMES_FILE = Path(__file__).parents[1] / "data" / "dinos.txt"
+SGD_RATE, CLIP = 0.01, 5.0
+ADAM_RATE, EPSILON = 0.002, 1e-15  # so small that it does not matter where an Adam adds it
+
+
+@dataclass(frozen=True)
+class Work:
+    """A run goes `rounds` times through the batches, or generates `rounds` times.
+
+    A batch is (inputs (T, N), targets (T, N), lengths (N,) or None); in W1 (inputs (T,), targets (T,), None), where
+    input -1 is a column of zeros; in W4 (x (T, N, D), the gradient of h (T, N, H), None).
+    """
+
+    weights: list
+    batches: tuple = ()
+    rounds: int = 1
+    n: int = 1  # sequences that are generated at once,
+    length: int = 0  # each of so many ids, or until id 0 where `ends`, after a first input of id 0
+    ends: bool = False
+    greedy: bool = False
+
+    @property
+    def dtype(self):
+        return self.weights[0]["Wx"].dtype
+
+    @property
+    def rtol(self):
+        """How far two contenders' first and later losses may be apart; of names drawn at random, the mean lengths."""
+        return (0.1, 0.1) if self.ends else {"float32": (1e-5, 1e-3), "float64": (1e-8, 1e-8)}[self.dtype.name]
+
+    @property
+    def units(self):
+        """What the time of a run is divided by: training steps, or, where no name ends early, generated ids."""
+        return self.rounds * (self.n * self.length or len(self.batches))
+
+
+def cell(rng, D, H, dtype, gates=4):
+    """Weights of a recurrent layer that neither die away nor explode; a forget gate starts at one."""
+    Wx, Wh = (rng.standard_normal((gates, rows, H)) / np.sqrt(rows) for rows in (D, H))
+    b = np.zeros((gates, H))
+    if gates == 4:
+        b[1] = 1
+    return {"Wx": Wx.astype(dtype), "Wh": Wh.astype(dtype), "b": b.astype(dtype)}
+
+
+def dense(rng, H, V, dtype, scale=1.0):
+    W = rng.standard_normal((H, V)) * scale / np.sqrt(H)
+    return {"W": W.astype(dtype), "b": np.zeros(V, dtype)}
+
+
+def lstms(rng, V, H, dtype, layers=1, scale=1.0):
+    return [*(cell(rng, size, H, dtype) for size in [V, H][:layers]), dense(rng, H, V, dtype, scale)]
+
+
+def name_ids():
+    """Ids of every name of the shipped list, lower case; 0 is the end of a name, 1 to 26 are the letters."""
+    names = NAMES_FILE.read_text().lower().split()
+    return [np.array([ord(letter) - ord("a") + 1 for letter in name]) for name in names]
+
+
+def course():
+    """W1: the dinosaur course run over the whole list, with the course's tiny initial weights."""
+    draw, (V, H) = np.random.default_rng(1).standard_normal, (27, 50)
+    rnn = {"Wx": draw((1, V, H)) * 0.01, "Wh": draw((1, H, H)) * 0.01, "b": np.zeros((1, H))}
+    out = {"W": draw((H, V)) * 0.01, "b": np.zeros(V)}
+    return Work([rnn, out], tuple((np.append(-1, ids), np.append(ids, 0), None) for ids in name_ids()))
+
+
+def training(V, H, layers, N, T, steps, dtype):
+    """W2 and W3: steps of Adam on one batch of random ids."""
+    rng = np.random.default_rng(2)
+    weights, ids = lstms(rng, V, H, dtype, layers), rng.integers(V, size=(T + 1, N))
+    return Work(weights, ((ids[:-1].copy(), ids[1:].copy(), None),), rounds=steps)
+
+
+def layer(H, N, T):
+    """W4: one LSTM layer on vectors of its own size."""
+    rng = np.random.default_rng(4)
+    x, dh = rng.standard_normal((2, T, N, H), dtype=np.float32)
+    guess = T * 3e-5 + 48 * T * N * H * H / 3e11  # seconds forward and back: calls, and arithmetic
+    return Work([cell(rng, H, H, np.float32)], ((x, dh, None),), rounds=ceil(0.04 / guess))
+
+
+def dinos(n, rounds):
+    """W5: names by an RNN, whose end is as probable as it is in names of 12 letters."""
+    rng = np.random.default_rng(5)
+    rnn, out = cell(rng, 27, 50, np.float32, gates=1), dense(rng, 50, 27, np.float32, scale=0.5)
+    out["b"][0] = np.log(26 / 12)
+    return Work([rnn, out], rounds=rounds, n=n, length=50, ends=True)
+
+
+def text(V, H, layers, length, rounds, greedy):
+    """W5: ids by one or two LSTMs; logits of a trained model's size."""
+    return Work(lstms(np.random.default_rng(11), V, H, np.float32, layers, 6.0), (), rounds, 1, length, greedy=greedy)
+
+
+def padded():
+    """W7: batches of whole names, as they come, padded to the longest."""
+    rng, N, batches = np.random.default_rng(7), 64, []
+    names = name_ids()
+    order = rng.permutation(len(names))
+    for start in range(0, 12 * N, N):
+        group = [names[i] for i in order[start : start + N]]
+        lengths = np.array([len(ids) + 1 for ids in group])
+        ids = np.zeros((lengths.max() + 1, N), int)
+        for n, name in enumerate(group):
+            ids[1 : lengths[n], n] = name
+        batches.append((ids[:-1].copy(), ids[1:].copy(), lengths))
+    return Work(lstms(rng, 27, 128, np.float32), tuple(batches))
+
+
+WORKS = {
+    "W1": course,
+    "W2 float32": partial(training, 90, 64, 1, 60, 30, 20, np.float32),
+    "W2 float64": partial(training, 90, 64, 1, 60, 30, 20, np.float64),
+    "W3": partial(training, 38, 128, 2, 128, 40, 4, np.float32),
+    "W5 names, one at a time": partial(dinos, 1, 2000),
+    "W5 names, 10,000 at once": partial(dinos, 10_000, 2),
+    "W5 values, greedy": partial(text, 90, 64, 1, 50, 300, True),
+    "W5 values, sampled": partial(text, 90, 64, 1, 50, 300, False),
+    "W5 sonnet, greedy": partial(text, 38, 128, 2, 400, 16, True),
+    "W5 sonnet, sampled": partial(text, 38, 128, 2, 400, 16, False),
+    "W7": padded,
+}
+SHAPES = {
+    f"W4 H {H} N {N} T {T}": (H, N, T) for H, N, T in product((64, 128, 256, 512, 1024), (1, 16, 64, 256), (32, 128))
+}
+WORKS |= {name: partial(layer, *shape) for name, shape in SHAPES.items()}
