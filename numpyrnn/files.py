@@ -12,6 +12,7 @@ from typing import IO
 from .checks import NumpyrnnError
 
 MAX_TEXT_BYTES = 1 << 30
+PIECE = 1 << 16  # bytes
 
 
 @contextmanager
@@ -109,22 +110,42 @@ def read_text(path: str | Path) -> str:
     NumpyrnnError
         if there is no such file, it is a folder, not readable, or not UTF-8 text
     """
-    path = Path(path)
+    return "".join(text_pieces(path))
+
+
+def text_pieces(path: str | Path) -> Iterator[str]:
+    """The text of a UTF-8 file as `read_text` gives it, in pieces: whole lines, of 64 KiB or a little more.
+
+    Parameters
+    ----------
+    path : file
+
+    Yields
+    ------
+    str
+
+    Raises
+    ------
+    NumpyrnnError
+        as `read_text`
+    """
+    path, done = Path(path), 0
     try:
         if path.is_dir():
             raise NumpyrnnError(f"{path} must be a text file, it is a folder")
         with path.open("rb") as file:
-            data = file.read(MAX_TEXT_BYTES + 1)
-        if len(data) > MAX_TEXT_BYTES:
-            raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has more")
-        text = data.decode("utf-8-sig")
+            while data := file.read(PIECE) + file.readline(MAX_TEXT_BYTES):
+                if done + len(data) > MAX_TEXT_BYTES:
+                    raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has more")
+                text = data.decode("utf-8" if done else "utf-8-sig")
+                if "\0" in text:
+                    raise NumpyrnnError(f"{path} must be UTF-8 text, it holds a zero byte")
+                yield text
+                done += len(data)
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise NumpyrnnError(f"{path} must be UTF-8 text, byte {error.start} is not") from error
-    if "\0" in text:
-        raise NumpyrnnError(f"{path} must be UTF-8 text, it holds a zero byte")
-    return text
+        raise NumpyrnnError(f"{path} must be UTF-8 text, byte {done + error.start} is not") from error
 
 
 def data_path(name: str) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -12,6 +12,30 @@ from .checks import Array, NumpyrnnError, check_count, check_ids
 
 START = -1  # stands before the first id of every sequence, as often as a context needs it
 Context = tuple[int, ...]
+Ids = Sequence[int] | Array
+
+
+class Table(NamedTuple):
+    """The grams of one length, as a sorted array: the number of a gram is its place there.
+
+    A gram's code is (number of its context among the grams one shorter) * (size + 1) + (its last id) + 1, so that the
+    grams of one context lie side by side. The entry after the last, which is also entry -1, is that of what is unknown.
+
+    Attributes
+    ----------
+    codes : (n,) integers, rising
+    shares : (n + 1,) discounted shares, each of its context; 0 for the unknown
+    backoffs : (number of contexts + 1,) what is left of each context for the order below; 1 for the unknown
+    """
+
+    codes: Array
+    shares: Array
+    backoffs: Array
+
+    def find(self, codes: Array | int) -> Array:
+        """The numbers of grams with these codes; -1 for those that are not there."""
+        places = self.codes.searchsorted(codes)
+        return np.where(self.codes.take(places, mode="clip") == codes, places, -1)
 
 
 class KneserNey:
@@ -34,26 +58,30 @@ class KneserNey:
         if there is no sequence
     """
 
-    def __init__(self, sequences: Iterable[Sequence[int]], size: int, order: int):
+    def __init__(self, sequences: Iterable[Ids], size: int, order: int):
         check_count("order", order, 1)
         self.size, self.order = size, order
-        listed = [[int(token) for token in sequence] for sequence in sequences]
-        for sequence in listed:
-            check_ids("sequences", np.array(sequence, np.intp), size)
-        grams = Counter(
-            tuple(padded[i : i + order])
-            for sequence in listed
-            for padded in [[START] * (order - 1) + sequence]
-            for i in range(len(padded) - order + 1)
-        )
-        if not grams:
+        listed = [np.array(sequence, np.intp) for sequence in sequences]
+        for ids in listed:
+            check_ids("sequences", ids, size)
+        letters, before = _in_a_row(listed)
+        if not letters.any():
             raise NumpyrnnError("an n-gram needs at least one sequence, got none")
-        self.tables: list[dict[Context, tuple[dict[int, float], float]]] = []  # by order: context -> shares, back-off
+        numbers = np.zeros(len(letters), np.intp)  # of the gram that ends at each place; there is one of no ids
+        grams, sizes = [], [1]
         for _ in range(order):
-            self.tables.append(_discounted(grams))
-            grams = Counter(gram[1:] for gram in grams)  # each different gram counts once for the order below
+            codes = numbers[before] * (size + 1) + letters
+            codes, first, longer = np.unique(codes, return_index=True, return_inverse=True)
+            grams.append((codes, first, numbers[first]))  # with the number of each gram without its first id
+            numbers, sizes = longer, [*sizes, len(codes)]
+        counts = np.bincount(numbers[letters > 0], minlength=sizes[-1])
+        self.tables: list[Table] = []  # by order
+        for n_contexts, (codes, first, shorter) in zip(sizes[-2::-1], reversed(grams), strict=True):
+            self.tables.append(_discounted(codes, counts, codes // (size + 1), n_contexts, np.argsort(first)))
+            counts = np.bincount(shorter[counts > 0], minlength=n_contexts)  # each different gram counts once below
         self.tables.reverse()
         self._cache: dict[Context, Array] = {}
+        self._numbers: dict[Context, int] = {(): 0}
 
     def distribution(self, context: Context) -> Array:
         """Probabilities of the next id.
@@ -69,15 +97,24 @@ class KneserNey:
         context = context[len(context) - self.order + 1 :] if len(context) >= self.order else context
         if context not in self._cache:
             p = self.distribution(context[1:]) if context else np.full(self.size, 1 / self.size)
-            table = self.tables[len(context)].get(context)
-            if table is not None:
-                shares, backoff = table
-                p = p * backoff
-                p[list(shares)] += list(shares.values())
+            number, table = self._number(context), self.tables[len(context)]
+            if number >= 0:
+                first = number * (self.size + 1) + 1  # the code of the context with id 0
+                followers = slice(*table.codes.searchsorted((first, first + self.size)))
+                p = p * table.backoffs[number]
+                p[table.codes[followers] - first] += table.shares[followers]
             self._cache[context] = p
         return self._cache[context]
 
-    def distributions(self, sequence: Sequence[int]) -> Array:
+    def _number(self, context: Context) -> int:
+        """The number of a context, -1 if it was never seen."""
+        if context not in self._numbers:
+            before, letter = self._number(context[:-1]), context[-1] + 1
+            code = before * (self.size + 1) + letter if 0 <= letter <= self.size else -1
+            self._numbers[context] = int(self.tables[len(context) - 1].find(code))
+        return self._numbers[context]
+
+    def distributions(self, sequence: Ids) -> Array:
         """Probabilities at each place of a sequence, given the ids before.
 
         Parameters
@@ -91,7 +128,7 @@ class KneserNey:
         padded = (START,) * (self.order - 1) + tuple(int(token) for token in sequence)
         return np.array([self.distribution(padded[i : i + self.order - 1]) for i in range(len(sequence))])
 
-    def log_probabilities(self, sequence: Sequence[int]) -> Array:
+    def log_probabilities(self, sequence: Ids) -> Array:
         """Natural logarithms of p of each id of a sequence.
 
         Parameters
@@ -102,7 +139,15 @@ class KneserNey:
         -------
         (length,) array, nats
         """
-        return np.asarray(np.log(self.distributions(sequence)[np.arange(len(sequence)), np.asarray(sequence)]))
+        ids = np.array(sequence, np.intp)
+        check_ids("sequence", ids, self.size)
+        letters, before = _in_a_row([ids])
+        p, numbers = np.full(len(letters), 1 / self.size), np.zeros(len(letters), np.intp)
+        for table in self.tables:
+            contexts = numbers[before]
+            numbers = table.find(contexts * (self.size + 1) + letters)
+            p = p * table.backoffs[contexts] + table.shares[numbers]
+        return np.asarray(np.log(p[1:]))
 
     def sample(self, rng: Generator, end: int, steps: int = 100) -> list[int]:
         """Draw a sequence.
@@ -127,8 +172,8 @@ class KneserNey:
 
 
 def best_ngram(
-    training: Sequence[Sequence[int]],
-    held_out: Sequence[Sequence[int]],
+    training: Sequence[Ids],
+    held_out: Sequence[Ids],
     size: int,
     orders: Iterable[int] = range(1, 11),
 ) -> tuple[KneserNey, float]:
@@ -151,20 +196,30 @@ def best_ngram(
     return models[best], float(losses[best])
 
 
-def _discounted(grams: Counter[Context]) -> dict[Context, tuple[dict[int, float], float]]:
-    """For every context: each id's discounted share, and what is left for the order below."""
-    n = Counter(count for count in grams.values() if count <= 4)
+def _in_a_row(sequences: Sequence[Array]) -> tuple[Array, Array]:
+    """Sequences as one, each after a START, as ids plus one; and the place before each (before a START itself)."""
+    letters = np.concatenate([np.append(START, ids) for ids in sequences] or [np.zeros(0, np.intp)]) + 1
+    return letters, np.maximum(np.arange(len(letters)) - (letters > 0), 0)
+
+
+def _discounted(codes: Array, counts: Array, contexts: Array, n_contexts: int, order: Array) -> Table:
+    """Counts less their discounts, as shares of their contexts' counts.
+
+    Parameters
+    ----------
+    codes : (n,) of the grams
+    counts : (n,) integers
+    contexts : (n,) numbers of their contexts
+    n_contexts : int
+    order : (n,) in which the grams first came; sums over them are formed in it
+    """
+    n = np.bincount(counts, minlength=5)[:5].tolist()
     y = n[1] / (n[1] + 2 * n[2]) if n[1] and n[2] else 0.5
     discounts = [0.0, y, y, y]  # absolute discounting, where there are too few counts to estimate three
     if n[1] and n[2] and n[3] and n[4]:
         estimates = (k - (k + 1) * y * n[k + 1] / n[k] for k in (1, 2, 3))
         discounts[1:] = [min(max(d, 0.05), k - 0.05) for k, d in enumerate(estimates, 1)]  # never nothing, never all
-    followers: dict[Context, dict[int, int]] = defaultdict(dict)
-    for gram, count in grams.items():
-        followers[gram[:-1]][gram[-1]] = count
-    tables = {}
-    for context, counts in followers.items():
-        total = sum(counts.values())
-        shares = {token: (count - discounts[min(count, 3)]) / total for token, count in counts.items()}
-        tables[context] = shares, 1 - sum(shares.values())
-    return tables
+    totals = np.bincount(contexts, counts, n_contexts).clip(1)
+    shares = (counts - np.take(discounts, counts, mode="clip")) / totals[contexts]
+    left = 1 - np.bincount(contexts[order], shares[order], n_contexts)
+    return Table(codes, np.append(shares, 0), np.append(left, 1))

@@ -111,7 +111,7 @@ class Recurrent(Layer):
             kernel_cache, ends, pieces = None, states, []
             for t in range(0, T, LEAN_STEPS):
                 left = None if lengths is None else np.clip(lengths - t, 0, None)
-                piece, ends, _ = self._piece(x[t : t + LEAN_STEPS], ends, Wh, left)
+                piece, ends = self._piece(x[t : t + LEAN_STEPS], ends, Wh, left)[:2]  # no cache outlives its piece
                 pieces.append(piece)
             y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         if order is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .checks import Array, NumpyrnnError, check_ids, is_integer
 
-CHUNK = 1 << 20  # characters
+CHUNK = 1 << 16  # characters
 
 
 class Vocabulary:

@@ -165,12 +165,12 @@ def train(
         settings = replace(
             base, hidden=hidden or base.hidden, layers=layers or base.layers, epochs=epochs, seed=seed or 0
         )
-        text = read_text_of(data or data_path("sonnets.txt"), keep_case)
-        training = SonnetTraining(*split(text), settings, keep_case)
+        path = data or data_path("sonnets.txt")  # its text is held by nobody once it is ids
+        training = SonnetTraining(*split(read_text_of(path, keep_case)), settings, keep_case)
     trainer, settings = training.trainer, training.settings
     check_unfinished(training, epochs, f"the model is {why_it_ended(trainer)}")
-    n = len(training.training)
-    click.echo(f"{n:,} characters to learn, {len(training.held_out):,} held out, ", nl=False)
+    n = len(training.ids)
+    click.echo(f"{n:,} characters to learn, {training.n_held_out:,} held out, ", nl=False)
     click.echo(f"{len(training.vocabulary)} different ones; ", nl=False)
     title = f"{settings.layers} x LSTM({settings.hidden})"
     click.echo(f"{title}, {training.model.params.flat.size:,} parameters.")
@@ -192,7 +192,7 @@ def train(
         items=training.places,
         count=lambda batch: batch.places,
     )
-    ngram, loss, _ = ngram_beside(training.training, training.held_out, training.vocabulary)
+    ngram, loss, _ = ngram_beside(training.ids, training.unseen, len(training.vocabulary))
     if trainer.history:
         best = trainer.best_loss
         click.echo(f"Held-out loss {best:.3f} nats a character, {why_it_ended(trainer, status)}. ", nl=False)

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.random import Generator
 
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.checks import NumpyrnnError
+from numpyrnn.checks import Array, NumpyrnnError
 from numpyrnn.ngram import KneserNey, best_ngram
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
-from numpyrnn.vocab import Vocabulary
 
 from .model import held_out_batches, settings_of
 from .text import START, line_of, measured, texts_of
@@ -59,27 +58,27 @@ def longest_run(sample: str, text: str) -> Copied:
     return Copied(text[place : place + best], *line_of(text, place))
 
 
-def ngram_beside(training: str, held_out: str, vocabulary: Vocabulary) -> tuple[KneserNey, float, float]:
+def ngram_beside(ids: Array, unseen: Array, size: int) -> tuple[KneserNey, float, float]:
     """The n-gram that stands beside a writer.
 
-    It is made of the last 1,000,000 characters of the training text, and begins the held-out text (the first 100,000
-    characters) knowing only that a newline stands before.
+    It is made of the last 1,000,000 ids of the training text, and begins the held-out text knowing only what stands
+    before it.
 
     Parameters
     ----------
-    training, held_out : str
-    vocabulary : Vocabulary
+    ids : (L,) integers, the training text
+    unseen : (L,) integers, of `measured`: START, which is not counted, and the held-out text
+    size : int, V
 
     Returns
     -------
     ngram : KneserNey of the best order from 3 to 7
     loss, unigram : float, nats a character, of it and of an n-gram of order 1
     """
-    learned = vocabulary.encode(training[-COUNTED:]).tolist()
-    unseen = vocabulary.encode(measured(held_out, vocabulary)).tolist()
-    found = (best_ngram([learned], [unseen], len(vocabulary), [order]) for order in ORDERS)  # one in memory at a time
+    learned = ids[-COUNTED:]
+    found = (best_ngram([learned], [unseen], size, [order]) for order in ORDERS)  # one in memory at a time
     ngram, _ = min(found, key=lambda pair: pair[1])
-    losses = [-model.log_probabilities(unseen)[1:].mean() for model in (ngram, KneserNey([learned], ngram.size, 1))]
+    losses = [-model.log_probabilities(unseen)[1:].mean() for model in (ngram, KneserNey([learned], size, 1))]
     return ngram, float(losses[0]), float(losses[1])
 
 
@@ -119,7 +118,8 @@ def evaluate(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 2
     (training, held_out), vocabulary = texts_of(checkpoint, text), checkpoint.vocabulary
     settings, unseen = settings_of(checkpoint), vocabulary.encode_text(measured(held_out, vocabulary))
     loss = mean_loss(checkpoint.model, held_out_batches(unseen, settings), carry=not settings.stride)
-    ngram, ngram_loss, unigram_loss = ngram_beside(training, held_out, vocabulary)
+    counted = vocabulary.encode_text(training[-COUNTED:])
+    ngram, ngram_loss, unigram_loss = ngram_beside(counted, unseen, len(vocabulary))
     sampler = Sampler(seed)
     prompt = opening(checkpoint, sampler)
     drawn = written_by(ngram, vocabulary.encode(START + prompt).tolist(), n_samples, np.random.default_rng(seed))
@@ -131,7 +131,7 @@ def evaluate(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 2
     return {
         "training": len(training),
         "held_out": len(held_out),
-        "counted": min(len(training), COUNTED),
+        "counted": len(counted),
         "measured": len(unseen) - 1,
         "losses": {
             "network": loss,

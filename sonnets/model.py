@@ -219,9 +219,9 @@ def softened(ids: Array, size: int, share: float, order: int) -> Array:
     soft[np.arange(len(ids)), ids] = 1 - share
     cuts = np.linspace(0, len(ids), FOLDS + 1).astype(int).tolist()
     for start, stop in pairwise(cuts):
-        others = [part.tolist() for part in (ids[:start], ids[stop:]) if len(part)]
+        others = [ids[:start], ids[stop:]]
         context = max(0, start - order + 1)
-        seen = KneserNey(others, size, order).distributions(ids[context:stop].tolist())
+        seen = KneserNey(others, size, order).distributions(ids[context:stop])
         soft[start:stop] += share * seen[start - context :].astype(np.float32)
     return soft
 
@@ -235,6 +235,11 @@ class SonnetTraining:
     settings : Settings
     keep_case : bool, default False, whether the text was not lower-cased
 
+    Attributes
+    ----------
+    ids, unseen : integers, the training part and what is measured of the held-out one: all that is kept of a long text
+    n_held_out : int, characters of the held-out part
+
     Raises
     ------
     NumpyrnnError
@@ -246,10 +251,11 @@ class SonnetTraining:
         if len(training) < fewest or not held_out:
             found = f"{len(training)} and {len(held_out)}"
             raise NumpyrnnError(f"the parts of a text must have at least {fewest} and 1 characters, got {found}")
-        self.training, self.held_out = training, held_out
         self.settings, self.keep_case = settings, keep_case
         self.kept = kept(training, held_out)
         self.vocabulary = Vocabulary({*START, *training, *held_out})
+        self.ids, self.n_held_out = self.vocabulary.encode_text(training), len(held_out)
+        self.unseen = self.vocabulary.encode_text(measured(held_out, self.vocabulary))
         self.model = build(settings, self.vocabulary)
         self.trainer = Trainer(
             self.model,
@@ -265,7 +271,7 @@ class SonnetTraining:
     @property
     def places(self) -> int:
         """Characters that are predicted in an epoch."""
-        s, L = self.settings, len(self.training)
+        s, L = self.settings, len(self.ids)
         if s.stride:
             return len(range(0, min(L, EPOCH) - s.steps, s.stride))
         N, length = n_streams(L, s.batch_size, s.steps)
@@ -278,9 +284,7 @@ class SonnetTraining:
         on_epoch: Callable[[dict[str, Any]], None] | None = None,
     ) -> list[dict[str, Any]]:
         """Train up to `epochs` in all; see `Trainer.run`."""
-        s, size = self.settings, len(self.vocabulary)
-        ids = self.vocabulary.encode_text(self.training)
-        held_out = self.vocabulary.encode_text(measured(self.held_out, self.vocabulary))
+        s, ids, size = self.settings, self.ids, len(self.vocabulary)
         taught = s.teacher and len(ids) * size <= TAUGHT
         soft = softened(ids, size, s.teacher, s.teacher_order) if taught else None
 
@@ -290,7 +294,7 @@ class SonnetTraining:
             return shifted_streams(ids, s.batch_size, s.steps, rng, soft)
 
         return self.trainer.run(
-            batches, epochs, lambda: held_out_batches(held_out, s), on_batch=on_batch, on_epoch=on_epoch
+            batches, epochs, lambda: held_out_batches(self.unseen, s), on_batch=on_batch, on_epoch=on_epoch
         )
 
     def checkpoint(self, resumable: bool = True) -> Checkpoint:

@@ -11,13 +11,14 @@ from typing import Any
 
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.files import read_text
+from numpyrnn.files import text_pieces
 from numpyrnn.vocab import Vocabulary
 
 START = "\n"  # all that is known before a text
 SHORTEST = 500  # characters
 MEASURED = 100_000  # held-out characters, at most
 KEPT = 2_000_000  # characters: a longer text is not kept in the model file
+PIECE = 1_000_000  # characters of a long text that are taken at a time, so that no second one is in the memory
 OPENINGS = 1_000  # first lines that are kept of it
 LONGEST_OPENING = 200  # characters
 BLANK = re.compile(r"\n\s*\n")  # the end of a line, and one blank line or more
@@ -48,7 +49,8 @@ def read_text_of(path: str | Path, keep_case: bool = False) -> str:
     NumpyrnnError
         if the file cannot be read as text, or has fewer than 500 characters or two different ones
     """
-    text = plain(read_text(path), keep_case).strip("\n")
+    text = "".join(plain(piece, keep_case) for piece in text_pieces(path))  # no line end changes what is beside it
+    text = text.strip("\n")
     if len(text) < SHORTEST:
         raise NumpyrnnError(f"{path} must hold a text of at least {SHORTEST} characters, it holds {len(text)}")
     if len(set(text)) < 2:
@@ -145,12 +147,16 @@ def kept(training: str, held_out: str) -> dict[str, Any]:
     if len(training) + len(held_out) <= KEPT:
         return {"training": training, "held_out": held_out}
     lengths = [len(training), len(held_out)]
-    return {"lengths": lengths, "sha256": digest(training + held_out), "openings": first_lines(training, OPENINGS)}
+    return {"lengths": lengths, "sha256": digest(training, held_out), "openings": first_lines(training, OPENINGS)}
 
 
-def digest(text: str) -> str:
-    """SHA-256 of a text in UTF-8."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest(*parts: str) -> str:
+    """SHA-256 of a text in UTF-8, which may come in parts."""
+    found = hashlib.sha256()
+    for part in parts:
+        for start in range(0, len(part), PIECE):
+            found.update(part[start : start + PIECE].encode())
+    return found.hexdigest()
 
 
 def texts_of(checkpoint: Checkpoint, text: str | None = None) -> tuple[str, str]:

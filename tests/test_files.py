@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from numpyrnn import NumpyrnnError, files
-from numpyrnn.files import atomic_write, data_path, make_folder, read_text, write_together
+from numpyrnn.files import atomic_write, data_path, make_folder, read_text, text_pieces, write_together
 
 
 def names_in(folder):
@@ -159,6 +159,23 @@ def test_what_is_not_text_is_an_error(tmp_path, data, message):
     with pytest.raises(NumpyrnnError) as caught:
         read_text(path)
     assert str(caught.value) == f"{path} {message}"
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_pieces_are_whole_lines(tmp_path, monkeypatch, mark):
+    monkeypatch.setattr(files, "PIECE", 8)
+    (tmp_path / "a.txt").write_bytes(mark + "ab\r\n北京\r\n\ufefflong, long line\n\nend".encode())
+    pieces = list(text_pieces(tmp_path / "a.txt"))
+    assert "".join(pieces) == read_text(tmp_path / "a.txt") == "ab\r\n北京\r\n\ufefflong, long line\n\nend"
+    assert len(pieces) > 2
+    assert all(piece.endswith("\n") for piece in pieces[:-1])
+
+
+def test_a_wrong_byte_is_counted_from_the_start_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "PIECE", 2)
+    (tmp_path / "a.txt").write_bytes(b"ab\ncd\nef\xff\n")
+    with pytest.raises(NumpyrnnError, match="must be UTF-8 text, byte 8 is not"):
+        read_text(tmp_path / "a.txt")
 
 
 def test_a_missing_file_is_an_error(tmp_path):

@@ -1,5 +1,8 @@
 """The Kneser-Ney n-gram."""
 
+import tracemalloc
+from collections import Counter, defaultdict
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -35,6 +38,41 @@ def test_a_distribution_is_positive_and_sums_to_one_in_any_context(corpus, order
     assert p.shape == (7,)
     assert (p > 0).all()
     assert_allclose(p.sum(), 1, rtol=1e-12)
+
+
+def plain_probability(corpus, size, order, context, token):
+    """The recursion of the class's docstring, from dicts of tuples."""
+    grams = Counter(
+        tuple(padded[i : i + order])
+        for ids in corpus
+        for padded in [[START] * (order - 1) + ids]
+        for i in range(len(ids))
+    )
+    tables = []
+    for _ in range(order):
+        tables.append(grams)
+        grams = Counter(gram[1:] for gram in grams)
+    p = 1 / size
+    for n, grams in enumerate(reversed(tables)):
+        kinds = Counter(grams.values())
+        y = kinds[1] / (kinds[1] + 2 * kinds[2]) if kinds[1] and kinds[2] else 0.5
+        discounts = defaultdict(lambda y=y: y)
+        if all(kinds[k] for k in (1, 2, 3, 4)):
+            for k in (1, 2, 3):
+                discounts[k] = min(max(k - (k + 1) * y * kinds[k + 1] / kinds[k], 0.05), k - 0.05)
+        end = context[len(context) - n :]
+        counts = {gram[-1]: count for gram, count in grams.items() if gram[:-1] == end}
+        if not counts or n > len(context):
+            continue
+        shares = {i: (count - discounts[min(count, 3)]) / sum(counts.values()) for i, count in counts.items()}
+        p = p * (1 - sum(shares.values())) + shares.get(token, 0)
+    return p
+
+
+@given(corpora, orders, st.lists(st.integers(-1, 5), max_size=5).map(tuple), st.integers(0, 5))
+def test_a_probability_is_that_of_the_plain_recursion(corpus, order, context, token):
+    expected = plain_probability(corpus, 6, order, context, token)
+    assert_allclose(KneserNey(corpus, 6, order).distribution(context)[token], expected, rtol=1e-13)
 
 
 def test_order_one_by_hand():
@@ -170,6 +208,35 @@ def test_best_ngram_is_the_order_with_the_smallest_loss(dinosaurs):
         losses[order] = -sum(log_p) / sum(map(len, held_out))
     assert chosen.order == min(losses, key=losses.get)
     assert_allclose(loss, min(losses.values()), rtol=1e-12)
+
+
+def test_a_long_text_takes_few_bytes_an_id():
+    text = data_path("sonnets.txt").read_text("utf-8").lower()
+    vocabulary = Vocabulary(text)
+    ids = vocabulary.encode_text(text)
+    tracemalloc.start()
+    try:
+        ngram = KneserNey([ids], len(vocabulary), 7)
+        left, most = (n / len(ids) for n in tracemalloc.get_traced_memory())
+    finally:
+        tracemalloc.stop()  # it would slow down all tests after this one
+    assert ngram.order == 7
+    assert left < 50
+    assert most < 150
+
+
+def test_empty_sequences_change_nothing():
+    with_empty, without = KneserNey([[], *SMALL, []], 3, 2), KneserNey(SMALL, 3, 2)
+    assert_array_equal(with_empty.log_probabilities([A, B, END]), without.log_probabilities([A, B, END]))
+    assert without.log_probabilities([]).shape == (0,)
+
+
+@pytest.mark.parametrize("ids", [[3], [-1, 0]])
+def test_ids_outside_are_an_error(ids):
+    with pytest.raises(NumpyrnnError, match="must hold ids from 0 to 2, got "):
+        KneserNey([ids], 3, 2)
+    with pytest.raises(NumpyrnnError, match="must hold ids from 0 to 2, got "):
+        KneserNey(SMALL, 3, 2).log_probabilities(ids)
 
 
 @pytest.mark.parametrize("order", [1, 3])

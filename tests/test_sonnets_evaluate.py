@@ -56,7 +56,8 @@ def test_the_figures_of_an_evaluation_by_independent_computation(checkpoint):
 
 def test_the_n_gram_begins_knowing_only_that_a_newline_stands_before():
     vocabulary = Vocabulary(TEXT)
-    ngram, loss, unigram = ngram_beside(TRAINING, HELD_OUT, vocabulary)
+    ids, unseen = (vocabulary.encode_text(text) for text in (TRAINING, "\n" + HELD_OUT))
+    ngram, loss, unigram = ngram_beside(ids, unseen, len(vocabulary))
     assert ngram.order in range(3, 8)
     learned, unseen = vocabulary.encode(TRAINING).tolist(), vocabulary.encode("\n" + HELD_OUT).tolist()
     losses = {}
@@ -82,7 +83,9 @@ def test_the_n_gram_has_a_limit_that_is_said(checkpoint, monkeypatch):
     monkeypatch.setattr(text_module, "MEASURED", 50)
     figures = evaluate(checkpoint, None, 10)
     assert (figures["counted"], figures["measured"]) == (500, 50)
-    _, loss, _ = ngram_beside(TRAINING[-500:], HELD_OUT[:50], checkpoint.vocabulary)
+    vocabulary = checkpoint.vocabulary
+    ids, unseen = (vocabulary.encode_text(text) for text in (TRAINING[-500:], "\n" + HELD_OUT[:50]))
+    _, loss, _ = ngram_beside(ids, unseen, len(vocabulary))
     assert figures["losses"]["n-gram"] == loss
 
 

@@ -1,5 +1,6 @@
 """The writer of sonnets: its network, its batches, its training and its checkpoints."""
 
+import tracemalloc
 from dataclasses import asdict, fields, replace
 
 import numpy as np
@@ -238,6 +239,25 @@ def test_places_are_what_an_epoch_predicts(settings):
     batches = []
     training = trained(1, settings, on_batch=batches.append)
     assert sum(batch.places for batch in batches) == training.places
+
+
+@pytest.mark.parametrize(("more", "reading"), [("", 2.5), ("Ω", 4.5)], ids=["ASCII", "a few letters of two bytes"])
+def test_a_long_text_is_held_twice_while_it_is_read_and_once_as_ids(tmp_path, monkeypatch, more, reading):
+    monkeypatch.setattr(module, "EPOCH", 1000)
+    (tmp_path / "text.txt").write_text(more + TEXT * (5_000_000 // len(TEXT)), "utf-8")
+    settings = replace(STREAMS, hidden=4, embedding=2)
+    tracemalloc.start()
+    try:
+        training = SonnetTraining(*split(read_text_of(tmp_path / "text.txt")), settings)
+        left, most = (n / 5_000_000 for n in tracemalloc.get_traced_memory())  # bytes a character
+        tracemalloc.reset_peak()
+        training.run(1)
+        trained = tracemalloc.get_traced_memory()[1] / 5_000_000
+    finally:
+        tracemalloc.stop()  # it would slow down all tests after this one
+    assert most < reading
+    assert left < 1.1
+    assert trained < 2
 
 
 def test_the_ids_of_a_text_take_one_byte_each():

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpyrnn import Dense, NumpyrnnError, Sequential
+from numpyrnn import Dense, NumpyrnnError, Sequential, files
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.files import data_path
 from numpyrnn.vocab import Vocabulary
 from sonnets import text as module
 from sonnets.text import (
+    digest,
     first_lines,
     kept,
     known_part,
@@ -66,6 +67,15 @@ def test_accented_letters_are_one_character_however_they_were_typed(tmp_path, ke
     read = read_text_of(file_of(tmp_path, b"\xef\xbb\xbf" + typed.encode()), keep_case)
     assert read == ("é" + "É\n" * 300 if keep_case else "é" + "é\n" * 300)
     assert plain(read, keep_case) == read
+
+
+@given(st.text("AaΣé\u0301\n\r ", max_size=40), st.booleans())
+def test_a_text_that_is_read_in_pieces_is_that_of_the_whole(tmp_path_factory, text, keep_case):
+    text = "Σ" * 500 + "\n" + text + "x"  # a last sigma has a form of its own, a combining mark goes with its letter
+    path = file_of(tmp_path_factory.mktemp("text"), text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "PIECE", 1)
+        assert read_text_of(path, keep_case) == plain(text, keep_case) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -185,6 +195,11 @@ def test_a_text_is_kept_whole_up_to_a_length(monkeypatch):
     assert found == {"lengths": [20, len(VERSE) - 20], "sha256": mark, "openings": ["Roses are red,"]}
     assert texts_of(holding(**found), VERSE) == (VERSE[:20], VERSE[20:])
     assert openings_of(holding(**found)) == ["Roses are red,"]
+
+
+def test_a_mark_does_not_depend_on_the_parts(monkeypatch):
+    monkeypatch.setattr(module, "PIECE", 7)
+    assert digest(VERSE[:20], VERSE[20:]) == digest(VERSE) == hashlib.sha256(VERSE.encode()).hexdigest()
 
 
 def test_a_kept_text_needs_no_other_and_takes_no_other():
