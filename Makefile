@@ -7,7 +7,7 @@ BENCH := .venv-bench
 TIMED := env -u OPENBLAS_CORETYPE $(BENCH)/bin/python # each library chooses its own kernels for the machine
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench models clean
+.PHONY: demo test check bench bench-quick bench-more models clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -42,8 +42,16 @@ models: $(READY)
 
 bench: $(BENCH)/.ready
 	@$(TIMED) benchmarks/bench.py
+	@$(TIMED) benchmarks/report.py
+
+bench-quick: $(BENCH)/.ready
+	@$(TIMED) benchmarks/bench.py --quick
+
+bench-more: $(BENCH)/.ready
 	@$(TIMED) benchmarks/deep.py
 	@$(TIMED) benchmarks/solos.py $(if $(MIDI),--midi $(MIDI))
+	@$(TIMED) benchmarks/growth.py
+	@$(TIMED) benchmarks/threads.py
 
 clean:
 	rm -rf $(VENV) $(BENCH) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -61,5 +69,5 @@ $(READY): setup.cfg pyproject.toml
 
 $(BENCH)/.ready: setup.cfg
 	@$(PYTHON) -m venv $(BENCH)
-	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . 'torch==2.13.0' keras jax
+	@$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[fast]' 'torch==2.13.0' keras jax
 	@touch $@

@@ -37,8 +37,8 @@ N, DILATIONS = 128, (1, 2, 4, 8, 16)
 LONG_ENOUGH, REST = 0.06, 0.05  # seconds: a contender's part of a turn, and until its threads have gone to sleep
 
 
-def lstm_model(V, last):
-    head = (LastStep(), Dense(128, 256, rng=2), ReLU(), Dense(256, V, rng=3)) if last else (Dense(128, V, rng=2),)
+def lstm_model(V):
+    head = (LastStep(), Dense(128, 256, rng=2), ReLU(), Dense(256, V, rng=3))
     return Sequential(LSTM(V, 128, rng=0), LSTM(128, 128, rng=1), *head)
 
 
@@ -108,7 +108,7 @@ def torch_causal(x, W, b, dilation):
     return F.conv1d(F.pad(x, ((W.shape[2] - 1) * dilation, 0)), W, b, dilation=dilation)
 
 
-def torch_lstm(weights, last):
+def torch_lstm(weights):
     first, second, *dense = weights
     V, H = first[0].shape[1], first[1].shape[1]
     lstm, eye = torch.nn.LSTM(V, H, num_layers=2), torch.eye(V)
@@ -119,7 +119,7 @@ def torch_lstm(weights, last):
 
     def logits(ids):
         h, _ = lstm(eye[ids])
-        return torch_dense(h[-1] if last else h, *dense)
+        return torch_dense(h[-1], *dense)
 
     return logits
 
@@ -198,10 +198,10 @@ def jax_lstm_layer(x, Wx, Wh, b):
     return jax.lax.scan(step, (zeros, zeros), (Wx[x] if x.ndim == 2 else x @ Wx) + b)[1]
 
 
-def jax_lstm(weights, ids, last):
+def jax_lstm(weights, ids):
     first, second, *dense = weights
     h = jax_lstm_layer(jax_lstm_layer(ids, *first), *second)
-    return jax_dense(h[-1] if last else h, *dense)
+    return jax_dense(h[-1], *dense)
 
 
 def jax_simple(weights, ids):
@@ -264,10 +264,8 @@ def row(threads, turns, words, make_model, to_torch, to_jax, T, V):
     print(f"| {' | '.join(cells if jax else [*cells, 'not installed'])} |", flush=True)
 
 
-LSTMS = lstm_model, torch_lstm, jax_lstm
 WORKS = (
-    ("two LSTM 128 (W3)", *(partial(way, last=False) for way in LSTMS), 40, 38),
-    ("piano: two LSTM 128", *(partial(way, last=True) for way in LSTMS), 32, 55),
+    ("piano: two LSTM 128", lstm_model, torch_lstm, jax_lstm, 32, 55),
     ("piano: simple WaveNet", simple_wavenet, torch_simple, jax_simple, 32, 55),
     ("gated WaveNet", gated_wavenet, torch_gated, jax_gated, 32, 55),
 )

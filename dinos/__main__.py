@@ -4,10 +4,10 @@ import os
 
 
 def main() -> None:
-    """Run the command line, with one thread unless the environment says otherwise.
+    """Run the command line, with one thread unless `OPENBLAS_NUM_THREADS` says otherwise.
 
-    The products of these models are so small that a second thread gains nothing, and loses much where another program
-    is busy. BLAS reads the setting when NumPy is first imported, so it comes before that.
+    `numpyrnn.threads` says why: more make other bits from the same seed, and lose much where another program is busy.
+    Here they are not even started. BLAS reads the setting when NumPy is first imported, so it comes before that.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from numpyrnn.command import run

@@ -4,7 +4,7 @@ import os
 
 
 def main() -> None:
-    """Run the command line, with one thread unless the environment says otherwise: `dinos.__main__` says why."""
+    """Run the command line, with one thread unless `OPENBLAS_NUM_THREADS` says otherwise: see `dinos.__main__`."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from numpyrnn.command import run
 

@@ -14,10 +14,12 @@ from .checks import Array, NumpyrnnError, check_count, check_ids, check_range, c
 from .layer import leaves
 from .sequential import Sequential
 from .stepper import Stepper, can_step
+from .threads import blas_threads, limited
 
 HOTTEST = 1e6  # a temperature; beyond it nothing changes, for all ids are equally probable
 BLOCK = 4096  # sequences side by side: their states stay in the cache
 NOISE = 64  # rows of noise made at once
+WIDE = 1024  # numbers that a step's product gives; BLAS gives one thread to narrower ones (up to 460,800 weights)
 
 
 class Sampler:
@@ -246,26 +248,28 @@ def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window:
 
 def _by_steps(stepper: Stepper, prompt: list[int], sampler: Sampler) -> Iterator[int]:
     stepper.reset()
+    step = limited(stepper) if max(len(stepper._rows[0]), stepper.output_size) >= WIDE else stepper
     for token in prompt[:-1]:
-        stepper(token)
+        step(token)
     token, draw = prompt[-1], sampler.single(stepper.output_size, stepper.dtype)
     while True:
-        token = draw(stepper(token))
+        token = draw(step(token))
         yield token
 
 
 def _by_state(model: Sequential, x: Array, sampler: Sampler) -> Iterator[int]:
-    state = None
+    state, forward = None, limited(model.forward)
     while True:
-        logits, state, _ = model.forward(x[:, None], state, cache=False)
+        logits, state, _ = forward(x[:, None], state, cache=False)
         x = np.array([sampler.draw_one(logits[-1, 0])])
         yield int(x[0])
 
 
 def _by_windows(model: Sequential, x: Array, sampler: Sampler, window: int) -> Iterator[int]:
+    forward = limited(model.forward)
     while True:
         x = x[-window:]
-        x = np.append(x, sampler.draw_one(model.forward(x[:, None], cache=False)[0][-1, 0]))
+        x = np.append(x, sampler.draw_one(forward(x[:, None], cache=False)[0][-1, 0]))
         yield int(x[-1])
 
 
@@ -283,6 +287,7 @@ def _ended(tokens: Iterator[int], steps: int, stop: int | None) -> Array:
     return np.array(written, np.intp)
 
 
+@blas_threads()
 def _generate_many(
     model: Sequential, prompt: Array, sampler: Sampler, steps: int, stop: int | None, state: Any
 ) -> list[Array]:

@@ -14,6 +14,7 @@ from .checks import NumpyrnnError, check_count, check_share
 from .losses import softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .sequential import Sequential
+from .threads import blas_threads
 
 Record = dict[str, Any]
 Schedule = Callable[[float], float]
@@ -87,6 +88,7 @@ class Trainer:
         self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
         self.history: list[Record] = []
 
+    @blas_threads()
     def run(
         self,
         batches: Callable[[Generator], Iterable[Batch]],
@@ -99,7 +101,8 @@ class Trainer:
         """Train until `epochs` epochs are done in all, or patience ends; then the model has its best weights.
 
         An interruption (Ctrl-C) puts everything back to the end of the last whole epoch and is passed on, so that what
-        `state` gives then can be resumed to the same bits.
+        `state` gives then can be resumed to the same bits. All of it, the callbacks too, uses the threads of
+        `numpyrnn.threads`: one, or as many as you choose.
 
         Parameters
         ----------
@@ -252,6 +255,7 @@ class Trainer:
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 
 
+@blas_threads()
 def mean_loss(model: Sequential, batches: Iterable[Batch], carry: bool = False) -> float:
     """Mean cross-entropy over all places that count, without dropout, in nats.
 

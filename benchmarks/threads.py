@@ -1,0 +1,106 @@
+"""What a second thread of BLAS gains and costs: LSTM layers with a Dense layer, float32, forward, loss and backward.
+
+Times are means, for a mean counts the steps that wait. "busy" is with one other program that keeps a core busy. "same
+bits" is whether logits and gradients are those of one thread. Run it where nothing else runs; it takes two minutes.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import scipy.linalg  # noqa: F401 (its pool of threads is there from the beginning)
+import threadpoolctl
+
+from numpyrnn import LSTM, Dense, Sequential
+from numpyrnn.losses import softmax_cross_entropy
+
+WORKS = {  # layers, V, H, N, T
+    "jazz": (1, 90, 64, 60, 30),
+    "sonnets, the course's": (2, 38, 128, 128, 40),
+    "sonnets, ours": (1, 38, 384, 16, 50),
+}
+SIZES = [(H, N) for H in (64, 256, 1024) for N in (1, 16, 64, 256)]
+WORKS |= {f"LSTM {H}, N {N}": (1, 38, H, N, 8) for H, N in SIZES}
+
+
+def make_step(layers, V, H, N, T):
+    """A step of training without its update; it gives all numbers that it computes."""
+    stack = [LSTM(H if i else V, H, rng=i) for i in range(layers)]
+    model, rng = Sequential(*stack, Dense(H, V, rng=layers)), np.random.default_rng(0)
+    ids, targets, grads = *rng.integers(0, V, (2, T, N)), model.params.zeros_like()
+
+    def step():
+        logits, _, cache = model.forward(ids)
+        _, dlogits = softmax_cross_entropy(logits, targets)
+        model.backward(dlogits, cache, grads=grads)
+        return np.append(logits, grads.flat)
+
+    return step
+
+
+def mean_time(step, seconds):
+    step()
+    start, steps = time.perf_counter(), 0
+    while (spent := time.perf_counter() - start) < seconds:
+        step()
+        steps += 1
+    return spent / steps
+
+
+def in_turns(step, threads, turns, seconds):
+    """The mean time of a step by number of threads, taking turns."""
+    times = {n: [] for n in threads}
+    for _ in range(turns):
+        for n in threads:
+            with threadpoolctl.threadpool_limits(n, user_api="blas"):
+                times[n].append(mean_time(step, seconds))
+    return {n: np.mean(times[n]) for n in threads}
+
+
+def same_bits(step, threads):
+    results = []
+    for n in threads:
+        with threadpoolctl.threadpool_limits(n, user_api="blas"):
+            results.append(step())
+    return all(np.array_equal(result, results[0]) for result in results)
+
+
+@contextmanager
+def busy_core():
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as spinning:
+        try:
+            yield
+        finally:
+            spinning.kill()
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--threads", type=int, nargs="*", default=[2], help="numbers to compare with one thread")
+    arguments.add_argument("--turns", type=int, default=4)
+    arguments.add_argument("--seconds", type=float, default=0.2, help="of each turn")
+    options = arguments.parse_args()
+    kernels = threadpoolctl.threadpool_info()[0].get("architecture", "?")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, numpy {np.__version__}, BLAS kernels {kernels}; ", end="")
+    print(f"load before: {os.getloadavg()[0]:.1f}\n")
+    heads = [f"x 1/{n} {when}" for n in options.threads for when in ("idle", "busy")]
+    print("| work | MFLOP a step's product | 1 thread, idle | busy | " + " | ".join(heads) + " | same bits |")
+    print("|" + "---|" * (5 + len(heads)), flush=True)
+    threads = [1, *options.threads]
+    for name, sizes in WORKS.items():
+        step, (_, _, H, N, _) = make_step(*sizes), sizes
+        idle = in_turns(step, threads, options.turns, options.seconds)
+        with busy_core():
+            busy = in_turns(step, threads, options.turns, options.seconds)
+        cells = [f"{8 * N * H * H / 1e6:.2g}", f"{idle[1] * 1e3:.2f} ms", f"{busy[1] * 1e3:.2f} ms"]
+        cells += [f"{times[1] / times[n]:.2f}" for n in options.threads for times in (idle, busy)]
+        print(f"| {name} | " + " | ".join([*cells, "yes" if same_bits(step, threads) else "no"]) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
