@@ -26,13 +26,14 @@ DROPPED += ("NUMPYRNN_BACKEND",)  # and a contender its own way
 
 @dataclass(frozen=True)
 class Contender:
-    """A name, its file, the beginnings of the names of its works, packages that it needs, and its environment."""
+    """A name, its file, beginnings of the names of its works, packages and cores that it needs, and its environment."""
 
     name: str
     module: str
     works: tuple[str, ...]
     needs: tuple[str, ...] = ()
     environment: dict = field(default_factory=dict)
+    cores: int = 1
 
     def does(self, name):
         return name.startswith(self.works)
@@ -46,10 +47,13 @@ def is_installed(package):
     return find_spec(package) is not None
 
 
-ALL = ("W",)
+ALL, SHARED = ("W",), ("W2", "W3", "W7")
+FAST = ("numba",), {"NUMPYRNN_BACKEND": "fast"}
 CONTENDERS = (
     Contender("numpyrnn", "by_numpyrnn", ALL),
-    Contender("numpyrnn fast", "by_numpyrnn", ALL, ("numba",), {"NUMPYRNN_BACKEND": "fast"}),
+    Contender("numpyrnn fast", "by_numpyrnn", ALL, *FAST),
+    Contender("numpyrnn, two workers", "by_numpyrnn_workers", SHARED, cores=2),
+    Contender("numpyrnn fast, two workers", "by_numpyrnn_workers", SHARED, *FAST, cores=2),
     Contender("PyTorch", "by_torch", ALL, ("torch",)),
     Contender("PyTorch, tuned", "by_torch_tuned", ("W5", "W7"), ("torch",)),
     Contender("JAX", "by_jax", ("W1", "W2", "W3", "W5", "W7"), ("jax",)),
@@ -118,7 +122,8 @@ def compete(names, contenders, threads, turns):
     first and the last). With one name there are also "peak_rss" (bytes), "pools" (of threads) and "about".
     """
     with ExitStack() as stack:
-        workers = [stack.enter_context(Worker(c, threads)) for c in contenders if any(map(c.does, names))]
+        fit = [c for c in contenders if any(map(c.does, names)) and c.cores <= threads]
+        workers = [stack.enter_context(Worker(contender, threads)) for contender in fit]
         results = {name: play(name, [w for w in workers if name.startswith(w.works)], threads, turns) for name in names}
         for worker in workers:
             end = worker.ask(end=True)

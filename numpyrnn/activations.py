@@ -44,7 +44,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
     -------
     array of the shape of `x`, positive, with sums of one along `axis`
     """
-    e = np.exp(_below_largest(x, axis))
+    e = np.exp(below_largest(x, axis))
     return np.asarray(e / e.sum(axis=axis, keepdims=True))
 
 
@@ -60,7 +60,7 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
     -------
     array of the shape of `x`
     """
-    x = _below_largest(x, axis)
+    x = below_largest(x, axis)
     return np.asarray(x - np.log(np.exp(x).sum(axis=axis, keepdims=True)))
 
 
@@ -98,7 +98,7 @@ def _floating(x: Array) -> Array:
     return x if x.dtype.kind in "fc" else x.astype(np.float64)
 
 
-def _below_largest(x: Array, axis: int) -> Array:
+def below_largest(x: Array, axis: int) -> Array:
     """Return x less its largest value along `axis`; a difference too large for the dtype is its lowest number."""
     x = _floating(x)
     with np.errstate(over="ignore"):

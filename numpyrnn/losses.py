@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .activations import log_softmax
+from .activations import below_largest
 from .checks import Array, NumpyrnnError, check_finite, check_ids, check_shape, is_integer
+
+SAFE_EXPONENT = 60.0  # exp of it, and sums and products of a few such, stay finite in float32
 
 
 def softmax_cross_entropy(
@@ -56,21 +58,24 @@ def softmax_cross_entropy(
         raise NumpyrnnError("the loss needs at least one place that counts, got none")
     everywhere = count == real.size
     rows = logits.reshape(-1, V) if everywhere else logits[real]
-    check_finite("logits", rows)
-    log_p = log_softmax(rows)
-    d_rows = np.exp(log_p)
+    if not np.abs(rows).max() <= SAFE_EXPONENT:
+        check_finite("logits", rows)
+        rows = below_largest(rows, axis=1)  # a third of the time of the whole, and seldom needed
+    e = np.exp(rows)
+    sums = e @ np.ones(V, e.dtype)  # 6 times faster than e.sum(axis=1)
+    d_rows = np.divide(e, sums[:, None], out=e)
     if soft:
         wanted = targets.reshape(-1, V) if everywhere else targets[real]
         check_finite("targets", wanted)
         if wanted.min() < 0 or np.abs(wanted.sum(axis=1) - 1).max() > 1e-3:
             raise NumpyrnnError("floating targets must be distributions: not negative, with sums of one")
-        total = -(wanted * log_p).sum()
+        total = (wanted.sum(axis=1) * np.log(sums)).sum() - (wanted * rows).sum()
         d_rows -= wanted
     else:
         wanted = targets.ravel() if everywhere else targets[real]
         check_ids("targets", wanted, V)
         places = np.arange(count)
-        total = -log_p[places, wanted].sum()
+        total = (np.log(sums) - rows[places, wanted]).sum()
         d_rows[places, wanted] -= 1
     scale = 1 / count if reduction == "mean" else 1.0
     d_rows *= scale

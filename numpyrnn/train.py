@@ -15,6 +15,7 @@ from .losses import softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .sequential import Sequential
 from .threads import blas_threads
+from .workers import Workers
 
 Record = dict[str, Any]
 Schedule = Callable[[float], float]
@@ -48,6 +49,8 @@ class Trainer:
         Hand the state of one batch on to the next (truncated backpropagation through time over streams).
     rng : numpy Generator or int seed
         For the order of the batches and for dropout.
+    workers : int, default 1
+        Threads that each take some of a batch's sequences; see `numpyrnn.workers`.
 
     Attributes
     ----------
@@ -69,6 +72,7 @@ class Trainer:
         patience: int | None = None,
         carry: bool = False,
         rng: Generator | int = 0,
+        workers: int = 1,
     ):
         check_share("average", average)
         if patience is not None:
@@ -79,7 +83,7 @@ class Trainer:
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, SCHEDULES[schedule], average
         self.patience, self.carry, self.rng = patience, carry, np.random.default_rng(rng)
         self.base_rate = optimizer.learning_rate
-        self.grads = model.params.zeros_like()
+        self.workers = Workers(model, workers)
         # `weights`: as the last whole epoch left them; `averaged`: their moving average; `best`: what is kept.
         # While an epoch runs the model's own buffer is ahead of `weights`; after `run` it holds `best`.
         self.weights = model.params.flat.copy()
@@ -151,10 +155,10 @@ class Trainer:
         accept: Callable[[], bool] | None,
         on_batch: Callable[[Batch], None] | None,
     ) -> Record:
-        start, total, count, items, state = time.perf_counter(), 0.0, 0, 0, None
+        start, total, count, items, states = time.perf_counter(), 0.0, 0, 0, None
         self.optimizer.learning_rate = self.base_rate * self.schedule(self.epoch / epochs)
         for batch in batches(self.rng):
-            loss, places, state = self._step(batch, state)
+            loss, places, states = self._step(batch, states)
             total, count, items = total + loss * places, count + places, items + batch.x.shape[1]
             if on_batch:
                 on_batch(batch)
@@ -182,14 +186,12 @@ class Trainer:
         self.history.append(record | {"seconds": seconds, "items_per_second": items / seconds})
         return self.history[-1]
 
-    def _step(self, batch: Batch, state: Any) -> tuple[float, int, Any]:
+    def _step(self, batch: Batch, states: Any) -> tuple[float, int, Any]:
         """Forward, loss, backward, clip, update."""
-        model, flat, grad = self.model, self.model.params.flat, self.grads.flat
-        logits, state, cache = model.forward(batch.x, state if self.carry else None, batch.lengths, self.rng)
-        loss, dlogits = softmax_cross_entropy(logits, batch.targets, batch.counts)
+        flat, grad = self.model.params.flat, self.workers.grads.flat
+        loss, states = self.workers(batch, states if self.carry else None, self.rng)
         if not np.isfinite(loss):
             raise NumpyrnnError(f"the loss must stay finite, got {loss} at step {self.step}: try a lower learning rate")
-        model.backward(dlogits, cache, grads=self.grads)
         if self.clip is not None:
             clip_by_value(grad, self.clip)
         if self.clip_norm is not None:
@@ -200,7 +202,7 @@ class Trainer:
             keep = min(self.average, self.step / (9 + self.step))
             self.averaged *= keep
             self.averaged += (1 - keep) * flat
-        return loss, batch.places, state
+        return loss, batch.places, states
 
     def use_best(self) -> None:
         """Put the best weights so far into the model."""
