@@ -7,7 +7,7 @@ import numpy as np
 from .activations import below_largest
 from .checks import Array, NumpyrnnError, check_finite, check_ids, check_shape, is_integer
 
-SAFE_EXPONENT = 60.0  # exp of it, and sums and products of a few such, stay finite in float32
+SMALL = 30.0  # logits up to which quotients of their exponentials and sums of such are numbers in float32
 
 
 def softmax_cross_entropy(
@@ -58,27 +58,29 @@ def softmax_cross_entropy(
         raise NumpyrnnError("the loss needs at least one place that counts, got none")
     everywhere = count == real.size
     rows = logits.reshape(-1, V) if everywhere else logits[real]
-    if not np.abs(rows).max() <= SAFE_EXPONENT:
+    small = np.abs(rows).max() <= SMALL
+    if not small:
         check_finite("logits", rows)
         rows = below_largest(rows, axis=1)  # a third of the time of the whole, and seldom needed
     e = np.exp(rows)
     sums = e @ np.ones(V, e.dtype)  # 6 times faster than e.sum(axis=1)
-    d_rows = np.divide(e, sums[:, None], out=e)
     if soft:
         wanted = targets.reshape(-1, V) if everywhere else targets[real]
         check_finite("targets", wanted)
         if wanted.min() < 0 or np.abs(wanted.sum(axis=1) - 1).max() > 1e-3:
             raise NumpyrnnError("floating targets must be distributions: not negative, with sums of one")
         total = (wanted.sum(axis=1) * np.log(sums)).sum() - (wanted * rows).sum()
-        d_rows -= wanted
+        e /= sums[:, None]
+        e -= wanted
     else:
         wanted = targets.ravel() if everywhere else targets[real]
         check_ids("targets", wanted, V)
-        places = np.arange(count)
-        total = (np.log(sums) - rows[places, wanted]).sum()
-        d_rows[places, wanted] -= 1
+        target = np.arange(count), wanted
+        total = (np.log(sums / e[target]) if small else np.log(sums) - rows[target]).sum()
+        e /= sums[:, None]
+        e[target] -= 1
     scale = 1 / count if reduction == "mean" else 1.0
-    d_rows *= scale
+    d_rows = np.multiply(e, scale, out=e)
     loss = (total * scale).item()
     if everywhere:
         return loss, d_rows.reshape(logits.shape)

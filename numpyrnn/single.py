@@ -17,10 +17,11 @@ import numpy as np
 from . import backend
 from .checks import Array, NumpyrnnError
 from .layers import Dense
-from .losses import SAFE_EXPONENT
 from .parameters import Parameters
 from .recurrent import RNN
 from .sequential import Sequential
+
+SAFE_EXPONENT = 60.0  # exp of it, and sums and products of a few such, stay finite in float32
 
 
 class SingleRNN:

@@ -118,7 +118,7 @@ def test_stacks(case, kinds):
 several = cases.filter(lambda case: case.D > 1)  # of one class nothing can be learned: see the next test but one
 
 
-@given(case=several, scale=st.sampled_from([0.1, 1.0, 5.0, 100.0]))
+@given(case=several, scale=st.sampled_from([0.1, 1.0, 5.0]))
 @settings(max_examples=25)
 def test_loss(case, scale):
     mask = np.arange(case.T)[:, None] < np.maximum(case.lengths, 1) if case.padded else None
