@@ -29,6 +29,7 @@ from .layer import (
     orthogonal,
 )
 from .parameters import Parameters
+from .threads import threads_for
 
 LEAN_STEPS = 32  # how many steps the pass without cache takes at a time
 
@@ -105,15 +106,16 @@ class Recurrent(Layer):
         if rng is not None and self.weight_dropout:
             mask = keep_mask(np.random.default_rng(rng), Wh.shape, self.weight_dropout, self.dtype)
             Wh = Wh * mask
-        if cache:
-            y, ends, kernel_cache = self._piece(x, states, Wh, lengths)
-        else:
-            kernel_cache, ends, pieces = None, states, []
-            for t in range(0, T, LEAN_STEPS):
-                left = None if lengths is None else np.clip(lengths - t, 0, None)
-                piece, ends = self._piece(x[t : t + LEAN_STEPS], ends, Wh, left)[:2]  # no cache outlives its piece
-                pieces.append(piece)
-            y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        with threads_for(self._flops(x)):
+            if cache:
+                y, ends, kernel_cache = self._piece(x, states, Wh, lengths)
+            else:
+                kernel_cache, ends, pieces = None, states, []
+                for t in range(0, T, LEAN_STEPS):
+                    left = None if lengths is None else np.clip(lengths - t, 0, None)
+                    piece, ends = self._piece(x[t : t + LEAN_STEPS], ends, Wh, left)[:2]  # no cache outlives its piece
+                    pieces.append(piece)
+                y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         if order is not None:
             back = np.argsort(order)
             y, ends = y[:, back], tuple(s[back] for s in ends)
@@ -141,13 +143,18 @@ class Recurrent(Layer):
         if order is not None:
             dy, dstates = dy[:, order], tuple(d[order] for d in dstates)
         grads = check_grads(grads, self.params)
-        dx, dinitial = self._run_back(dy, dstates, kernel_cache, grads, need_dx=not is_integer(x))
+        with threads_for(self._flops(x)):
+            dx, dinitial = self._run_back(dy, dstates, kernel_cache, grads, need_dx=not is_integer(x))
         if mask is not None:
             grads["Wh"] *= mask
         if order is not None:
             back = np.argsort(order)
             dx, dinitial = None if dx is None else dx[:, back], tuple(d[back] for d in dinitial)
         return dx, self._pack(dinitial), grads
+
+    def _flops(self, x: Array) -> float:
+        """Operations of the products of a forward pass."""
+        return 2.0 * self.params.flat.size * float(np.prod(x.shape[:2]))
 
     def _check_states(self, name: str, state: Any, N: int) -> tuple[Array, ...]:
         if state is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .layer import Back, Container, Grads, Layer, Lengths, Pass, Rng, Seed, chec
 from .layers import Dense, Dropout, Embedding, ReLU
 from .pooling import GlobalMaxPool1D, LastStep, MaxPool1D
 from .recurrent import GRU, LSTM, RNN
+from .threads import threads_for
 
 
 class Sequential(Container):
@@ -73,24 +75,26 @@ class Sequential(Container):
         self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
     ) -> Pass:
         """Through all layers in turn; see `numpyrnn.layer`."""
-        states, caches = [], []
+        states, caches, flops = [], [], 2.0 * self.params.flat.size * math.prod(getattr(x, "shape", ())[:2])
         rng = None if rng is None else np.random.default_rng(rng)  # an int is a seed
-        for layer, layer_state in zip(self.layers, self._check_states("state", state), strict=True):
-            x, layer_state, layer_cache = layer.forward(x, layer_state, lengths, rng, cache)
-            lengths = None if lengths is None else layer.lengths_out(np.asarray(lengths))
-            states.append(layer_state)
-            caches.append(layer_cache)
-        return x, tuple(states), caches if cache else None
+        with threads_for(flops):
+            for layer, layer_state in zip(self.layers, self._check_states("state", state), strict=True):
+                x, layer_state, layer_cache = layer.forward(x, layer_state, lengths, rng, cache)
+                lengths = None if lengths is None else layer.lengths_out(np.asarray(lengths))
+                states.append(layer_state)
+                caches.append(layer_cache)
+        return x, tuple(states), (caches, flops) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Back through all layers, last first; see `numpyrnn.layer`."""
-        caches = check_cache(cache)
+        caches, flops = check_cache(cache)
         grads = check_grads(grads, self.params)
         dx: Array | None = dy
         dstates: list[Any] = list(self._check_states("dstate", dstate))
         parts = self._grads_by_layer(grads)
-        for i in reversed(range(len(self.layers))):
-            dx, dstates[i], _ = self.layers[i].backward(dx, caches[i], dstates[i], parts[i])  # type: ignore[arg-type]
+        with threads_for(flops):
+            for i in reversed(range(len(self.layers))):
+                dx, dstates[i], _ = self.layers[i].backward(dx, caches[i], dstates[i], parts[i])  # type: ignore[arg-type]
         return dx, tuple(dstates), grads
 
     def copy(self, dtype: Any = None) -> Any:

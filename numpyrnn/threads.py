@@ -24,7 +24,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from threading import RLock
@@ -33,6 +33,7 @@ from typing import Any, TypeVar
 from .checks import check_count
 
 Call = TypeVar("Call", bound=Callable[..., Any])
+WORTH = 1e9  # operations of a forward pass from which two threads gain, where nothing else runs
 SETTINGS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"  # of the environment
 
 _chosen: ContextVar[int | None] = ContextVar("the number chosen around this call", default=None)
@@ -77,6 +78,19 @@ def blas_threads(n: int | None = None) -> Iterator[None]:
         with _lock:
             _limits.remove(n)
             _apply()
+
+
+def threads_for(flops: float) -> AbstractContextManager[None]:
+    """One thread for a pass that is too little work for more; for others those that there are.
+
+    Layers and models use it around their own passes. Sizes alone decide, so that a pass always has the same number.
+
+    Parameters
+    ----------
+    flops : float, of the products of a forward pass
+    """
+    few = flops >= WORTH or 1 in _limits or os.environ.get("OPENBLAS_NUM_THREADS") == "1"
+    return nullcontext() if few else blas_threads(1)
 
 
 def limited(call: Call) -> Call:
