@@ -88,10 +88,10 @@ def lstm_forward(
     h = empty(c.shape, Wh.dtype)
     tanh_c = empty((T, N, H), Wh.dtype)
     h[0], c[0] = h0, c0
-    project(x, Wx, b, out=gates[:4, :T])
+    project(x, Wx, None, out=gates[:4, :T])
     Wh_blocks, hWh = in_blocks(Wh, N), np.empty((4, N, H), Wh.dtype)
     product = as_blocks(hWh, Wh_blocks)
-    cell = flat(hWh, 1), flat(gates, 2), flat(tanh_c, 1), flat(h, 1)
+    cell = np.tile(b, N), flat(hWh, 1), flat(gates, 2), flat(tanh_c, 1), flat(h, 1)
     for t, n in steps(T, N, active):
         np.matmul(h[t, :n], Wh_blocks, out=product[:, :, :n])
         _lstm_cell(t, n * H, *cell)
@@ -99,12 +99,12 @@ def lstm_forward(
 
 
 @compiled
-def _lstm_cell(t: int, size: int, hWh: Array, gates: Array, tanh_c: Array, h: Array) -> None:
+def _lstm_cell(t: int, size: int, b: Array, hWh: Array, gates: Array, tanh_c: Array, h: Array) -> None:
     for j in range(size):
-        o = sigmoid(gates[0, t, j] + hWh[0, j])
-        i = sigmoid(gates[1, t, j] + hWh[1, j])
-        f = sigmoid(gates[2, t, j] + hWh[2, j])
-        g = tanh(gates[3, t, j] + hWh[3, j])
+        o = sigmoid(gates[0, t, j] + hWh[0, j] + b[0, j])
+        i = sigmoid(gates[1, t, j] + hWh[1, j] + b[1, j])
+        f = sigmoid(gates[2, t, j] + hWh[2, j] + b[2, j])
+        g = tanh(gates[3, t, j] + hWh[3, j] + b[3, j])
         c = i * g + f * gates[4, t, j]
         tanh_c_t = tanh(c)
         gates[0, t, j], gates[1, t, j], gates[2, t, j], gates[3, t, j] = o, i, f, g

@@ -47,20 +47,21 @@ def as_blocks(out: Array, W_blocks: Array) -> Array:
     return out.reshape(G, N, B, H // B).swapaxes(1, 2)
 
 
-def project(x: Array, W: Array, b: Array, out: Array) -> None:
+def project(x: Array, W: Array, b: Array | None, out: Array) -> None:
     """Form x W[k] + b[k] for every gate k and all steps at once.
 
     Parameters
     ----------
     x : (T, N, D) floating, or (T, N) integers, for which rows of W are gathered in place of a product
-    W, b : (G, D, H), (G, H)
+    W, b : (G, D, H), (G, H); b may be None, which is zeros
     out : (G, T, N, H), overwritten
     """
     if is_integer(x):
-        np.take(W + b[:, None], x, axis=1, out=out, mode="clip")
+        np.take(W if b is None else W + b[:, None], x, axis=1, out=out, mode="clip")
     else:
         np.matmul(as_rows(x), W, out=as_rows(out))
-        out += b[:, None, None]
+        if b is not None:
+            out += b[:, None, None]
 
 
 def project_backward(x: Array, dz: Array, W: Array, dW: Array, need_dx: bool) -> Array | None:
