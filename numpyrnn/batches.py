@@ -42,16 +42,6 @@ class Batch:
         counts = self.counts
         return self.targets.shape[0] * self.targets.shape[1] if counts is None else int(counts.sum())
 
-    def split(self, n: int) -> list[Batch]:
-        """The batch in up to `n` parts, each with every n-th sequence, so that they are of like lengths."""
-        if n == 1:
-            return [self]
-        N = self.x.shape[1]
-        parts = [np.arange(k, N, n) for k in range(min(n, N))]
-        lengths = [None if self.lengths is None else self.lengths[part] for part in parts]
-        masks = [None if self.mask is None else self.mask[:, part] for part in parts]
-        return [Batch(self.x[:, p], self.targets[:, p], *rest) for p, *rest in zip(parts, lengths, masks, strict=True)]
-
 
 def padded(
     sequences: Sequence[Array], batch_size: int, rng: Generator | None = None, soft: Sequence[Array] | None = None

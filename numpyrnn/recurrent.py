@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +31,7 @@ from .layer import (
     orthogonal,
 )
 from .parameters import Parameters
-from .threads import threads_for
+from .threads import parts_of, run_all, threads_for
 
 LEAN_STEPS = 32  # how many steps the pass without cache takes at a time
 
@@ -106,11 +108,11 @@ class Recurrent(Layer):
         if rng is not None and self.weight_dropout:
             mask = keep_mask(np.random.default_rng(rng), Wh.shape, self.weight_dropout, self.dtype)
             Wh = Wh * mask
-        with threads_for(self._flops(x)):
+        with threads_for(self._flops(T, N), N) as n:
             if cache:
-                y, ends, kernel_cache = self._piece(x, states, Wh, lengths)
+                y, ends, caches = self._shared(x, states, Wh, lengths, n)
             else:
-                kernel_cache, ends, pieces = None, states, []
+                caches, ends, pieces = None, states, []
                 for t in range(0, T, LEAN_STEPS):
                     left = None if lengths is None else np.clip(lengths - t, 0, None)
                     piece, ends = self._piece(x[t : t + LEAN_STEPS], ends, Wh, left)[:2]  # no cache outlives its piece
@@ -120,7 +122,22 @@ class Recurrent(Layer):
             back = np.argsort(order)
             y, ends = y[:, back], tuple(s[back] for s in ends)
         y.flags.writeable = not cache  # what the cache holds must not change
-        return y, self._pack(ends), (order, mask, kernel_cache) if cache else None
+        return y, self._pack(ends), (order, mask, caches) if cache else None
+
+    def _shared(
+        self, x: Array, states: Any, Wh: Array, lengths: Array | None, n: int
+    ) -> tuple[Array, tuple[Array, ...], list[Any]]:
+        """`_piece`, by `n` threads, each with some of the sequences; and the list of their caches."""
+        if n == 1:
+            y, ends, cache = self._piece(x, states, Wh, lengths)
+            return y, ends, [cache]
+
+        def piece(part: slice) -> Any:
+            left = None if lengths is None else lengths[part]
+            return self._piece(np.ascontiguousarray(x[:, part]), tuple(s[part] for s in states), Wh, left)
+
+        ys, ends, caches = zip(*run_all([partial(piece, part) for part in parts_of(n)]), strict=True)
+        return _together(ys, 1), tuple(_together(end, 0) for end in zip(*ends, strict=True)), list(caches)
 
     def _piece(self, x: Array, states: Any, Wh: Array, lengths: Array | None) -> tuple[Array, tuple[Array, ...], Any]:
         """Run the kernel over x: y, the states at each sequence's last step, and the kernel's cache."""
@@ -134,17 +151,16 @@ class Recurrent(Layer):
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Backpropagate through time; see `numpyrnn.layer`."""
-        order, mask, kernel_cache = check_cache(cache)
-        x = kernel_cache[0]
-        T, N = x.shape[:2]
+        order, mask, caches = check_cache(cache)
+        T, N = caches[0][0].shape[0], sum(part_cache[0].shape[1] for part_cache in caches)
         dy = as_array("dy", dy, self.dtype)
         check_shape("dy", dy, (T, N, self.hidden_size))
         dstates = self._check_states("dstate", dstate, N)
         if order is not None:
             dy, dstates = dy[:, order], tuple(d[order] for d in dstates)
         grads = check_grads(grads, self.params)
-        with threads_for(self._flops(x)):
-            dx, dinitial = self._run_back(dy, dstates, kernel_cache, grads, need_dx=not is_integer(x))
+        with threads_for(self._flops(T, N), N):
+            dx, dinitial = self._shared_back(dy, dstates, caches, grads, not is_integer(caches[0][0]))
         if mask is not None:
             grads["Wh"] *= mask
         if order is not None:
@@ -152,9 +168,27 @@ class Recurrent(Layer):
             dx, dinitial = None if dx is None else dx[:, back], tuple(d[back] for d in dinitial)
         return dx, self._pack(dinitial), grads
 
-    def _flops(self, x: Array) -> float:
+    def _shared_back(
+        self, dy: Array, dstates: tuple[Array, ...], caches: list[Any], grads: Grads, need_dx: bool
+    ) -> tuple[Array | None, tuple[Array, ...]]:
+        """`_run_back`, by the threads that `_shared` had; their gradients are added in their order."""
+        if len(caches) == 1:
+            return self._run_back(dy, dstates, caches[0], grads, need_dx)
+
+        def back(part: slice, cache: Any, part_grads: Grads) -> Any:
+            return self._run_back(dy[:, part], tuple(d[part] for d in dstates), cache, part_grads, need_dx)
+
+        more = [self.params.zeros_like() for _ in caches[1:]]
+        tasks = [partial(back, *task) for task in zip(parts_of(len(caches)), caches, [grads, *more], strict=True)]
+        dxs, dinitial = zip(*run_all(tasks), strict=True)
+        for part_grads in more:
+            for name, gradient in part_grads.items():
+                grads[name] += gradient
+        return _together(dxs, 1) if need_dx else None, tuple(_together(d, 0) for d in zip(*dinitial, strict=True))
+
+    def _flops(self, T: int, N: int) -> float:
         """Operations of the products of a forward pass."""
-        return 2.0 * self.params.flat.size * float(np.prod(x.shape[:2]))
+        return 2.0 * self.params.flat.size * T * N
 
     def _check_states(self, name: str, state: Any, N: int) -> tuple[Array, ...]:
         if state is None:
@@ -171,6 +205,16 @@ class Recurrent(Layer):
 
     def _pack(self, states: tuple[Array, ...]) -> Any:
         return states if self.n_states > 1 else states[0]
+
+
+def _together(arrays: Sequence[Array], axis: int) -> Array:
+    """Undo `parts_of` along an axis."""
+    shape = list(arrays[0].shape)
+    shape[axis] = sum(array.shape[axis] for array in arrays)
+    whole = np.empty(shape, arrays[0].dtype)
+    for part, array in zip(parts_of(len(arrays)), arrays, strict=True):
+        whole[(slice(None),) * axis + (part,)] = array
+    return whole
 
 
 class RNN(Recurrent):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from .convolution import CausalConv1D, GatedBlock, GatedStack
 from .layer import Back, Container, Grads, Layer, Lengths, Pass, Rng, Seed, check_cache, check_grads
 from .layers import Dense, Dropout, Embedding, ReLU
 from .pooling import GlobalMaxPool1D, LastStep, MaxPool1D
-from .recurrent import GRU, LSTM, RNN
+from .recurrent import GRU, LSTM, RNN, Recurrent
 from .threads import threads_for
 
 
@@ -75,27 +74,33 @@ class Sequential(Container):
         self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
     ) -> Pass:
         """Through all layers in turn; see `numpyrnn.layer`."""
-        states, caches, flops = [], [], 2.0 * self.params.flat.size * math.prod(getattr(x, "shape", ())[:2])
+        states, caches, size = [], [], self._size(x)
         rng = None if rng is None else np.random.default_rng(rng)  # an int is a seed
-        with threads_for(flops):
+        with threads_for(*size):
             for layer, layer_state in zip(self.layers, self._check_states("state", state), strict=True):
                 x, layer_state, layer_cache = layer.forward(x, layer_state, lengths, rng, cache)
                 lengths = None if lengths is None else layer.lengths_out(np.asarray(lengths))
                 states.append(layer_state)
                 caches.append(layer_cache)
-        return x, tuple(states), (caches, flops) if cache else None
+        return x, tuple(states), (caches, size) if cache else None
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Back through all layers, last first; see `numpyrnn.layer`."""
-        caches, flops = check_cache(cache)
+        caches, size = check_cache(cache)
         grads = check_grads(grads, self.params)
         dx: Array | None = dy
         dstates: list[Any] = list(self._check_states("dstate", dstate))
         parts = self._grads_by_layer(grads)
-        with threads_for(flops):
+        with threads_for(*size):
             for i in reversed(range(len(self.layers))):
                 dx, dstates[i], _ = self.layers[i].backward(dx, caches[i], dstates[i], parts[i])  # type: ignore[arg-type]
         return dx, tuple(dstates), grads
+
+    def _size(self, x: Array) -> tuple[float, int]:
+        """Operations of a forward pass, and how many sequences recurrent layers could share out."""
+        T, N = x.shape[:2] if isinstance(x, np.ndarray) and x.ndim > 1 else (1, 1)  # what is none is an error later on
+        recurrent = any(isinstance(layer, Recurrent) for layer in self.layers)
+        return 2.0 * self.params.flat.size * T * N, N if recurrent else 0
 
     def copy(self, dtype: Any = None) -> Any:
         """A model of its own with the same parameters, in another `dtype` if one is given."""

@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from functools import cache
 from threading import RLock
@@ -33,10 +34,12 @@ from typing import Any, TypeVar
 from .checks import check_count
 
 Call = TypeVar("Call", bound=Callable[..., Any])
-WORTH = 1e9  # operations of a forward pass from which two threads gain, where nothing else runs
+WORTH = 4e8  # operations of a forward pass, from which two threads gain
+FEWEST = 16  # sequences of a part
 SETTINGS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"  # of the environment
 
 _chosen: ContextVar[int | None] = ContextVar("the number chosen around this call", default=None)
+_inside: ContextVar[int | None] = ContextVar("among how many threads the pass that runs is shared out", default=None)
 _lock = RLock()  # of the next two: the pools are the process's, whichever Python thread limits them
 _limits: list[int] = []  # of all who are inside `blas_threads` now
 _before: dict[str, int] = {}  # by pool: its threads when the first of them came in
@@ -80,17 +83,58 @@ def blas_threads(n: int | None = None) -> Iterator[None]:
             _apply()
 
 
-def threads_for(flops: float) -> AbstractContextManager[None]:
-    """One thread for a pass that is too little work for more; for others those that there are.
+@contextmanager
+def threads_for(flops: float, N: int) -> Iterator[int]:
+    """Around a pass of a layer or a model: among how many threads recurrent layers share out the N sequences.
 
-    Layers and models use it around their own passes. Sizes alone decide, so that a pass always has the same number.
+    A product of one step is too small to be divided, but sequences do not know of each other: a thread that has some of
+    them takes them from the first step to the last, and waits for the others once a pass, not once a product. There are
+    as many as NumPy's products have outside of the pass; inside, each has one BLAS thread, for those of a BLAS go on
+    spinning for a tenth of a second after a product and take the core from those that compute. So either the sequences
+    are shared out, or (with few of them, or none) BLAS has its threads, or the pass is too little work for either.
+    Sizes alone decide: a pass always has the same number.
 
     Parameters
     ----------
     flops : float, of the products of a forward pass
+    N : int, sequences to share out, 0 for none
     """
-    few = flops >= WORTH or 1 in _limits or os.environ.get("OPENBLAS_NUM_THREADS") == "1"
-    return nullcontext() if few else blas_threads(1)
+    n = 1 if 1 in _limits or os.environ.get("OPENBLAS_NUM_THREADS") == "1" else _numpys()
+    if _inside.get() or n == 1:
+        yield _inside.get() or 1
+        return
+    n = min(n, N // FEWEST) if flops >= WORTH else 1
+    token = _inside.set(max(n, 1))
+    try:
+        with blas_threads(1) if flops < WORTH or n > 1 else nullcontext():
+            yield max(n, 1)
+    finally:
+        _inside.reset(token)
+
+
+def parts_of(n: int) -> list[slice]:
+    """The sequences in `n` parts, each with every n-th one: where they are sorted, their lengths are shared out too."""
+    return [slice(k, None, n) for k in range(n)]
+
+
+def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What the tasks give, the first run here, each other by a thread of its own; an error waits for all of them."""
+    futures = [_executor(len(tasks) - 1).submit(task) for task in tasks[1:]]
+    try:
+        return [tasks[0](), *(future.result() for future in futures)]
+    finally:
+        wait(futures)
+
+
+@cache
+def _executor(n: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n, "numpyrnn")
+
+
+def _numpys() -> int:
+    """How many threads NumPy's products have now."""
+    pools = _pools("scipy.linalg._fblas" in sys.modules)
+    return min((int(pool.get_num_threads()) for pool, most in pools if most > 1), default=1)
 
 
 def limited(call: Call) -> Call:

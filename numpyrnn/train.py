@@ -15,7 +15,6 @@ from .losses import softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .sequential import Sequential
 from .threads import blas_threads
-from .workers import Workers
 
 Record = dict[str, Any]
 Schedule = Callable[[float], float]
@@ -49,8 +48,6 @@ class Trainer:
         Hand the state of one batch on to the next (truncated backpropagation through time over streams).
     rng : numpy Generator or int seed
         For the order of the batches and for dropout.
-    workers : int, default 1
-        Threads that each take some of a batch's sequences; see `numpyrnn.workers`.
 
     Attributes
     ----------
@@ -72,7 +69,6 @@ class Trainer:
         patience: int | None = None,
         carry: bool = False,
         rng: Generator | int = 0,
-        workers: int = 1,
     ):
         check_share("average", average)
         if patience is not None:
@@ -83,7 +79,7 @@ class Trainer:
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, SCHEDULES[schedule], average
         self.patience, self.carry, self.rng = patience, carry, np.random.default_rng(rng)
         self.base_rate = optimizer.learning_rate
-        self.workers = Workers(model, workers)
+        self.grads = model.params.zeros_like()
         # `weights`: as the last whole epoch left them; `averaged`: their moving average; `best`: what is kept.
         # While an epoch runs the model's own buffer is ahead of `weights`; after `run` it holds `best`.
         self.weights = model.params.flat.copy()
@@ -155,10 +151,10 @@ class Trainer:
         accept: Callable[[], bool] | None,
         on_batch: Callable[[Batch], None] | None,
     ) -> Record:
-        start, total, count, items, states = time.perf_counter(), 0.0, 0, 0, None
+        start, total, count, items, state = time.perf_counter(), 0.0, 0, 0, None
         self.optimizer.learning_rate = self.base_rate * self.schedule(self.epoch / epochs)
         for batch in batches(self.rng):
-            loss, places, states = self._step(batch, states)
+            loss, places, state = self._step(batch, state)
             total, count, items = total + loss * places, count + places, items + batch.x.shape[1]
             if on_batch:
                 on_batch(batch)
@@ -186,12 +182,14 @@ class Trainer:
         self.history.append(record | {"seconds": seconds, "items_per_second": items / seconds})
         return self.history[-1]
 
-    def _step(self, batch: Batch, states: Any) -> tuple[float, int, Any]:
+    def _step(self, batch: Batch, state: Any) -> tuple[float, int, Any]:
         """Forward, loss, backward, clip, update."""
-        flat, grad = self.model.params.flat, self.workers.grads.flat
-        loss, states = self.workers(batch, states if self.carry else None, self.rng)
+        model, flat, grad = self.model, self.model.params.flat, self.grads.flat
+        logits, state, cache = model.forward(batch.x, state if self.carry else None, batch.lengths, self.rng)
+        loss, dlogits = softmax_cross_entropy(logits, batch.targets, batch.counts)
         if not np.isfinite(loss):
             raise NumpyrnnError(f"the loss must stay finite, got {loss} at step {self.step}: try a lower learning rate")
+        model.backward(dlogits, cache, grads=self.grads)
         if self.clip is not None:
             clip_by_value(grad, self.clip)
         if self.clip_norm is not None:
@@ -202,7 +200,7 @@ class Trainer:
             keep = min(self.average, self.step / (9 + self.step))
             self.averaged *= keep
             self.averaged += (1 - keep) * flat
-        return loss, batch.places, states
+        return loss, batch.places, state
 
     def use_best(self) -> None:
         """Put the best weights so far into the model."""

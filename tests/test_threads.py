@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401 (loads SciPy's pool)
+from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from numpyrnn import LSTM, Dense, GlobalMaxPool1D, NumpyrnnError, Sequential, threads
+from numpyrnn import GRU, LSTM, RNN, Dense, GlobalMaxPool1D, NumpyrnnError, Sequential, threads
 from numpyrnn.batches import Batch
+from numpyrnn.layer import leaves
 from numpyrnn.optim import SGD
 from numpyrnn.sampling import Sampler, generate, stream
 from numpyrnn.stepper import Stepper
@@ -244,3 +247,80 @@ def test_other_python_threads_may_still_set_limits_afterwards():
 def test_threadpoolctl_is_imported_when_it_is_needed():
     modules = "import numpyrnn, numpyrnn.train, numpyrnn.sampling, sys; print('threadpoolctl' in sys.modules)"
     assert fresh(modules) == ["False"]
+
+
+# How a pass is shared out
+
+KINDS = [RNN, LSTM, GRU]
+LENGTHS = np.array([4, 0, 6, 6, 1, 3, 2])
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Recurrent passes are shared out among three threads, however small they are."""
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "_numpys", lambda: 3)
+    monkeypatch.setattr(threads, "WORTH", 0)
+    monkeypatch.setattr(threads, "FEWEST", 1)
+
+
+def both_ways(layer, x, lengths):
+    """All that forward and backward give."""
+    rng = np.random.default_rng(1)
+    y, end, cache = layer.forward(x, lengths=lengths)
+    dx, dstart, grads = layer.backward(rng.standard_normal(y.shape), cache, end)
+    return [y, *leaves(end), *leaves(dx), *leaves(dstart), grads.flat], cache
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("ids", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_shared_out_a_pass_gives_the_same(request, back_end, kind, ids, lengths):
+    rng, layer = np.random.default_rng(0), kind(5, 8, np.float64, rng=0)
+    x = rng.integers(5, size=(6, 7)) if ids else rng.standard_normal((6, 7, 5))
+    expected, (_, _, alone) = both_ways(layer, x, lengths)
+    request.getfixturevalue("shared")
+    found, (_, _, caches) = both_ways(layer, x, lengths)
+    assert (len(alone), len(caches)) == (1, 3)
+    for one, other in zip(found, expected, strict=True):
+        assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+    again, _ = both_ways(layer, x, lengths)
+    for one, other in zip(again, found, strict=True):
+        assert_array_equal(one, other)
+
+
+def test_a_model_is_shared_out_by_its_own_size_not_its_layers(shared, monkeypatch):
+    model = Sequential(LSTM(5, 4, rng=0), LSTM(4, 4, rng=1), Dense(4, 5, rng=2))
+    x = np.zeros((6, 7), int)
+    layers = [cache[2] for cache in model.forward(x)[2][0][:2]]
+    assert [len(caches) for caches in layers] == [3, 3]
+    monkeypatch.setattr(threads, "WORTH", 2 * model.params.flat.size * x.size + 1)
+    layers = [cache[2] for cache in model.forward(x)[2][0][:2]]
+    assert [len(caches) for caches in layers] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("flops", "N", "n"), [(1e9, 64, 3), (1e9, 32, 2), (1e9, 31, 1), (1e9, 1, 1), (1e9, 0, 1), (1e6, 64, 1)]
+)
+def test_sizes_decide(monkeypatch, flops, N, n):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    monkeypatch.setattr(threads, "_numpys", lambda: 3)
+    with threads.threads_for(flops, N) as found:
+        assert found == n
+        with threads.threads_for(1e12, 1000) as inner:  # what is inside goes by what is around it
+            assert inner == n
+    with blas_threads(1), threads.threads_for(flops, N) as found:
+        assert found == 1
+
+
+def test_an_error_in_one_part_is_passed_on_when_all_have_ended():
+    ended = []
+
+    def slow():
+        time.sleep(0.05)
+        ended.append(True)
+
+    with pytest.raises(ZeroDivisionError):
+        threads.run_all([lambda: 1 / 0, slow, slow])
+    assert ended == [True, True]
+    assert threads.run_all([lambda: 1, lambda: 2]) == [1, 2]
