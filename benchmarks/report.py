@@ -53,6 +53,8 @@ NOTES = """
 - With two threads ours share out the sequences of a recurrent layer where that is worth it (`numpyrnn/threads.py`):
   each has one BLAS thread. Before each run of two threads that takes less than half a second stands one that does not
   count, for all contenders.
+- The order of a turn is always that of the tables. Where a pass takes hundreds of megabytes that the system has to
+  fetch (W4 with H N T above some four millions), who comes after the floor, which keeps its arrays, may wait longer.
 - "floor" is the time of the products alone that no LSTM layer can do without, by NumPy, into arrays made before.
 - W4: x and h have the same size; the gradients are those of x and of all weights. The time of forward is that within
   forward and backward. Where a turn takes over a second, the first one counts too.

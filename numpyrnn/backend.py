@@ -21,7 +21,7 @@ def kernels() -> Any:
     Raises
     ------
     NumpyrnnError
-        if the variable has another value, or Numba is not installed
+        if the variable has another value, or Numba is not installed or has no place for what it compiles
     """
     name = os.environ.get("NUMPYRNN_BACKEND") or "plain"
     if name not in ("plain", "fast"):
@@ -32,6 +32,8 @@ def kernels() -> Any:
         from . import kernels_fast
     except ImportError as error:
         raise NumpyrnnError(f"NUMPYRNN_BACKEND=fast needs Numba ({error}): pip install 'numpyrnn[fast]'") from error
+    except RuntimeError as error:  # Numba found no folder that it may write to
+        raise NumpyrnnError(f"NUMPYRNN_BACKEND=fast needs a folder in NUMBA_CACHE_DIR ({error})") from error
     return kernels_fast
 
 

@@ -1,16 +1,18 @@
-"""Threads of the matrix products: one, around the library's own long calls, unless you choose another number.
+"""Threads: one in the library's long calls, unless you choose another number; and how several share a pass.
 
 NumPy and SciPy each bring a BLAS with a pool of threads of its own, as many as there are cores. A recurrent layer is
-many products, one after the other, and at the end of each of them its threads wait for the slowest. On two cores a
-second thread gains a factor of 1.0 to 1.7 where nothing else runs. But where another program keeps a core busy, each
-product waits until that program has had its turn, and a step takes 1.4 to 4 times as long: large products too, all but
-the smallest, which BLAS does not divide (`benchmarks/threads.py`). The results change as well: for another number of
-threads BLAS cuts a product into other pieces, and some sums are rounded otherwise. So a number that followed the load
-or the machine would give other weights from the same seed.
+many small products, one after the other. BLAS's threads would meet after each of them, and where another program keeps
+a core busy each meeting waits until that program has had its turn. So recurrent layers use threads in another way
+(`threads_for`): each takes some of the sequences from the first step to the last, and they meet once a pass. What a
+second thread is worth then, `benchmarks/threads.py` measures.
+
+Results change with the number of threads, for sums are rounded otherwise. So a number that followed the load or the
+machine would give other weights from the same seed.
 
 `Trainer.run`, `mean_loss`, `generate` and `stream` therefore use one thread, on any number of cores. Callbacks run
 inside the call that calls them; all else in the process keeps its threads, also what you call yourself, such as
-`model.forward`. For more, choose a number, and it is the same in every run:
+`model.forward`, which is shared out among as many as NumPy has where it is large enough. For more, choose a number, and
+it is the same in every run:
 
 - `OPENBLAS_NUM_THREADS=2` in the environment (or `MKL_NUM_THREADS`, or `OMP_NUM_THREADS`), or
 - `with blas_threads(2):` around the calls.
@@ -129,6 +131,10 @@ def run_all(tasks: Sequence[Callable[[], Any]]) -> list[Any]:
 @cache
 def _executor(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, "numpyrnn")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_executor.cache_clear)  # a fork has none of its parent's threads
 
 
 def _numpys() -> int:

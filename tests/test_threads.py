@@ -1,5 +1,6 @@
 """One thread inside the library's long calls, more where they are chosen, and all as before afterwards."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -324,3 +325,24 @@ def test_an_error_in_one_part_is_passed_on_when_all_have_ended():
         threads.run_all([lambda: 1 / 0, slow, slow])
     assert ended == [True, True]
     assert threads.run_all([lambda: 1, lambda: 2]) == [1, 2]
+
+
+FORKED = """
+import os
+import numpy as np
+from numpyrnn import LSTM, threads
+threads._numpys, threads.WORTH, threads.FEWEST = lambda: 2, 0, 1
+layer, x = LSTM(3, 4, rng=0), np.zeros((5, 6), int)
+layer.forward(x)
+child = os.fork()
+if child == 0:
+    layer.forward(x)
+    os._exit(7)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_shares_out_its_passes_among_threads_of_its_own():
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    subprocess.run([sys.executable, "-c", FORKED], env=environment, check=True, timeout=60)
