@@ -128,6 +128,8 @@ def arguments():
     if options.quick:
         options.turns, options.contenders = options.turns or 3, options.contenders or QUICK_CONTENDERS
     options.only = tuple(options.only or (QUICK if options.quick else ("W",)))
+    if not any(name.startswith(options.only) for name in ("W6", *works.WORKS)):
+        parser.error(f"--only needs beginnings of W1, W2 float32, ... W7, got {' '.join(options.only)}")
     return options, whole
 
 

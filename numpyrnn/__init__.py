@@ -2,8 +2,9 @@
 
 In the order of the data's way: `vocab` and `batches` make arrays of ids; `layers`, `recurrent`, `convolution` and
 `pooling` hold parameters and check arguments, `sequential` makes models of them; `kernels` do the work, whole
-sequences forward and back; `losses`, `optim` and `train` learn; `sampling` writes; `checkpoint` keeps; `gradcheck`
-proves. `course` has the textbook functions, one equation a line.
+sequences forward and back, with the products of `products` (`backend` may take the compiled `kernels_fast` instead),
+shared out among the threads of `threads`; `losses`, `optim` and `train` learn; `sampling` writes; `checkpoint` keeps;
+`gradcheck` proves. `course` has the textbook functions, one equation a line.
 
 The textbook's letters and the engine's:
 
