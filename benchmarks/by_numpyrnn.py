@@ -10,7 +10,7 @@ from numpyrnn.batches import Batch
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler, generate
-from numpyrnn.single import SingleRNN
+from dinos.single import SingleRNN
 from numpyrnn.stepper import Stepper
 
 GATES = ["ifgo".index(gate) for gate in "oifg"]  # ours among those of the works

@@ -25,7 +25,7 @@ from numpyrnn.convolution import CausalConv1D, GatedBlock, GatedStack
 from numpyrnn.layers import Dense, Dropout, Embedding, ReLU
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.parameters import Parameters
-from numpyrnn.pooling import GlobalMaxPool1D, LastStep, MaxPool1D
+from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D
 
 try:
     import jax

@@ -1,4 +1,4 @@
-"""The deep-learning course's dinosaur exercise, with its names and its printed form, driven by the engine's fast path.
+"""The deep-learning course's dinosaur exercise, with its names and its printed form, driven by `single.py`.
 
 One name a step: X = [None] + characters, Y = characters + [newline], plain gradient descent with element-wise clipping;
 the hidden state is carried from name to name. Random draws come from the legacy generator with the course's seeds, but
@@ -16,7 +16,8 @@ from numpy.random import RandomState
 from numpyrnn import RNN, Dense, NumpyrnnError, Sequential
 from numpyrnn.activations import softmax
 from numpyrnn.checks import Array, check_shape
-from numpyrnn.single import SingleRNN
+
+from .single import SingleRNN
 
 LEARNING_RATE, CLIP, LONGEST, CHECKPOINT = 0.01, 5.0, 50, 1000
 Dict = dict[str, Array]

@@ -88,7 +88,7 @@ class TrainingModel:
         check_count("epochs", epochs, 0)
         check_count("batch_size", batch_size, 1)
         x, targets, a0, c0 = self._examples(inputs, Y)
-        network = Sequential(self.LSTM_cell, self.densor)  # anew: another model may have moved the shared layers
+        network = _copies(self.LSTM_cell, self.densor)  # a layer can be in one Sequential only, and these are shared
         rng, losses = np.random.default_rng(seed), []
         for epoch in range(1, epochs + 1):
             order, total = rng.permutation(len(a0)), 0.0
@@ -97,6 +97,7 @@ class TrainingModel:
                 loss, grads = loss_and_grads(network, x[:, rows], targets[:, rows], a0[rows], c0[rows])
                 self.optimizer.update(network.params.flat, grads.flat)
                 total += loss * len(rows)
+            self.LSTM_cell.params.flat[...], self.densor.params.flat[...] = (layer.params.flat for layer in network.layers)
             losses.append(total / len(a0))
             if verbose:
                 report(f"Epoch {epoch}/{epochs} - loss: {losses[-1]:.4f}")

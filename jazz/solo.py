@@ -330,7 +330,7 @@ class Soloist:
     def _nearest(self, text: str) -> int | None:
         """The id of a token, or of the known one of its kind that is nearest to it (a register, a position)."""
         if text in self.ids:
-            return self.ids[text]
+            return int(self.ids[text])
         kind, _, wanted = text.partition(": ")
         known = [other for other in self.ids if other.startswith(f"{kind}: ")]
 

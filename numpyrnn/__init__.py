@@ -1,10 +1,10 @@
 """Recurrent networks in NumPy, with hand-written forward and backward passes.
 
-In the order of the data's way: `vocab` and `batches` make arrays of ids; `layers`, `recurrent`, `convolution` and
-`pooling` hold parameters and check arguments, `sequential` makes models of them; `kernels` do the work, whole
-sequences forward and back, with the products of `products` (`backend` may take the compiled `kernels_fast` instead),
-shared out among the threads of `threads`; `losses`, `optim` and `train` learn; `sampling` writes; `checkpoint` keeps;
-`gradcheck` proves. `course` has the textbook functions, one equation a line.
+In the order of the data's way: `vocab` and `batches` make arrays of ids; `layer` says what a layer is, `layers`,
+`recurrent` and `convolution` have them, and `sequential` makes models of them. A recurrent layer runs a cell of `cells`
+over the steps, forward and back, in the loops of `unroll`, with the products of `products`. `fast` has the same cells
+compiled. `losses`, `optim` and `train` learn, on the threads of `threads`; `sampling` and `stepper` write; `checkpoint`
+keeps; `gradcheck` proves. `course` has the textbook functions, one equation a line.
 
 The textbook's letters and the engine's:
 
@@ -22,20 +22,25 @@ da_next                         dh
 ==============================  ==============================================
 """
 
-import numpy as np
-
+from .checkpoint import Checkpoint, load, save
 from .checks import NumpyrnnError
 from .convolution import CausalConv1D, GatedBlock, GatedStack
-from .layers import Dense, Dropout, Embedding, ReLU
-from .pooling import GlobalMaxPool1D, LastStep, MaxPool1D
+from .layers import Dense, Dropout, Embedding, GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
+from .optim import SGD, Adam, RMSprop
 from .recurrent import GRU, LSTM, RNN
+from .sampling import Sampler, generate
 from .sequential import Sequential
+from .train import Trainer
+from .vocab import Vocabulary
 
 __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "SGD",
+    "Adam",
     "CausalConv1D",
+    "Checkpoint",
     "Dense",
     "Dropout",
     "Embedding",
@@ -45,11 +50,14 @@ __all__ = [
     "LastStep",
     "MaxPool1D",
     "NumpyrnnError",
+    "RMSprop",
     "ReLU",
+    "Sampler",
     "Sequential",
+    "Trainer",
+    "Vocabulary",
+    "generate",
+    "load",
+    "save",
 ]
 __version__ = "0.1.0"
-
-# The largest block that glibc learns from: once it was given back, blocks up to its size stay with the process. Else
-# every pass returns its arrays to the system and fetches them again, page by page, and takes up to 1.8 times as long.
-np.empty(2**25 - 2**16, np.uint8)

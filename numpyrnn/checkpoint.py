@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from .activations import softmax
 from .checks import Array, NumpyrnnError, check_finite, check_shape
 from .files import atomic_write
-from .sequential import Sequential, from_config
+from .sampling import Sampler, generate
+from .sequential import Sequential, UnknownLayerError, from_config
 from .vocab import Vocabulary
 
 FORMAT = "numpyrnn model 1"
@@ -28,18 +30,24 @@ class Checkpoint:
 
     Attributes
     ----------
-    kind : str, the program that made it ("dinos")
+    kind : str, the program that made it ("dinos"), or "numpyrnn"
     model : Sequential, with the parameters to use
-    vocabulary : Vocabulary
+    vocabulary : Vocabulary, or None
     config : dict that JSON can hold: how it was trained, on what
     training : dict, or None
         From `Trainer.state`: what resuming needs (weights, optimiser, random state, epoch and step). None in a finished
         model that is only to be used.
+
+    Examples
+    --------
+    >>> checkpoint = load("model.npz")
+    >>> checkpoint.generate("Shall I ", 200)
+    >>> checkpoint.probabilities("Shall")[-1]  # of what comes next
     """
 
     kind: str
     model: Sequential
-    vocabulary: Vocabulary
+    vocabulary: Any = None
     config: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] | None = None
 
@@ -51,23 +59,74 @@ class Checkpoint:
             )
         return self.training
 
+    def generate(self, prompt: str | list[str], length: int, seed: int | None = None, **settings: Any) -> Any:
+        """Let the model write on.
 
-def save(path: str | Path, checkpoint: Checkpoint) -> None:
+        Parameters
+        ----------
+        prompt : str, or list of tokens
+        length : int, how many tokens to write
+        seed : int, optional; default a new one each time
+        **settings : temperature, top_k, top_p, as for `Sampler`
+
+        Returns
+        -------
+        str, or list of tokens: what was written, without the prompt
+
+        Raises
+        ------
+        NumpyrnnError
+            if there is no vocabulary, the prompt is empty, or it has a token that the vocabulary does not know
+        """
+        ids, sampler = self._encode(prompt), Sampler(np.random.default_rng(seed), **settings)
+        tokens = self.vocabulary.decode(generate(self.model, ids, sampler, length)[0])
+        return "".join(tokens) if isinstance(prompt, str) else tokens
+
+    def probabilities(self, text: str | list[str]) -> Array:
+        """Probabilities of what comes next, after each token of a text.
+
+        Parameters
+        ----------
+        text : str, or list of tokens
+
+        Returns
+        -------
+        (length, V), rows that sum to one, in the order of `vocabulary.tokens`; one row if the model gives one a window
+
+        Raises
+        ------
+        NumpyrnnError
+            if there is no vocabulary, the text is empty, or it has a token that the vocabulary does not know
+        """
+        return softmax(self.model(self._encode(text)[:, None])[:, 0])
+
+    def _encode(self, tokens: str | list[str]) -> Array:
+        if self.vocabulary is None:
+            raise NumpyrnnError("a model without a vocabulary knows no text: use its model with ids")
+        ids: Array = self.vocabulary.encode(tokens)
+        if not len(ids):
+            raise NumpyrnnError("the text must have at least one token, got none")
+        return ids
+
+
+def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabulary | None = None) -> None:
     """Write a model file, whole or not at all.
 
     Parameters
     ----------
     path : file, overwritten
-    checkpoint : Checkpoint
+    model : Sequential, or a whole Checkpoint
+    vocabulary : Vocabulary, optional, beside a Sequential
 
     Raises
     ------
     NumpyrnnError
         if it cannot be written, or holds something else than it should; what was there before is untouched
     """
-    model = checkpoint.model
-    if not isinstance(model, Sequential) or not isinstance(checkpoint.vocabulary, Vocabulary):
-        raise NumpyrnnError("a model file holds a Sequential and a Vocabulary")
+    checkpoint = model if isinstance(model, Checkpoint) else Checkpoint("numpyrnn", model, vocabulary)
+    model, words = checkpoint.model, checkpoint.vocabulary
+    if not isinstance(model, Sequential) or not (words is None or isinstance(words, Vocabulary)):
+        raise NumpyrnnError("a model file holds a Sequential and, if it has one, a Vocabulary")
     arrays: dict[str, Array] = {"params": model.params.flat}
     scalars: dict[str, Any] | None = None
     if checkpoint.training is not None:
@@ -82,7 +141,7 @@ def save(path: str | Path, checkpoint: Checkpoint) -> None:
         "kind": checkpoint.kind,
         "model": model.config(),
         "dtype": str(model.dtype),
-        "vocabulary": checkpoint.vocabulary.tokens,
+        "vocabulary": None if words is None else words.tokens,
         "config": checkpoint.config,
         "training": scalars,
     }
@@ -130,14 +189,19 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
             raise NumpyrnnError("a model file holds a Sequential and its parameters")
         check_shape("params", params, model.params.flat.shape)
         check_finite("params", params)
-        vocabulary, config = Vocabulary(about["vocabulary"]), dict(about["config"])
+        words, config = about["vocabulary"], dict(about["config"])
+        vocabulary = None if words is None else Vocabulary(words)
         training = None
         if about["training"] is not None:
             training = {**about["training"], **{name.removeprefix("training."): arrays[name] for name in arrays}}
+    except UnknownLayerError as error:
+        raise NumpyrnnError(f"{path}: {error}") from error
     except Exception as error:  # zipfile, zlib, NumPy and JSON raise a dozen kinds for a damaged file
         why = " ".join(str(error).split()) or type(error).__name__
         raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({why})") from error
     if kind is not None and found != kind:
         raise NumpyrnnError(f"{path} must be a model of {kind}, it is one of {found}")
+    if kind is not None and vocabulary is None:
+        raise NumpyrnnError(f"{path} must hold a vocabulary, as a model of {kind} does, it holds none")
     model.params.flat[...] = params
     return Checkpoint(found, model, vocabulary, config, training)

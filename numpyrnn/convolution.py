@@ -13,29 +13,16 @@ from typing import Any
 import numpy as np
 
 from . import products
-from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer, to_array
-from .layer import (
-    Back,
-    Container,
-    Grads,
-    Layer,
-    Lengths,
-    Pass,
-    Rng,
-    Seed,
-    as_size,
-    check_cache,
-    check_grads,
-    check_input,
-    float_dtype,
-    glorot,
-    masked,
-    real_steps,
-)
+from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer
+from .layer import Drawn, Grads, Layer, Padding, Pass, Seed, as_size, check_numbers, float_dtype, glorot
+from .layers import masked
 from .parameters import Parameters
+from .sequential import Container
+
+Gradients = tuple[Array | None, Any]  # dx, dstate
 
 
-class Convolution(Layer):
+class Convolution(Layer, abstract=True):
     """What the layers with a causal convolution share: the past that they keep, and the products.
 
         z_t[g] = b[g] + sum over k of x_{t - (K - 1 - k) dilation} W[k, g]
@@ -87,15 +74,14 @@ class Convolution(Layer):
         grads["b"][...] = products.column_sums(dz.reshape(len(dz), -1, dz.shape[-1]))
         return dx, dpast
 
-    def _check(self, x: Array, state: Any, lengths: Lengths) -> tuple[Array, Array | None, Array | None]:
-        """The input, the past as (reach, N, D) or None for zeros, and which steps are real."""
-        x = to_array("x", x)
+    def check_input(self, x: Array) -> Array:
+        """Numbers."""
         if is_integer(x) and x.ndim == 2:
             raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got ids: put an Embedding before it")
-        x = check_input(x, self.input_size, self.dtype, lengths)
-        return x, self._check_state("state", state, x.shape[1]), real_steps(lengths, *x.shape[:2])
+        return check_numbers(x, self.input_size, self.dtype)
 
-    def _check_state(self, name: str, state: Any, N: int) -> Array | None:
+    def check_state(self, name: str, state: Any, N: int) -> Any:
+        """The past as (reach, N, D), or None for zeros."""
         if state is None:
             return None
         state = as_array(name, state, self.dtype)
@@ -103,26 +89,25 @@ class Convolution(Layer):
         check_finite(name, state)
         return np.ascontiguousarray(state.transpose(1, 0, 2))
 
-    def _places(self, T: int, N: int, real: Array | None) -> tuple[Array, Array]:
+    def _places(self, T: int, N: int, padding: Padding | None) -> tuple[Array, Array]:
         """Where in [past; x] the last `reach` real inputs of each sequence lie."""
-        lengths = np.full(N, T) if real is None else real.sum(axis=0)
+        lengths = np.full(N, T) if padding is None else padding.lengths
         return lengths + np.arange(self.reach)[:, None], np.arange(N)
 
-    def _end_state(self, x: Array, past: Array | None, real: Array | None) -> Array:
+    def _end_state(self, x: Array, past: Array | None, padding: Padding | None) -> Array:
         """What the next pass needs of this one's inputs."""
         T, N, D = x.shape
-        if real is None and self.reach <= T:
+        if padding is None and self.reach <= T:
             return x[T - self.reach :].transpose(1, 0, 2).copy()
         before = np.zeros((self.reach, N, D), x.dtype) if past is None else past
-        return np.concatenate([before, x])[self._places(T, N, real)].transpose(1, 0, 2)
+        return np.concatenate([before, x])[self._places(T, N, padding)].transpose(1, 0, 2)
 
-    def _add_end(self, dstate: Any, dx: Array, dpast: Array | None, real: Array | None) -> Any:
+    def _add_end(self, dend: Array | None, dx: Array, dpast: Array | None, padding: Padding | None) -> Array | None:
         """Add the gradient that came from the next pass; return that for the pass before."""
         T, N, D = dx.shape
-        dend = self._check_state("dstate", dstate, N)
         if dend is not None:
             dwhole = np.zeros((self.reach + T, N, D), dx.dtype)
-            dwhole[self._places(T, N, real)] = dend
+            dwhole[self._places(T, N, padding)] = dend
             dx += dwhole[self.reach :]
             if dpast is not None:
                 dpast += dwhole[: self.reach]
@@ -169,22 +154,16 @@ class CausalConv1D(Convolution):
         self.params = Parameters({"W": (K, 1, D, C), "b": (1, C)}, float_dtype(dtype))
         self.params["W"] = glorot(np.random.default_rng(rng), K * D, K * C, (K, 1, D, C))
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """Convolve every real step with those before it; see `numpyrnn.layer`."""
-        x, past, real = self._check(x, state, lengths)
+    def run(self, x: Array, past: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Convolve every real step with those before it."""
         (y,) = self._convolve(x, past)
-        return masked(y, real), self._end_state(x, past, real), (x, past, real) if cache else None
+        return masked(y, padding), self._end_state(x, past, padding), (x, past)
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Gradients of x, W and b, and of the state; see `numpyrnn.layer`."""
-        x, past, real = check_cache(cache)
-        dy = as_array("dy", dy, self.dtype)
-        check_shape("dy", dy, (*x.shape[:2], self.output_size))
-        grads = check_grads(grads, self.params)
-        dx, dpast = self._convolve_back(masked(dy, real)[None], x, past, grads)
-        return dx, self._add_end(dstate, dx, dpast, real), grads
+    def run_back(self, dy: Array, kept: Any, dend: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Gradients of x, W and b, and of the state."""
+        x, past = kept
+        dx, dpast = self._convolve_back(masked(dy, padding)[None], x, past, grads)
+        return dx, self._add_end(dend, dx, dpast, padding)
 
 
 class GatedBlock(Convolution):
@@ -228,11 +207,8 @@ class GatedBlock(Convolution):
         self.params["W"] = glorot(rng, K * C, K * C, (K, 2, C, C))
         self.params["Wo"] = glorot(rng, C, self.output_size)
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """Convolve, gate, and add; see `numpyrnn.layer`."""
-        x, past, real = self._check(x, state, lengths)
+    def run(self, x: Array, past: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Convolve, gate, and add."""
         gates = self._convolve(x, past)
         filtered, gate = gates
         gate *= 0.5  # sigmoid(z) = tanh(z / 2) / 2 + 1/2: one tanh for both
@@ -243,15 +219,12 @@ class GatedBlock(Convolution):
         y = u @ self.params["Wo"]
         y += self.params["bo"]
         y[..., : self.input_size] += x
-        return masked(y, real), self._end_state(x, past, real), (x, past, real, gates, u) if cache else None
+        return masked(y, padding), self._end_state(x, past, padding), (x, past, gates, u)
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Gradients of x and the parameters, and of the state; see `numpyrnn.layer`."""
-        x, past, real, gates, u = check_cache(cache)
-        dy = as_array("dy", dy, self.dtype)
-        check_shape("dy", dy, (*x.shape[:2], self.output_size))
-        grads = check_grads(grads, self.params)
-        dy = masked(dy, real)
+    def run_back(self, dy: Array, kept: Any, dend: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Gradients of x and the parameters, and of the state."""
+        x, past, gates, u = kept
+        dy = masked(dy, padding)
         dy_rows, (filtered, gate) = dy.reshape(-1, self.output_size), gates
         grads["bo"][...] = products.column_sums(dy_rows)
         np.matmul(u.reshape(len(dy_rows), -1).T, dy_rows, out=grads["Wo"])
@@ -261,7 +234,7 @@ class GatedBlock(Convolution):
         np.multiply(du * filtered, gate - gate * gate, out=dz[1])
         dx, dpast = self._convolve_back(dz, x, past, grads)
         dx += dy[..., : self.input_size]
-        return dx, self._add_end(dstate, dx, dpast, real), grads
+        return dx, self._add_end(dend, dx, dpast, padding)
 
 
 class GatedStack(Container):
@@ -302,38 +275,29 @@ class GatedStack(Container):
             raise NumpyrnnError(f"dilations must be a list of one or more whole numbers, got {dilations!r}")
         rng = np.random.default_rng(rng)
         blocks = [GatedBlock(input_size, skip_size, kernel_size, dilation, dtype, rng) for dilation in dilations]
-        self.input_size, self.output_size, self.skip_size = (
-            blocks[0].input_size,
-            blocks[0].skip_size,
-            blocks[0].skip_size,
-        )
-        self.kernel_size, self.dilations = blocks[0].kernel_size, tuple(block.dilation for block in blocks)
+        self.input_size, self.skip_size = blocks[0].input_size, blocks[0].skip_size
+        self.output_size, self.kernel_size = self.skip_size, blocks[0].kernel_size
+        self.dilations = tuple(block.dilation for block in blocks)
         self.reach = sum(block.reach for block in blocks)
         self._hold(list(blocks))
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """Through all blocks; see `numpyrnn.layer`."""
-        C, states, caches, skips = self.input_size, [], [], None
-        for block, block_state in zip(self.layers, self._check_states("state", state), strict=True):
-            y, block_state, block_cache = block.forward(x, block_state, lengths, rng, cache)
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Through all blocks."""
+        C, states, caches = self.input_size, [], []
+        skips = np.zeros((*x.shape[:2], self.skip_size), self.dtype)
+        for block, block_state in zip(self.layers, state, strict=True):
+            y, block_state, block_cache = block.forward(x, block_state, padding, None, cache)
             x = y[..., :C]
-            skips = y[..., C:].copy() if skips is None else np.add(skips, y[..., C:], out=skips)
+            skips += y[..., C:]
             states.append(block_state)
             caches.append(block_cache)
-        return skips, tuple(states), caches if cache else None  # type: ignore[return-value]
+        return skips, tuple(states), caches
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Back through all blocks, last first; see `numpyrnn.layer`."""
-        caches = check_cache(cache)
-        grads = check_grads(grads, self.params)
-        dy = as_array("dy", dy, self.dtype)
-        check_shape("dy", dy, (*caches[0][0].shape[:2], self.skip_size))
-        dstates: list[Any] = list(self._check_states("dstate", dstate))
-        parts = self._grads_by_layer(grads)
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Back through all blocks, last first."""
+        dstates, parts = list(dstate), self._grads_by_layer(grads)
         dboth = np.concatenate([np.zeros((*dy.shape[:2], self.input_size), dy.dtype), dy], axis=2)
         for i in reversed(range(len(self.layers))):
-            dx, dstates[i], _ = self.layers[i].backward(dboth, caches[i], dstates[i], parts[i])
+            dx, dstates[i], _ = self.layers[i].backward(dboth, kept[i], dstates[i], parts[i])
             dboth[..., : self.input_size] = dx
-        return dx, tuple(dstates), grads
+        return dx, tuple(dstates)

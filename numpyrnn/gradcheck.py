@@ -2,32 +2,37 @@
 
 Two independent witnesses. The complex step (Squire and Trapp 1998) takes f(x + i h) with h = 1e-30: its imaginary part
 over h is the derivative without any subtraction, so without rounding error. The central difference
-(f(x + h) - f(x - h)) / 2h knows nothing of complex numbers, but is good to seven digits only.
+(f(x + h) - f(x - h)) / 2h knows nothing of complex numbers, but is good to seven digits only. It judges alone where the
+complex step cannot: abs, .real, Python's max or an array of floats to write into raise or lose the imaginary part.
 """
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from .checks import Array, NumpyrnnError
+from .checks import Array, NumpyrnnError, check_count, check_finite, check_shape, is_integer
 from .convolution import CausalConv1D, GatedBlock, GatedStack
 from .layer import Layer, leaves
-from .layers import Dense, Dropout, Embedding, ReLU
+from .layers import Dense, Dropout, Embedding, GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from .losses import softmax_cross_entropy
-from .pooling import GlobalMaxPool1D, LastStep, MaxPool1D
 from .recurrent import GRU, LSTM, RNN
 from .sequential import Sequential
 
 NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # the largest errors that pass
+WORST_CENTRAL = 1e-6  # in place of WORST where central differences judge alone
 ZERO = 1e-6  # a derivative below this part of the case's largest counts as zero
 ROUGHLY_ZERO = 1e-3  # likewise for central differences, which round at 1e-11 of the largest
 
 Arrays = dict[str, Array]
-Function = Callable[[Arrays], Any]
+Function = Callable[..., Any]
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,12 @@ class GradientError:
 
     Attributes
     ----------
-    what : the name of the array
-    size : its number of elements, all of which were checked
-    norm : |gradient - complex step| / |complex step|, Euclidean
+    what, size, shape : the array's name, its number of elements, all of which were checked, and its shape
+    norm : |gradient - complex step| / |complex step|, Euclidean; NaN if complex numbers raised
     worst : the largest such error of an element, relative to the element (to the case's largest where it is zero)
     central : |gradient - central difference| / |central difference|, Euclidean
+    index, ours, theirs : where the worst element is, and its values: backward's and the witness's
+    why : why central differences judge alone, in `worst` and `theirs` too; empty if they do not
     """
 
     what: str
@@ -48,11 +54,40 @@ class GradientError:
     norm: float
     worst: float
     central: float
+    shape: tuple[int, ...]
+    index: tuple[int, ...]
+    ours: float
+    theirs: float
+    why: str
 
     @property
     def ok(self) -> bool:
-        """Whether all three errors are small enough (NaN is not)."""
-        return bool(self.norm <= NORM and self.worst <= WORST and self.central <= CENTRAL)
+        """Whether all errors that count are small enough (NaN is not)."""
+        exact = self.norm <= NORM and self.worst <= WORST
+        return bool(self.central <= CENTRAL and (self.worst <= WORST_CENTRAL if self.why else exact))
+
+    def row(self) -> tuple[str, ...]:
+        """The gradient's row of the table; its error is the larger of the worst element's and that in norm."""
+        error = np.maximum(self.worst, self.central if self.why else self.norm)
+        values = f"{error:.1e}", str(self.index), f"{self.ours:.12g}", f"{self.theirs:.12g}"
+        return self.what, str(self.shape), *values, f"{'right' if self.ok else 'WRONG'} {self.why}"
+
+
+class GradientReport(list[GradientError]):
+    """The errors of all gradients of a check, printed as a table; `note` says what was checked if that is not plain."""
+
+    note = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all gradients are right."""
+        return all(error.ok for error in self)
+
+    def __repr__(self) -> str:
+        rows = [("name", "shape", "error", "worst at", "backward", "witness", "verdict"), *(e.row() for e in self)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        end = "All gradients are right." if self.ok else "Not all gradients are right."
+        return "\n".join([*("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows), self.note + end])
 
 
 def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) -> Array:
@@ -69,224 +104,285 @@ def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) ->
     -------
     array of the shape of `arrays[name]`
     """
-    x = arrays[name].astype(np.complex128)
-    slope = np.zeros(x.shape)
-    for place in np.ndindex(x.shape):
-        x[place] += 1j * step
-        slope[place] = complex(f({**arrays, name: x})).imag / step
-        x[place] = x[place].real
-    return slope
+    return _slopes(f, arrays, name, np.complex128, lambda at, x: complex(at(x + 1j * step)).imag / step)
 
 
 def central_difference(f: Function, arrays: Arrays, name: str, step: float = 1e-5) -> Array:
-    """Derivative of the scalar `f(arrays)` with respect to every element of `arrays[name]`, by central differences.
+    """The same as `complex_step` by central differences; `f` need not accept complex arrays."""
+    return _slopes(f, arrays, name, np.float64, lambda at, x: (at(x + step) - at(x - step)) / (2 * step))
+
+
+def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientReport:
+    """Hold the gradients of a scalar function to both witnesses, or to one where the complex step does not apply.
 
     Parameters
     ----------
     f : function of a dict of arrays
-    arrays : dict of real arrays
-    name : which of them
-    step : float, default 1e-5
-
-    Returns
-    -------
-    array of the shape of `arrays[name]`
+    arrays : dict of float64 arrays
+    gradients : dict with the names of `arrays`, or some of them; each gets one GradientError in the report
     """
-    x = arrays[name].astype(np.float64)
-    slope = np.zeros(x.shape)
-    for place in np.ndindex(x.shape):
-        was = x[place]
-        x[place] = was + step
-        above = f({**arrays, name: x})
-        x[place] = was - step
-        slope[place] = (above - f({**arrays, name: x})) / (2 * step)
-        x[place] = was
-    return slope
+    for name, gradient in gradients.items():
+        check_shape(f"the gradient of {name}", gradient, arrays[name].shape)
+    near = {name: central_difference(f, arrays, name) for name in gradients}
+    witnesses = {name: _witnesses(f, arrays, name, near[name], _largest(near)) for name in gradients}
+    judges = {name: central if why else exact for name, (exact, central, why) in witnesses.items()}
+    largest, report = _largest(judges), GradientReport()
+    for name, (exact, central, why) in witnesses.items():
+        ours, judge = gradients[name], judges[name]
+        zero = np.abs(judge) <= (ROUGHLY_ZERO if why else ZERO) * largest
+        errors = np.abs(ours - judge) / np.where(zero, largest, np.abs(judge))
+        index = tuple(int(i) for i in np.unravel_index(errors.argmax(), ours.shape)) if ours.size else ()
+        worst, our, its = (float(part[index]) if ours.size else 0.0 for part in (errors, ours, judge))
+        norm, rough = _relative(ours - exact, exact, largest), _relative(ours - central, central, largest, ROUGHLY_ZERO)
+        report.append(GradientError(name, ours.size, norm, worst, rough, ours.shape, index, our, its, why))
+    return report
 
 
-def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> list[GradientError]:
-    """Hold the gradients of a scalar function to both witnesses.
+def check_gradients(
+    forward: Function, backward: Function, arrays: Arrays, outputs: int | None = None, seed: Any = 0
+) -> GradientReport:
+    """Check the gradients of a function, also of one of the course's form: `a, y, cache = forward(...)`.
+
+    The scalar is a random weighting of forward's results; the weights are the upstream gradients that backward gets.
 
     Parameters
     ----------
-    f : function of a dict of arrays that accepts complex ones
+    forward : function of the arrays, by name
+        It returns a number, an array, or a tuple of these that ends with the cache (of any kind).
+    backward : function of one upstream gradient a result (1 if the only result is a number), and of the cache if any
+        It returns a dict of gradients, with the names of `arrays` or these after a d, or a tuple in their order.
     arrays : dict of float64 arrays
-    gradients : dict with the names of `arrays`, or some of them
+    outputs : int, optional
+        How many results have an upstream gradient, the first ones; default all but the last, the cache. The others are
+        not differentiated. If all have one there is no cache.
+    seed : int, default 0; of the weights
 
     Returns
     -------
-    list of GradientError, one a gradient
+    GradientReport of one GradientError an array; printed it is a table
+
+    Raises
+    ------
+    NumpyrnnError
+        if an array is not float64, forward or backward cannot be called so, or a gradient is missing or of nothing
+
+    Examples
+    --------
+    >>> x = np.linspace(-1, 1, 5)
+    >>> check_gradients(lambda x: (np.tanh(x), x), lambda dy, x: {"dx": dy * (1 - np.tanh(x) ** 2)}, {"x": x}).ok
+    True
     """
-    exact = {name: complex_step(f, arrays, name) for name in gradients}
-    largest = max((np.abs(slope).max(initial=0) for slope in exact.values()), default=0) or 1.0
-    errors = []
-    for name, gradient in gradients.items():
-        if gradient.shape != arrays[name].shape:
-            raise NumpyrnnError(f"the gradient of {name} must have shape {arrays[name].shape}, got {gradient.shape}")
-        off = np.abs(gradient - exact[name])
-        scale = np.where(np.abs(exact[name]) > ZERO * largest, np.abs(exact[name]), largest)
-        near = central_difference(f, arrays, name)
-        errors.append(
-            GradientError(
-                name,
-                gradient.size,
-                _relative(off, exact[name], largest),
-                float((off / scale).max(initial=0)),
-                _relative(gradient - near, near, largest, ROUGHLY_ZERO),
-            )
-        )
-    return errors
+    if not (isinstance(arrays, dict) and arrays and all(isinstance(name, str) for name in arrays)):
+        raise NumpyrnnError(f"arrays must be a dict from one name or more to float64 arrays, got {str(arrays)[:40]!r}")
+    arrays = {name: _float64(name, array) for name, array in arrays.items()}
+    _check_call(f"forward must take {', '.join(arrays)} by name", forward, **arrays)
+
+    def run(values: Arrays) -> tuple[Any, ...]:
+        results = forward(**{name: value.copy() for name, value in values.items()})
+        return results if isinstance(results, tuple) else (results,)
+
+    results = run(arrays)
+    n = max(1, len(results) - 1) if outputs is None else outputs
+    check_count("outputs", n, 1)
+    y = [_float64(f"result {i} of forward", result).copy() for i, result in enumerate(results[:n], 1)]
+    draw = np.random.default_rng(seed)
+    dy = [np.asarray(draw.standard_normal(part.shape) if n > 1 or part.ndim else 1.0) for part in y]
+    taken = [*(part.copy() for part in dy), *results[n:][-1:]]
+    needs = f"{len(dy)} upstream gradients" + (" and the cache" if len(taken) > len(dy) else "")
+    _check_call(f"backward must take {needs} ({len(results)} results of forward)", backward, *taken)
+    gradients = _by_name(backward(*taken), arrays)
+    if not all(map(np.array_equal, y, run(arrays))):
+        raise NumpyrnnError("forward must return the same for the same arrays, got other results: give it a seed")
+
+    def scalar(values: Arrays) -> Any:
+        first, *rest = ((part * weights).sum() for part, weights in zip(run(values), dy))
+        return first + sum(rest)
+
+    report = check_function(scalar, arrays, gradients)
+    report.note = f"{len(dy)} of forward's {len(results)} results differentiated. " if len(results) > 1 else ""
+    return report
 
 
 def check_layer(
-    layer: Layer, x: Array, lengths: Array | None = None, dropout: int | None = None, seed: int = 0
-) -> list[GradientError]:
+    layer: Layer, x: Array | None = None, lengths: Array | None = None, dropout: int | None = None, seed: int = 0
+) -> GradientReport:
     """Check a layer: every parameter, the input (where it is floating) and the initial state.
 
-    The scalar is a random weighting of all that `forward` returns, y and the last state.
+    The scalar is a random weighting of all that `forward` returns, y and the last state. The layer stays as it is.
 
     Parameters
     ----------
-    layer : Layer of float64
-    x : (T, N, D) floating or (T, N) integers
+    layer : Layer; of one of float32 a float64 copy is checked, and the report says so
+    x : (T, N, D) float64 or (T, N) integers; default random ones of a form that the layer takes
     lengths : (N,) integers, optional
-    dropout : int, optional
-        Seed of the dropout masks; default none are drawn.
-    seed : int, default 0
-        Of the weighting and of the initial state.
-
-    Returns
-    -------
-    list of GradientError
+    dropout : int, optional; seed of the dropout masks; default none are drawn
+    seed : int, default 0; of the weighting, of the initial state and of the default `x`
     """
-    draw = np.random.default_rng(seed)
-    twin = layer.copy(np.complex128)
+    if not isinstance(layer, Layer) or layer.params.flat.dtype.kind != "f":
+        raise NumpyrnnError(f"check_layer needs a layer of float64 or float32, got {layer!r:.80}")
+    draw, twin = np.random.default_rng(seed), cache(layer.copy)
+    x = _fitting(layer, lengths, draw) if x is None else x
+    zero_state = twin(np.float64).forward(x, None, lengths, dropout)[1]
+    states = {f"state {i}": draw.standard_normal(part.shape) for i, part in enumerate(leaves(zero_state))}
+    arrays = {name: array.astype(np.float64) for name, array in layer.params.items()} | states
+    arrays |= {} if isinstance(x, np.ndarray) and is_integer(x) else {"x": x}
 
-    def forward(one: Layer, x: Array, state: Any, cache: bool) -> Any:
-        rng = None if dropout is None else np.random.default_rng(dropout)
-        return one.forward(x, state, lengths, rng, cache)
+    def forward(**values: Array) -> Any:
+        one = twin(np.complex128 if any(value.dtype.kind == "c" for value in values.values()) else np.float64)
+        one.params.update({name: values[name] for name in one.params})
+        state = _like(zero_state, iter([values[name] for name in states]))
+        y, end, kept = one.forward(values.get("x", x), state, lengths, dropout)
+        return y, *leaves(end), kept
 
-    zero_state = forward(layer, x, None, False)[1]
-    state = [draw.standard_normal(part.shape) for part in leaves(zero_state)]
-    y, end, cache = forward(layer, x, _like(zero_state, iter(state)), True)
-    dy = draw.standard_normal(y.shape)
-    dend = [draw.standard_normal(part.shape) for part in leaves(end)]
-    dx, dstate, grads = layer.backward(dy, cache, _like(end, iter(dend)))
+    def backward(dy: Array, *dend: Any) -> Any:  # and the cache, the last
+        dx, dstate, grads = twin(np.float64).backward(dy, dend[-1], _like(zero_state, iter(dend[:-1])))
+        dstates = {f"state {i}": part for i, part in enumerate(leaves(dstate))}
+        return {**grads, **dstates, **({} if dx is None else {"x": dx})}
 
-    names = [f"state {i}" for i in range(len(state))]
-    arrays = {**layer.params, **dict(zip(names, state, strict=True))}
-    gradients = {**grads, **dict(zip(names, leaves(dstate), strict=True))}
-    if dx is not None:
-        arrays["x"], gradients["x"] = np.asarray(x, np.float64), dx
-
-    def scalar(values: Arrays) -> Any:
-        is_complex = any(value.dtype.kind == "c" for value in values.values())
-        one = twin if is_complex else layer
-        before = one.params.flat.copy()
-        for name in one.params:
-            one.params[name] = values[name]
-        y, end, _ = forward(one, values.get("x", x), _like(zero_state, iter([values[n] for n in names])), False)
-        one.params.flat[...] = before
-        return (y * dy).sum() + sum((part * d).sum() for part, d in zip(leaves(end), dend, strict=True))
-
-    return check_function(scalar, arrays, gradients)
+    report = check_gradients(forward, backward, arrays, seed=draw)
+    report.note = "" if layer.params.flat.dtype == np.float64 else "Checked: a float64 copy of the layer. "
+    return report
 
 
-def check_loss(logits: Array, targets: Array, mask: Array | None = None) -> list[GradientError]:
-    """Check `softmax_cross_entropy`: the gradient with respect to the logits.
+def assert_gradients(checked: Any, *rest: Any, **options: Any) -> GradientReport:
+    """Raise AssertionError, with the table, unless all gradients are right; else return the report.
 
     Parameters
     ----------
-    logits : (..., V) float64
-    targets : (...) integers
-    mask : (...) boolean, optional
-
-    Returns
-    -------
-    list of one GradientError
+    checked, *rest, **options : a layer and what else `check_layer` takes, or what `check_gradients` takes
     """
-    gradient = softmax_cross_entropy(logits, targets, mask)[1]
-
-    def loss(values: Arrays) -> Any:
-        return softmax_cross_entropy(values["logits"], targets, mask)[0]
-
-    return check_function(loss, {"logits": logits}, {"logits": gradient})
+    report = (check_layer if isinstance(checked, Layer) else check_gradients)(checked, *rest, **options)
+    if not report.ok:
+        raise AssertionError(f"wrong gradients\n{report}")
+    return report
 
 
-def report(seed: int = 0) -> Iterator[tuple[str, str, list[GradientError]]]:
-    """All kernels, layers and the loss, each in the cases that matter.
+def check_loss(logits: Array, targets: Array, mask: Array | None = None) -> GradientReport:
+    """Check `numpyrnn.losses.softmax_cross_entropy`, whose arguments these are: the gradient of the float64 logits."""
+    loss, arrays = partial(softmax_cross_entropy, targets=targets, mask=mask), {"logits": logits}
+    return check_gradients(loss, lambda dloss, dlogits: dlogits, arrays)
 
-    Parameters
-    ----------
-    seed : int, default 0
 
-    Yields
-    ------
-    name, formula, list of GradientError
-    """
-    draw = np.random.default_rng(seed)
-    T, N, D, H = 5, 4, 3, 4
+def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
+    """All kernels, layers and the loss, each in the cases that matter: name, formula, errors of the gradients."""
+    T, N, D, H, draw = 5, 4, 3, 4, np.random.default_rng(seed)
     x, ids, lengths = draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N)), np.array([5, 2, 0, 4])
-    formulas = {
-        RNN: "h = tanh(x Wx + h' Wh + b)",
-        LSTM: "c = f c' + i g,  h = o tanh(c)",
-        GRU: "h = (1 - z) n + z h'",
-    }
-    for kind, formula in formulas.items():
-        layer = kind(D, H, np.float64, draw)
-        yield kind.__name__, formula, check_layer(layer, x, seed=seed)
-        yield f"{kind.__name__}, padded", "steps after a sequence's end change nothing", check_layer(layer, x, lengths)
-        yield f"{kind.__name__}, integers", "an id stands for a one-hot row", check_layer(layer, ids, lengths)
-        yield f"{kind.__name__}, one step", "T = 1, N = 1", check_layer(layer, x[:1, :1], seed=seed)
-        dropped = kind(D, H, np.float64, draw, weight_dropout=0.5)
-        yield f"{kind.__name__}, weight dropout", "Wh mask / (1 - rate)", check_layer(dropped, x, lengths, dropout=seed)
-    hard = LSTM(D, H, np.float64, draw, hard_sigmoid=True)
+    kw: Any = {"dtype": np.float64, "rng": draw}
+    padded = "steps after a sequence's end change nothing"
+    formulas = "h = tanh(x Wx + h' Wh + b)", "c = f c' + i g,  h = o tanh(c)", "h = (1 - z) n + z h'"
+    for kind, formula in zip((RNN, LSTM, GRU), formulas, strict=True):
+        name, cell, dropped = kind.__name__, kind(D, H, **kw), kind(D, H, weight_dropout=0.5, **kw)
+        yield name, formula, check_layer(cell, x, seed=seed)
+        yield f"{name}, padded", padded, check_layer(cell, x, lengths)
+        yield f"{name}, integers", "an id stands for a one-hot row", check_layer(cell, ids, lengths)
+        yield f"{name}, one step", "T = 1, N = 1", check_layer(cell, x[:1, :1], seed=seed)
+        yield f"{name}, weight dropout", "Wh mask / (1 - rate)", check_layer(dropped, x, lengths, seed)
+    hard = LSTM(D, H, hard_sigmoid=True, **kw)
     hard.params.flat[...] *= 2  # so that some gates are at their ends
     yield "LSTM, hard sigmoid", "o, i, f = min(max(z / 5 + 1/2, 0), 1)", check_layer(hard, x, lengths)
-    yield "Dense", "y = x W + b", check_layer(Dense(D, H, np.float64, draw), x, lengths)
-    yield "Dense, integers", "y = W[x] + b", check_layer(Dense(D, H, np.float64, draw), ids)
-    yield "Embedding", "y = W[x]", check_layer(Embedding(D, H, np.float64, draw), ids, lengths)
-    for shared in (None, "time", "features"):
-        name = "Dropout" if shared is None else f"Dropout, shared: {shared}"
-        yield name, "y = x mask / (1 - rate)", check_layer(Dropout(0.5, shared), x, lengths, dropout=seed)
+    yield "Dense", "y = x W + b", check_layer(Dense(D, H, **kw), x, lengths)
+    yield "Dense, integers", "y = W[x] + b", check_layer(Dense(D, H, **kw), ids)
+    yield "Embedding", "y = W[x]", check_layer(Embedding(D, H, **kw), ids, lengths)
+    for shared, more in ((None, ""), ("time", ", shared: time"), ("features", ", shared: features")):
+        yield f"Dropout{more}", "y = x mask / (1 - rate)", check_layer(Dropout(0.5, shared, **kw), x, lengths, seed)
     for name, layer, formula in (
-        ("CausalConv1D", CausalConv1D(D, H, 2, 1, np.float64, draw), "y = b + sum of x[t - (K-1-k) d] W[k]"),
-        ("CausalConv1D, d = 2", CausalConv1D(D, H, 3, 2, np.float64, draw), "K = 3: its reach is 4 of 5 steps"),
-        ("GatedBlock", GatedBlock(D, 2, 2, 2, np.float64, draw), "u = tanh(.) sigmoid(.), y = [x + u Wr, u Ws]"),
-        ("GatedStack", GatedStack(D, 2, 2, (1, 2), np.float64, draw), "the blocks' skips, added up"),
+        ("CausalConv1D", CausalConv1D(D, H, 2, 1, **kw), "y = b + sum of x[t - (K-1-k) d] W[k]"),
+        ("CausalConv1D, d = 2", CausalConv1D(D, H, 3, 2, **kw), "K = 3: its reach is 4 of 5 steps"),
+        ("GatedBlock", GatedBlock(D, 2, 2, 2, **kw), "u = tanh(.) sigmoid(.), y = [x + u Wr, u Ws]"),
+        ("GatedStack", GatedStack(D, 2, 2, (1, 2), **kw), "the blocks' skips, added up"),
     ):
         yield name, formula, check_layer(layer, x, seed=seed)
-        yield f"{name}, padded", "steps after a sequence's end change nothing", check_layer(layer, x, lengths)
-    yield "ReLU", "y = max(x, 0)", check_layer(ReLU(np.float64), x, lengths)
-    yield "MaxPool1D", "y = max over every two steps", check_layer(MaxPool1D(2, np.float64), x, lengths)
-    yield "GlobalMaxPool1D", "y = max over all steps", check_layer(GlobalMaxPool1D(np.float64), x, lengths)
-    yield "LastStep", "y = x[T]", check_layer(LastStep(np.float64), x, lengths)
-    wavenet = Sequential(
-        Embedding(D, H, np.float64, draw),
-        CausalConv1D(H, H, 2, rng=draw, dtype=np.float64),
-        GatedStack(H, 3, 2, (1, 2), np.float64, draw),
-        ReLU(np.float64),
-        MaxPool1D(2, np.float64),
-        GlobalMaxPool1D(np.float64),
-        Dense(3, D, np.float64, draw),
-    )
-    yield "Sequential", "Embedding, convolution, GatedStack, ReLU, pooling", check_layer(wavenet, ids, lengths)
-    stack = Sequential(
-        Embedding(D, H, np.float64, draw),
-        LSTM(H, H, np.float64, draw),
-        Dropout(0.5, dtype=np.float64),
-        GRU(H, H, np.float64, draw),
-        RNN(H, H, np.float64, draw),
-        Dense(H, D, np.float64, draw),
-    )
-    yield "Sequential", "Embedding, LSTM, Dropout, GRU, RNN, Dense", check_layer(stack, ids, lengths, dropout=seed)
+        yield f"{name}, padded", padded, check_layer(layer, x, lengths)
+    yield "ReLU", "y = max(x, 0)", check_layer(ReLU(**kw), x, lengths)
+    yield "MaxPool1D", "y = max over every two steps", check_layer(MaxPool1D(2, **kw), x, lengths)
+    yield "GlobalMaxPool1D", "y = max over all steps", check_layer(GlobalMaxPool1D(**kw), x, lengths)
+    yield "LastStep", "y = x[T]", check_layer(LastStep(**kw), x, lengths)
+    wavenet = [Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()]
+    model = Sequential(*wavenet, MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw))
+    yield "Sequential", "Embedding, convolution, GatedStack, ReLU, pooling", check_layer(model, ids, lengths)
+    stack = [Embedding(D, H, **kw), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
+    yield "Sequential", "Embedding, LSTM, Dropout, GRU, RNN, Dense", check_layer(Sequential(stack), ids, lengths, seed)
     loss = check_loss(draw.standard_normal((T, N, D)), ids, np.arange(T)[:, None] < lengths)
     yield "Cross-entropy", "-log softmax(logits)[target], masked mean", loss
+
+
+def _slopes(f: Function, arrays: Arrays, name: str, dtype: Any, slope: Function) -> Array:
+    """`slope(at, x)` of every element x of `arrays[name]`; `at(value)` is f with the value in its place."""
+    x, slopes = arrays[name].astype(dtype), np.zeros(arrays[name].shape)
+
+    def at(place: Any, value: Any) -> Any:
+        x[place] = value
+        return f({**arrays, name: x})
+
+    for place, was in np.ndenumerate(arrays[name]):
+        slopes[place] = slope(partial(at, place), was)
+        x[place] = was
+    return slopes
+
+
+def _witnesses(f: Function, arrays: Arrays, name: str, near: Array, largest: float) -> tuple[Array, Array, str]:
+    """The complex step, the central difference, and why the latter must judge alone, if it must."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            exact = complex_step(f, arrays, name)
+    except Exception as error:  # of any kind: real numbers raised none
+        return np.full(near.shape, np.nan), near, f"(central difference only: complex raises {type(error).__name__})"
+    agree = _relative(exact - near, near, largest, ROUGHLY_ZERO) <= CENTRAL
+    finer = near if agree else central_difference(f, arrays, name, 1e-7)  # f may bend much, or have a kink close by
+    if _relative(exact - finer, finer, largest, ROUGHLY_ZERO) <= CENTRAL:
+        return exact, finer, ""
+    return exact, near, "(central difference only: the complex step disagrees, as for abs or .real)"
+
+
+def _largest(slopes: Arrays) -> float:
+    return float(max((np.abs(slope).max(initial=0) for slope in slopes.values()), default=0)) or 1.0
 
 
 def _relative(off: Array, reference: Array, largest: float, zero: float = ZERO) -> float:
     norm = float(np.linalg.norm(reference))
     return float(np.linalg.norm(off)) / (norm if norm > zero * largest else largest)
+
+
+def _float64(name: str, value: Any) -> Array:
+    array = np.asarray(value if isinstance(value, np.ndarray | float) else None)
+    if array.dtype != np.float64:
+        came = getattr(value, "dtype", type(value).__name__)
+        raise NumpyrnnError(f"{name} must be a float64 array, got {came}: check a float64 copy, np.array(..., float)")
+    check_finite(name, array)
+    return array
+
+
+def _check_call(needs: str, function: Function, /, *parts: Any, **named: Any) -> None:
+    try:
+        inspect.signature(function).bind(*parts, **named)
+    except (TypeError, ValueError) as error:  # ValueError: a built-in function that does not say what it takes
+        raise NumpyrnnError(f"{needs}: {error}") from None
+
+
+def _by_name(gradients: Any, arrays: Arrays) -> Arrays:
+    """What backward returned, by the names of the arrays, or an error if that is anything but their gradients."""
+    if not isinstance(gradients, dict):
+        parts = gradients if isinstance(gradients, tuple) else (gradients,)
+        if len(parts) != len(arrays):
+            raise NumpyrnnError(f"backward must return {len(arrays)} gradients ({', '.join(arrays)}), got {len(parts)}")
+        gradients = dict(zip(arrays, parts, strict=True))
+    named = {key if key in arrays else str(key).removeprefix("d"): gradient for key, gradient in gradients.items()}
+    if named.keys() != arrays.keys() or len(named) < len(gradients):
+        needs = f"one gradient for each of {', '.join(arrays)} (missing: {[n for n in arrays if n not in named]})"
+        raise NumpyrnnError(f"backward must return {needs}, got {', '.join(map(str, gradients)) or 'none'}")
+    return {name: _float64(f"the gradient of {name}", named[name]) for name in arrays}
+
+
+def _fitting(layer: Layer, lengths: Array | None, draw: np.random.Generator) -> Array:
+    """An input that the layer takes: of floats or of ids, five steps or more."""
+    N, D = 3 if lengths is None else np.size(lengths), getattr(layer, "input_size", 4)
+    for T in (5, 40, 320):
+        for x in (draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N))):
+            with suppress(Exception):  # of any kind: the layer need not be one of ours
+                layer.forward(x, None, lengths, None, False)
+                return x
+    return np.zeros((5, N, D))  # the check will say what is wrong with it
 
 
 def _like(state: Any, arrays: Iterator[Array]) -> Any:

@@ -11,14 +11,25 @@ Every layer has the same form::
 - `lengths` (N,) says how many steps of each sequence are real. What lies after them changes nothing: `y` is zero there,
   `dy` is ignored, and the state that comes out is the one after the last real step. Where `y` has fewer steps than `x`
   (pooling, `LastStep`), `layer.lengths_out(lengths)` says how many of them are real.
-- `rng` (a numpy Generator, or an int seed) switches dropout on; None is evaluation.
-- `cache=False` keeps nothing for `backward`: the lean pass for generation and evaluation.
+- `rng` (a numpy Generator, or an int seed) switches dropout on; None is evaluation. `layer.draw(rng, x.shape)` draws
+  beforehand what a pass drops, and may be given in place of the `rng`.
+- `cache=False` keeps nothing for `backward`: the lean pass for generation and evaluation. `y` is then yours; with a
+  cache it is read-only, for the cache may share it.
 - `grads` has the names of `layer.params`; it is overwritten where given, else new. No argument is ever written to.
 - A malformed argument raises `NumpyrnnError`.
+
+`layer(x)` is the evaluation pass, and gives `y` alone.
+
+A new layer is a subclass. It sets `params` and names its `sizes`, and writes `run` and `run_back`, whose arguments are
+checked already. It can then be saved and loaded, copied, checked by `numpyrnn.gradcheck.check_layer`, and put into a
+model like any other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,42 +49,223 @@ from .checks import (
 from .parameters import Parameters
 
 Seed = Generator | int | None
-Rng = Generator | None
-Lengths = Array | None
+Lengths = Any  # (N,) integers, or a Padding
 Grads = dict[str, Array]  # a Parameters, or a plain dict of its names
 Pass = tuple[Array, Any, Any]  # y, state, cache
 Back = tuple[Array | None, Any, Any]  # dx, dstate, grads
+LAYERS: dict[str, type[Layer]] = {}  # by the name that a model file has for them
+
+
+class Padding:
+    """Which steps of a batch are real. It is made once a pass, from `lengths`, and goes from layer to layer.
+
+    Parameters
+    ----------
+    lengths : (N,) integers from 0 to T
+    T, N : int, steps and sequences
+
+    Attributes
+    ----------
+    real : (T, N) boolean
+    order, back : (N,) integers that sort the sequences from the longest to the shortest, and back
+    """
+
+    def __init__(self, lengths: Any, T: int, N: int):
+        lengths = np.asarray(lengths)
+        check_shape("lengths", lengths, (N,))
+        if not is_integer(lengths) or lengths.min() < 0 or lengths.max() > T:
+            raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
+        self.lengths: Array = lengths.astype(np.intp)
+        self.T, self.N = T, N
+
+    @cached_property
+    def real(self) -> Array:
+        """Where a step is real, (T, N) boolean."""
+        return np.asarray(np.arange(self.T)[:, None] < self.lengths)
+
+    @cached_property
+    def order(self) -> Array:
+        """From the longest sequence to the shortest; equal ones keep their order."""
+        return np.argsort(-self.lengths, kind="stable")
+
+    @cached_property
+    def back(self) -> Array:
+        """Undo `order`."""
+        return np.argsort(self.order)
+
+    def masked(self, array: Array) -> Array:
+        """A copy of (T, N, ...) with zeros, whatever was there, where a step is not real."""
+        real = self.real.reshape(self.T, self.N, *[1] * (array.ndim - 2))
+        return np.where(real, array, np.zeros((), array.dtype))
+
+
+class Drawn:
+    """What dropout keeps in one pass, drawn beforehand for a whole batch.
+
+    Parameters
+    ----------
+    keep : boolean mask, or None
+    by_sequence : bool, whether axis 1 of the mask is that of the sequences
+    parts : those of the layers of a model, or None for layers that drop nothing
+    """
+
+    def __init__(self, keep: Array | None = None, by_sequence: bool = True, parts: Sequence[Drawn | None] = ()):
+        self.keep, self.by_sequence, self.parts = keep, by_sequence, parts
+
+    def shard(self, rows: slice) -> Drawn:
+        """That of some of the sequences."""
+        keep = self.keep[:, rows] if self.keep is not None and self.by_sequence else self.keep
+        return Drawn(keep, self.by_sequence, [part and part.shard(rows) for part in self.parts])
 
 
 class Layer:
-    """What all layers share. A layer's attributes are its sizes and `params`; nothing of a pass is kept in it."""
+    """What all layers share. A layer's attributes are its sizes and `params`; nothing of a pass is kept in it.
+
+    Attributes
+    ----------
+    params : Parameters
+    sizes : names of the attributes that, as keyword arguments, make the layer again
+    stepwise : bool, whether a sequence may be read in pieces, with the state carried
+    """
 
     params: Parameters
-    sizes: ClassVar[tuple[str, ...]] = ()  # the attributes that, as keyword arguments, make the layer again
-    stepwise: bool = True  # whether a sequence may be read in pieces, with the state carried
+    sizes: ClassVar[tuple[str, ...]] = ()
+    stepwise: bool = True
 
     def __init__(self, *, dtype: Any = np.float32, rng: Seed = None, **sizes: Any):
         raise NotImplementedError
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """See the module's docstring."""
+    def __init_subclass__(cls, abstract: bool = False, **options: Any):
+        super().__init_subclass__(**options)
+        if not abstract and (is_ours(cls) or not is_ours(LAYERS.get(cls.__name__))):
+            LAYERS[cls.__name__] = cls
+
+    # What a layer writes
+
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """The forward pass: y, the state after it, and what `run_back` needs (unless there is no `cache`)."""
         raise NotImplementedError
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """See the module's docstring."""
+    def run_back(
+        self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None
+    ) -> tuple[Array | None, Any]:
+        """The backward pass: dx and dstate; the gradients are written into `grads`. dy holds anything in padding."""
         raise NotImplementedError
+
+    def check_input(self, x: Array) -> Array:
+        """`x` as `run` takes it: by default floating (T, N, D) of any D."""
+        if x.dtype.kind not in "fc" or x.ndim != 3:
+            raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got {x.dtype} of shape {x.shape}")
+        return x
+
+    def check_values(self, x: Array) -> None:
+        """Raise if an id is out of range, or a number is not finite."""
+        if is_integer(x):
+            check_ids("x", x, self.input_size)  # type: ignore[attr-defined]
+        else:
+            check_finite("x", x)
+
+    def check_state(self, name: str, state: Any, N: int) -> Any:
+        """`state` (or `dstate`, as `name` says) as `run` takes it: by default None."""
+        if state is not None:
+            raise NumpyrnnError(f"{self!r} has no state: it must be None, got {type(state).__name__}")
+        return None
+
+    def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
+        """What a training pass over x of this shape keeps; None if nothing is dropped."""
+        return None
 
     def lengths_out(self, lengths: Array) -> Array:
-        """How many steps of `y` are real where so many of `x` are."""
+        """Output lengths for given input lengths."""
         return lengths
 
     def features_out(self, features: int) -> int:
-        """How many features `y` has where `x` has so many."""
+        """Features of `y` for given features of `x`."""
         for name in ("hidden_size", "output_size"):
             features = getattr(self, name, features)
         return features
+
+    def note(self) -> str:
+        """What a model's summary says of the layer at the end of its line."""
+        return ""
+
+    # What all layers have
+
+    def forward(
+        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Any = None, cache: bool = True
+    ) -> Pass:
+        """Run over whole sequences.
+
+        Parameters
+        ----------
+        x : (T, N, D) floating, or (T, N) integers that stand for one-hot rows
+        state : before the first step; default zeros
+        lengths : (N,) integers, the real steps of each sequence; default all
+        rng : numpy Generator or int seed, optional; switches dropout on
+        cache : bool, default True; False keeps nothing for `backward`
+
+        Returns
+        -------
+        y : (T, N, features), or fewer steps where `lengths_out` says so
+        state : after the last real step of each sequence
+        cache : for `backward`, or None
+
+        Raises
+        ------
+        NumpyrnnError
+            if an argument has another shape, type or range than it should
+        """
+        x = self.check_input(x if isinstance(x, np.ndarray) else to_array("x", x))
+        if 0 in x.shape:
+            raise NumpyrnnError(f"x must have at least one step, one sequence and one feature, got shape {x.shape}")
+        padding = lengths
+        if lengths is not None and not isinstance(lengths, Padding):
+            padding = Padding(lengths, *x.shape[:2])
+            x = padding.masked(x)
+        self.check_values(x)
+        drawn = rng
+        if rng is not None and not isinstance(rng, Drawn):
+            drawn = self.draw(np.random.default_rng(rng), x.shape)
+        y, state, kept = self.run(x, self.check_state("state", state, x.shape[1]), padding, drawn, cache)
+        if not cache:
+            return y, state, None
+        y = y.view()
+        y.flags.writeable = False
+        return y, state, (kept, padding, y.shape, y.dtype)
+
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
+        """Go back through what `forward` did.
+
+        Parameters
+        ----------
+        dy : gradient with respect to y, of its shape
+        cache : from `forward`
+        dstate : gradient with respect to the state after the last step; default zeros
+        grads : dict with the names of `params`, overwritten; default new
+
+        Returns
+        -------
+        dx : gradient with respect to x, or None for integers
+        dstate : gradient with respect to the state before the first step
+        grads : dict, gradients of the parameters
+
+        Raises
+        ------
+        NumpyrnnError
+            if there is no cache, or an argument has another shape than it should
+        """
+        if cache is None:
+            raise NumpyrnnError("backward needs the cache of forward(..., cache=True), got None")
+        kept, padding, shape, dtype = cache
+        dy = as_array("dy", dy, dtype)
+        check_shape("dy", dy, shape)
+        dstate = self.check_state("dstate", dstate, shape[1])
+        grads = check_grads(grads, self.params)
+        return *self.run_back(dy, kept, dstate, grads, padding), grads
+
+    def __call__(self, x: Array, lengths: Lengths = None) -> Array:
+        """The evaluation pass: y alone."""
+        return self.forward(x, lengths=lengths, cache=False)[0]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -82,14 +274,19 @@ class Layer:
 
     def config(self) -> dict[str, Any]:
         """What `from_config` needs to make a layer of the same kind and sizes; JSON can hold it."""
+        name, known = type(self).__name__, LAYERS.get(type(self).__name__)
+        if known is None or (known.__module__, known.__qualname__) != (type(self).__module__, type(self).__qualname__):
+            raise NumpyrnnError(f"a layer's class must have a name of its own, {name} is also that of {known}")
         values = {name: getattr(self, name) for name in self.sizes}
         lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
-        return {"layer": type(self).__name__, **values, **lists}
+        module = {} if is_ours(type(self)) else {"module": type(self).__module__}
+        return {"layer": name, **module, **values, **lists}
 
     def copy(self, dtype: Any = None) -> Any:
         """A layer of its own with the same parameters, in another `dtype` if one is given."""
-        twin = type(self)(**{name: getattr(self, name) for name in self.sizes}, dtype=dtype or self.dtype, rng=0)
-        twin.params.flat[...] = self.params.flat
+        twin = deepcopy(self)
+        if dtype is not None:
+            twin.move(Parameters(self.params.shapes, float_dtype(dtype)))
         return twin
 
     def move(self, params: Parameters) -> None:
@@ -97,60 +294,16 @@ class Layer:
         params.flat[...] = self.params.flat
         self.params = params
 
-    def __deepcopy__(self, memo: Any) -> Any:
+    def __copy__(self) -> Any:
         return self.copy()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in self.sizes)})"
 
 
-class Container(Layer):
-    """A layer made of layers, whose parameters move into one flat buffer.
-
-    `container.params["0.Wx"]` and `container.layers[0].params["Wx"]` are one array. The state is a tuple with one entry
-    a layer (None for a layer without).
-    """
-
-    layers: list[Layer]
-
-    def _hold(self, layers: list[Layer]) -> None:
-        """Take the layers, and their parameters into one buffer."""
-        dtypes = {layer.dtype for layer in layers if layer.params}
-        if len(dtypes) > 1:
-            raise NumpyrnnError(
-                f"{type(self).__name__} needs layers of one dtype, got {', '.join(sorted(map(str, dtypes)))}"
-            )
-        self.layers = layers
-        shapes = {f"{i}.{k}": shape for i, layer in enumerate(layers) for k, shape in layer.params.shapes.items()}
-        self.params = Parameters(shapes, dtypes.pop() if dtypes else np.float32)
-        for layer, part in zip(layers, self._split(self.params), strict=True):
-            layer.move(part)
-
-    def move(self, params: Parameters) -> None:
-        """Take `params` as the place of the parameters, and give each layer its part."""
-        super().move(params)
-        for layer, part in zip(self.layers, self._split(params), strict=True):
-            layer.move(part)
-
-    def _split(self, whole: Parameters) -> list[Parameters]:
-        """Each layer's part of a buffer of the container's form."""
-        parts, start = [], 0
-        for layer in self.layers:
-            stop = start + layer.params.flat.size
-            parts.append(Parameters(layer.params.shapes, flat=whole.flat[start:stop]))
-            start = stop
-        return parts
-
-    def _grads_by_layer(self, grads: Grads) -> list[Grads]:
-        return [{name: grads[f"{i}.{name}"] for name in layer.params} for i, layer in enumerate(self.layers)]
-
-    def _check_states(self, name: str, state: Any) -> Any:
-        if state is None:
-            return (None,) * len(self.layers)
-        if not isinstance(state, tuple | list) or len(state) != len(self.layers):
-            came = f"{len(state)} entries" if isinstance(state, tuple | list) else type(state).__name__
-            raise NumpyrnnError(f"{name} must be a tuple of {len(self.layers)} (one entry a layer), got {came}")
-        return state
+def is_ours(kind: type[Layer] | None) -> bool:
+    """Whether a class of layers comes with this package."""
+    return kind is not None and kind.__module__.startswith(f"{__package__}.")
 
 
 def glorot(rng: Generator, fan_in: int, fan_out: int, shape: tuple[int, ...] | None = None) -> Array:
@@ -159,54 +312,30 @@ def glorot(rng: Generator, fan_in: int, fan_out: int, shape: tuple[int, ...] | N
     return rng.uniform(-limit, limit, shape or (fan_in, fan_out))
 
 
-def orthogonal(rng: Generator, size: int) -> Array:
-    """A random orthogonal matrix (Saxe et al. 2014), (size, size)."""
-    q, r = np.linalg.qr(rng.standard_normal((size, size)))
-    return np.asarray(q * np.sign(np.diag(r)))
+def orthogonal(rng: Generator, rows: int, columns: int) -> Array:
+    """A random orthogonal matrix (Saxe et al. 2014); one with fewer rows than columns is transposed."""
+    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+    q = np.asarray(q * np.sign(np.diag(r)))
+    return q if rows >= columns else q.T
 
 
-def keep_mask(rng: Generator, shape: tuple[int, ...], rate: float, dtype: np.dtype[Any]) -> Array:
-    """Zero with probability `rate`, else 1 / (1 - rate): inverted dropout, whose mean is one."""
-    return np.multiply(rng.random(shape, np.float32) >= rate, 1 / (1 - rate), dtype=dtype)  # faster than np.where
+def draw_keep(rng: Generator, shape: tuple[int, ...], rate: float) -> Array:
+    """Boolean, False with probability `rate`."""
+    return rng.random(shape, np.float32) >= rate
 
 
-def check_input(x: Array, features: int, dtype: np.dtype[Any], lengths: Array | None) -> Array:
-    """`x` as the layers take it: (T, N) ids below `features`, or (T, N, features) of `dtype`, finite; padding set to 0.
+def scaled_up(keep: Any, rate: float, dtype: Any) -> Array:
+    """0 where not kept, else 1 / (1 - rate): inverted dropout, whose mean is one."""
+    return np.asarray(np.multiply(keep, 1 / (1 - rate), dtype=dtype))  # faster than np.where
 
-    Raises
-    ------
-    NumpyrnnError
-        with what was expected and what came
-    """
-    if not isinstance(x, np.ndarray):
-        x = to_array("x", x)
-    ids = is_integer(x) and x.ndim == 2
-    if not ids:
-        x = as_array("x", x, dtype)
-        check_shape("x", x, ("T", "N", features))
-    if 0 in x.shape:
-        raise NumpyrnnError(f"x must have at least one step, one sequence and one feature, got shape {x.shape}")
-    real = real_steps(lengths, *x.shape[:2])
-    if real is not None:
-        x = np.where(real if ids else real[..., None], x, np.zeros((), x.dtype))
-    if ids:
-        check_ids("x", x, features)
+
+def check_numbers(x: Array, features: int, dtype: np.dtype[Any]) -> Array:
+    """`x` of a layer with sizes: (T, N) ids, or (T, N, features) of `dtype`."""
+    if is_integer(x) and x.ndim == 2:
         return x.astype(np.intp, copy=False)
-    check_finite("x", x)
+    x = as_array("x", x, dtype)
+    check_shape("x", x, ("T", "N", features))
     return x
-
-
-def check_features(layer: Layer, x: Array, lengths: Array | None) -> Array:
-    """`x` as a layer without sizes takes it: (T, N, D) floating of any D and its own dtype; padding set to 0."""
-    x = to_array("x", x)
-    if x.dtype.kind not in "fc" or x.ndim != 3:
-        raise NumpyrnnError(f"x of {layer!r} must be floating (T, N, D), got {x.dtype} of shape {x.shape}")
-    return check_input(x, x.shape[-1], x.dtype, lengths)
-
-
-def falling(lengths: Array) -> Array:
-    """The order that sorts `lengths` from the longest to the shortest; equal ones keep theirs."""
-    return np.argsort(-lengths, kind="stable")
 
 
 def leaves(state: Any) -> list[Array]:
@@ -214,50 +343,6 @@ def leaves(state: Any) -> list[Array]:
     if isinstance(state, tuple | list):
         return [leaf for part in state for leaf in leaves(part)]
     return [] if state is None else [state]
-
-
-def check_lengths(lengths: Any, T: int, N: int) -> Array | None:
-    """`lengths` as an array, or an error if they are not N integers from 0 to T."""
-    if lengths is None:
-        return None
-    lengths = np.asarray(lengths)
-    check_shape("lengths", lengths, (N,))
-    if not is_integer(lengths) or lengths.min() < 0 or lengths.max() > T:
-        raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
-    return np.asarray(lengths.astype(np.intp))
-
-
-def real_steps(lengths: Any, T: int, N: int) -> Array | None:
-    """Which steps are real, (T, N) boolean; None if all are."""
-    lengths = check_lengths(lengths, T, N)
-    return None if lengths is None else np.asarray(np.arange(T)[:, None] < lengths)
-
-
-def masked(array: Array, real: Array | None) -> Array:
-    """(T, N, D) with zeros, whatever was there, where a step is not real; not copied where all are."""
-    return array if real is None else np.where(real[..., None], array, np.zeros((), array.dtype))
-
-
-def real_rows(x: Array, lengths: Any) -> tuple[Array, Array | None]:
-    """The real steps of all sequences as rows, and where they were (None: everywhere)."""
-    real = real_steps(lengths, *x.shape[:2])
-    return (x.reshape(-1, *x.shape[2:]) if real is None else x[real]), real
-
-
-def from_rows(rows: Array, shape: tuple[int, ...], real: Array | None) -> Array:
-    """Undo `real_rows`, with zeros where padding was."""
-    if real is None:
-        return rows.reshape(*shape, -1)
-    y = np.zeros((*shape, rows.shape[-1]), rows.dtype)
-    y[real] = rows
-    return y
-
-
-def check_cache(cache: Any) -> Any:
-    """Return the cache, or raise an error if the forward pass kept none."""
-    if cache is None:
-        raise NumpyrnnError("backward needs the cache of forward(..., cache=True), got None")
-    return cache
 
 
 def check_grads(grads: Grads | None, params: Parameters) -> Grads:
@@ -270,12 +355,6 @@ def check_grads(grads: Grads | None, params: Parameters) -> Grads:
     for name, array in params.items():
         check_shape(f"grads[{name!r}]", grads[name], array.shape)
     return grads
-
-
-def check_no_state(layer: Layer, state: Any) -> None:
-    """Raise if a layer without a state is given one."""
-    if state is not None:
-        raise NumpyrnnError(f"{layer!r} has no state: it must be None, got {type(state).__name__}")
 
 
 def as_size(name: str, value: int) -> int:

@@ -1,36 +1,34 @@
-"""The layers that know one step at a time: affine maps, tables, dropout, ReLU."""
+"""The layers that know one step at a time (affine maps, tables, dropout, ReLU), and those that make few steps of many.
+
+The latter (pooling, `LastStep`) begin anew in every pass and have no state.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from . import products
-from .checks import Array, NumpyrnnError, as_array, check_shape, check_share, is_integer
+from .checks import Array, NumpyrnnError, check_share, is_integer
 from .layer import (
-    Back,
+    Drawn,
     Grads,
     Layer,
-    Lengths,
+    Padding,
     Pass,
-    Rng,
     Seed,
     as_size,
-    check_cache,
-    check_features,
-    check_grads,
-    check_input,
-    check_no_state,
+    check_numbers,
+    draw_keep,
     float_dtype,
-    from_rows,
     glorot,
-    keep_mask,
-    masked,
-    real_rows,
-    real_steps,
+    scaled_up,
 )
 from .parameters import Parameters
+
+Gradients = tuple[Array | None, None]  # dx, and the state that these layers do not have
 
 
 class Dense(Layer):
@@ -55,32 +53,27 @@ class Dense(Layer):
         self.params = Parameters(shapes, float_dtype(dtype))
         self.params["W"] = glorot(np.random.default_rng(rng), self.input_size, self.output_size)
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """Map every real step; see `numpyrnn.layer`."""
-        check_no_state(self, state)
-        x = check_input(x, self.input_size, self.dtype, lengths)
-        rows, real = real_rows(x, lengths)
-        W, b = self.params["W"], self.params["b"]
+    def check_input(self, x: Array) -> Array:
+        """Ids or numbers."""
+        return check_numbers(x, self.input_size, self.dtype)
+
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Map every real step."""
+        rows, (W, b) = real_rows(x, padding), self.params.values()
         y = W[rows] if is_integer(x) else rows @ W
         y += b
-        return from_rows(y, x.shape[:2], real), None, (rows, real, x.shape) if cache else None
+        return from_rows(y, x.shape[:2], padding), None, (rows, x.shape[:2])
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Gradients of x, W and b; see `numpyrnn.layer`."""
-        rows, real, x_shape = check_cache(cache)
-        check_no_state(self, dstate)
-        dy = as_array("dy", dy, self.dtype)
-        check_shape("dy", dy, (*x_shape[:2], self.output_size))
-        dy_rows = dy.reshape(-1, self.output_size) if real is None else dy[real]
-        grads = check_grads(grads, self.params)
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Gradients of x, W and b."""
+        rows, shape = kept
+        dy_rows = real_rows(dy, padding)
         grads["b"][...] = products.column_sums(dy_rows)
         if is_integer(rows):
             grads["W"][...] = products.sum_rows_by_id(rows, dy_rows, self.input_size)
-            return None, None, grads
+            return None, None
         np.matmul(rows.T, dy_rows, out=grads["W"])
-        return from_rows(dy_rows @ self.params["W"].T, x_shape[:2], real), None, grads
+        return from_rows(dy_rows @ self.params["W"].T, shape, padding), None
 
 
 class Embedding(Layer):
@@ -104,32 +97,36 @@ class Embedding(Layer):
         self.params = Parameters({"W": (self.input_size, self.output_size)}, float_dtype(dtype))
         self.params["W"] = np.random.default_rng(rng).standard_normal((self.input_size, self.output_size))
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """Look up every real step; see `numpyrnn.layer`."""
-        check_no_state(self, state)
-        x = np.asarray(x)
+    def check_input(self, x: Array) -> Array:
+        """Ids."""
         if not is_integer(x):
             raise NumpyrnnError(f"x of {self!r} must be integer ids of shape (T, N), got dtype {x.dtype}")
-        x = check_input(x, self.input_size, self.dtype, lengths)
-        rows, real = real_rows(x, lengths)
-        y = self.params["W"][rows]
-        return from_rows(y, x.shape, real), None, (rows, real, x.shape) if cache else None
+        return check_numbers(x, self.input_size, self.dtype)
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Gradient of W; see `numpyrnn.layer`."""
-        rows, real, x_shape = check_cache(cache)
-        check_no_state(self, dstate)
-        dy = as_array("dy", dy, self.dtype)
-        check_shape("dy", dy, (*x_shape, self.output_size))
-        grads = check_grads(grads, self.params)
-        dy_rows = dy.reshape(-1, self.output_size) if real is None else dy[real]
-        grads["W"][...] = products.sum_rows_by_id(rows, dy_rows, self.input_size)
-        return None, None, grads
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Look up every real step."""
+        rows = real_rows(x, padding)
+        return from_rows(self.params["W"][rows], x.shape, padding), None, rows
+
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Gradient of W."""
+        grads["W"][...] = products.sum_rows_by_id(kept, real_rows(dy, padding), self.input_size)
+        return None, None
 
 
-class Dropout(Layer):
+class Plain(Layer, abstract=True):
+    """A layer without parameters, which takes floating numbers of any number of features.
+
+    Parameters
+    ----------
+    dtype, rng : taken and not used, like the other layers'
+    """
+
+    def __init__(self, dtype: Any = np.float32, rng: Seed = None):
+        self.params = Parameters({}, float_dtype(dtype))
+
+
+class Dropout(Plain):
     """Inverted dropout (Srivastava et al. 2014): zero values with probability `rate`, scale the rest up.
 
     It acts only where `forward` is given an `rng`; without one it passes `x` on.
@@ -149,36 +146,27 @@ class Dropout(Layer):
         check_share("rate", rate)
         if shared not in (None, "time", "features"):
             raise NumpyrnnError(f"shared must be None, 'time' or 'features', got {shared!r}")
+        super().__init__(dtype)
         self.rate, self.shared = float(rate), shared
-        self.params = Parameters({}, float_dtype(dtype))
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """Drop, if there is an `rng`; see `numpyrnn.layer`."""
-        check_no_state(self, state)
-        x = check_features(self, x, lengths)
-        rng = None if rng is None else np.random.default_rng(rng)
-        keep, y = None, x
-        if rng is not None and self.rate > 0:
-            T, N, D = x.shape
-            shape = (1 if self.shared == "time" else T, N, 1 if self.shared == "features" else D)
-            keep = keep_mask(rng, shape, self.rate, x.dtype)
-            y = x * keep
-        real = real_steps(lengths, *x.shape[:2])
-        return masked(y, real), None, (keep, real, x.shape) if cache else None
+    def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
+        """The mask."""
+        T, N, D = shape
+        shape = (1 if self.shared == "time" else T, N, 1 if self.shared == "features" else D)
+        return Drawn(draw_keep(rng, shape, self.rate)) if self.rate > 0 else None
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Let the gradient through where the values went; see `numpyrnn.layer`."""
-        keep, real, x_shape = check_cache(cache)
-        check_no_state(self, dstate)
-        dy = np.asarray(dy)
-        check_shape("dy", dy, x_shape)
-        dx = masked(dy, real)
-        return dx if keep is None else dx * keep, None, check_grads(grads, self.params)
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Drop, if something was drawn."""
+        mask = None if drawn is None else scaled_up(drawn.keep, self.rate, x.dtype)
+        return x if mask is None else x * mask, None, mask
+
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Let the gradient through where the values went."""
+        dx = masked(dy, padding)
+        return dx if kept is None else dx * kept, None
 
 
-class ReLU(Layer):
+class ReLU(Plain):
     """Zero where x is negative (Nair and Hinton 2010): y = max(x, 0).
 
     Parameters
@@ -186,22 +174,134 @@ class ReLU(Layer):
     dtype, rng : taken and not used, like the other layers'
     """
 
-    def __init__(self, dtype: Any = np.float32, rng: Seed = None):
-        self.params = Parameters({}, float_dtype(dtype))
-
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """Cut off below zero; see `numpyrnn.layer`."""
-        check_no_state(self, state)
-        x = check_features(self, x, lengths)
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Cut off below zero."""
         y = np.maximum(x, np.zeros(x.shape[-1], x.dtype))  # twice as fast as with the number 0
-        return y, None, (y, real_steps(lengths, *x.shape[:2])) if cache else None
+        return y, None, y
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Let the gradient through where x was positive; see `numpyrnn.layer`."""
-        y, real = check_cache(cache)
-        check_no_state(self, dstate)
-        dy = np.asarray(dy)
-        check_shape("dy", dy, y.shape)
-        return masked(dy, real) * (y > 0), None, check_grads(grads, self.params)
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Let the gradient through where x was positive."""
+        return masked(dy, padding) * (kept > 0), None
+
+
+class MaxPool1D(Plain):
+    """The largest of every `size` steps, feature by feature; steps left over at the end are dropped.
+
+        y_t = max(x_{size t}, ..., x_{size t + size - 1})
+
+    Parameters
+    ----------
+    size : int, default 2
+    dtype, rng : taken and not used, like the other layers'
+    """
+
+    sizes = ("size",)
+    stepwise = False
+
+    def __init__(self, size: int = 2, dtype: Any = np.float32, rng: Seed = None):
+        super().__init__(dtype)
+        self.size = as_size("size", size)
+
+    def lengths_out(self, lengths: Array) -> Array:
+        """Whole groups of steps."""
+        return lengths // self.size
+
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Take the largest of each group."""
+        T, N, D = x.shape
+        if self.size > T:
+            raise NumpyrnnError(f"x of {self!r} must have at least {self.size} steps, got {T}")
+        groups = x[: T // self.size * self.size].reshape(-1, self.size, N, D)
+        y = groups.max(axis=1)
+        left = None if padding is None else Padding(self.lengths_out(padding.lengths), len(y), N)
+        return masked(y, left), None, (groups, y, T, left)
+
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Give the gradient to the largest, the first of equals."""
+        groups, y, T, left = kept
+        dx = np.empty((T, *y.shape[1:]), dy.dtype)
+        dx[len(groups) * self.size :] = 0
+        dgroups = dx[: len(groups) * self.size].reshape(groups.shape)
+        dgroups[:, -1] = masked(dy, left)  # the last gets what those before leave
+        for j in range(self.size - 1):
+            np.multiply(dgroups[:, -1], groups[:, j] == y, out=dgroups[:, j])
+            dgroups[:, -1] -= dgroups[:, j]
+        return dx, None
+
+
+class OneOf(Plain, abstract=True):
+    """One step of each sequence, or of each of its features; where it lies, a subclass says. No step gives zeros."""
+
+    def lengths_out(self, lengths: Array) -> Array:
+        """One step, where there was one."""
+        return np.minimum(lengths, 1)
+
+    def where(self, x: Array, padding: Padding | None) -> Array:
+        """Which step is taken, (1, N, 1) or (1, N, D)."""
+        raise NotImplementedError
+
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Take it; the steps of a sequence without a real one are all zero."""
+        where = self.where(x, padding)
+        return np.take_along_axis(x, where, axis=0), None, (where, x.shape)
+
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+        """Give the gradient to it."""
+        where, shape = kept
+        dx = np.zeros(shape, dy.dtype)
+        dy = dy if padding is None else np.where(padding.real[:1, :, None], dy, np.zeros((), dy.dtype))
+        np.put_along_axis(dx, where, dy, axis=0)
+        return dx, None
+
+
+class GlobalMaxPool1D(OneOf):
+    """The largest of all real steps, feature by feature, as a sequence of one step. No step gives zeros.
+
+    The first of equals gets the gradient.
+
+    Parameters
+    ----------
+    dtype, rng : taken and not used, like the other layers'
+    """
+
+    stepwise = False
+
+    def where(self, x: Array, padding: Padding | None) -> Array:
+        """The step of the largest value, for each feature."""
+        ranked = x.real if padding is None else np.where(padding.real[..., None], x.real, -np.inf)
+        return np.asarray(ranked.argmax(axis=0)[None])
+
+
+class LastStep(OneOf):
+    """The last real step of each sequence, as a sequence of one step: y_1 = x_T.
+
+    For a loss at the end of a window only (the course's sonnets). A sequence without a step gives zeros.
+
+    Parameters
+    ----------
+    dtype, rng : taken and not used, like the other layers'
+    """
+
+    def where(self, x: Array, padding: Padding | None) -> Array:
+        """The last step."""
+        T, N = x.shape[:2]
+        return (np.full(N, T) if padding is None else padding.lengths.clip(min=1)).reshape(1, N, 1) - 1
+
+
+def masked(array: Array, padding: Padding | None) -> Array:
+    """`array` with zeros, whatever was there, where a step is not real; not copied where all are."""
+    return array if padding is None else padding.masked(array)
+
+
+def real_rows(x: Array, padding: Padding | None) -> Array:
+    """The real steps of all sequences as rows."""
+    return x.reshape(-1, *x.shape[2:]) if padding is None else x[padding.real]
+
+
+def from_rows(rows: Array, shape: tuple[int, ...], padding: Padding | None) -> Array:
+    """Undo `real_rows`, with zeros where padding was."""
+    if padding is None:
+        return rows.reshape(*shape, -1)
+    y = np.zeros((*shape, rows.shape[-1]), rows.dtype)
+    y[padding.real] = rows
+    return y

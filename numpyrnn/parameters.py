@@ -26,9 +26,11 @@ class Parameters(dict[str, Array]):
     Attributes
     ----------
     flat : 1-D array that holds all of them
+    is_part : bool, whether `flat` is a part of a model's buffer
     """
 
     flat: Array
+    is_part: bool = False
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = np.float32, flat: Array | None = None):
         size = sum(int(np.prod(shape)) for shape in shapes.values())
@@ -60,5 +62,5 @@ class Parameters(dict[str, Array]):
         for name, value in dict(*others, **more).items():
             self[name] = value
 
-    def __reduce__(self) -> tuple[Any, ...]:  # copies (copy.deepcopy) keep the views views
+    def __reduce__(self) -> tuple[Any, ...]:  # in a copy, too, the arrays are views of one buffer
         return Parameters, (self.shapes, self.flat.dtype, self.flat.copy())

@@ -5,26 +5,92 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from .checks import Array, NumpyrnnError, check_count
-from .convolution import CausalConv1D, GatedBlock, GatedStack
-from .layer import Back, Container, Grads, Layer, Lengths, Pass, Rng, Seed, check_cache, check_grads
-from .layers import Dense, Dropout, Embedding, ReLU
-from .pooling import GlobalMaxPool1D, LastStep, MaxPool1D
-from .recurrent import GRU, LSTM, RNN, Recurrent
-from .threads import threads_for
+from .layer import LAYERS, Drawn, Grads, Layer, Padding, Pass, Seed
+from .parameters import Parameters
+
+MANY = 2**40  # steps, so many that the share of them that a pooling layer leaves can be told
+
+
+class Container(Layer, abstract=True):
+    """A layer made of layers, whose parameters move into one flat buffer.
+
+    `container.params["0.Wx"]` and `container.layers[0].params["Wx"]` are one array. The state is a tuple with one entry
+    a layer (None for a layer without).
+    """
+
+    layers: list[Layer]
+
+    def _hold(self, layers: list[Layer]) -> None:
+        """Take the layers, and their parameters into one buffer."""
+        dtypes = {layer.dtype for layer in layers if layer.params}
+        if len(dtypes) > 1:
+            raise NumpyrnnError(
+                f"{type(self).__name__} needs layers of one dtype, got {', '.join(sorted(map(str, dtypes)))}"
+            )
+        for layer in layers:
+            if layer.params.is_part:
+                raise NumpyrnnError(f"{layer!r} is part of a model already: give this one layer.copy()")
+        self.layers = layers
+        shapes = {f"{i}.{k}": shape for i, layer in enumerate(layers) for k, shape in layer.params.shapes.items()}
+        self.params = Parameters(shapes, dtypes.pop() if dtypes else np.float32)
+        for layer, part in zip(layers, self._split(self.params), strict=True):
+            layer.move(part)
+
+    def move(self, params: Parameters) -> None:
+        """Take `params` as the place of the parameters, and give each layer its part."""
+        super().move(params)
+        for layer, part in zip(self.layers, self._split(params), strict=True):
+            layer.move(part)
+
+    def _split(self, whole: Parameters) -> list[Parameters]:
+        """Each layer's part of a buffer of the container's form."""
+        parts, start = [], 0
+        for layer in self.layers:
+            stop = start + layer.params.flat.size
+            parts.append(Parameters(layer.params.shapes, flat=whole.flat[start:stop]))
+            parts[-1].is_part, start = True, stop
+        return parts
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "params"}  # the layers have them
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._hold(self.layers)
+
+    def check_input(self, x: Array) -> Array:
+        """As the first layer takes it."""
+        return self.layers[0].check_input(x)
+
+    def check_values(self, x: Array) -> None:
+        """The first layer does it."""
+
+    def check_state(self, name: str, state: Any, N: int) -> Any:
+        """A tuple with one entry a layer, which checks it."""
+        if state is None:
+            return (None,) * len(self.layers)
+        if not isinstance(state, tuple | list) or len(state) != len(self.layers):
+            came = f"{len(state)} entries" if isinstance(state, tuple | list) else type(state).__name__
+            raise NumpyrnnError(f"{name} must be a tuple of {len(self.layers)} (one entry a layer), got {came}")
+        return state
+
+    def _grads_by_layer(self, grads: Grads) -> list[Grads]:
+        return [{name: grads[f"{i}.{name}"] for name in layer.params} for i, layer in enumerate(self.layers)]
 
 
 class Sequential(Container):
     """Layers one after the other, with all parameters in one flat buffer.
 
-    The layers' parameters move into the model's buffer: `model.params["0.Wx"]` and `model.layers[0].params["Wx"]` are
-    one array. The state is a tuple with one entry a layer (None for a layer without).
+    The layers' parameters move into the model's buffer: `model.params["0.Wx"]` and `model[0].params["Wx"]` are one
+    array. The state is a tuple with one entry a layer (None for a layer without).
 
     Parameters
     ----------
     *layers : layers, or one list of them
-        Each may stand in one model, once.
+        Each may stand in one model, once; put `layer.copy()` into a second one.
 
     Attributes
     ----------
@@ -34,8 +100,7 @@ class Sequential(Container):
     Examples
     --------
     >>> model = Sequential(LSTM(27, 64, rng=0), Dropout(0.3), Dense(64, 27, rng=1))
-    >>> logits, state, cache = model.forward(np.zeros((5, 2), int))
-    >>> logits.shape
+    >>> model(np.zeros((5, 2), int)).shape
     (5, 2, 27)
     """
 
@@ -70,48 +135,45 @@ class Sequential(Container):
             features = layer.features_out(features)
         return features
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Rng = None, cache: bool = True
-    ) -> Pass:
-        """Through all layers in turn; see `numpyrnn.layer`."""
-        states, caches, size = [], [], self._size(x)
-        rng = None if rng is None else np.random.default_rng(rng)  # an int is a seed
-        with threads_for(*size):
-            for layer, layer_state in zip(self.layers, self._check_states("state", state), strict=True):
-                x, layer_state, layer_cache = layer.forward(x, layer_state, lengths, rng, cache)
-                lengths = None if lengths is None else layer.lengths_out(np.asarray(lengths))
-                states.append(layer_state)
-                caches.append(layer_cache)
-        return x, tuple(states), (caches, size) if cache else None
+    def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
+        """What all layers draw, in turn."""
+        T, N, D = (*shape, 0)[:3]
+        parts = []
+        for layer in self.layers:
+            parts.append(layer.draw(rng, (T, N, D)))
+            T, D = int(layer.lengths_out(np.array(T))), layer.features_out(D)
+        return Drawn(parts=parts) if any(parts) else None
 
-    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Back through all layers, last first; see `numpyrnn.layer`."""
-        caches, size = check_cache(cache)
-        grads = check_grads(grads, self.params)
+    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+        """Through all layers in turn."""
+        states, caches = [], []
+        for i, layer in enumerate(self.layers):
+            part = None if drawn is None else drawn.parts[i]
+            x, layer_state, layer_cache = layer.forward(x, state[i], padding, part, cache)
+            if padding is not None and type(layer).lengths_out is not Layer.lengths_out:
+                padding = Padding(layer.lengths_out(padding.lengths), *x.shape[:2])
+            states.append(layer_state)
+            caches.append(layer_cache)
+        return x, tuple(states), caches
+
+    def run_back(
+        self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None
+    ) -> tuple[Array | None, Any]:
+        """Back through all layers, last first."""
         dx: Array | None = dy
-        dstates: list[Any] = list(self._check_states("dstate", dstate))
-        parts = self._grads_by_layer(grads)
-        with threads_for(*size):
-            for i in reversed(range(len(self.layers))):
-                dx, dstates[i], _ = self.layers[i].backward(dx, caches[i], dstates[i], parts[i])  # type: ignore[arg-type]
-        return dx, tuple(dstates), grads
-
-    def _size(self, x: Array) -> tuple[float, int]:
-        """Operations of a forward pass, and how many sequences recurrent layers could share out."""
-        T, N = x.shape[:2] if isinstance(x, np.ndarray) and x.ndim > 1 else (1, 1)  # what is none is an error later on
-        recurrent = any(isinstance(layer, Recurrent) for layer in self.layers)
-        return 2.0 * self.params.flat.size * T * N, N if recurrent else 0
-
-    def copy(self, dtype: Any = None) -> Any:
-        """A model of its own with the same parameters, in another `dtype` if one is given."""
-        return Sequential([layer.copy(dtype) for layer in self.layers])
+        dstates, parts = list(dstate), self._grads_by_layer(grads)
+        for i in reversed(range(len(self.layers))):
+            dx, dstates[i], _ = self.layers[i].backward(dx, kept[i], dstates[i], parts[i])  # type: ignore[arg-type]
+        return dx, tuple(dstates)
 
     def config(self) -> dict[str, Any]:
         """What `from_config` needs; JSON can hold it."""
-        return {"layer": "Sequential", "layers": [layer.config() for layer in self.layers]}
+        return super().config() | {"layers": [layer.config() for layer in self.layers]}
 
     def summary(self, steps: int | None = None) -> str:
         """A table of the layers: what comes out of each, and how many parameters it has.
+
+        With the compiled back end it also says which recurrent layers have no compiled form and run plain.
 
         Parameters
         ----------
@@ -139,21 +201,24 @@ class Sequential(Container):
             if left == 0:
                 raise NumpyrnnError(f"steps must be more: {layer!r} leaves none of {steps}")
             words = str(left) if steps or left == 1 else "T" if left == T else f"T/{round(T / left)}"
-            rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}"))
+            rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}{layer.note()}"))
         rows.append(("all", "", f"{self.params.flat.size:,}"))
         rows.insert(0, ("layer", "output", "parameters"))
         width = max(len(row[0]) for row in rows) + 2
         return "\n".join(f"{layer:{width}}{shape:16}{size:>12}" for layer, shape, size in rows)
 
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, i: int) -> Layer:
+        return self.layers[i]
+
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(map(repr, self.layers))})"
+        return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
 
 
-MANY = 1 << 40  # steps, for which the shares of them that are left can be told
-
-KINDS: list[type[Layer]] = [RNN, LSTM, GRU, Dense, Embedding, Dropout, ReLU, LastStep, MaxPool1D, GlobalMaxPool1D]
-KINDS += [CausalConv1D, GatedBlock, GatedStack]
-LAYERS = {kind.__name__: kind for kind in KINDS}
+class UnknownLayerError(NumpyrnnError):
+    """A model has a layer of somebody's own, whose class is not there."""
 
 
 def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) -> Layer:
@@ -169,12 +234,17 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
     ------
     NumpyrnnError
         if the description is not one of a known layer
+    UnknownLayerError
+        if its class is a user's, and was not imported
     """
     rng = np.random.default_rng(rng)
     try:
-        if config["layer"] == "Sequential":
-            return Sequential([from_config(layer, dtype, rng) for layer in config["layers"]])
-        arguments = {name: value for name, value in config.items() if name != "layer"}
-        return LAYERS[config["layer"]](**arguments, dtype=dtype, rng=rng)
-    except (KeyError, TypeError) as error:
-        raise NumpyrnnError(f"a layer is one of {', '.join(LAYERS)} with its sizes, got {config!r:.120}") from error
+        arguments = dict(config)
+        name, module = arguments.pop("layer"), arguments.pop("module", None)
+        if module is not None and name not in LAYERS:
+            raise UnknownLayerError(f"the model has a layer of the class {name} of {module}: import it, then load")
+        if "layers" in arguments:
+            return LAYERS[name]([from_config(layer, dtype, rng) for layer in arguments["layers"]])  # type: ignore[call-arg]
+        return LAYERS[name](**arguments, dtype=dtype, rng=rng)
+    except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
+        raise NumpyrnnError(f"a layer must be of a known class, with its sizes, got {config!r:.120}") from error

@@ -1,36 +1,41 @@
-"""Generation of one sequence, a step at a time, with as few calls as possible; `single.py` says why."""
+"""Generation of one sequence, a step at a time, with as few calls as possible.
+
+With one sequence and a few dozen units a NumPy call costs as much as its arithmetic. So all views are made once, every
+layer makes one product a step, and SciPy's `gemv` writes it in place.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import dropwhile
+from threading import Lock, get_ident
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
-from . import backend
+from .cells import Cell
 from .checks import Array, NumpyrnnError
-from .kernels import HARD_SLOPE
 from .layer import Layer
-from .layers import Dense, Dropout, Embedding
-from .pooling import LastStep
-from .recurrent import GRU, LSTM, RNN
+from .layers import Dense, Dropout, Embedding, LastStep
+from .products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, blas
+from .recurrent import Recurrent
 from .sequential import Sequential
-from .single import blas
 
-Cell = Callable[[Array, Array], Any]
 PASSING = (Dropout, LastStep)  # what does nothing to one step
 
 
 class Stepper:
     """A model that takes one id and gives one row of logits, with its state kept between the calls.
 
-    Each layer makes one product: [h; 1] times [its own Wh, the next layer's Wx; their biases] gives what its next step
-    and the layer above need of h. What the first layer needs of an id is a row of a table, made beforehand.
+    Each layer makes one product: [h; 1] times [its own Wh, the next layer's Wx; the next layer's b] gives what its next
+    step and the layer above need of h. What the first layer needs of an id is a row of a table, made beforehand.
+
+    A stepper serves the thread that made it, or last called `reset`; a call from another one is an error.
 
     Parameters
     ----------
-    model : Sequential of RNN, LSTM, GRU, Embedding, Dense and (doing nothing here) Dropout and LastStep layers
+    model : Sequential of recurrent, Embedding, Dense and (doing nothing here) Dropout and LastStep layers
         Its first layer takes ids. The parameters are copied: a stepper does not see later updates.
 
     Raises
@@ -52,57 +57,74 @@ class Stepper:
         table = np.eye(model.input_size, dtype=model.dtype)  # what each id stands for
         while layers and isinstance(layers[0], Embedding):
             table = table @ layers.pop(0).params["W"]
-        self.input_size, self.dtype = model.input_size, model.dtype
+        self.input_size, self.dtype, self.in_use = model.input_size, model.dtype, Lock()
         (self._gemv,) = blas(model.dtype, "gemv")
-        Wx, b, _, _ = _weights(layers[0])
-        self._rows = list(table @ Wx + b)
-        self._resets: list[tuple[Array, Array]] = []
+        Wx, _, b, form = _weights(layers[0])
+        self._rows = list((table @ Wx + b).reshape(-1, *form))
+        self._states: list[Array] = []
         self._steps = [self._step(layer, above) for layer, above in zip(layers, [*layers[1:], None], strict=True)]
         if isinstance(layers[-1], Dense):
             self._steps.pop()  # its x W + b is the result
-        self.output_size = len(self(0))
+        self.reset()
+        self.output_size = len(self.advance(0))
         self.reset()
 
     def __call__(self, token: int) -> Array:
         """Logits after `token`; the array is overwritten by the next call."""
-        x = self._rows[token]
+        if get_ident() != self._owner:
+            raise NumpyrnnError("a Stepper must be used by one thread, the one that made or last reset it")
+        return self.advance(token)
+
+    def advance(self, token: int) -> Array:
+        """What a call does, without looking which thread it comes from."""
+        x: Array = self._rows[token]
         for step in self._steps:
             x = step(x)
-        return x  # type: ignore[no-any-return]
+        return x
 
     def reset(self) -> None:
-        """Go back to the zero state."""
-        for array, start in self._resets:
-            array[...] = start
+        """Go back to the zero state; from now on the stepper serves this thread."""
+        self._owner = get_ident()
+        for array in self._states:
+            array[...] = 0
 
     def _step(self, layer: Layer, above: Layer | None) -> Callable[[Array], Array]:
         """From the layer's x Wx + b to that of the layer above; without one, to h."""
-        _, _, Wh, bh = _weights(layer)
-        Wx, b = _weights(above)[:2] if above else (np.zeros((len(Wh), 0), self.dtype), np.zeros(0, self.dtype))
-        n, H = Wh.shape[1], len(Wh)
-        W_T = np.vstack([np.hstack([Wh, Wx]), np.hstack([bh, b])]).T  # of [h; 1]; BLAS reads columns first
-        h_1, product = np.ones(H + 1, self.dtype), np.zeros(W_T.shape[0], self.dtype)
-        h, from_h, result = h_1[:H], product[:n], product[n:]
-        self._resets.append((from_h, bh))
-        cell, memory = CELLS[type(layer)](layer, h)
-        if memory is not None:
-            self._resets.append((memory, np.zeros_like(memory)))
-        W_T, gemv = np.asfortranarray(W_T), self._gemv
-        if above is None:
-            result = h
-        compiled = backend.single()
-        if compiled and type(layer) in compiled.STEPS and not _is_hard(layer):
-            compiled_step, W = compiled.STEPS[type(layer)], W_T.T
+        Wh, H = _weights(layer)[1], layer.features_out(0)
+        n, nothing = Wh.shape[1], np.zeros(0, self.dtype)
+        Wx, _, b, form = _weights(above) if above else (nothing.reshape(H, 0), None, nothing, (0,))
+        W = np.vstack([np.hstack([Wh, Wx]), np.append(np.zeros(n, self.dtype), b)])  # of [h; 1]
+        h_1, product = np.ones(H + 1, self.dtype), np.zeros(W.shape[1], self.dtype)
+        h, result = h_1[:H], product[n:].reshape(form) if above else h_1[:H]
+        self._states += [h, product]
+        gemv, W_T = self._gemv, np.asfortranarray(W.T)  # BLAS reads columns first
+        if not isinstance(layer, Recurrent):
+
+            def affine(x: Array) -> Array:
+                h[...] = x
+                gemv(1.0, W_T, h_1, 0.0, product, OFFX, INCX, OFFY, INCY, AS_IS, IN_PLACE)
+                return result
+
+            return affine
+        compiled_step = getattr(layer.running_cell(), "one_step", None)
+        if compiled_step:
+            memory = np.zeros(H if len(layer.cell.state_sizes(H)) > 1 else 0, self.dtype)
+            self._states.append(memory)
 
             def fast_step(x: Array) -> Array:
-                compiled_step(x, h_1, memory if memory is not None else h, W, product)
+                compiled_step(x, h_1, memory, W, product)
                 return result
 
             return fast_step
+        cell = layer.cell(layer.by_gate(layer.copy().params), 1, 1, _one_place)
+        cell.hWh = product[:n].reshape(cell.hWh.shape)
+        cell.states = as_strided(h, (2, 1, H), (0, 0, h.itemsize)), *cell.states[1:]
+        self._states += [state[0] for state in cell.states]
+        views, cell_step = cell.at(0, 1), cell.step
 
         def step(x: Array) -> Array:
-            cell(x, from_h)
-            gemv(1.0, W_T, h_1, 0.0, product, 0, 1, 0, 1, 0, 1)
+            cell_step(x, views)
+            gemv(1.0, W_T, h_1, 0.0, product, OFFX, INCX, OFFY, INCY, AS_IS, IN_PLACE)
             return result
 
         return step
@@ -122,83 +144,34 @@ def can_step(model: Sequential) -> bool:
     above = dropwhile(lambda layer: not isinstance(layer, LastStep), model.layers)
     if not all(isinstance(layer, (Dense, *PASSING)) for layer in above):  # what recurs there sees one step of a pass
         return False
-    kinds = [type(layer) for layer in model.layers if not isinstance(layer, PASSING)]
-    while kinds and kinds[0] is Embedding:
-        kinds.pop(0)
-    return bool(kinds) and all(kind in CELLS for kind in kinds) and model.dtype.kind == "f"
+    layers = [layer for layer in model.layers if not isinstance(layer, PASSING)]
+    while layers and isinstance(layers[0], Embedding):
+        layers.pop(0)
+    return bool(layers) and all(map(_has_step, layers)) and model.dtype.kind == "f"
 
 
-def _dense(layer: Layer, h: Array) -> tuple[Cell, None]:
-    copyto = np.copyto
-    return lambda x, from_h: copyto(h, x), None
+def _has_step(layer: Layer) -> bool:
+    """Whether a layer's own step is all that it does: it runs its cell as it is, and the cell its `step`."""
+    if not isinstance(layer, Recurrent):
+        return type(layer) is Dense
+    return type(layer).run is Recurrent.run and layer.cell.forward is Cell.forward
 
 
-def _rnn(layer: Layer, h: Array) -> tuple[Cell, None]:
-    add, tanh = np.add, np.tanh
-    return lambda x, from_h: tanh(add(x, from_h, h), h), None
+def _one_place(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Zeros whose time axis, the last but two, has one place for all steps: a state replaces the one before."""
+    array = np.zeros((*shape[:-3], 1, *shape[-2:]), dtype)
+    return as_strided(array, shape, (*array.strides[:-3], 0, *array.strides[-2:]))
 
 
-def _lstm(layer: Layer, h: Array) -> tuple[Cell, Array]:
-    H, dtype = len(h), h.dtype
-    gates_c, products, tanh_c = np.zeros(5 * H, dtype), np.zeros(2 * H, dtype), np.zeros(H, dtype)  # o i f g and c
-    z, sigmoids, o, c = gates_c[: 4 * H], gates_c[: 3 * H], gates_c[:H], gates_c[4 * H :]
-    i_f, g_c, ig, fc = gates_c[H : 3 * H], gates_c[3 * H :], products[:H], products[H:]
-    tanh, multiply, add, half = np.tanh, np.multiply, np.add, np.array(0.5, dtype)
-    g, clip, zero, one = gates_c[3 * H : 4 * H], np.clip, np.array(0, dtype), np.array(1, dtype)
-
-    def cell(x: Array, from_h: Array) -> None:
-        tanh(add(x, from_h, z), z)
-        add(multiply(sigmoids, half, sigmoids), half, sigmoids)
-        multiply(i_f, g_c, products)
-        multiply(o, tanh(add(ig, fc, c), tanh_c), h)
-
-    def hard_cell(x: Array, from_h: Array) -> None:
-        add(x, from_h, z)
-        tanh(g, g)
-        clip(add(sigmoids, half, sigmoids), zero, one, sigmoids)
-        multiply(i_f, g_c, products)
-        multiply(o, tanh(add(ig, fc, c), tanh_c), h)
-
-    return hard_cell if _is_hard(layer) else cell, c
-
-
-def _gru(layer: Layer, h: Array) -> tuple[Cell, Array]:
-    H, dtype = len(h), h.dtype
-    rz, candidate = np.zeros(2 * H, dtype), np.zeros(H, dtype)
-    r, z = rz[:H], rz[H:]
-    tanh, multiply, add, subtract, half = np.tanh, np.multiply, np.add, np.subtract, np.array(0.5, dtype)
-
-    def cell(x: Array, from_h: Array) -> None:
-        tanh(add(x[: 2 * H], from_h[: 2 * H], rz), rz)
-        add(multiply(rz, half, rz), half, rz)
-        multiply(r, from_h[2 * H :], candidate)
-        tanh(add(candidate, x[2 * H :], candidate), candidate)
-        add(multiply(subtract(h, candidate, h), z, h), candidate, h)  # n + z (h - n)
-
-    return cell, h
-
-
-CELLS: dict[type[Layer], Callable[[Layer, Array], tuple[Cell, Array | None]]]
-CELLS = {Dense: _dense, RNN: _rnn, LSTM: _lstm, GRU: _gru}
-
-
-def _is_hard(layer: Layer) -> bool:
-    return isinstance(layer, LSTM) and layer.hard_sigmoid
-
-
-def _weights(layer: Layer) -> tuple[Array, Array, Array, Array]:
-    """Wx, b, Wh and the bias beside Wh, gates side by side; the sigmoids' halves are folded in (`kernels.py`)."""
-    p = layer.params
-    if isinstance(layer, Dense):
-        V = len(p["b"])
-        return p["W"], p["b"], np.zeros((V, 0), p["b"].dtype), p["b"][:0]
-    if isinstance(layer, RNN):
-        return p["Wx"], p["b"], p["Wh"], np.zeros_like(p["b"])
-    n_sigmoids, H = (3 if isinstance(layer, LSTM) else 2), p["b"].shape[1]
-    slope = HARD_SLOPE if _is_hard(layer) else 0.5
-    scale = np.where(np.arange(len(p["b"])) < n_sigmoids, slope, 1).astype(p["b"].dtype)[:, None]
-    Wx, Wh = (np.hstack(list(p[name] * scale[..., None])) for name in ("Wx", "Wh"))
-    bh = np.zeros(len(p["b"]) * H, p["b"].dtype)
-    if isinstance(layer, GRU):
-        bh[2 * H :] = p["bh"]
-    return Wx, (p["b"] * scale).ravel(), Wh, bh
+def _weights(layer: Layer) -> tuple[Array, Array, Array, tuple[int, ...]]:
+    """Wx, Wh and b with the gates side by side, and the shape in which the layer takes x Wx + b."""
+    if not isinstance(layer, Recurrent):
+        W, b = layer.params.values()
+        return W, np.zeros((len(b), 0), b.dtype), b, b.shape
+    p, cell = layer.by_gate(layer.params), layer.running_cell()
+    is_compiled = getattr(cell, "one_step", None) is not None
+    cell = cell if is_compiled else layer.cell
+    scale = np.broadcast_to(np.array(cell.scale, layer.dtype), len(p["b"]))[:, None]
+    Wx, Wh = (np.hstack(list(W * scale[: len(W), :, None])) for W in (p["Wx"], p["Wh"]))
+    b = p["b"] * scale
+    return Wx, Wh, b.ravel(), (b.size,) if is_compiled else (len(b), 1, b.shape[1])

@@ -18,7 +18,7 @@ from numpyrnn.checks import Array, check_count
 from numpyrnn.convolution import CausalConv1D, GatedStack
 from numpyrnn.layers import ReLU
 from numpyrnn.optim import Adam
-from numpyrnn.pooling import GlobalMaxPool1D, LastStep, MaxPool1D
+from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 

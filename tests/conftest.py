@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from numpyrnn import backend
+from numpyrnn import fast
 
 settings.register_profile("numpyrnn", derandomize=True, deadline=None)
 settings.load_profile("numpyrnn")
@@ -22,12 +22,10 @@ def shared_data() -> Path:
 
 @pytest.fixture(params=["plain", "fast"])
 def back_end(request, monkeypatch):
-    """The test runs once with `kernels.py` and once with the compiled `kernels_fast.py`, where Numba is there."""
+    """The test runs once with the plain cells and once with the compiled ones, where Numba is there."""
     if request.param == "fast":
         pytest.importorskip("numba")
     monkeypatch.setenv("NUMPYRNN_BACKEND", request.param)
-    for choice in (backend.kernels, backend.single):
-        choice.cache_clear()
+    fast.chosen.cache_clear()
     yield request.param
-    for choice in (backend.kernels, backend.single):
-        choice.cache_clear()
+    fast.chosen.cache_clear()

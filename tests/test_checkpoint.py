@@ -304,7 +304,6 @@ def test_parameters_that_do_not_fit_are_an_error(path, good_bytes, change, messa
         {"dtype": "nonsense"},
         {"vocabulary": []},
         {"vocabulary": [1, 2]},
-        {"vocabulary": None},
         {"config": 3},
     ],
     ids=str,

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+from dinos.single import SingleRNN
 from numpyrnn import GRU, RNN, Dense, Dropout, NumpyrnnError, Sequential
 from numpyrnn.activations import one_hot
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import SGD, clip_by_value
-from numpyrnn.single import SingleRNN
 
 V, H = 7, 9
 LENGTHS = [5, 1, 60, 5, 2, 33, 150, 1]  # longer ones make new buffers, shorter ones use part of them

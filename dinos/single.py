@@ -1,25 +1,20 @@
-"""Training on one sequence at a time, where the kernels' matrix products would be mostly overhead.
+"""Training of an RNN on one name at a time, where the engine's matrix products would be mostly overhead.
 
 With one sequence and a few dozen units a NumPy call costs as much as its arithmetic. So everything is laid out for few
 and cheap calls: buffers and the views into them are made once, scipy's `gemv` writes in place, and [h; 1] is one row,
 so that a bias costs no call of its own. The tests hold the results to those of the layers.
-
-SciPy brings a BLAS thread pool of its own beside NumPy's: its products are for small vectors and matrices only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import backend
-from .checks import Array, NumpyrnnError
-from .layers import Dense
-from .parameters import Parameters
-from .recurrent import RNN
-from .sequential import Sequential
+from numpyrnn import RNN, Dense, NumpyrnnError, Sequential, fast
+from numpyrnn.checks import Array
+from numpyrnn.parameters import Parameters
+from numpyrnn.products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, TRANSPOSED, blas
 
 SAFE_EXPONENT = 60.0  # exp of it, and sums and products of a few such, stay finite in float32
 
@@ -48,7 +43,7 @@ class SingleRNN:
             raise NumpyrnnError(f"SingleRNN needs Sequential(RNN, Dense) of real numbers, got {model!r}")
         self.params, self.grads = model.params, model.params.zeros_like()
         (self.V, self.H), (_, self.n_out) = model.params["0.Wx"].shape, model.params["1.W"].shape
-        self.gemv, self.gemm, self.axpy, self.iamax = blas(model.dtype, "gemv", "gemm", "axpy", "i amax")
+        self.gemv, self.gemm, self.axpy, self.iamax = blas(model.dtype, "gemv", "gemm", "axpy", "iamax")
         self.Wx, self.Wh_b, self.W_b = self._fused(self.params)
         self.Wx_rows, self.Wh, self.W = self.Wx.T, self.Wh_b[:, :-1], self.W_b[:, :-1]
         self.dWx, self.dWh_b, self.dW_b = self._fused(self.grads)
@@ -57,7 +52,7 @@ class SingleRNN:
         self.ones = np.ones(self.n_out, model.dtype)
         self.one, self.h = np.array(1, model.dtype), np.zeros(self.H, model.dtype)
         self._reserve(32)
-        self._compiled = backend.single()
+        self._compiled = _compiled()
         self._arrays = [p[name] for p in (self.params, self.grads) for name in ("0.Wx", "0.Wh", "0.b", "1.W", "1.b")]
 
     def _fused(self, params: Parameters) -> tuple[Array, Array, Array]:
@@ -100,14 +95,11 @@ class SingleRNN:
         h0 : (H,) initial state
         """
         if self._compiled:
-            loss, self.h = self._compiled.single_rnn(ids, targets, h0, *self._arrays)
+            loss, self.h = self._compiled(ids, targets, h0, *self._arrays)
             return float(loss)
         T = len(ids)
         gemv, gemm, tanh, multiply = self.gemv, self.gemm, np.tanh, np.multiply
         for_h, for_loss, for_grads = self.views.get(T) or self._views(T)
-
-        # BLAS by position: gemv(alpha, A, x, beta, y, offx, incx, offy, incy, trans, overwrite_y) makes
-        # y = alpha A x + beta y in place, gemm(alpha, A, B, beta, C, trans_a, trans_b, overwrite_c) likewise C = A B
 
         # forward
         h_first, z_first, z, h_last, forward = for_h
@@ -117,13 +109,13 @@ class SingleRNN:
             z_first.fill(0)
         Wh_b = self.Wh_b
         for h_1_prev, z_t, h_t in forward:
-            gemv(1.0, Wh_b, h_1_prev, 1.0, z_t, 0, 1, 0, 1, 0, 1)
+            gemv(1.0, Wh_b, h_1_prev, 1.0, z_t, OFFX, INCX, OFFY, INCY, AS_IS, IN_PLACE)
             tanh(z_t, h_t)
         self.h = h_last.copy()
 
         # loss: log of the sum of exponentials, less the target's logit
         h_1T, logits, logitsT, logits_flat, sums, sums_column, ones = for_loss
-        gemm(1.0, self.W_b, h_1T, 0.0, logitsT, 0, 0, 1)
+        gemm(1.0, self.W_b, h_1T, 0.0, logitsT, AS_IS, AS_IS, IN_PLACE)
         if abs(logits_flat.item(self.iamax(logits_flat))) > SAFE_EXPONENT:
             logits -= logits.max(axis=1, keepdims=True)
         targets_one_hot = self.one_hot_out.take(targets, 0)
@@ -136,17 +128,17 @@ class SingleRNN:
 
         # backward
         dhT, h_1, slope, backward, (dz_0, slope_0, dh_0), dzT, h_1_prevT = for_grads
-        gemm(1.0, logitsT, h_1T, 0.0, self.dW_b, 0, 1, 1)
-        gemm(1.0, self.W, logitsT, 0.0, dhT, 1, 0, 1)
+        gemm(1.0, logitsT, h_1T, 0.0, self.dW_b, AS_IS, TRANSPOSED, IN_PLACE)
+        gemm(1.0, self.W, logitsT, 0.0, dhT, TRANSPOSED, AS_IS, IN_PLACE)
         multiply(h_1, h_1, slope)
         np.subtract(self.one, slope, slope)
         Wh = self.Wh
         for dz_t, slope_t, dh_t, dh_prev in backward:
             multiply(dh_t, slope_t, dz_t)
-            gemv(1.0, Wh, dz_t, 1.0, dh_prev, 0, 1, 0, 1, 1, 1)
+            gemv(1.0, Wh, dz_t, 1.0, dh_prev, OFFX, INCX, OFFY, INCY, TRANSPOSED, IN_PLACE)
         multiply(dh_0, slope_0, dz_0)
-        gemm(1.0, dzT, h_1_prevT, 0.0, self.dWh_b, 0, 1, 1)
-        gemm(1.0, dzT, self.one_hot_in.take(ids, 0).T, 0.0, self.dWx, 0, 1, 1)
+        gemm(1.0, dzT, h_1_prevT, 0.0, self.dWh_b, AS_IS, TRANSPOSED, IN_PLACE)
+        gemm(1.0, dzT, self.one_hot_in.take(ids, 0).T, 0.0, self.dWx, AS_IS, TRANSPOSED, IN_PLACE)
         return float(loss)
 
     def update(self, learning_rate: float, limit: float) -> None:
@@ -157,9 +149,10 @@ class SingleRNN:
         self.axpy(grad, self.params.flat, len(grad), -learning_rate)
 
 
-def blas(dtype: Any, *names: str) -> list[Callable[..., Any]]:
-    """SciPy's BLAS functions for `dtype`; "i amax" becomes "idamax" or "isamax"."""
-    from scipy.linalg import blas  # not at import: generation of many does without
+def _compiled() -> Any:
+    """The compiled function that does all of a call, or None for the plain way."""
+    if not fast.chosen():
+        return None
+    from .single_compiled import single_rnn
 
-    letter = "s" if dtype == np.float32 else "d"
-    return [getattr(blas, name.replace(" ", letter) if " " in name else letter + name) for name in names]
+    return single_rnn

@@ -1,44 +1,17 @@
-"""One sequence at a time, compiled by Numba: what `single.py` and `stepper.py` do under `NUMPYRNN_BACKEND=fast`."""
+"""`SingleRNN` compiled by Numba: what `single.py` does under `NUMPYRNN_BACKEND=fast`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from .checks import Array
-from .kernels_fast import compiled, exp64, tanh
-from .recurrent import LSTM, RNN
+from numpyrnn.checks import Array
+from numpyrnn.fast.math import add_product, compiled, exp64, tanh
 
 reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})  # sums, as it likes
-
-
-@compiled
-def rnn_step(x: Array, h_1: Array, _: Array, W: Array, product: Array) -> None:
-    """One step of a `Stepper`: h from x and `product`, which holds h Wh, and then [h; 1] W into `product`."""
-    for j in range(len(x)):
-        h_1[j] = tanh(x[j] + product[j])
-    _product(h_1, W, product)
-
-
-@compiled
-def lstm_step(x: Array, h_1: Array, c: Array, W: Array, product: Array) -> None:
-    """The same for an LSTM; in x and W the sigmoids' halves are folded in."""
-    H = len(c)
-    half = c.dtype.type(0.5)
-    for j in range(H):
-        o = half * tanh(x[j] + product[j]) + half
-        i = half * tanh(x[H + j] + product[H + j]) + half
-        f = half * tanh(x[2 * H + j] + product[2 * H + j]) + half
-        c[j] = i * tanh(x[3 * H + j] + product[3 * H + j]) + f * c[j]
-        h_1[j] = o * tanh(c[j])
-    _product(h_1, W, product)
-
-
-STEPS: dict[type, Callable[..., None]] = {RNN: rnn_step, LSTM: lstm_step}
 
 
 @compiled
@@ -53,7 +26,7 @@ def single_rnn(
     for t in range(T):
         for j in range(H):
             h[t + 1, j] = b[j] + Wx[ids[t], j] if ids[t] >= 0 else b[j]
-        _add_product(h[t], Wh, h[t + 1])
+        add_product(h[t], Wh, h[t + 1])
         for j in range(H):
             h[t + 1, j] = tanh(h[t + 1, j])
     dlogits = np.dot(h[1:], W)
@@ -92,19 +65,6 @@ def _softmax_cross_entropy(p: Array, bias: Array, target: int) -> Any:
     return loss + math.log(total)
 
 
-@compiled
-def _add_product(x: Array, W: Array, out: Array) -> None:
-    """Add x W to out; four rows at a time, so that `out` is read and written less often."""
-    last = len(x) - len(x) % 4
-    for k in range(0, last, 4):
-        a, b, c, d = x[k], x[k + 1], x[k + 2], x[k + 3]
-        for j in range(len(out)):
-            out[j] += a * W[k, j] + b * W[k + 1, j] + c * W[k + 2, j] + d * W[k + 3, j]
-    for k in range(last, len(x)):
-        for j in range(len(out)):
-            out[j] += x[k] * W[k, j]
-
-
 @reordered
 def _product_back(W: Array, dout: Array, dx: Array) -> None:
     """Write W dout into dx."""
@@ -113,10 +73,3 @@ def _product_back(W: Array, dout: Array, dx: Array) -> None:
         for j in range(len(dout)):
             total += W[k, j] * dout[j]
         dx[k] = total
-
-
-@compiled
-def _product(h_1: Array, W: Array, out: Array) -> None:
-    """Write [h; 1] W into out."""
-    out[:] = W[-1]
-    _add_product(h_1[:-1], W[:-1], out)

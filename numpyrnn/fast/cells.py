@@ -1,0 +1,235 @@
+"""The cells of `numpyrnn.cells`, compiled by Numba; the loops around them are the same (`numpyrnn.unroll`).
+
+What a plain cell does in up to a dozen passes over the gates is one pass here, in which each number is read and written
+once; nothing is hoisted, so `slopes` is empty. Read the plain cells first: names, layouts and caches are the same.
+
+In the compiled functions the N sequences of a step and their H units are one axis, and constants are avoided or typed:
+a float32 beside an int or a float would become a float64. Numba compiles each of them when it is first called, in a
+fraction of a second, and keeps the result beside this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .. import cells
+from ..cells import Empty
+from ..checks import Array
+from .math import add_product, compiled, inlined, sigmoid, tanh
+
+
+class Compiled(cells.Cell):
+    """What compiled cells share.
+
+    Attributes
+    ----------
+    one_step : compiled function (x, h_1, memory, W, product) for a `Stepper`, or None
+        From x and `product`, which holds h Wh, to h (in h_1) and c (`memory`), and then [h; 1] W into `product`.
+    """
+
+    scale: ClassVar[tuple[float, ...]] = (1.0,)
+    sums_back = True
+    one_step: Any = None
+    forward_step: Any
+    backward_step: Any
+
+    def __init__(self, p: Mapping[str, Array], T: int, N: int, empty: Empty):
+        super().__init__(p, T, N, empty)
+        self.H = p["b"].shape[-1]
+        self.arrays = self.flat_forward()
+
+    def flat_forward(self) -> tuple[Array, ...]:
+        """The arrays that `forward_step` takes."""
+        raise NotImplementedError
+
+    def flat_backward(self) -> tuple[Array, ...]:
+        """The arrays that `backward_step` takes."""
+        raise NotImplementedError
+
+    def forward(self, t: int, n: int) -> None:
+        """One compiled pass over the gates."""
+        self.forward_step(t, n * self.H, *self.arrays)
+
+    def start_back(self, dy: Array, dz: Array, back: Array, dstates: list[Array]) -> None:
+        """Flatten the arrays of the way back."""
+        super().start_back(dy, dz, back, dstates)
+        self.arrays = self.flat_backward()
+
+    def slopes(self, block: slice) -> None:
+        """Nothing is hoisted."""
+
+    def backward(self, t: int, n: int) -> None:
+        """One compiled pass over the gates."""
+        self.backward_step(t, n * self.H, *self.arrays)
+
+
+def flat(array: Array, axes: int = 0) -> Array:
+    """The array with all axes after the first `axes` as one, as the compiled functions take it."""
+    return np.ascontiguousarray(array).reshape(*array.shape[:axes], -1)
+
+
+@compiled
+def rnn_forward(t: int, size: int, hWh: Array, h: Array) -> None:
+    """See `cells.RNN`."""
+    for j in range(size):
+        h[t + 1, j] = tanh(h[t + 1, j] + hWh[j])
+    h[t + 1, size:] = 0
+
+
+@compiled
+def rnn_backward(t: int, size: int, dy: Array, back: Array, h: Array, dz: Array) -> None:
+    """See `cells.RNN`."""
+    for j in range(size):
+        d, h_t = back[j] + dy[t, j], h[t + 1, j]
+        dz[t, j] = d - d * h_t * h_t
+
+
+@compiled
+def rnn_step(x: Array, h_1: Array, _: Array, W: Array, product: Array) -> None:
+    """See `Compiled.one_step`."""
+    for j in range(len(x)):
+        h_1[j] = tanh(x[j] + product[j])
+    product_of_one(h_1, W, product)
+
+
+class RNN(Compiled, cells.RNN):
+    """`cells.RNN`, compiled."""
+
+    forward_step, backward_step = staticmethod(rnn_forward), staticmethod(rnn_backward)
+    one_step = staticmethod(rnn_step)
+
+    def flat_forward(self) -> tuple[Array, ...]:
+        """Of h Wh and h."""
+        return flat(self.hWh), flat(self.states[0], 1)
+
+    def flat_backward(self) -> tuple[Array, ...]:
+        """Of dy, dh, h and dz."""
+        return flat(self.dy, 1), flat(self.back), flat(self.states[0], 1), flat(self.dz[0], 1)
+
+
+@inlined
+def lstm(o: Any, i: Any, f: Any, g: Any, c_prev: Any) -> Any:
+    """From the sums of one unit to its gates, c and tanh(c)."""
+    o, i, f, g = sigmoid(o), sigmoid(i), sigmoid(f), tanh(g)
+    c = i * g + f * c_prev
+    return o, i, f, g, c, tanh(c)
+
+
+@compiled
+def lstm_forward(t: int, size: int, b: Array, hWh: Array, gates: Array, tanh_c: Array, h: Array) -> None:
+    """See `cells.LSTM`; `gates` has c behind them, c[t] the state before step t."""
+    for j in range(size):
+        o, i, f, g, c, tanh_c_t = lstm(
+            gates[0, t, j] + hWh[0, j] + b[0, j],
+            gates[1, t, j] + hWh[1, j] + b[1, j],
+            gates[2, t, j] + hWh[2, j] + b[2, j],
+            gates[3, t, j] + hWh[3, j] + b[3, j],
+            gates[4, t, j],
+        )
+        gates[0, t, j], gates[1, t, j], gates[2, t, j], gates[3, t, j] = o, i, f, g
+        gates[4, t + 1, j], tanh_c[t, j], h[t + 1, j] = c, tanh_c_t, o * tanh_c_t
+
+
+@compiled
+def lstm_backward(t: int, size: int, dy: Array, back: Array, dc: Array, gates: Array, tanh_c: Array, dz: Array) -> None:
+    """See `cells.LSTM`."""
+    for j in range(size):
+        o, i, f, g, tanh_c_t = gates[0, t, j], gates[1, t, j], gates[2, t, j], gates[3, t, j], tanh_c[t, j]
+        dh = dy[t, j] + (back[0, j] + back[1, j]) + (back[2, j] + back[3, j])
+        d = dh * o
+        dc_t = dc[j] + d - d * tanh_c_t * tanh_c_t
+        dg = dc_t * i
+        dz[0, t, j] = dh * tanh_c_t * (o - o * o)
+        dz[1, t, j] = dc_t * g * (i - i * i)
+        dz[2, t, j] = dc_t * gates[4, t, j] * (f - f * f)
+        dz[3, t, j] = dg - dg * g * g
+        dc[j] = dc_t * f
+
+
+@compiled
+def lstm_step(x: Array, h_1: Array, c: Array, W: Array, product: Array) -> None:
+    """See `Compiled.one_step`."""
+    H = len(c)
+    for j in range(H):
+        o, _, _, _, c[j], tanh_c = lstm(
+            x[j] + product[j],
+            x[H + j] + product[H + j],
+            x[2 * H + j] + product[2 * H + j],
+            x[3 * H + j] + product[3 * H + j],
+            c[j],
+        )
+        h_1[j] = o * tanh_c
+    product_of_one(h_1, W, product)
+
+
+class LSTM(Compiled, cells.LSTM):
+    """`cells.LSTM`, compiled."""
+
+    adds_bias = True
+    forward_step, backward_step = staticmethod(lstm_forward), staticmethod(lstm_backward)
+    one_step = staticmethod(lstm_step)
+
+    def flat_forward(self) -> tuple[Array, ...]:
+        """Of b, h Wh, gates and c, tanh(c), h."""
+        b, h = np.tile(self.p["b"], self.N), self.states[0]
+        return b, flat(self.hWh, 1), flat(self.memory, 2), flat(self.tanh_c, 1), flat(h, 1)
+
+    def flat_backward(self) -> tuple[Array, ...]:
+        """Of dy, dh, dc, gates and c, tanh(c), dz."""
+        incoming = flat(self.dy, 1), flat(self.back, 1), flat(self.dstates[1])
+        return *incoming, flat(self.memory, 2), flat(self.tanh_c, 1), flat(self.dz, 2)
+
+
+@compiled
+def gru_forward(t: int, size: int, bh: Array, hWh: Array, gates: Array, h: Array) -> None:
+    """See `cells.GRU`; `gates` has u behind them."""
+    for j in range(size):
+        r = sigmoid(gates[0, t, j] + hWh[0, j])
+        z = sigmoid(gates[1, t, j] + hWh[1, j])
+        u = hWh[2, j] + bh[j]
+        n = tanh(gates[2, t, j] + r * u)
+        gates[0, t, j], gates[1, t, j], gates[2, t, j], gates[3, t, j] = r, z, n, u
+        h[t + 1, j] = n + z * (h[t, j] - n)
+
+
+@compiled
+def gru_backward(t: int, size: int, dy: Array, back: Array, gates: Array, h: Array, dz: Array) -> None:
+    """See `cells.GRU`; back[0] is the part of dh that z lets through."""
+    for j in range(size):
+        r, z, n, u = gates[0, t, j], gates[1, t, j], gates[2, t, j], gates[3, t, j]
+        dh = dy[t, j] + (back[0, j] + back[1, j]) + (back[2, j] + back[3, j])
+        straight = dh * z
+        dn = dh - straight
+        dn -= dn * n * n
+        dz[0, t, j] = dn * u * (r - r * r)
+        dz[1, t, j] = dh * (h[t, j] - n) * (z - z * z)
+        dz[2, t, j], dz[3, t, j] = dn, dn * r
+        back[0, j] = straight
+
+
+class GRU(Compiled, cells.GRU):
+    """`cells.GRU`, compiled."""
+
+    forward_step, backward_step = staticmethod(gru_forward), staticmethod(gru_backward)
+
+    def flat_forward(self) -> tuple[Array, ...]:
+        """Of bh, h Wh, gates and u, h."""
+        return np.tile(self.p["bh"], self.N), flat(self.hWh, 1), flat(self.memory, 2), flat(self.states[0], 1)
+
+    def flat_backward(self) -> tuple[Array, ...]:
+        """Of dy, dh, gates and u, h, dz."""
+        arrays = flat(self.dy, 1), flat(self.back, 1), flat(self.memory, 2), flat(self.states[0], 1)
+        return *arrays, flat(self.dz, 2)
+
+
+@compiled
+def product_of_one(h_1: Array, W: Array, out: Array) -> None:
+    """Write [h; 1] W into out."""
+    out[:] = W[-1]
+    add_product(h_1[:-1], W[:-1], out)
+
+
+CELLS: dict[type[cells.Cell], type[Compiled]] = {cells.RNN: RNN, cells.LSTM: LSTM, cells.GRU: GRU}

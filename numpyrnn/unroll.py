@@ -1,0 +1,127 @@
+"""A cell over a whole sequence: one loop forward, and one back through time, for every cell.
+
+What does not recur is hoisted out of the loops: x is projected for all steps at once, the factors of the way back that
+depend on the forward pass alone are formed for a block of steps at once (`Cell.slopes`), and the weights' gradients are
+formed once over all T N rows. Gates lie first, (gates, T, N, H), so that each is one contiguous block.
+
+`active[t]` sequences (the first ones) are still running at step t; the slots of the rest stay zero, and the layer takes
+each one's last real state. The sequences come sorted by falling length, so a padded step is never computed: no masks.
+None: all run to the end. The weights may be complex in the forward direction (complex-step gradient checks).
+
+The layers of `recurrent.py` check, sort and call; nothing here looks at its arguments twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .cells import Cell
+from .checks import Array
+from .products import (
+    as_rows,
+    column_sums,
+    keep_freed_memory,
+    project,
+    project_backward,
+    step_product,
+    step_product_back,
+)
+
+BLOCK = 1 << 15  # numbers of a gate whose slopes are formed at once: they should stay in the processor's cache
+
+
+def forward(
+    kind: type[Cell], p: Mapping[str, Array], x: Array, states: Sequence[Array], active: list[int] | None
+) -> Cell:
+    """Run a cell over a sequence.
+
+    Parameters
+    ----------
+    kind : class of the cell
+    p : its parameters
+    x : (T, N, D) floating, or (T, N) integers that stand for one-hot rows
+    states : (N, H) each, before the first step
+    active : list of T ints, falling, or None
+
+    Returns
+    -------
+    Cell, with `states` (T + 1, N, H) each: zero where a sequence has ended; it is also the cache of `backward`
+    """
+    keep_freed_memory()
+    T, N = x.shape[:2]
+    cell = kind(p, T, N, np.empty if active is None else np.zeros)
+    for sequence, state in zip(cell.states, states, strict=True):
+        sequence[0] = state
+    Wx, Wh, b = p["Wx"], p["Wh"], p["b"]
+    if min(cell.scale) < 1:
+        scale = np.array(cell.scale, b.real.dtype)[:, None]
+        Wx, b, Wh = Wx * scale[..., None], b * scale, Wh * scale[: len(Wh), :, None]
+    project(x, Wx, None if cell.adds_bias else b, out=cell.z)
+    multiply, h = step_product(Wh, cell.hWh, T), cell.states[0]
+    for t, n in enumerate(active or [N] * T):
+        multiply(h[t, :n])
+        cell.forward(t, n)
+    return cell
+
+
+def backward(
+    cell: Cell,
+    x: Array,
+    active: list[int] | None,
+    dy: Array,
+    dstates: Sequence[Array],
+    grads: Mapping[str, Array],
+    need_dx: bool,
+) -> tuple[Array | None, tuple[Array, ...]]:
+    """Backpropagate through what `forward` did.
+
+    Parameters
+    ----------
+    cell, x, active : from `forward`
+    dy : (T, N, H) gradient with respect to h[1:] from above
+    dstates : (N, H) gradients with respect to the states after the last step
+    grads : mapping with the names of the parameters, overwritten
+    need_dx : whether to form dx (ignored for integer x)
+
+    Returns
+    -------
+    dx : (T, N, D) or None
+    dstates : (N, H) each, with respect to the states before the first step
+    """
+    p, h = cell.p, cell.states[0]
+    (T, N, P), H, straight = dy.shape, p["b"].shape[-1], int(cell.straight)
+    dz = np.empty((cell.slabs, T, N, H), dy.dtype)
+    back = np.zeros((straight + len(p["Wh"]), N, P), dy.dtype)
+    back[0] = dstates[0]
+    products = []
+    for slabs, gates in cell.from_h:
+        multiply, filled = step_product_back(p["Wh"][gates], back[straight:][gates], T)
+        products.append((dz[slabs], multiply))
+    summed = back[: straight + filled] if len(products) == 1 else back
+    cell.start_back(dy, dz, back, [d.copy() for d in dstates])
+    dh = cell.dstates[0]
+    running, at_once = active or [N] * T, max(1, BLOCK // (N * H))
+    for stop in range(T, 0, -at_once):
+        start = max(0, stop - at_once)
+        cell.slopes(slice(start, stop))
+        for t in range(stop - 1, start - 1, -1):
+            n = running[t]
+            if len(summed) == 1:
+                np.add(summed[0, :n], dy[t, :n], out=dh[:n])
+            elif not cell.sums_back:
+                np.add.reduce(summed[:, :n], axis=0, out=dh[:n])
+                dh[:n] += dy[t, :n]
+            cell.backward(t, n)
+            if n < N:
+                dz[:, t, n:] = 0
+            for dz_h, multiply in products:
+                multiply(dz_h[:, t, :n])
+    h_prev = as_rows(h[:-1]).T
+    for slabs, gates in cell.from_h:
+        np.matmul(h_prev, as_rows(dz[slabs]), out=grads["Wh"][gates])
+    grads["b"][...] = column_sums(as_rows(dz[cell.from_x]))
+    cell.own_gradients(grads)
+    dx = project_backward(x, dz[cell.from_x], p["Wx"], grads["Wx"], need_dx)
+    return dx, (back.sum(axis=0), *cell.dstates[1:])

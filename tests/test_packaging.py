@@ -1,0 +1,59 @@
+"""The wheel is complete: what is installed from it needs nothing of the checkout."""
+
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+PACKAGES = [path.parent for path in CHECKOUT.glob("*/__init__.py")]
+MODULES = {path.relative_to(CHECKOUT) for package in PACKAGES for path in package.rglob("*.py")}
+NAMES = sorted(".".join(path.parts[:-1]) for path in MODULES if path.name == "__init__.py")
+DATA = {path.relative_to(CHECKOUT / "data") for path in (CHECKOUT / "data").rglob("*") if path.is_file()}
+BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel, unpacked; built without network, and from a copy, so that nothing is left of earlier builds."""
+    folder = tmp_path_factory.mktemp("wheel")
+    left_out = ignore_patterns(".*", "build", "demo", "*.egg-info", "__pycache__", "tests", "benchmarks")
+    copytree(CHECKOUT, folder / "source", ignore=left_out)
+    run([sys.executable, "-c", BUILD, str(folder)], folder / "source")
+    (name,) = folder.glob("*.whl")
+    with zipfile.ZipFile(name) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def run(command, folder):
+    made = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return made.stdout
+
+
+def run_installed(wheel, words):
+    """Python with the wheel and what is installed, but (-I, -S) without what an editable install adds to its path."""
+    paths = dict.fromkeys([str(wheel), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
+    return run([sys.executable, "-ISc", f"import sys; sys.path += {list(paths)}; {words}"], wheel.parent)
+
+
+def test_all_modules_and_data_are_in_it_and_nothing_else(wheel):
+    found = {path.relative_to(wheel) for path in wheel.rglob("*") if path.is_file()}
+    found = {path for path in found if not path.parts[0].endswith(".dist-info")}
+    assert found == MODULES | {Path("numpyrnn", "py.typed")} | {Path("numpyrnn_data", path) for path in DATA}
+
+
+def test_every_package_is_imported_from_it(wheel):
+    words = f"import importlib; print(*(importlib.import_module(name).__file__ for name in {NAMES}), sep='\\n')"
+    files = [str(wheel.joinpath(*name.split("."), "__init__.py")) for name in NAMES]
+    assert run_installed(wheel, words).splitlines() == files
+
+
+def test_a_program_finds_its_model_in_it(wheel):
+    words = "import runpy; sys.argv = ['dinos', 'sample', '-n', '3']; runpy.run_module('dinos', run_name='__main__')"
+    assert len(run_installed(wheel, words).splitlines()) == 3
