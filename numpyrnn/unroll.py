@@ -14,6 +14,7 @@ The layers of `recurrent.py` check, sort and call; nothing here looks at its arg
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 import numpy as np
 
@@ -90,6 +91,7 @@ def backward(
     dx : (T, N, D) or None
     dstates : (N, H) each, with respect to the states before the first step
     """
+    cell = copy(cell)  # what the way back adds to it is freed at the end
     p, h = cell.p, cell.states[0]
     (T, N, P), H, straight = dy.shape, p["b"].shape[-1], int(cell.straight)
     dz = np.empty((cell.slabs, T, N, H), dy.dtype)
