@@ -22,11 +22,18 @@ SHOWN = README + (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
 def test_ten_lines_of_python_run_and_reach_the_loss_that_is_promised():
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names = {}
     exec(code, names)
     promised = float(re.search(r"It ends at a loss below ([\d.]+)\.\s", README)[1])
     assert names["loss"] < promised
+
+
+def test_the_text_model_is_kept_in_a_file_and_writes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    _, code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out.startswith("sat on the mat. the cat ")
 
 
 def test_the_names_shown_are_what_the_command_prints():
