@@ -130,24 +130,19 @@ class Recurrent(Layer, abstract=True):
         if drawn is not None:
             mask = scaled_up(drawn.keep, self.weight_dropout, self.dtype)
             p["Wh"] = p["Wh"] * mask
-        p, kind, kept = self.by_gate(p), self.running_cell(), None
-        if cache:
-            active = None if lengths is None else (lengths > np.arange(len(x))[:, None]).sum(axis=1).tolist()
-            cell = unroll.forward(kind, p, x, state, active)
-            y, state, kept = cell.states[0][1:], last_states(cell, lengths), (cell, x, active, mask)
-        else:
-            pieces = []
-            for t in range(0, len(x), LEAN_STEPS):
-                piece = x[t : t + LEAN_STEPS]
-                left = None if lengths is None else (lengths - t).clip(0, len(piece))
-                active = None if left is None else (left > np.arange(len(piece))[:, None]).sum(axis=1).tolist()
-                cell = unroll.forward(kind, p, piece, state, active)
-                pieces.append(cell.states[0][1:])
-                state = last_states(cell, left)
-            y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        p, kind, pieces = self.by_gate(p), self.running_cell(), []
+        at_once = len(x) if cache else LEAN_STEPS
+        for t in range(0, len(x), at_once):
+            piece = x[t : t + at_once]
+            left = None if lengths is None else (lengths - t).clip(0, len(piece))
+            active = None if left is None else (left > np.arange(len(piece))[:, None]).sum(axis=1).tolist()
+            cell = unroll.forward(kind, p, piece, state, active)
+            pieces.append(cell.states[0][1:])
+            state = last_states(cell, left)
+        y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         if padding is not None:
             y, state = y[:, padding.back], tuple(s[padding.back] for s in state)
-        return y, state if len(state) > 1 else state[0], kept
+        return y, state if len(state) > 1 else state[0], (cell, x, active, mask)
 
     def run_back(
         self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None

@@ -110,11 +110,12 @@ def backward(
         cell.slopes(slice(start, stop))
         for t in range(stop - 1, start - 1, -1):
             n = running[t]
-            if len(summed) == 1:
-                np.add(summed[0, :n], dy[t, :n], out=dh[:n])
-            elif not cell.sums_back:
-                np.add.reduce(summed[:, :n], axis=0, out=dh[:n])
-                dh[:n] += dy[t, :n]
+            if not cell.sums_back:
+                if len(summed) == 1:
+                    np.add(summed[0, :n], dy[t, :n], dh[:n])
+                else:
+                    np.add.reduce(summed[:, :n], axis=0, out=dh[:n])
+                    dh[:n] += dy[t, :n]
             cell.backward(t, n)
             if n < N:
                 dz[:, t, n:] = 0
