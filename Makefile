@@ -45,7 +45,7 @@ bench: $(BENCH)/.ready
 	@$(TIMED) benchmarks/report.py
 
 bench-quick: $(BENCH)/.ready
-	@$(TIMED) benchmarks/bench.py --quick
+	@$(TIMED) benchmarks/$(if $(AGAINST),against.py $(AGAINST) $(if $(FULL),--full),bench.py --quick)
 
 bench-more: $(BENCH)/.ready
 	@$(TIMED) benchmarks/deep.py

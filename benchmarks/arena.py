@@ -1,16 +1,21 @@
-"""Contenders take turns, each in a process of its own: A B C A B C ..., so that a machine that drifts drifts for all.
+"""Contenders take turns, each in a process of its own, so that a machine that drifts drifts for all.
 
-Driver and worker speak JSON, a line a message: {"work": name} prepares, {"go": threads} runs and gives the seconds,
-{"end": true} gives the worker's memory. The worker's half is `serve`; it runs `python arena.py MODULE CORES`.
+The first of a turn is another each time, A B C, B C A, C A B, so that nobody always comes after a rest.
+
+Driver and worker speak JSON, a line a message: {"work": name} prepares, {"go": threads, "least": seconds} runs, once or
+as often as so much time takes, {"end": true} gives the worker's memory. The worker's half is `serve`; it runs
+`python arena.py FOLDER MODULE CORES`.
 """
 
 import importlib
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -28,13 +33,14 @@ DROPPED += ("NUMPYRNN_BACKEND",)  # and a contender its own way
 
 @dataclass(frozen=True)
 class Contender:
-    """A name, its file, the beginnings of the names of its works, packages that it needs, and its environment."""
+    """A name, its file, the beginnings of its works' names, packages that it needs, its environment, its checkout."""
 
     name: str
     module: str
     works: tuple[str, ...]
     needs: tuple[str, ...] = ()
     environment: dict = field(default_factory=dict)
+    home: Path = HERE.parent
 
     def does(self, name):
         return name.startswith(self.works)
@@ -61,13 +67,13 @@ CONTENDERS = (
 )
 
 
-def environment(threads, more):
-    """That of a process which is to use so many threads."""
+def environment(threads, more, home=HERE.parent):
+    """That of a process which is to use so many threads, and the packages of the checkout at `home`."""
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     names += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     xla = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} intra_op_parallelism_threads={threads}"
     kept = {name: value for name, value in os.environ.items() if name not in DROPPED}
-    return kept | dict.fromkeys(names, str(threads)) | {"XLA_FLAGS": xla, "PYTHONPATH": str(HERE.parent)} | more
+    return kept | dict.fromkeys(names, str(threads)) | {"XLA_FLAGS": xla, "PYTHONPATH": str(home)} | more
 
 
 def cores():
@@ -80,9 +86,11 @@ class Worker:
 
     def __init__(self, contender, threads):
         self.name, self.works = contender.name, contender.works
-        command = [sys.executable, str(HERE / "arena.py"), contender.module, ",".join(map(str, cores()[-threads:]))]
+        command = [sys.executable, str(HERE / "arena.py"), str(contender.home / "benchmarks"), contender.module]
+        command.append(",".join(map(str, cores()[-threads:])))
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        self.process = subprocess.Popen(command, env=environment(threads, contender.environment), **pipes)
+        env = environment(threads, contender.environment, contender.home)
+        self.process = subprocess.Popen(command, env=env, **pipes)
 
     def __enter__(self):
         return self
@@ -106,14 +114,14 @@ class Worker:
         self.send(**message)
         return self.receive()
 
-    def go(self, threads):
-        reply = self.ask(go=threads)
+    def go(self, threads, least):
+        reply = self.ask(go=threads, least=least)
         if threads > 1:
             time.sleep(REST)
         return reply
 
 
-def compete(names, contenders, threads, turns):
+def compete(names, contenders, threads, turns, least=0):
     """The works by the contenders' workers: {work: {contender: its turns}}; a worker serves all its works of `names`.
 
     Its turns are lists of "seconds" and "units" and, where the work has them, "forward" (seconds) and "losses" (the
@@ -121,7 +129,8 @@ def compete(names, contenders, threads, turns):
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(c, threads)) for c in contenders if any(map(c.does, names))]
-        results = {name: play(name, [w for w in workers if name.startswith(w.works)], threads, turns) for name in names}
+        fit = {name: [worker for worker in workers if name.startswith(worker.works)] for name in names}
+        results = {name: play(name, fit[name], threads, turns, least) for name in names}
         for worker in workers:
             end = worker.ask(end=True)
             if len(names) == 1:
@@ -129,21 +138,27 @@ def compete(names, contenders, threads, turns):
     return results
 
 
-def play(name, workers, threads, turns):
-    """All turns of one work."""
+def play(name, workers, threads, turns, least):
+    """All turns of one work, each of `least` seconds or more."""
     for worker in workers:  # they prepare side by side ...
         worker.send(work=name)
     (rtol, *_) = [worker.receive()["rtol"] for worker in workers]
-    rounds = [[worker.go(threads) for worker in workers]]  # ... and from here on run one after the other
-    if min(reply["seconds"] for reply in rounds[0]) < SLOW:
+    rounds = [{worker: worker.go(threads, least) for worker in workers}]  # ... and from here on run one after the other
+    if min(reply["seconds"] for reply in rounds[0].values()) < SLOW:
         rounds.clear()  # that was to warm up
     while len(rounds) < turns:
-        rounds.append([worker.go(threads) for worker in workers])
-    results = {worker.name: together(replies) for worker, replies in zip(workers, zip(*rounds))}
+        rounds.append({worker: worker.go(threads, least) for worker in rotated(workers, len(rounds))})
+    results = {worker.name: together([replies[worker] for replies in rounds]) for worker in workers}
     check_same(name, results, rtol)
     speeds = (f"{peer} {median_time(its_turns):.3g} s" for peer, its_turns in results.items())
     print(f"{threads} thread{'s'[: threads > 1]}, {name}: {', '.join(speeds)}", file=sys.stderr, flush=True)
     return {peer: its_turns | {"losses": ends(its_turns["losses"])} for peer, its_turns in results.items()}
+
+
+def rotated(items, turn):
+    """The items in the order of a turn: A B C, B C A, C A B, and from the beginning."""
+    first = turn % len(items)
+    return [*items][first:] + [*items][:first]
 
 
 def together(replies):
@@ -170,14 +185,16 @@ def check_same(name, results, rtol):
             raise SystemExit(f"{name}: {peer} must give what {first} gives, {ends(expected)}, it gives {ends(losses)}")
 
 
-def serve(module, numbers):
-    """The worker's half."""
+def serve(folder, module, numbers):
+    """The worker's half; what the module in `folder` imports of the works is the `works.py` beside this file."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends its workers
     if numbers:
         os.sched_setaffinity(0, map(int, numbers.split(",")))
     replies = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no reply
     import works
 
+    sys.path.insert(0, folder)
     contender = importlib.import_module(module)
     for line in sys.stdin:
         message = json.loads(line)
@@ -189,12 +206,15 @@ def serve(module, numbers):
         elif "go" in message:
             if message["go"] > 1 and seconds < SHORT:
                 run()
-            start = time.perf_counter()
-            reply = run()
-            seconds = time.perf_counter() - start
-            losses = reply.get("losses", [])
+            sums = Counter()
+            while not sums or sums["seconds"] < message["least"]:
+                start = time.perf_counter()
+                reply = run()
+                seconds = time.perf_counter() - start
+                losses = reply.pop("losses", [])
+                sums.update({"units": work.units} | reply | {"seconds": seconds})
             losses = [float(loss) for loss in (losses() if callable(losses) else losses)]
-            reply = {"units": work.units} | reply | {"seconds": seconds, "losses": losses}
+            reply = sums | {"losses": losses}
         else:
             reply = {"peak_rss": peak_rss(), "pools": pools(), "about": getattr(contender, "about", str)()}
         print(json.dumps(reply), file=replies, flush=True)

@@ -32,10 +32,10 @@ def take_turns(contenders, turns):
     for contender in contenders.values():  # to warm up
         contender()
     seconds, results = {name: [] for name in contenders}, {}
-    for _ in range(turns):
-        for name, contender in contenders.items():
+    for turn in range(turns):
+        for name in arena.rotated(contenders, turn):
             start = time.perf_counter()
-            results[name] = contender()
+            results[name] = contenders[name]()
             seconds[name].append(time.perf_counter() - start)
     return {name: np.array(times) for name, times in seconds.items()}, results
 

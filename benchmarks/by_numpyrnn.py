@@ -1,18 +1,23 @@
 """The works by this library, as its users write them."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
 import numpy as np
 from works import ADAM_RATE, CLIP, EPSILON, SGD_RATE
 
+from dinos.single import SingleRNN
 from numpyrnn import LSTM, RNN, Dense, Sequential
 from numpyrnn.batches import Batch
-from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler, generate
-from dinos.single import SingleRNN
 from numpyrnn.stepper import Stepper
+from numpyrnn.threads import blas_threads
+from numpyrnn.train import loss_and_gradients
 
+THREADS = int(os.environ["OPENBLAS_NUM_THREADS"])  # `arena.py` sets it
+FEWEST = 16  # sequences of a thread's part
 GATES = ["ifgo".index(gate) for gate in "oifg"]  # ours among those of the works
 
 
@@ -56,12 +61,11 @@ def train(work):
     def run():
         model.params.flat[...] = initial
         adam, losses = Adam(ADAM_RATE, epsilon=EPSILON), []
-        for batch in batches * work.rounds:
-            logits, _, cache = model.forward(batch.x, lengths=batch.lengths)
-            loss, dlogits = softmax_cross_entropy(logits, batch.targets, batch.counts)
-            model.backward(dlogits, cache, grads=grads)
-            adam.update(model.params.flat, grads.flat)
-            losses.append(loss)
+        with blas_threads(THREADS):
+            for batch in batches * work.rounds:
+                loss, _ = loss_and_gradients(model, batch, grads, workers=THREADS)
+                adam.update(model.params.flat, grads.flat)
+                losses.append(loss)
         return {"losses": losses}
 
     return run
@@ -72,7 +76,10 @@ def norms(*arrays):
 
 
 def layer(work):
+    """With several threads as a step with several workers has it; few sequences are left to BLAS's own threads."""
     lstm, ((x, dh, _),) = layer_of(work.weights[0]), work.batches
+    if 1 < THREADS <= x.shape[1] // FEWEST:
+        return layer_in_parts(work, lstm, x, dh)
     grads = lstm.params.zeros_like()
 
     def run():
@@ -87,14 +94,44 @@ def layer(work):
     return run
 
 
+def layer_in_parts(work, lstm, *arrays):
+    """Each thread takes its sequences forward and back; the gradients are added in the order of the parts."""
+    xs, dhs = ([np.ascontiguousarray(part) for part in np.array_split(array, THREADS, axis=1)] for array in arrays)
+    first, *others = grads = [lstm.params.zeros_like() for _ in xs]
+    executor, results = ThreadPoolExecutor(THREADS), []
+
+    def step(x, dh, grads):
+        start = perf_counter()
+        h, _, cache = lstm.forward(x)
+        forward = perf_counter() - start
+        dx, _, _ = lstm.backward(dh, cache, grads=grads)
+        return forward, h, dx
+
+    def run():
+        forward = 0.0
+        with blas_threads(1):
+            for _ in range(work.rounds):
+                results[:] = executor.map(step, xs, dhs, grads)
+                forward += max(seconds for seconds, _, _ in results)
+                for more in others:
+                    first.flat += more.flat
+        return {"forward": forward, "losses": losses}
+
+    def losses():
+        _, h, dx = zip(*results)
+        return norms(np.concatenate(h, axis=1), np.concatenate(dx, axis=1), first["Wx"], first["Wh"])
+
+    return run
+
+
 def names(work):
-    sampler, model = Sampler(0), model_of(work)
+    sampler, model, workers = Sampler(0), model_of(work), THREADS
     if work.n == 1:
-        model = Stepper(model)
+        model, workers = Stepper(model), 1
     start = np.zeros((1, work.n), int)
 
     def run():
-        drawn = (generate(model, start, sampler, work.length, stop=0) for _ in range(work.rounds))
+        drawn = (generate(model, start, sampler, work.length, stop=0, workers=workers) for _ in range(work.rounds))
         total = sum(len(ids) for names in drawn for ids in names)
         return {"units": total, "losses": [total / (work.rounds * work.n)]}
 

@@ -22,10 +22,9 @@ from torch.nn import functional as F  # noqa: N812 (the name that PyTorch's user
 
 from numpyrnn import LSTM, Sequential
 from numpyrnn.convolution import CausalConv1D, GatedBlock, GatedStack
-from numpyrnn.layers import Dense, Dropout, Embedding, ReLU
+from numpyrnn.layers import Dense, Dropout, Embedding, GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.parameters import Parameters
-from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D
 
 try:
     import jax

@@ -36,8 +36,9 @@ INTRO = """# Speed and memory beside named peers
 From one run of `make bench` (`benchmarks/bench.py`), written by `benchmarks/report.py`; the raw numbers are in
 `results.json`. Every contender is a process of its own, held to as many cores as it has threads. All start from the
 same weights, see the same data and show that their losses agree (float32: the first to 1e-5, all to 1e-3; float64: to
-1e-8; greedy generation: the same ids). They take turns, A B C A B C ..., after one turn to warm up. A ratio is formed
-within a turn; what is given is the median, and in brackets the range. Ratios are speeds: 2 is twice as fast as PyTorch.
+1e-8; greedy generation: the same ids). They take turns, A B C, B C A, C A B ..., after one turn to warm up. A ratio is
+formed within a turn; what is given is the median, and in brackets the range. Ratios are speeds: 2 is twice as fast as
+PyTorch.
 """
 
 NOTES = """
@@ -50,11 +51,13 @@ NOTES = """
 - thinc is left out: its own LSTM (9.1.1) does not give the gradient of its loss (the parameters' gradients are off by
   more than their size from central differences), so that it cannot do the same work; its other LSTM is PyTorch's.
 - Adam's epsilon is 1e-15 everywhere: libraries add it at different places.
-- With two threads ours share out the sequences of a recurrent layer where that is worth it (`numpyrnn/threads.py`):
-  each has one BLAS thread. Before each run of two threads that takes less than half a second stands one that does not
-  count, for all contenders.
-- The order of a turn is always that of the tables. Where a pass takes hundreds of megabytes that the system has to
-  fetch (W4 with H N T above some four millions), who comes after the floor, which keeps its arrays, may wait longer.
+- With two threads ours train and generate many with `workers=2`: each thread takes half of the sequences through the
+  whole model, with one BLAS thread. So does W4 with N of 32 or more, each half an array of its own, as it is within
+  such a step; fewer sequences leave the products to BLAS's two threads. Before each run of two threads that takes less
+  than half a second stands one that does not count, for all contenders.
+- Who is first rotates from turn to turn; who comes after whom does not. Where a pass takes hundreds of megabytes that
+  the system has to fetch (W4 with H N T above some four millions), who comes after the floor, which keeps its arrays,
+  may wait longer.
 - "floor" is the time of the products alone that no LSTM layer can do without, by NumPy, into arrays made before.
 - W4: x and h have the same size; the gradients are those of x and of all weights. The time of forward is that within
   forward and backward. Where a turn takes over a second, the first one counts too.

@@ -1,7 +1,7 @@
-"""What a second thread of BLAS gains and costs: LSTM layers with a Dense layer, float32, forward, loss and backward.
+"""What a second worker of a training step gains and costs: LSTM layers with a Dense layer, float32, without the update.
 
 Times are means, for a mean counts the steps that wait. "busy" is with one other program that keeps a core busy. "same
-bits" is whether logits and gradients are those of one thread. Run it where nothing else runs; it takes two minutes.
+bits" is whether loss and gradients are those of one worker. Run it where nothing else runs; it takes two minutes.
 """
 
 import argparse
@@ -11,13 +11,16 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
-import scipy.linalg  # noqa: F401 (its pool of threads is there from the beginning)
 import threadpoolctl
+from arena import rotated
 
 from numpyrnn import LSTM, Dense, Sequential
-from numpyrnn.losses import softmax_cross_entropy
+from numpyrnn.batches import Batch
+from numpyrnn.threads import blas_threads
+from numpyrnn.train import loss_and_gradients
 
 WORKS = {  # layers, V, H, N, T
     "jazz": (1, 90, 64, 60, 30),
@@ -29,16 +32,14 @@ WORKS |= {f"LSTM {H}, N {N}": (1, 38, H, N, 8) for H, N in SIZES}
 
 
 def make_step(layers, V, H, N, T):
-    """A step of training without its update; it gives all numbers that it computes."""
+    """A step of training by so many workers, without its update; it gives the loss and the gradients."""
     stack = [LSTM(H if i else V, H, rng=i) for i in range(layers)]
     model, rng = Sequential(*stack, Dense(H, V, rng=layers)), np.random.default_rng(0)
-    ids, targets, grads = *rng.integers(0, V, (2, T, N)), model.params.zeros_like()
+    batch, grads = Batch(*rng.integers(0, V, (2, T, N))), model.params.zeros_like()
 
-    def step():
-        logits, _, cache = model.forward(ids)
-        _, dlogits = softmax_cross_entropy(logits, targets)
-        model.backward(dlogits, cache, grads=grads)
-        return np.append(logits, grads.flat)
+    def step(workers):
+        loss, _ = loss_and_gradients(model, batch, grads, workers=workers)
+        return np.append(loss, grads.flat)
 
     return step
 
@@ -53,20 +54,20 @@ def mean_time(step, seconds):
 
 
 def in_turns(step, threads, turns, seconds):
-    """The mean time of a step by number of threads, taking turns."""
+    """The mean time of a step by number of workers, taking turns."""
     times = {n: [] for n in threads}
-    for _ in range(turns):
-        for n in threads:
-            with threadpoolctl.threadpool_limits(n, user_api="blas"):
-                times[n].append(mean_time(step, seconds))
+    for turn in range(turns):
+        for n in rotated(threads, turn):
+            with blas_threads(n):
+                times[n].append(mean_time(partial(step, n), seconds))
     return {n: np.mean(times[n]) for n in threads}
 
 
 def same_bits(step, threads):
     results = []
     for n in threads:
-        with threadpoolctl.threadpool_limits(n, user_api="blas"):
-            results.append(step())
+        with blas_threads(n):
+            results.append(step(n))
     return all(np.array_equal(result, results[0]) for result in results)
 
 
@@ -81,7 +82,7 @@ def busy_core():
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--threads", type=int, nargs="*", default=[2], help="numbers to compare with one thread")
+    arguments.add_argument("--threads", type=int, nargs="*", default=[2], help="numbers to compare with one")
     arguments.add_argument("--turns", type=int, default=4)
     arguments.add_argument("--seconds", type=float, default=0.2, help="of each turn")
     options = arguments.parse_args()
@@ -89,7 +90,7 @@ def main():
     print(f"{platform.machine()}, {os.cpu_count()} cores, numpy {np.__version__}, BLAS kernels {kernels}; ", end="")
     print(f"load before: {os.getloadavg()[0]:.1f}\n")
     heads = [f"x 1/{n} {when}" for n in options.threads for when in ("idle", "busy")]
-    print("| work | MFLOP a step's product | 1 thread, idle | busy | " + " | ".join(heads) + " | same bits |")
+    print("| work | MFLOP a step's product | 1 worker, idle | busy | " + " | ".join(heads) + " | same bits |")
     print("|" + "---|" * (5 + len(heads)), flush=True)
     threads = [1, *options.threads]
     for name, sizes in WORKS.items():

@@ -1,5 +1,6 @@
-"""What was measured and what is told of it agree."""
+"""What was measured and what is told of it agree; how contenders take turns, and what counts as a miss."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -10,10 +11,16 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 
-@pytest.fixture
-def report(monkeypatch):
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return __import__("report")
+def module(name):
+    @pytest.fixture
+    def load(monkeypatch):
+        monkeypatch.syspath_prepend(str(BENCHMARKS))
+        return importlib.import_module(name)
+
+    return load
+
+
+report, arena, bench, against = map(module, ("report", "arena", "bench", "against"))
 
 
 def test_the_readmes_table_of_speed_is_that_of_the_last_run():
@@ -41,3 +48,80 @@ def test_a_target_is_met_where_the_median_reaches_it(report):
     assert report.verdict(0.1, [0.09, 0.08, 0.2], True)[1] == "met"
     assert report.verdict(0.1, [0.11], True)[1] == "**not met**"
     assert report.verdict(0.1, [], True) == ("not measured", "")
+
+
+def test_each_contender_is_first_in_its_turn(arena):
+    contenders = {"A": 1, "B": 2, "C": 3}
+    assert ["".join(arena.rotated(contenders, turn)) for turn in range(5)] == ["ABC", "BCA", "CAB", "ABC", "BCA"]
+    assert arena.rotated(["A"], 7) == ["A"]
+
+
+def test_contenders_that_rotate_keep_their_own_seconds_and_results(bench):
+    called = []
+    contenders = {name: lambda name=name: called.append(name) or name.lower() for name in "AB"}
+    seconds, results = bench.take_turns(contenders, 3)
+    assert "".join(called) == "AB" + "AB" + "BA" + "AB"  # the first pair warms up
+    assert results == {"A": "a", "B": "b"}
+    assert [len(seconds[name]) for name in "AB"] == [3, 3]
+
+
+@pytest.fixture
+def measured():
+    """Work by work: a turn's seconds of ours and, in the same order, of those before; two units each."""
+
+    def of(**turns):
+        return {
+            name.replace("_", " "): {"seconds": seconds, "units": [2] * len(seconds)} for name, seconds in turns.items()
+        }
+
+    return {
+        "W3": of(
+            numpyrnn=[4, 2, 4], numpyrnn_before=[4, 4, 2], numpyrnn_fast=[1, 1, 1], numpyrnn_fast_before=[2, 2, 3]
+        ),
+        "W7": of(numpyrnn=[100, 100, 100], numpyrnn_before=[96.9, 99, 90]),
+        "W1": of(numpyrnn=[100, 100, 100], numpyrnn_before=[97, 99, 90]),
+        "W4 H 64 N 1 T 32": of(numpyrnn=[100], numpyrnn_before=[95]),
+        "W4 H 64 N 16 T 32": of(numpyrnn=[100], numpyrnn_before=[94.9]),
+    }
+
+
+def test_a_ratio_is_of_one_turn_and_a_median_below_the_floor_is_a_miss(against, measured):
+    found = [(work, ours, pytest.approx(ratios), missed) for work, ours, ratios, missed in against.verdicts(measured)]
+    assert found == [
+        ("W3", "numpyrnn", [1, 2, 0.5], False),
+        ("W3", "numpyrnn fast", [2, 2, 3], False),
+        ("W7", "numpyrnn", [0.969, 0.99, 0.9], True),
+        ("W1", "numpyrnn", [0.97, 0.99, 0.9], False),
+        ("W4 H 64 N 1 T 32", "numpyrnn", [0.95], False),
+        ("W4 H 64 N 16 T 32", "numpyrnn", [0.949], True),
+    ]
+
+
+def test_the_table_has_both_times_a_unit_the_ratios_and_the_misses(against, measured):
+    lines = against.table(measured).splitlines()
+    assert lines[2] == "| W3 | numpyrnn | 2.00 s | 2.00 s | 1.000 (0.50 to 2.00) |  |"
+    assert lines[3] == "| W3 | numpyrnn fast | 1.00 s | 500 ms | 2.000 (2.00 to 3.00) |  |"
+    assert [line.split(" | ")[0].strip("| ") for line in lines if "**miss**" in line] == ["W7", "W4 H 64 N 16 T 32"]
+
+
+def test_the_turns_of_new_processes_come_after_those_before(against):
+    results = {"W3": {"numpyrnn": {"seconds": [1.0], "units": [4]}}}
+    against.join(results, {"W3": {"numpyrnn": {"units": [5, 6], "seconds": [2.0, 3.0], "losses": [7]}}})
+    assert results == {"W3": {"numpyrnn": {"seconds": [1.0, 2.0, 3.0], "units": [4, 5, 6]}}}
+
+
+def test_the_sides_differ_in_their_checkout_only(against, arena, tmp_path):
+    sides = {contender.name: contender for contender in against.sides(tmp_path)}
+    assert {name.removesuffix(" before") for name in sides} <= {"numpyrnn", "numpyrnn fast"}
+    for name in ("numpyrnn", *(["numpyrnn fast"] if "numpyrnn fast" in sides else [])):
+        now, before = sides[name], sides[f"{name} before"]
+        assert (now.home, before.home) == (BENCHMARKS.parent, tmp_path)
+        assert (now.module, now.works, now.environment) == (before.module, before.works, before.environment)
+        assert arena.environment(1, {}, before.home)["PYTHONPATH"] == str(tmp_path)
+
+
+def test_a_commit_that_is_not_there_is_said_in_one_line():
+    command = [sys.executable, str(BENCHMARKS / "against.py"), "no-such-commit"]
+    made = subprocess.run(command, capture_output=True, text=True)
+    assert made.returncode == 1
+    assert made.stderr.splitlines() == ["against.py needs a commit of this repository, got 'no-such-commit'"]
