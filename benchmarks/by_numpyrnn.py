@@ -13,8 +13,7 @@ from numpyrnn.batches import Batch
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler, generate
 from numpyrnn.stepper import Stepper
-from numpyrnn.threads import blas_threads
-from numpyrnn.train import loss_and_gradients
+from numpyrnn.threads import blas_threads, loss_and_gradients
 
 THREADS = int(os.environ["OPENBLAS_NUM_THREADS"])  # `arena.py` sets it
 FEWEST = 16  # sequences of a thread's part

@@ -19,8 +19,7 @@ from arena import rotated
 
 from numpyrnn import LSTM, Dense, Sequential
 from numpyrnn.batches import Batch
-from numpyrnn.threads import blas_threads
-from numpyrnn.train import loss_and_gradients
+from numpyrnn.threads import blas_threads, loss_and_gradients
 
 WORKS = {  # layers, V, H, N, T
     "jazz": (1, 90, 64, 60, 30),

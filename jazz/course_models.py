@@ -97,7 +97,8 @@ class TrainingModel:
                 loss, grads = loss_and_grads(network, x[:, rows], targets[:, rows], a0[rows], c0[rows])
                 self.optimizer.update(network.params.flat, grads.flat)
                 total += loss * len(rows)
-            self.LSTM_cell.params.flat[...], self.densor.params.flat[...] = (layer.params.flat for layer in network.layers)
+            for shared, trained in zip((self.LSTM_cell, self.densor), network.layers, strict=True):
+                shared.params.flat[...] = trained.params.flat
             losses.append(total / len(a0))
             if verbose:
                 report(f"Epoch {epoch}/{epochs} - loss: {losses[-1]:.4f}")

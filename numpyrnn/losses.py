@@ -1,12 +1,23 @@
-"""Softmax cross-entropy over integer targets, or over distributions."""
+"""Losses: softmax cross-entropy over integer targets or over distributions, and label smoothing.
+
+`Trainer(loss=...)` takes any function, or object, of the form
+
+    loss(logits, targets, mask) -> (mean over the places that count, gradient of that mean)
+
+`mask` is True where a place counts, None for everywhere. What is held out is measured with its attribute `validation`,
+where it has one.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from .activations import below_largest
-from .checks import Array, NumpyrnnError, check_finite, check_ids, check_shape, is_integer
+from .checks import Array, NumpyrnnError, check_finite, check_ids, check_range, check_shape, is_integer
 
+Loss = Callable[[Array, Array, Array | None], tuple[float, Array]]
 SMALL = 30.0  # logits up to which quotients of their exponentials and sums of such are numbers in float32
 
 
@@ -81,9 +92,39 @@ def softmax_cross_entropy(
         e[target] -= 1
     scale = 1 / count if reduction == "mean" else 1.0
     d_rows = np.multiply(e, scale, out=e)
-    loss = (total * scale).item()
+    loss = total.item() * scale  # in float64, so that times `count` it is the sum again
     if everywhere:
         return loss, d_rows.reshape(logits.shape)
     dlogits = np.zeros_like(logits)
     dlogits[real] = d_rows
     return loss, dlogits
+
+
+class LabelSmoothing:
+    """Softmax cross-entropy against targets of which a share is spread evenly over all V ids (Szegedy et al. 2016).
+
+        target = (1 - share) target + share / V
+
+    What is held out is measured without it.
+
+    Parameters
+    ----------
+    share : float, 0 <= share <= 1
+    """
+
+    validation = staticmethod(softmax_cross_entropy)
+
+    def __init__(self, share: float):
+        check_range("share", share, 0, 1)
+        self.share = float(share)
+
+    def __call__(self, logits: Array, targets: Array, mask: Array | None = None) -> tuple[float, Array]:
+        """Mean loss and its gradient; otherwise as `softmax_cross_entropy`, which is linear in its targets."""
+        loss, dlogits = softmax_cross_entropy(logits, targets, mask)
+        logits, share = np.asarray(logits), self.share
+        evenly = np.full(logits.shape, 1 / logits.shape[-1], logits.real.dtype)
+        even_loss, d_even = softmax_cross_entropy(logits, evenly, mask)
+        return (1 - share) * loss + share * even_loss, (1 - share) * dlogits + share * d_even
+
+    def __repr__(self) -> str:
+        return f"LabelSmoothing({self.share})"

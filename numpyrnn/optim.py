@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .checks import Array, NumpyrnnError, check_finite, check_range, check_shape, check_share
@@ -47,19 +49,36 @@ def clip_by_norm(grad: Array, limit: float) -> float:
 
 
 class Optimizer:
-    """What all optimisers share.
+    """What all optimisers share. One of your own needs `slots`, `step` and, for settings of its own, `__init__`.
 
     Parameters
     ----------
     learning_rate : float, above 0
-        May be changed between updates (a schedule).
+        May be changed between updates.
     decay : float, default 0
         The rate at update t = 0, 1, 2, ... is learning_rate / (1 + decay t), the schedule of the course.
 
     Attributes
     ----------
     t : int, updates made so far
-    state : dict of arrays of the size of the buffer
+    state : dict of arrays of the size of the buffer, zeros before the first update, named in `slots`
+    settings : dict of every other attribute that is one number (or None, a bool, a string); they are not to change
+        between updates, so `Trainer.restore` compares them. A name that begins with _ is left out.
+
+    Examples
+    --------
+    >>> class Lion(Optimizer):  # Chen et al. 2023
+    ...     slots = ("m",)
+    ...
+    ...     def __init__(self, learning_rate=1e-4, beta1=0.9, beta2=0.99):
+    ...         super().__init__(learning_rate)
+    ...         self.beta1, self.beta2 = beta1, beta2
+    ...
+    ...     def step(self, params, grad, rate):
+    ...         m = self.state["m"]
+    ...         params -= rate * np.sign(self.beta1 * m + (1 - self.beta1) * grad)
+    ...         m *= self.beta2
+    ...         m += (1 - self.beta2) * grad
     """
 
     slots: tuple[str, ...] = ()
@@ -71,12 +90,20 @@ class Optimizer:
         self.t = 0
         self.state: dict[str, Array] = {}
 
-    def update(self, params: Array, grad: Array) -> None:
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All attributes that are single values, but for `t`; JSON can hold it."""
+        single = (bool, int, float, str, np.bool_, np.number, type(None))
+        values = {name: value for name, value in vars(self).items() if name != "t" and isinstance(value, single)}
+        return {name: np.asarray(value).item() for name, value in values.items() if not name.startswith("_")}
+
+    def update(self, params: Array, grad: Array, factor: float = 1.0) -> None:
         """Change `params` in place by one step against `grad`.
 
         Parameters
         ----------
         params, grad : arrays of one shape and dtype (a model's `params.flat` and `grads.flat`)
+        factor : float, default 1, what the learning rate is multiplied with (a schedule)
 
         Raises
         ------
@@ -89,11 +116,11 @@ class Optimizer:
             self.state = {name: np.zeros_like(params) for name in self.slots}
         for name, array in self.state.items():
             check_shape(f"params (as at the first update: {name})", params, array.shape)
-        self.step(params, grad, self.learning_rate / (1 + self.decay * self.t))
+        self.step(params, grad, self.learning_rate * factor / (1 + self.decay * self.t))
         self.t += 1
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
-        """The formula."""
+        """The formula: change `params` (and `state`) in place; `grad` is not to be written to."""
         raise NotImplementedError
 
     def load(self, t: int, state: dict[str, Array]) -> None:

@@ -67,6 +67,7 @@ class Stepper:
             self._steps.pop()  # its x W + b is the result
         self.reset()
         self.output_size = len(self.advance(0))
+        self.widest = max(self._rows[0].size, self.output_size)
         self.reset()
 
     def __call__(self, token: int) -> Array:

@@ -10,15 +10,17 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import NumpyrnnError, check_count, check_share
-from .losses import softmax_cross_entropy
+from .checks import NumpyrnnError, check_count, check_range, check_share
+from .losses import Loss, softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
+from .parameters import Parameters
 from .sequential import Sequential
-from .threads import blas_threads
+from .threads import blas_threads, chosen, loss_and_gradients
 
 Record = dict[str, Any]
 Schedule = Callable[[float], float]
 
+KEPT = "clip", "clip_norm", "schedule", "average", "carry"  # settings that a training which goes on must have again
 SCHEDULES: dict[str, Schedule] = {
     "constant": lambda progress: 1.0,
     "linear": lambda progress: 1 - progress,
@@ -27,12 +29,17 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 class Trainer:
-    """Trains a model from ids to logits with softmax cross-entropy.
+    """Trains a model from ids to logits.
 
     Parameters
     ----------
     model : Sequential
     optimizer : Optimizer
+    loss : function of (logits, targets, mask), default softmax cross-entropy
+        Gives the mean over the places that count and its gradient; see `numpyrnn.losses`.
+    workers : int, optional
+        Among how many threads the sequences of a batch are divided (`loss_and_gradients`). Default: what
+        `blas_threads(n)` around `run` or the environment sets (`numpyrnn.threads`), else 1.
     clip : float, optional, default 5
         Gradients are clipped into [-clip, clip], element by element; None: not.
     clip_norm : float, optional
@@ -62,6 +69,8 @@ class Trainer:
         model: Sequential,
         optimizer: Optimizer,
         *,
+        loss: Loss = softmax_cross_entropy,
+        workers: int | None = None,
         clip: float | None = 5.0,
         clip_norm: float | None = None,
         schedule: str = "constant",
@@ -71,15 +80,20 @@ class Trainer:
         rng: Generator | int = 0,
     ):
         check_share("average", average)
-        if patience is not None:
-            check_count("patience", patience, 1)
+        for name, count in {"patience": patience, "workers": workers}.items():
+            if count is not None:
+                check_count(name, count, 1)
+        for name, limit in {"clip": clip, "clip_norm": clip_norm}.items():
+            if limit is not None:
+                check_range(name, limit, 0, open_low=True)
+        if not callable(loss):
+            raise NumpyrnnError(f"loss must be a function of (logits, targets, mask), got {loss!r:.80}")
         if schedule not in SCHEDULES:
             raise NumpyrnnError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
-        self.model, self.optimizer = model, optimizer
-        self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, SCHEDULES[schedule], average
-        self.patience, self.carry, self.rng = patience, carry, np.random.default_rng(rng)
-        self.base_rate = optimizer.learning_rate
-        self.grads = model.params.zeros_like()
+        self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
+        self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, schedule, average
+        self.patience, self.carry, self.rng = patience, bool(carry), np.random.default_rng(rng)
+        self.grads, self.more = model.params.zeros_like(), list[Parameters]()  # of one worker, of the others
         # `weights`: as the last whole epoch left them; `averaged`: their moving average; `best`: what is kept.
         # While an epoch runs the model's own buffer is ahead of `weights`; after `run` it holds `best`.
         self.weights = model.params.flat.copy()
@@ -88,7 +102,6 @@ class Trainer:
         self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
         self.history: list[Record] = []
 
-    @blas_threads()
     def run(
         self,
         batches: Callable[[Generator], Iterable[Batch]],
@@ -101,8 +114,8 @@ class Trainer:
         """Train until `epochs` epochs are done in all, or patience ends; then the model has its best weights.
 
         An interruption (Ctrl-C) puts everything back to the end of the last whole epoch and is passed on, so that what
-        `state` gives then can be resumed to the same bits. All of it, the callbacks too, uses the threads of
-        `numpyrnn.threads`: one, or as many as you choose.
+        `state` gives then can be resumed to the same bits. The optimiser keeps its learning rate: an epoch multiplies
+        it with the schedule's factor. All of it, the callbacks too, runs inside `blas_threads(workers)`.
 
         Parameters
         ----------
@@ -132,13 +145,14 @@ class Trainer:
                 weights[...] = self.model.params.flat
         before = self.state()
         try:
-            while self.epoch < epochs and not self.finished:
-                record = self._run_epoch(batches, epochs, valid, accept, on_batch)
-                before = self.state()
-                if on_epoch:
-                    on_epoch(record)
+            with blas_threads(self.workers):
+                while self.epoch < epochs and not self.finished:
+                    record = self._run_epoch(batches, epochs, valid, accept, on_batch)
+                    before = self.state()
+                    if on_epoch:
+                        on_epoch(record)
         except BaseException:
-            self.restore(before)
+            self._take(before)
             raise
         self.use_best()
         return self.history
@@ -152,9 +166,9 @@ class Trainer:
         on_batch: Callable[[Batch], None] | None,
     ) -> Record:
         start, total, count, items, state = time.perf_counter(), 0.0, 0, 0, None
-        self.optimizer.learning_rate = self.base_rate * self.schedule(self.epoch / epochs)
+        factor = SCHEDULES[self.schedule](self.epoch / epochs)
         for batch in batches(self.rng):
-            loss, places, state = self._step(batch, state)
+            loss, places, state = self._step(batch, state, factor)
             total, count, items = total + loss * places, count + places, items + batch.x.shape[1]
             if on_batch:
                 on_batch(batch)
@@ -163,13 +177,14 @@ class Trainer:
         seconds = time.perf_counter() - start
         self.epoch += 1
         record: Record = {"epoch": self.epoch, "step": self.step, "loss": total / count, "valid_loss": None}
-        record["learning_rate"] = self.optimizer.learning_rate
+        record["learning_rate"] = float(self.optimizer.learning_rate * factor)
         flat = self.model.params.flat
         self.weights[...] = flat
         if self.average:
             flat[...] = self.averaged
         if valid is not None:
-            record["valid_loss"] = mean_loss(self.model, valid(), carry=self.carry)
+            measure = getattr(self.loss, "validation", self.loss)
+            record["valid_loss"] = mean_loss(self.model, valid(), self.carry, measure)
         loss = record["valid_loss"] if valid is not None else record["loss"]
         accepted = accept is None or accept()
         better = valid is None or loss < self.best_loss
@@ -182,25 +197,36 @@ class Trainer:
         self.history.append(record | {"seconds": seconds, "items_per_second": items / seconds})
         return self.history[-1]
 
-    def _step(self, batch: Batch, state: Any) -> tuple[float, int, Any]:
-        """Forward, loss, backward, clip, update."""
-        model, flat, grad = self.model, self.model.params.flat, self.grads.flat
-        logits, state, cache = model.forward(batch.x, state if self.carry else None, batch.lengths, self.rng)
-        loss, dlogits = softmax_cross_entropy(logits, batch.targets, batch.counts)
-        if not np.isfinite(loss):
-            raise NumpyrnnError(f"the loss must stay finite, got {loss} at step {self.step}: try a lower learning rate")
-        model.backward(dlogits, cache, grads=self.grads)
+    def _step(self, batch: Batch, state: Any, factor: float) -> tuple[float, int, Any]:
+        """Forward, loss, backward; clip, update."""
+        start = state if self.carry else None
+        loss, state = loss_and_gradients(
+            self.model,
+            batch,
+            self.grads,
+            loss=self.loss,
+            state=start,
+            rng=self.rng,
+            workers=chosen(),
+            buffers=self.more,
+        )
+        self._update(factor)
+        return float(loss), batch.places, state
+
+    @blas_threads(1)
+    def _update(self, factor: float) -> None:
+        """Clip the gradients, change the weights, and their average."""
+        flat, grad = self.model.params.flat, self.grads.flat
         if self.clip is not None:
             clip_by_value(grad, self.clip)
         if self.clip_norm is not None:
             clip_by_norm(grad, self.clip_norm)
-        self.optimizer.update(flat, grad)
+        self.optimizer.update(flat, grad, factor)
         self.step += 1
         if self.average:
             keep = min(self.average, self.step / (9 + self.step))
             self.averaged *= keep
             self.averaged += (1 - keep) * flat
-        return loss, batch.places, state
 
     def use_best(self) -> None:
         """Put the best weights so far into the model."""
@@ -212,7 +238,7 @@ class Trainer:
         arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
         return {
             **{name: array.copy() for name, array in arrays.items()},
-            "optimizer": {"kind": type(self.optimizer).__name__, "t": self.optimizer.t},
+            **self._about(),
             "rng": self.rng.bit_generator.state,
             "epoch": self.epoch,
             "step": self.step,
@@ -221,6 +247,12 @@ class Trainer:
             "best_loss": None if self.best_loss == np.inf else self.best_loss,
             "history": list(self.history),
         }
+
+    def _about(self) -> dict[str, Any]:
+        """The optimiser and the settings, as `state` has them."""
+        optimizer, settings = self.optimizer, {name: np.asarray(getattr(self, name)).item() for name in KEPT}
+        about = {"kind": type(optimizer).__name__, "t": optimizer.t, "settings": optimizer.settings}
+        return {"optimizer": about, "settings": settings}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from where `state` was taken.
@@ -232,32 +264,49 @@ class Trainer:
         Raises
         ------
         NumpyrnnError
-            if it does not belong to a training of this form
+            if it does not belong to a training of this form, or one of the settings that decide its bits (all of the
+            optimiser's, clip, clip_norm, schedule, average, carry) was another one; earlier states do not name them
         """
         try:
-            if state["optimizer"]["kind"] != type(self.optimizer).__name__:
-                raise NumpyrnnError(f"the optimiser must be {state['optimizer']['kind']}, as before")
-            slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
-            self.weights[...] = state["weights"]
-            self.model.params.flat[...] = self.weights
-            self.averaged[...], self.best[...] = state["averaged"], state["best"]
-            self.optimizer.load(state["optimizer"]["t"], slots)
-            self.rng.bit_generator.state = state["rng"]
-            self.epoch, self.step, self.stale = state["epoch"], state["step"], state["stale"]
-            self.finished = state["finished"]
-            self.best_loss = np.inf if state["best_loss"] is None else state["best_loss"]
-            self.history = list(state["history"])
-            for count in (self.epoch, self.step, self.stale):
-                check_count("a count of the training", count, 0)
-            for record in self.history:
-                float(record["epoch"]), float(record["loss"]), float(record["valid_loss"] or 0)
+            here = _settings(self._about())
+            for name, before in _settings(state).items():
+                if here.get(name) != before:
+                    raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
+            self._take(state)
         except (KeyError, TypeError, ValueError) as error:
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 
+    def _take(self, state: dict[str, Any]) -> None:
+        """Put everything to where `state` was taken, but for the settings."""
+        slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
+        self.weights[...] = state["weights"]
+        self.model.params.flat[...] = self.weights
+        self.averaged[...], self.best[...] = state["averaged"], state["best"]
+        self.optimizer.load(state["optimizer"]["t"], slots)
+        self.rng.bit_generator.state = state["rng"]
+        self.epoch, self.step, self.stale = state["epoch"], state["step"], state["stale"]
+        self.finished = state["finished"]
+        self.best_loss = np.inf if state["best_loss"] is None else state["best_loss"]
+        self.history = list(state["history"])
+        for count in (self.epoch, self.step, self.stale):
+            check_count("a count of the training", count, 0)
+        for record in self.history:
+            float(record["epoch"]), float(record["loss"]), float(record["valid_loss"] or 0)
 
-@blas_threads()
-def mean_loss(model: Sequential, batches: Iterable[Batch], carry: bool = False) -> float:
-    """Mean cross-entropy over all places that count, without dropout, in nats.
+
+def _settings(state: dict[str, Any]) -> dict[str, Any]:
+    """What must be as it was where a training goes on; states of earlier versions have the first only."""
+    optimizer = dict(state["optimizer"])
+    own = {f"the optimiser's {name}": value for name, value in dict(optimizer.get("settings", {})).items()}
+    return {"the optimiser": optimizer["kind"], **own, **dict(state.get("settings", {}))}
+
+
+def mean_loss(
+    model: Sequential, batches: Iterable[Batch], carry: bool = False, loss: Loss = softmax_cross_entropy
+) -> float:
+    """Mean loss over all places that count, without dropout, in nats.
+
+    The threads are those of `numpyrnn.threads`: one, or as many as you choose.
 
     Parameters
     ----------
@@ -265,6 +314,7 @@ def mean_loss(model: Sequential, batches: Iterable[Batch], carry: bool = False) 
     batches : iterable of Batch
     carry : bool, default False
         Hand the state of one batch on to the next.
+    loss : function of (logits, targets, mask), default softmax cross-entropy
 
     Returns
     -------
@@ -272,9 +322,9 @@ def mean_loss(model: Sequential, batches: Iterable[Batch], carry: bool = False) 
     """
     total, count, state = 0.0, 0, None
     for batch in batches:
-        logits, state, _ = model.forward(batch.x, state if carry else None, batch.lengths, cache=False)
-        total += softmax_cross_entropy(logits, batch.targets, batch.counts, "sum")[0]
-        count += batch.places
+        start = state if carry else None
+        mean, state = loss_and_gradients(model, batch, None, loss=loss, state=start, workers=chosen())
+        total, count = total + float(mean) * batch.places, count + batch.places
     if count == 0:
         raise NumpyrnnError("a loss needs at least one batch, got none")
     return total / count

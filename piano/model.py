@@ -16,9 +16,8 @@ from numpyrnn.batches import Batch, padded
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array, check_count
 from numpyrnn.convolution import CausalConv1D, GatedStack
-from numpyrnn.layers import ReLU
+from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.optim import Adam
-from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 

@@ -10,7 +10,20 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from numpyrnn import LSTM, Dense, Dropout, NumpyrnnError, Sampler, Sequential, Trainer, Vocabulary, generate, load, save
+from numpyrnn import (
+    LSTM,
+    Dense,
+    Dropout,
+    NumpyrnnError,
+    Sampler,
+    Sequential,
+    Trainer,
+    Vocabulary,
+    generate,
+    load,
+    save,
+    threads,
+)
 from numpyrnn.activations import log_softmax, sigmoid
 from numpyrnn.batches import Batch, padded, streams
 from numpyrnn.cells import Cell
@@ -243,7 +256,7 @@ def test_lion_takes_its_step_and_resumes_to_the_same_bits():
     assert_array_equal(second.weights, whole.weights)
 
 
-def test_the_focal_loss_is_right_and_trains_with_two_workers():
+def test_the_focal_loss_is_right_and_trains_with_two_workers(monkeypatch):
     rng = np.random.default_rng(0)
     logits, targets, mask = rng.standard_normal((3, 4, 6)), rng.integers(0, 6, (3, 4)), rng.random((3, 4)) < 0.7
     loss, gradient = focal(logits, targets, mask)
@@ -256,14 +269,16 @@ def test_the_focal_loss_is_right_and_trains_with_two_workers():
         slope = (focal(logits + change, targets, mask)[0] - focal(logits - change, targets, mask)[0]) / 2e-6
         assert gradient[place] == pytest.approx(slope, abs=1e-8)
 
+    monkeypatch.setattr(threads, "WORTH", 0)  # so that a small batch, too, is divided
+    monkeypatch.setattr(threads, "WORTH_A_STEP", 0)
     lengths = np.array([9, 3, 7, 0, 9, 5])
     x = IDS[:60].reshape(10, 6)
     batch = Batch(x[:-1], x[1:], lengths)
     trainers = [
-        Trainer(Sequential(LSTM(6, 8, np.float64, 0), Dense(8, 6, np.float64, 1)), Lion(0.01), loss=focal, workers=n)
+        Trainer(Sequential(LSTM(6, 8, np.float64, 0), Dense(8, 6, np.float64, 1)), Lion(0.02), loss=focal, workers=n)
         for n in (1, 2)
     ]
     for trainer in trainers:
-        trainer.run(lambda rng: [batch] * 3, 10)
+        trainer.run(lambda rng: [batch] * 3, 20)
     assert trainers[0].history[-1]["loss"] < 0.5 * trainers[0].history[0]["loss"]
     assert_allclose(trainers[1].weights, trainers[0].weights, rtol=1e-9, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy: worked by hand, against SciPy, masked, soft targets, and far out."""
+"""Softmax cross-entropy: worked by hand, against SciPy, masked, soft targets, and far out; label smoothing."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.losses import softmax_cross_entropy
+from numpyrnn.losses import LabelSmoothing, softmax_cross_entropy
 
 T, N, V = 4, 3, 5
 RNG = np.random.default_rng(0)
@@ -118,3 +118,54 @@ def test_malformed_arguments_are_named(arguments, message):
 def test_soft_targets_must_be_distributions(row):
     with pytest.raises(NumpyrnnError, match="must be distributions"):
         softmax_cross_entropy(np.zeros((1, 2)), np.array([row]))
+
+
+# Label smoothing
+
+SOFT = special.softmax(RNG.normal(0, 2, (T, N, V)), axis=-1)
+
+
+def test_label_smoothing_by_hand():
+    # Probabilities 1/2, 1/4, 1/8, 1/8. With share 2/5 target 0 is 7/10, 1/10, 1/10, 1/10.
+    loss, dlogits = LabelSmoothing(0.4)(np.log([[0.5, 0.25, 0.125, 0.125]]), np.array([0]))
+    assert_allclose(loss, (0.7 * 1 + 0.1 * 2 + 0.1 * 3 + 0.1 * 3) * np.log(2), rtol=1e-14)
+    assert_allclose(dlogits, [[-0.2, 0.15, 0.025, 0.025]], rtol=1e-14)
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["full", "masked"])
+@pytest.mark.parametrize("targets", [TARGETS, SOFT], ids=["ids", "soft"])
+def test_label_smoothing_is_cross_entropy_against_smoothed_targets(targets, mask):
+    wanted = np.eye(V)[targets] if targets is TARGETS else targets
+    loss, dlogits = LabelSmoothing(0.1)(LOGITS, targets, mask)
+    expected, dexpected = softmax_cross_entropy(LOGITS, 0.9 * wanted + 0.1 / V, mask)
+    assert_allclose(loss, expected, rtol=1e-13)
+    assert_allclose(dlogits, dexpected, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("mask", [None, MASK], ids=["full", "masked"])
+@pytest.mark.parametrize("targets", [TARGETS, SOFT], ids=["ids", "soft"])
+def test_the_gradient_of_label_smoothing_is_that_of_differences(targets, mask):
+    loss, h = LabelSmoothing(0.3), 1e-6
+    _, dlogits = loss(LOGITS, targets, mask)
+    for place in np.ndindex(LOGITS.shape):
+        step = np.zeros_like(LOGITS)
+        step[place] = h
+        difference = loss(LOGITS + step, targets, mask)[0] - loss(LOGITS - step, targets, mask)[0]
+        assert_allclose(dlogits[place], difference / (2 * h), rtol=1e-6, atol=1e-9)
+
+
+def test_without_a_share_nothing_is_smoothed_and_validation_never_smooths():
+    for loss in (LabelSmoothing(0), LabelSmoothing(0.5).validation):
+        value, dlogits = loss(LOGITS, TARGETS, MASK)
+        expected, dexpected = softmax_cross_entropy(LOGITS, TARGETS, MASK)
+        assert value == expected
+        assert_array_equal(dlogits, dexpected)
+
+
+def test_smoothing_keeps_float32_and_names_what_is_malformed():
+    assert LabelSmoothing(0.1)(LOGITS.astype(np.float32), TARGETS)[1].dtype == np.float32
+    with pytest.raises(NumpyrnnError, match="targets must hold ids from 0 to 4, got 5 to 5"):
+        LabelSmoothing(0.1)(LOGITS, np.full((T, N), V))
+    for share in (-0.1, 1.1, float("nan"), "0.1"):
+        with pytest.raises(NumpyrnnError, match="share must be at least 0 and at most 1, got"):
+            LabelSmoothing(share)

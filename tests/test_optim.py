@@ -1,5 +1,7 @@
 """Optimisers worked by hand, clipping, refusal of bad gradients, and going on where another one was."""
 
+import json
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -127,6 +129,29 @@ def test_the_learning_rate_may_change_between_updates():
     optimizer.learning_rate = 0.5
     optimizer.update(params, np.ones(1))
     assert params[0] == -1.5
+
+
+def test_a_factor_multiplies_the_rate_of_one_update():
+    optimizer, params = SGD(1.0, decay=1), np.zeros(1)
+    optimizer.update(params, np.ones(1), 0.25)
+    optimizer.update(params, np.ones(1))
+    assert params[0] == -0.25 - 0.5
+    assert optimizer.learning_rate == 1
+
+
+def test_settings_are_all_single_values_also_of_a_class_of_ones_own():
+    class Own(SGD):
+        def __init__(self, **settings):
+            super().__init__(0.5)
+            self.bold, self.kind, self.warm, self.table, self._seen = True, "a", None, np.ones(3), 7
+            self.power = np.float32(0.5)
+
+    own = {"bold": True, "kind": "a", "warm": None, "power": 0.5}
+    optimizer = Own()
+    optimizer.update(np.ones(2), np.ones(2))
+    assert optimizer.settings == {"learning_rate": 0.5, "decay": 0.0, "momentum": 0.0, **own}
+    assert json.loads(json.dumps(optimizer.settings)) == optimizer.settings
+    assert Adam().settings.keys() == {"learning_rate", "decay", "beta1", "beta2", "epsilon", "weight_decay"}
 
 
 def test_a_buffer_of_another_size_is_refused():

@@ -15,8 +15,7 @@ from numpyrnn.batches import Batch
 from numpyrnn.checkpoint import load, save
 from numpyrnn.convolution import CausalConv1D, GatedStack
 from numpyrnn.files import data_path
-from numpyrnn.layers import ReLU
-from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D
+from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.stepper import Stepper
 from numpyrnn.train import mean_loss
 from piano.batches import accuracy, all_windows, at_labels, crops, split_windows, windows

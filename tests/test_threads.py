@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -12,16 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401 (loads SciPy's pool)
-from numpy.testing import assert_allclose, assert_array_equal
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from numpyrnn import GRU, LSTM, RNN, Dense, GlobalMaxPool1D, NumpyrnnError, Sequential, threads
+from numpyrnn import LSTM, Dense, GlobalMaxPool1D, NumpyrnnError, Sequential, threads
 from numpyrnn.batches import Batch
-from numpyrnn.layer import leaves
 from numpyrnn.optim import SGD
 from numpyrnn.sampling import Sampler, generate, stream
 from numpyrnn.stepper import Stepper
-from numpyrnn.threads import blas_threads, limited
+from numpyrnn.threads import blas_threads, chosen, run_all
 from numpyrnn.train import Trainer, mean_loss
 
 BEFORE = 3  # threads that the pools have, however many cores there are
@@ -50,11 +49,9 @@ def pools_of(n):
 def _pools_and_an_environment_without_settings(monkeypatch):
     for name in threads.SETTINGS:
         monkeypatch.delenv(name, raising=False)
-    threads._environment.cache_clear()
     with pools_of(BEFORE):
         yield
         assert counts() == (BEFORE, BEFORE)
-    threads._environment.cache_clear()
 
 
 @pytest.mark.parametrize(("n", "expected"), [(None, (1, 1)), (1, (1, 1)), (2, (2, 1)), (BEFORE, (BEFORE, 1))])
@@ -133,14 +130,6 @@ def test_as_a_decorator_it_limits_every_call():
     assert [limited_counts(), counts(), limited_counts()] == [(1, 1), (BEFORE, BEFORE), (1, 1)]
 
 
-def test_limited_wraps_a_call_only_where_there_is_something_to_limit():
-    assert limited(counts)() == (1, 1)
-    with blas_threads(), pools_of(1):
-        assert limited(counts) is not counts  # it may be called after that
-    with pools_of(1):
-        assert limited(counts) is counts
-
-
 def recording(function, seen):
     def call(*args, **kwargs):
         seen.append(counts())
@@ -161,9 +150,19 @@ def test_training_and_the_held_out_loss_use_one_thread():
     Trainer(model, SGD(0.1)).run(lambda rng: [batch], 1, valid=lambda: [batch])
     mean_loss(model, [batch])
     assert seen == [(1, 1)] * 3
-    with blas_threads(2):
+    with blas_threads(2):  # too little work for two
         mean_loss(model, [batch])
-    assert seen[3:] == [(2, 1)]
+    assert seen[3:] == [(1, 1)]
+
+
+def test_workers_have_one_thread_each_and_blas_has_them_where_sequences_are_few(monkeypatch):
+    monkeypatch.setattr(threads, "WORTH", 0)
+    monkeypatch.setattr(threads, "WORTH_A_STEP", 0)
+    model, batch = model_and_batch()
+    model.forward = recording(model.forward, seen := [])
+    few = Batch(batch.x[:, :1], batch.targets[:, :1])
+    Trainer(model, SGD(0.1), workers=2).run(lambda rng: [batch, few], 1, valid=lambda: [batch, few])
+    assert seen == [(1, 1), (1, 1), (2, 1)] * 2
 
 
 def test_training_that_is_interrupted_restores_the_threads():
@@ -205,9 +204,9 @@ def test_a_stream_gives_the_threads_back_with_every_id():
 @pytest.mark.parametrize(("H", "inside"), [(8, (BEFORE, BEFORE)), (256, (1, 1))])
 def test_a_stream_of_a_wide_model_takes_its_steps_in_one_thread(H, inside):
     class Recording(Stepper):
-        def __call__(self, token):
+        def advance(self, token):
             seen.append(counts())
-            return super().__call__(token)
+            return super().advance(token)
 
     seen = []
     stepper = Recording(Sequential(LSTM(5, H, rng=0), Dense(H, 5, rng=1)))
@@ -250,99 +249,107 @@ def test_threadpoolctl_is_imported_when_it_is_needed():
     assert fresh(modules) == ["False"]
 
 
-# How a pass is shared out
-
-KINDS = [RNN, LSTM, GRU]
-LENGTHS = np.array([4, 0, 6, 6, 1, 3, 2])
+# A limit that does not hold
 
 
-@pytest.fixture
-def shared(monkeypatch):
-    """Recurrent passes are shared out among three threads, however small they are."""
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    monkeypatch.setattr(threads, "_numpys", lambda: 3)
-    monkeypatch.setattr(threads, "WORTH", 0)
-    monkeypatch.setattr(threads, "FEWEST", 1)
+class Pool:
+    """A library whose number of threads cannot be changed."""
+
+    filepath = "/lib/libstubborn.so"
+    user_api = "blas"
+
+    def get_num_threads(self):
+        return 4
+
+    def set_num_threads(self, n):
+        pass
 
 
-def both_ways(layer, x, lengths):
-    """All that forward and backward give."""
-    rng = np.random.default_rng(1)
-    y, end, cache = layer.forward(x, lengths=lengths)
-    dx, dstart, grads = layer.backward(rng.standard_normal(y.shape), cache, end)
-    return [y, *leaves(end), *leaves(dx), *leaves(dstart), grads.flat], cache
+def test_a_limit_that_could_not_be_set_is_said_once_in_one_line(monkeypatch):
+    monkeypatch.setattr(threads, "_pools", lambda with_scipy: [(Pool(), float("inf"))])
+    monkeypatch.setattr(threads, "_unlimited", set())
+    with pytest.warns(RuntimeWarning, match=r"libstubborn.so could not be set to 1 threads, it keeps 4") as warned:
+        assert [blas_threads()(chosen)() for _ in range(3)] == [1, 1, 1]
+    assert len(warned) == 1
+    assert "\n" not in str(warned[0].message)
 
 
-@pytest.mark.parametrize("lengths", [None, LENGTHS])
-@pytest.mark.parametrize("ids", [False, True])
-@pytest.mark.parametrize("kind", KINDS)
-def test_shared_out_a_pass_gives_the_same(request, back_end, kind, ids, lengths):
-    rng, layer = np.random.default_rng(0), kind(5, 8, np.float64, rng=0)
-    x = rng.integers(5, size=(6, 7)) if ids else rng.standard_normal((6, 7, 5))
-    expected, (_, _, alone) = both_ways(layer, x, lengths)
-    request.getfixturevalue("shared")
-    found, (_, _, caches) = both_ways(layer, x, lengths)
-    assert (len(alone), len(caches)) == (1, 3)
-    for one, other in zip(found, expected, strict=True):
-        assert_allclose(one, other, rtol=1e-12, atol=1e-12)
-    again, _ = both_ways(layer, x, lengths)
-    for one, other in zip(again, found, strict=True):
-        assert_array_equal(one, other)
+def test_a_warning_that_is_an_error_leaves_nothing_behind(monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(threads, "_pools", lambda with_scipy: [(Pool(), float("inf"))])
+        patched.setattr(threads, "_unlimited", set())
+        with pytest.raises(RuntimeWarning), blas_threads(2):
+            pytest.fail("got inside")
+    assert (threads._limits, threads._before) == ([], {})
+    assert chosen() == 1
 
 
-def test_a_model_is_shared_out_by_its_own_size_not_its_layers(shared, monkeypatch):
-    model = Sequential(LSTM(5, 4, rng=0), LSTM(4, 4, rng=1), Dense(4, 5, rng=2))
-    x = np.zeros((6, 7), int)
-    layers = [cache[2] for cache in model.forward(x)[2][0][:2]]
-    assert [len(caches) for caches in layers] == [3, 3]
-    monkeypatch.setattr(threads, "WORTH", 2 * model.params.flat.size * x.size + 1)
-    layers = [cache[2] for cache in model.forward(x)[2][0][:2]]
-    assert [len(caches) for caches in layers] == [1, 1]
+def test_limits_hold_from_any_python_thread_whoever_was_first():
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second, threadpool_limits(BEFORE, user_api="blas"):
+        for other in (first, second):
+            assert other.submit(blas_threads(2)(counts)).result() == (2, 1)
+            assert other.submit(counts).result() == (BEFORE, BEFORE)
 
 
-@pytest.mark.parametrize(
-    ("flops", "N", "n"), [(1e9, 64, 3), (1e9, 32, 2), (1e9, 31, 1), (1e9, 1, 1), (1e9, 0, 1), (1e6, 64, 1)]
-)
-def test_sizes_decide(monkeypatch, flops, N, n):
-    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
-    monkeypatch.setattr(threads, "_numpys", lambda: 3)
-    with threads.threads_for(flops, N) as found:
-        assert found == n
-        with threads.threads_for(1e12, 1000) as inner:  # what is inside goes by what is around it
-            assert inner == n
-    with blas_threads(1), threads.threads_for(flops, N) as found:
-        assert found == 1
+# The number chosen, and tasks in threads
 
 
-def test_an_error_in_one_part_is_passed_on_when_all_have_ended():
+def test_the_number_chosen_is_that_around_the_call_else_the_environments_else_one(monkeypatch):
+    assert chosen() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
+    assert chosen() == 5
+    with blas_threads(7):  # more than the pools have
+        assert chosen() == 7
+        with blas_threads(2), blas_threads():
+            assert chosen() == 2
+        assert chosen() == 7
+    assert chosen() == 5
+
+
+def test_an_error_in_one_task_is_passed_on_when_all_have_ended():
     ended = []
 
     def slow():
         time.sleep(0.05)
         ended.append(True)
 
-    with pytest.raises(ZeroDivisionError):
-        threads.run_all([lambda: 1 / 0, slow, slow])
-    assert ended == [True, True]
-    assert threads.run_all([lambda: 1, lambda: 2]) == [1, 2]
+    for tasks in ([lambda: 1 / 0, slow, slow], [slow, lambda: 1 / 0, slow]):
+        ended.clear()
+        with pytest.raises(ZeroDivisionError):
+            run_all(tasks)
+        assert ended == [True, True]
+
+
+def test_tasks_give_their_results_in_order_each_from_a_thread_of_its_own():
+    together = threading.Barrier(3)
+    names = run_all([lambda i=i: (i, together.wait(60) >= 0, threading.get_ident()) for i in range(3)])
+    assert [(i, met) for i, met, _ in names] == [(0, True), (1, True), (2, True)]
+    assert names[0][2] == threading.get_ident()
+    assert len({ident for _, _, ident in names}) == 3
+    assert run_all([lambda: 1]) == [1]
+
+
+def test_tasks_know_the_settings_around_them():
+    with np.errstate(divide="ignore"), blas_threads(2):
+        assert run_all([chosen, chosen, lambda: float(np.ones(1)[0] / np.zeros(1)[0])]) == [2, 2, np.inf]
 
 
 FORKED = """
 import os
 import numpy as np
-from numpyrnn import LSTM, threads
-threads._numpys, threads.WORTH, threads.FEWEST = lambda: 2, 0, 1
-layer, x = LSTM(3, 4, rng=0), np.zeros((5, 6), int)
-layer.forward(x)
+from numpyrnn.threads import blas_threads, run_all
+def work():
+    with blas_threads(2):
+        return run_all([lambda: np.ones(9) @ np.ones(9)] * 2)
+work()
 child = os.fork()
 if child == 0:
-    layer.forward(x)
+    work()
     os._exit(7)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_a_fork_shares_out_its_passes_among_threads_of_its_own():
-    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-    subprocess.run([sys.executable, "-c", FORKED], env=environment, check=True, timeout=60)
+def test_a_fork_has_threads_of_its_own():
+    subprocess.run([sys.executable, "-c", FORKED], check=True, timeout=60, cwd=Path(__file__).parents[1])
