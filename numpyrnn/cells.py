@@ -42,6 +42,7 @@ class Cell:
     from_h : pairs of slices: slabs of dz, and the gates of Wh to which they belong
     straight : bool, whether dh also reaches the step before without Wh; `backward` writes that part into `back[0]`
     adds_bias, sums_back : bool, whether `forward` adds b itself, and `backward` sums dh itself (compiled cells)
+    x, active : the arguments of `unroll.forward`
     z : (G, T, N, H) x Wx + b of all steps, before `forward`; afterwards what the cell makes of it
     hWh : (G', N, H) h_{t-1} Wh of the present step, free to be overwritten
     states : tuple of (T + 1, N, ...) arrays: [t] before step t, [t + 1] after it
@@ -61,6 +62,8 @@ class Cell:
     adds_bias: ClassVar[bool] = False
     sums_back: ClassVar[bool] = False
 
+    x: Array
+    active: list[int] | None
     z: Array
     states: tuple[Array, ...]
 

@@ -142,16 +142,16 @@ class Recurrent(Layer, abstract=True):
         y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         if padding is not None:
             y, state = y[:, padding.back], tuple(s[padding.back] for s in state)
-        return y, state if len(state) > 1 else state[0], (cell, x, active, mask)
+        return y, state if len(state) > 1 else state[0], (cell, mask)
 
     def run_back(
         self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None
     ) -> tuple[Array | None, Any]:
         """Backpropagate through time."""
-        cell, x, active, mask = kept
+        cell, mask = kept
         if padding is not None:
             dy, dstate = dy[:, padding.order], tuple(d[padding.order] for d in dstate)
-        dx, dstate = unroll.backward(cell, x, active, dy, dstate, self.by_gate(grads), not is_integer(x))
+        dx, dstate = unroll.backward(cell, dy, dstate, self.by_gate(grads), not is_integer(cell.x))
         if mask is not None:
             grads["Wh"] *= mask
         if padding is not None:

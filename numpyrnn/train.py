@@ -19,6 +19,8 @@ from .threads import blas_threads, chosen, loss_and_gradients
 
 Record = dict[str, Any]
 Schedule = Callable[[float], float]
+Batches = Callable[[Generator], Iterable[Batch]]
+Valid = Callable[[], Iterable[Batch]] | None
 
 KEPT = "clip", "clip_norm", "schedule", "average", "carry"  # settings that a training which goes on must have again
 SCHEDULES: dict[str, Schedule] = {
@@ -104,9 +106,9 @@ class Trainer:
 
     def run(
         self,
-        batches: Callable[[Generator], Iterable[Batch]],
+        batches: Batches,
         epochs: int,
-        valid: Callable[[], Iterable[Batch]] | None = None,
+        valid: Valid = None,
         accept: Callable[[], bool] | None = None,
         on_batch: Callable[[Batch], None] | None = None,
         on_epoch: Callable[[Record], None] | None = None,
@@ -157,14 +159,7 @@ class Trainer:
         self.use_best()
         return self.history
 
-    def _run_epoch(
-        self,
-        batches: Callable[[Generator], Iterable[Batch]],
-        epochs: int,
-        valid: Callable[[], Iterable[Batch]] | None,
-        accept: Callable[[], bool] | None,
-        on_batch: Callable[[Batch], None] | None,
-    ) -> Record:
+    def _run_epoch(self, batches: Batches, epochs: int, valid: Valid, accept: Any, on_batch: Any) -> Record:
         start, total, count, items, state = time.perf_counter(), 0.0, 0, 0, None
         factor = SCHEDULES[self.schedule](self.epoch / epochs)
         for batch in batches(self.rng):
@@ -200,16 +195,8 @@ class Trainer:
     def _step(self, batch: Batch, state: Any, factor: float) -> tuple[float, int, Any]:
         """Forward, loss, backward; clip, update."""
         start = state if self.carry else None
-        loss, state = loss_and_gradients(
-            self.model,
-            batch,
-            self.grads,
-            loss=self.loss,
-            state=start,
-            rng=self.rng,
-            workers=chosen(),
-            buffers=self.more,
-        )
+        how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.more}
+        loss, state = loss_and_gradients(self.model, batch, self.grads, state=start, **how)
         self._update(factor)
         return float(loss), batch.places, state
 

@@ -18,17 +18,10 @@ from copy import copy
 
 import numpy as np
 
+from . import products
 from .cells import Cell
 from .checks import Array
-from .products import (
-    as_rows,
-    column_sums,
-    keep_freed_memory,
-    project,
-    project_backward,
-    step_product,
-    step_product_back,
-)
+from .products import as_rows
 
 BLOCK = 1 << 15  # numbers of a gate whose slopes are formed at once: they should stay in the processor's cache
 
@@ -50,17 +43,18 @@ def forward(
     -------
     Cell, with `states` (T + 1, N, H) each: zero where a sequence has ended; it is also the cache of `backward`
     """
-    keep_freed_memory()
+    products.keep_freed_memory()
     T, N = x.shape[:2]
     cell = kind(p, T, N, np.empty if active is None else np.zeros)
+    cell.x, cell.active = x, active
     for sequence, state in zip(cell.states, states, strict=True):
         sequence[0] = state
     Wx, Wh, b = p["Wx"], p["Wh"], p["b"]
-    if min(cell.scale) < 1:
+    if any(factor != 1 for factor in cell.scale):
         scale = np.array(cell.scale, b.real.dtype)[:, None]
         Wx, b, Wh = Wx * scale[..., None], b * scale, Wh * scale[: len(Wh), :, None]
-    project(x, Wx, None if cell.adds_bias else b, out=cell.z)
-    multiply, h = step_product(Wh, cell.hWh, T), cell.states[0]
+    products.project(x, Wx, None if cell.adds_bias else b, out=cell.z)
+    multiply, h = products.step_product(Wh, cell.hWh, T), cell.states[0]
     for t, n in enumerate(active or [N] * T):
         multiply(h[t, :n])
         cell.forward(t, n)
@@ -68,19 +62,13 @@ def forward(
 
 
 def backward(
-    cell: Cell,
-    x: Array,
-    active: list[int] | None,
-    dy: Array,
-    dstates: Sequence[Array],
-    grads: Mapping[str, Array],
-    need_dx: bool,
+    cell: Cell, dy: Array, dstates: Sequence[Array], grads: Mapping[str, Array], need_dx: bool
 ) -> tuple[Array | None, tuple[Array, ...]]:
     """Backpropagate through what `forward` did.
 
     Parameters
     ----------
-    cell, x, active : from `forward`
+    cell : from `forward`
     dy : (T, N, H) gradient with respect to h[1:] from above
     dstates : (N, H) gradients with respect to the states after the last step
     grads : mapping with the names of the parameters, overwritten
@@ -92,16 +80,16 @@ def backward(
     dstates : (N, H) each, with respect to the states before the first step
     """
     cell = copy(cell)  # what the way back adds to it is freed at the end
-    p, h = cell.p, cell.states[0]
+    p, h, x, active = cell.p, cell.states[0], cell.x, cell.active
     (T, N, P), H, straight = dy.shape, p["b"].shape[-1], int(cell.straight)
     dz = np.empty((cell.slabs, T, N, H), dy.dtype)
     back = np.zeros((straight + len(p["Wh"]), N, P), dy.dtype)
     back[0] = dstates[0]
-    products = []
+    ways = []
     for slabs, gates in cell.from_h:
-        multiply, filled = step_product_back(p["Wh"][gates], back[straight:][gates], T)
-        products.append((dz[slabs], multiply))
-    summed = back[: straight + filled] if len(products) == 1 else back
+        multiply, filled = products.step_product_back(p["Wh"][gates], back[straight:][gates], T)
+        ways.append((dz[slabs], multiply))
+    summed = back[: straight + filled] if len(ways) == 1 else back
     cell.start_back(dy, dz, back, [d.copy() for d in dstates])
     dh = cell.dstates[0]
     running, at_once = active or [N] * T, max(1, BLOCK // (N * H))
@@ -119,12 +107,12 @@ def backward(
             cell.backward(t, n)
             if n < N:
                 dz[:, t, n:] = 0
-            for dz_h, multiply in products:
+            for dz_h, multiply in ways:
                 multiply(dz_h[:, t, :n])
     h_prev = as_rows(h[:-1]).T
     for slabs, gates in cell.from_h:
         np.matmul(h_prev, as_rows(dz[slabs]), out=grads["Wh"][gates])
-    grads["b"][...] = column_sums(as_rows(dz[cell.from_x]))
+    grads["b"][...] = products.column_sums(as_rows(dz[cell.from_x]))
     cell.own_gradients(grads)
-    dx = project_backward(x, dz[cell.from_x], p["Wx"], grads["Wx"], need_dx)
+    dx = products.project_backward(x, dz[cell.from_x], p["Wx"], grads["Wx"], need_dx)
     return dx, (back.sum(axis=0), *cell.dstates[1:])
