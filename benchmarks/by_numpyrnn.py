@@ -124,13 +124,13 @@ def layer_in_parts(work, lstm, *arrays):
 
 
 def names(work):
-    sampler, model, workers = Sampler(0), model_of(work), THREADS
+    sampler, model = Sampler(0), model_of(work)
     if work.n == 1:
-        model, workers = Stepper(model), 1
+        model = Stepper(model)
     start = np.zeros((1, work.n), int)
 
     def run():
-        drawn = (generate(model, start, sampler, work.length, stop=0, workers=workers) for _ in range(work.rounds))
+        drawn = (generate(model, start, sampler, work.length, stop=0) for _ in range(work.rounds))
         total = sum(len(ids) for names in drawn for ids in names)
         return {"units": total, "losses": [total / (work.rounds * work.n)]}
 

@@ -52,6 +52,20 @@ def blas(dtype: Any, *names: str) -> list[Callable[..., Any]]:
     return [getattr(blas, BLAS[name][dtype != np.float32]) for name in names]
 
 
+def aligned(W: Array) -> Array:
+    """A copy of a matrix whose rows all begin at multiples of 64 bytes, with zeros behind them.
+
+    `gemv` takes 0.75 to 0.9 of the time with it.
+    """
+    rows, at_once = len(W), 64 // W.itemsize
+    columns = -(-W.shape[1] // at_once) * at_once
+    memory = np.zeros(rows * columns + at_once, W.dtype)
+    start = -memory.ctypes.data % 64 // W.itemsize
+    copy = memory[start : start + rows * columns].reshape(rows, columns)
+    copy[:, : W.shape[1]] = W
+    return copy
+
+
 def step_product(W: Array, out: Array, steps: int) -> Multiply:
     """Prepare the products of many steps with the same weights: out[k, :n] = rows W[k] for every gate k.
 

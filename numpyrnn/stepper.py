@@ -18,7 +18,7 @@ from .cells import Cell
 from .checks import Array, NumpyrnnError
 from .layer import Layer
 from .layers import Dense, Dropout, Embedding, LastStep
-from .products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, blas
+from .products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, aligned, blas
 from .recurrent import Recurrent
 from .sequential import Sequential
 
@@ -60,14 +60,14 @@ class Stepper:
         self.input_size, self.dtype, self.in_use = model.input_size, model.dtype, Lock()
         (self._gemv,) = blas(model.dtype, "gemv")
         Wx, _, b, form = _weights(layers[0])
-        self._rows = list((table @ Wx + b).reshape(-1, *form))
+        rows = list((table @ Wx + b).reshape(-1, *form))
         self._states: list[Array] = []
-        self._steps = [self._step(layer, above) for layer, above in zip(layers, [*layers[1:], None], strict=True)]
+        steps = [self._step(layer, above) for layer, above in zip(layers, [*layers[1:], None], strict=True)]
         if isinstance(layers[-1], Dense):
-            self._steps.pop()  # its x W + b is the result
-        self.reset()
+            steps.pop()  # its x W + b is the result
+        self.advance = _in_turn(rows, steps)  # what a call does, without looking which thread it comes from
         self.output_size = len(self.advance(0))
-        self.widest = max(self._rows[0].size, self.output_size)
+        self.widest = max(rows[0].size, self.output_size)
         self.reset()
 
     def __call__(self, token: int) -> Array:
@@ -75,13 +75,6 @@ class Stepper:
         if get_ident() != self._owner:
             raise NumpyrnnError("a Stepper must be used by one thread, the one that made or last reset it")
         return self.advance(token)
-
-    def advance(self, token: int) -> Array:
-        """What a call does, without looking which thread it comes from."""
-        x: Array = self._rows[token]
-        for step in self._steps:
-            x = step(x)
-        return x
 
     def reset(self) -> None:
         """Go back to the zero state; from now on the stepper serves this thread."""
@@ -94,11 +87,11 @@ class Stepper:
         Wh, H = _weights(layer)[1], layer.features_out(0)
         n, nothing = Wh.shape[1], np.zeros(0, self.dtype)
         Wx, _, b, form = _weights(above) if above else (nothing.reshape(H, 0), None, nothing, (0,))
-        W = np.vstack([np.hstack([Wh, Wx]), np.append(np.zeros(n, self.dtype), b)])  # of [h; 1]
+        W = aligned(np.vstack([np.hstack([Wh, Wx]), np.append(np.zeros(n, self.dtype), b)]))  # of [h; 1]
         h_1, product = np.ones(H + 1, self.dtype), np.zeros(W.shape[1], self.dtype)
-        h, result = h_1[:H], product[n:].reshape(form) if above else h_1[:H]
+        h, result = h_1[:H], product[n : n + b.size].reshape(form) if above else h_1[:H]
         self._states += [h, product]
-        gemv, W_T = self._gemv, np.asfortranarray(W.T)  # BLAS reads columns first
+        gemv, W_T = self._gemv, W.T  # BLAS reads columns first
         if not isinstance(layer, Recurrent):
 
             def affine(x: Array) -> Array:
@@ -121,7 +114,7 @@ class Stepper:
         cell.hWh = product[:n].reshape(cell.hWh.shape)
         cell.states = as_strided(h, (2, 1, H), (0, 0, h.itemsize)), *cell.states[1:]
         self._states += [state[0] for state in cell.states]
-        views, cell_step = cell.at(0, 1), cell.step
+        views, cell_step = tuple(view[..., 0, :] for view in cell.at(0, 1)), cell.step
 
         def step(x: Array) -> Array:
             cell_step(x, views)
@@ -158,6 +151,21 @@ def _has_step(layer: Layer) -> bool:
     return type(layer).run is Recurrent.run and layer.cell.forward is Cell.forward
 
 
+def _in_turn(rows: list[Array], steps: list[Callable[[Array], Array]]) -> Callable[[int], Array]:
+    """From an id to what the last step gives; one step needs no loop."""
+    if len(steps) == 1:
+        (step,) = steps
+        return lambda token: step(rows[token])
+
+    def advance(token: int) -> Array:
+        x = rows[token]
+        for step in steps:
+            x = step(x)
+        return x
+
+    return advance
+
+
 def _one_place(shape: tuple[int, ...], dtype: Any) -> Array:
     """Zeros whose time axis, the last but two, has one place for all steps: a state replaces the one before."""
     array = np.zeros((*shape[:-3], 1, *shape[-2:]), dtype)
@@ -175,4 +183,4 @@ def _weights(layer: Layer) -> tuple[Array, Array, Array, tuple[int, ...]]:
     scale = np.broadcast_to(np.array(cell.scale, layer.dtype), len(p["b"]))[:, None]
     Wx, Wh = (np.hstack(list(W * scale[: len(W), :, None])) for W in (p["Wx"], p["Wh"]))
     b = p["b"] * scale
-    return Wx, Wh, b.ravel(), (b.size,) if is_compiled else (len(b), 1, b.shape[1])
+    return Wx, Wh, b.ravel(), (b.size,) if is_compiled else b.shape

@@ -258,10 +258,10 @@ def test_a_resumed_training_equals_one_without_a_break(folder):
 def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
     step = Trainer._step
 
-    def interrupted(self, batch, state):
+    def interrupted(self, *arguments):
         if self.epoch == 1:
             raise KeyboardInterrupt
-        return step(self, batch, state)
+        return step(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "_step", interrupted)
@@ -376,11 +376,11 @@ def test_all_models_are_compared_on_one_split(folder):
 def test_ctrl_c_ends_a_comparison_with_what_there_is(folder, monkeypatch):
     step, epochs = Trainer._step, []
 
-    def interrupted(self, batch, state):
+    def interrupted(self, *arguments):
         epochs.append((id(self), self.epoch))
         if len(set(epochs)) == 4:  # of the second network the second epoch
             raise KeyboardInterrupt
-        return step(self, batch, state)
+        return step(self, *arguments)
 
     monkeypatch.setattr(Trainer, "_step", interrupted)
     done = do(folder, "compare", "midi", *SMALL, "--epochs", 2)

@@ -203,14 +203,9 @@ def test_a_stream_gives_the_threads_back_with_every_id():
 
 @pytest.mark.parametrize(("H", "inside"), [(8, (BEFORE, BEFORE)), (256, (1, 1))])
 def test_a_stream_of_a_wide_model_takes_its_steps_in_one_thread(H, inside):
-    class Recording(Stepper):
-        def advance(self, token):
-            seen.append(counts())
-            return super().advance(token)
-
-    seen = []
-    stepper = Recording(Sequential(LSTM(5, H, rng=0), Dense(H, 5, rng=1)))
-    seen.clear()
+    seen, stepper = [], Stepper(Sequential(LSTM(5, H, rng=0), Dense(H, 5, rng=1)))
+    advance = stepper.advance
+    stepper.advance = lambda token: seen.append(counts()) or advance(token)
     next(stream(stepper, np.array([1, 2]), Sampler(0)))
     assert seen == [inside] * 2
     assert counts() == (BEFORE, BEFORE)
