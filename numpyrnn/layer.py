@@ -126,11 +126,13 @@ class Layer:
     params : Parameters
     sizes : names of the attributes that, as keyword arguments, make the layer again
     stepwise : bool, whether a sequence may be read in pieces, with the state carried
+    group : int, steps of x that make one of y; 0: all
     """
 
     params: Parameters
     sizes: ClassVar[tuple[str, ...]] = ()
     stepwise: bool = True
+    group: int = 1
 
     def __init__(self, *, dtype: Any = np.float32, rng: Seed = None, **sizes: Any):
         raise NotImplementedError
@@ -177,7 +179,7 @@ class Layer:
 
     def lengths_out(self, lengths: Array) -> Array:
         """Output lengths for given input lengths."""
-        return lengths
+        return lengths // self.group if self.group else np.minimum(lengths, 1)
 
     def features_out(self, features: int) -> int:
         """Features of `y` for given features of `x`."""

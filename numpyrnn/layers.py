@@ -200,11 +200,7 @@ class MaxPool1D(Plain):
 
     def __init__(self, size: int = 2, dtype: Any = np.float32, rng: Seed = None):
         super().__init__(dtype)
-        self.size = as_size("size", size)
-
-    def lengths_out(self, lengths: Array) -> Array:
-        """Whole groups of steps."""
-        return lengths // self.size
+        self.size = self.group = as_size("size", size)
 
     def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
         """Take the largest of each group."""
@@ -232,9 +228,7 @@ class MaxPool1D(Plain):
 class OneOf(Plain, abstract=True):
     """One step of each sequence, or of each of its features; where it lies, a subclass says. No step gives zeros."""
 
-    def lengths_out(self, lengths: Array) -> Array:
-        """One step, where there was one."""
-        return np.minimum(lengths, 1)
+    group = 0
 
     def where(self, x: Array, padding: Padding | None) -> Array:
         """Which step is taken, (1, N, 1) or (1, N, D)."""

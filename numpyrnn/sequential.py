@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,6 @@ from numpy.random import Generator
 from .checks import Array, NumpyrnnError, check_count
 from .layer import LAYERS, Drawn, Grads, Layer, Padding, Pass, Seed
 from .parameters import Parameters
-
-MANY = 2**40  # steps, so many that the share of them that a pooling layer leaves can be told
 
 
 class Container(Layer, abstract=True):
@@ -121,7 +120,7 @@ class Sequential(Container):
         sized = [layer.input_size for layer in layers if hasattr(layer, "input_size")]
         if sized:
             self.input_size: int = sized[0]  # features, or ids
-        self.stepwise = all(layer.stepwise for layer in layers)
+        self.stepwise, self.group = all(layer.stepwise for layer in layers), prod(layer.group for layer in layers)
 
     def lengths_out(self, lengths: Array) -> Array:
         """Through all layers in turn."""
@@ -150,7 +149,7 @@ class Sequential(Container):
         for i, layer in enumerate(self.layers):
             part = None if drawn is None else drawn.parts[i]
             x, layer_state, layer_cache = layer.forward(x, state[i], padding, part, cache)
-            if padding is not None and type(layer).lengths_out is not Layer.lengths_out:
+            if padding is not None and len(x) != padding.T:
                 padding = Padding(layer.lengths_out(padding.lengths), *x.shape[:2])
             states.append(layer_state)
             caches.append(layer_cache)
@@ -192,15 +191,14 @@ class Sequential(Container):
         Dense(input_size=16, output_size=27)      (T, N, 27)               459
         all                                                                891
         """
-        T = MANY if steps is None else steps
-        check_count("steps", T, 1)
-        rows, length, features = [], np.array(T), getattr(self, "input_size", 0)
+        if steps is not None:
+            check_count("steps", steps, 1)
+        rows, length, group, features = [], np.array(steps or 0), 1, getattr(self, "input_size", 0)
         for layer in self.layers:
-            length, features = layer.lengths_out(length), layer.features_out(features)
-            left = int(length)
-            if left == 0:
+            length, group, features = layer.lengths_out(length), group * layer.group, layer.features_out(features)
+            if steps and not length:
                 raise NumpyrnnError(f"steps must be more: {layer!r} leaves none of {steps}")
-            words = str(left) if steps or left == 1 else "T" if left == T else f"T/{round(T / left)}"
+            words = str(length) if steps else {0: "1", 1: "T"}.get(group, f"T/{group}")
             rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}{layer.note()}"))
         rows.append(("all", "", f"{self.params.flat.size:,}"))
         rows.insert(0, ("layer", "output", "parameters"))

@@ -278,7 +278,9 @@ class Trainer:
         for count in (self.epoch, self.step, self.stale):
             check_count("a count of the training", count, 0)
         for record in self.history:
-            float(record["epoch"]), float(record["loss"]), float(record["valid_loss"] or 0)
+            figures = record["epoch"], record["loss"], record["valid_loss"] or 0.0
+            if not all(isinstance(figure, int | float) for figure in figures):
+                raise NumpyrnnError(f"a record of the history must hold numbers, got {record!r:.80}")
 
 
 def _settings(state: dict[str, Any]) -> dict[str, Any]:
