@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
@@ -20,7 +20,7 @@ import numpy as np
 
 from .checks import Array, NumpyrnnError, check_count, check_finite, check_shape, is_integer
 from .convolution import CausalConv1D, GatedBlock, GatedStack
-from .layer import Layer, leaves
+from .layer import Layer, leaves, map_state
 from .layers import Dense, Dropout, Embedding, GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from .losses import softmax_cross_entropy
 from .recurrent import GRU, LSTM, RNN
@@ -230,12 +230,12 @@ def check_layer(
     def forward(**values: Array) -> Any:
         one = twin(np.complex128 if any(value.dtype.kind == "c" for value in values.values()) else np.float64)
         one.params.update({name: values[name] for name in one.params})
-        state = _like(zero_state, iter([values[name] for name in states]))
+        state = _like(zero_state, [values[name] for name in states])
         y, end, kept = one.forward(values.get("x", x), state, lengths, dropout)
         return y, *leaves(end), kept
 
     def backward(dy: Array, *dend: Any) -> Any:  # and the cache, the last
-        dx, dstate, grads = twin(np.float64).backward(dy, dend[-1], _like(zero_state, iter(dend[:-1])))
+        dx, dstate, grads = twin(np.float64).backward(dy, dend[-1], _like(zero_state, dend[:-1]))
         dstates = {f"state {i}": part for i, part in enumerate(leaves(dstate))}
         return {**grads, **dstates, **({} if dx is None else {"x": dx})}
 
@@ -385,8 +385,7 @@ def _fitting(layer: Layer, lengths: Array | None, draw: np.random.Generator) -> 
     return np.zeros((5, N, D))  # the check will say what is wrong with it
 
 
-def _like(state: Any, arrays: Iterator[Array]) -> Any:
+def _like(state: Any, arrays: Iterable[Array]) -> Any:
     """A state of the same form with other arrays."""
-    if isinstance(state, tuple | list):
-        return tuple(_like(part, arrays) for part in state)
-    return None if state is None else next(arrays)
+    others = iter(arrays)
+    return map_state(lambda _: next(others), state)

@@ -27,7 +27,7 @@ model like any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import cached_property
 from typing import Any, ClassVar
@@ -345,6 +345,13 @@ def leaves(state: Any) -> list[Array]:
     if isinstance(state, tuple | list):
         return [leaf for part in state for leaf in leaves(part)]
     return [] if state is None else [state]
+
+
+def map_state(function: Callable[..., Any], *states: Any) -> Any:
+    """A state of the same form, whose arrays are the function of those of one state or several."""
+    if isinstance(states[0], tuple | list):
+        return tuple(map_state(function, *parts) for parts in zip(*states, strict=True))
+    return None if states[0] is None else function(*states)
 
 
 def check_grads(grads: Grads | None, params: Parameters) -> Grads:

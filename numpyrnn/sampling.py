@@ -12,7 +12,7 @@ from numpy.random import Generator
 
 from .activations import softmax
 from .checks import Array, NumpyrnnError, check_count, check_ids, check_range, check_shape, is_integer
-from .layer import leaves
+from .layer import leaves, map_state
 from .sequential import Sequential
 from .stepper import Stepper, can_step
 from .threads import blas_threads, run_all
@@ -364,9 +364,7 @@ def _generate_many(
 
 def _rows(state: Any, rows: Array) -> Any:
     """The rows of a state, whatever it is made of."""
-    if isinstance(state, tuple | list):
-        return tuple(_rows(part, rows) for part in state)
-    return None if state is None else state.take(rows, 0)
+    return map_state(lambda array: array.take(rows, 0), state)
 
 
 def _join(state: Any, more: Any, n_more: int) -> Any:

@@ -42,7 +42,7 @@ from numpy.random import Generator
 
 from .batches import Batch
 from .checks import Array, NumpyrnnError, check_count, check_shape
-from .layer import leaves
+from .layer import leaves, map_state
 from .losses import Loss, softmax_cross_entropy
 from .parameters import Parameters
 from .sequential import Sequential
@@ -173,14 +173,14 @@ def loss_and_gradients(
             own = [grads, *more]
         tasks = []
         for rows, into in zip([slice(k, None, n) for k in range(n)], own, strict=False):
-            shard, start = _shard(batch, rows), _map(itemgetter(rows), state)
+            shard, start = _shard(batch, rows), map_state(itemgetter(rows), state)
             masks = None if drawn is None else drawn.shard(rows)
             tasks.append(partial(_pass, model, shard, into, loss, start, masks, shard.places / batch.places))
         losses, states = zip(*run_all(tasks), strict=True)
     if grads is not None:
         for buffer in more[: n - 1]:
             grads.flat += buffer.flat
-    return sum(losses), _map(_woven, *states)
+    return sum(losses), map_state(_woven, *states)
 
 
 def _apply() -> None:
@@ -253,13 +253,6 @@ def _check_sequences(batch: Batch, state: Any, N: int) -> None:
         check_shape("mask", batch.mask, np.shape(batch.targets)[:2])
     for array in leaves(state):
         check_shape("state", array, (N, *np.shape(array)[1:]))
-
-
-def _map(function: Callable[..., Any], *states: Any) -> Any:
-    """The function of the arrays that states of one form are made of."""
-    if isinstance(states[0], tuple | list):
-        return tuple(_map(function, *parts) for parts in zip(*states, strict=True))
-    return None if states[0] is None else function(*states)
 
 
 def _woven(*arrays: Array) -> Array:
