@@ -34,10 +34,10 @@ class Cell:
 
     Attributes
     ----------
-    gates : int, G: how many products of x there are
-    n_states : int; the first state is h, which `Wh` multiplies and the layer gives out
-    scale : one number a gate by which its Wx, Wh and b are multiplied beforehand
-    slabs : int, of dz: gradients with respect to the gates' sums
+    gates : int, G: how many products of x there are; default 1
+    n_states : int, default 1; the first state is h, which `Wh` multiplies and the layer gives out
+    scale : one number a gate by which its Wx, Wh and b are multiplied beforehand; default 1
+    slabs : int, of dz: gradients with respect to the gates' sums; default as many as gates
     from_x : the slabs of dz that belong to x Wx + b
     from_h : pairs of slices: slabs of dz, and the gates of Wh to which they belong
     straight : bool, whether dh also reaches the step before without Wh; `backward` writes that part into `back[0]`
@@ -55,7 +55,7 @@ class Cell:
     gates: ClassVar[int] = 1
     n_states: ClassVar[int] = 1
     scale: ClassVar[tuple[float, ...]] = (1.0,)
-    slabs: ClassVar[int] = 1
+    slabs: ClassVar[int] = 0
     from_x: ClassVar[slice] = slice(None)
     from_h: ClassVar[Runs] = ((slice(None), slice(None)),)
     straight: ClassVar[bool] = False
@@ -174,7 +174,7 @@ class LSTM(Cell):
     numbers.
     """
 
-    gates, n_states, slabs = 4, 2, 4
+    gates, n_states = 4, 2
     scale: ClassVar[tuple[float, ...]] = (0.5, 0.5, 0.5, 1.0)
 
     def allocate(self, T: int, empty: Empty, H: int) -> None:

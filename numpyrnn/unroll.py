@@ -82,7 +82,7 @@ def backward(
     cell = copy(cell)  # what the way back adds to it is freed at the end
     p, h, x, active = cell.p, cell.states[0], cell.x, cell.active
     (T, N, P), H, straight = dy.shape, p["b"].shape[-1], int(cell.straight)
-    dz = np.empty((cell.slabs, T, N, H), dy.dtype)
+    dz = np.empty((cell.slabs or cell.gates, T, N, H), dy.dtype)
     back = np.zeros((straight + len(p["Wh"]), N, P), dy.dtype)
     back[0] = dstates[0]
     ways = []

@@ -37,7 +37,7 @@ from numpyrnn.recurrent import Recurrent
 class PeepholeCell(Cell):
     """LSTM whose gates see c (Gers and Schmidhuber 2000): p (3, H) is multiplied with c_{t-1} (i, f) and c_t (o)."""
 
-    gates, n_states, slabs, scale = 4, 2, 4, (1.0,) * 4
+    gates, n_states = 4, 2
 
     @classmethod
     def shapes(cls, D, H):
@@ -76,7 +76,7 @@ class PeepholeLSTM(Recurrent):
 class ResetBeforeCell(Cell):
     """GRU that resets h before the product (Cho et al. 2014): n = tanh(x Wx[2] + (r h) U + b[2])."""
 
-    gates, slabs, scale, straight = 3, 3, (1.0,) * 3, True
+    gates, straight = 3, True
     from_h = ((slice(0, 2), slice(0, 2)),)
 
     @classmethod
