@@ -29,11 +29,10 @@ from numpyrnn import (
 )
 from numpyrnn.batches import Batch, windows
 from numpyrnn.checkpoint import Checkpoint, load, save
-from numpyrnn.layer import leaves
+from numpyrnn.layer import LAYERS, is_ours, leaves
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import SGD, Adam
 from numpyrnn.parameters import Parameters
-from numpyrnn.layer import LAYERS, is_ours
 from numpyrnn.sequential import from_config
 from numpyrnn.train import Trainer, mean_loss
 from numpyrnn.vocab import Vocabulary
