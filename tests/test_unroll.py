@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from passes import LENGTHS, D, H, N, Projected, T, Widened, assert_same, at, both_ways, draw, every_kind, make
 
-from numpyrnn import GRU, LSTM, RNN, course, gradcheck, products, unroll
+from numpyrnn import GRU, LSTM, RNN, cells, course, gradcheck, products, unroll
 from numpyrnn.activations import one_hot
 from numpyrnn.layer import leaves
 
@@ -191,6 +191,28 @@ def test_a_gradient_of_zero_gives_zeros(kind):
     x, state, dy, _ = draw(layer)
     results = both_ways(layer, x, state, 0 * dy, None)
     assert not any(np.any(part) for name in results.keys() - {"y", "end"} for part in leaves(results[name]))
+
+
+class Steeper(cells.RNN):
+    """h = tanh(3 z)."""
+
+    scale = (3.0,)
+
+    def backward(self, t, n):
+        super().backward(t, n)
+        self.dz[0, t, :n] *= 3
+
+
+class SteeperRNN(RNN):
+    cell = Steeper
+
+
+def test_scale_multiplies_the_sums_of_the_gates_above_one_too():
+    steeper, plain = make(SteeperRNN), make(RNN)
+    plain.params.flat[...] *= 3
+    x, *_ = draw(plain)
+    assert_allclose(steeper(x), plain(x), rtol=1e-12)
+    gradcheck.assert_gradients(steeper, x[:3, :2])
 
 
 # Blocks of steps whose slopes are formed at once
