@@ -96,6 +96,13 @@ def test_it_runs_plain_and_the_summary_says_so(choose, make):
     assert "plain" not in Sequential(make(np.float32)).summary()
 
 
+def test_what_runs_plain_does_not_move_the_numbers_of_its_line(choose):
+    pytest.importorskip("numba")
+    choose("fast")
+    table = Sequential(LSTM(3, 4, hard_sigmoid=True), LSTM(4, 2)).summary().splitlines()
+    assert len({len(line.removesuffix("  (runs plain)")) for line in table}) == 1
+
+
 @runs_plain
 def test_under_both_back_ends_it_gives_the_same_bits(choose, make):
     pytest.importorskip("numba")
