@@ -20,12 +20,28 @@ def shared_data() -> Path:
     return path
 
 
+@pytest.fixture
+def choose(monkeypatch):
+    """A function that chooses the back end for the rest of the test."""
+
+    def choose(value):
+        monkeypatch.setenv("NUMPYRNN_BACKEND", value)
+        fast.chosen.cache_clear()
+
+    yield choose
+    fast.chosen.cache_clear()
+
+
+@pytest.fixture
+def plain(choose):
+    """The test runs with the plain cells."""
+    choose("plain")
+
+
 @pytest.fixture(params=["plain", "fast"])
-def back_end(request, monkeypatch):
+def back_end(request, choose):
     """The test runs once with the plain cells and once with the compiled ones, where Numba is there."""
     if request.param == "fast":
         pytest.importorskip("numba")
-    monkeypatch.setenv("NUMPYRNN_BACKEND", request.param)
-    fast.chosen.cache_clear()
-    yield request.param
-    fast.chosen.cache_clear()
+    choose(request.param)
+    return request.param

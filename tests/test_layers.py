@@ -1,6 +1,5 @@
 """Layers: parameters in one buffer, copies, configurations, initial weights, dropout, errors, and that they learn."""
 
-import copy
 import json
 import re
 
@@ -109,28 +108,6 @@ def test_models_nest():
     assert_allclose(dstate[3][0], dstate_flat[3], rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("duplicate", [lambda layer: layer.copy(), copy.deepcopy], ids=["copy", "deepcopy"])
-@pytest.mark.parametrize("make", [*[lambda kind=kind: kind(D, H, rng=0) for kind in WEIGHTED], stack])
-def test_copies_are_equal_and_on_their_own(make, duplicate):
-    layer = make()
-    twin = duplicate(layer)
-    before = layer.params.flat.copy()
-    assert twin.config() == layer.config()
-    assert twin.dtype == layer.dtype
-    assert_array_equal(twin.params.flat, before)
-    assert all(is_view(array, twin.params.flat) for array in twin.params.values())
-    twin.params.flat[...] = 0
-    assert_array_equal(layer.params.flat, before)
-
-
-def test_a_deep_copy_of_parameters_has_views_of_its_own():
-    params = GRU(D, H, rng=0).params
-    twin = copy.deepcopy(params)
-    twin.flat[...] = 1
-    assert (twin["Wh"] == 1).all()
-    assert not np.shares_memory(twin.flat, params.flat)
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
 def test_a_copy_can_have_another_dtype(dtype):
     model = stack(np.float32)
@@ -208,7 +185,7 @@ def test_the_same_seed_gives_the_same_weights_in_both_precisions(kind):
     assert (double != kind(D, H, np.float64, rng=4).params.flat).any()
 
 
-# What they compute (the recurrent ones: test_kernels.py)
+# What they compute (the recurrent ones: test_cells.py, test_unroll.py)
 
 
 @pytest.mark.parametrize("lengths", [None, [5, 0, 2]], ids=["full", "padded"])

@@ -1,4 +1,4 @@
-"""A training as programs run it; `test_cli` has the same through a program."""
+"""A training as programs run it; `test_dinos_cli` has the same through a program."""
 
 import re
 from pathlib import Path

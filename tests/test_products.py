@@ -1,11 +1,11 @@
-"""Products with weights in blocks: the same as without, where blocks are made at all, and through the kernels."""
+"""Products of one step: in blocks, of one row, and through the layers the same numbers as without."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 from numpyrnn import GRU, LSTM, RNN, products
-from numpyrnn.products import as_blocks, in_blocks
+from numpyrnn.products import ONE_ROW, WORTH_A_COPY, as_blocks, in_blocks, step_product, step_product_back
 
 SHAPES = [(1, 300, 300), (16, 64, 64), (16, 256, 256), (60, 128, 128), (16, 200, 300), (500, 70, 90), (3, 999, 997)]
 
@@ -29,6 +29,48 @@ def test_blocks_are_small_or_there_is_one(N, K, H):
 
 def test_some_sizes_have_several_blocks():
     assert in_blocks(np.zeros((4, 256, 256)), 16).shape == (4, 2, 256, 128)
+
+
+# Of one step
+
+
+STEPS = pytest.mark.parametrize("steps", [1, WORTH_A_COPY - 1, WORTH_A_COPY])
+SIZES = pytest.mark.parametrize(("N", "K", "H"), [(1, 5, 6), (1, 128, 128), (1, 128, 129), (3, 5, 6), (16, 256, 256)])
+
+
+def on_one_row(N, K, H, steps):
+    """Whether all gates should be one product with weights side by side."""
+    return N == 1 and steps >= WORTH_A_COPY and 4 * K * H <= ONE_ROW
+
+
+@STEPS
+@SIZES
+def test_a_prepared_product_is_the_product_of_the_first_rows(N, K, H, steps):
+    rng = np.random.default_rng(0)
+    W, out = rng.standard_normal((4, K, H)), np.full((4, N, H), np.nan)
+    multiply = step_product(W, out, steps)
+    for n in sorted({1, N}):
+        rows, out[...] = rng.standard_normal((n, K)), np.nan
+        multiply(rows)
+        assert_allclose(out[:, :n], rows @ W, rtol=1e-12, atol=1e-12)
+        assert np.isnan(out[:, n:]).all()
+
+
+@STEPS
+@SIZES
+def test_a_prepared_product_back_fills_a_place_a_gate_or_one_with_their_sum(N, K, H, steps):
+    rng = np.random.default_rng(0)
+    W, out = rng.standard_normal((4, K, H)), np.full((4, N, K), np.nan)
+    multiply, filled = step_product_back(W, out, steps)
+    assert filled == (1 if on_one_row(N, K, H, steps) else 4)
+    for n in sorted({1, N}):
+        rows, out[...] = rng.standard_normal((4, n, H)), np.nan
+        multiply(rows)
+        expected = rows @ W.transpose(0, 2, 1)
+        expected = expected.sum(axis=0, keepdims=True) if filled == 1 else expected
+        assert_allclose(out[:filled, :n], expected, rtol=1e-11, atol=1e-11)
+        assert np.isnan(out[filled:]).all()
+        assert np.isnan(out[:, n:]).all()
 
 
 @pytest.mark.parametrize("padded", [False, True])

@@ -95,7 +95,7 @@ def outputs(table):
     return [row[1] for row in table]
 
 
-def test_the_courses_models_have_as_many_parameters_as_the_course_says():
+def test_the_courses_models_have_as_many_parameters_as_the_course_says(plain):
     table = rows(sonnets())
     assert outputs(table[:-1]) == [*["(T, N, 128)"] * 4, "(1, N, 128)", "(1, N, 38)"]
     assert [row[2] for row in table[:-1]] == ["85,504", "0", "131,584", "0", "0", "4,902"]

@@ -1,13 +1,30 @@
 """A step at a time: the same logits as the layers', for every stack of layers."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from passes import Projected, Widened
 
-from numpyrnn import GRU, LSTM, RNN, CausalConv1D, Dense, Dropout, Embedding, LastStep, NumpyrnnError, ReLU, Sequential
-from numpyrnn.stepper import Stepper
+from numpyrnn import (
+    GRU,
+    LSTM,
+    RNN,
+    CausalConv1D,
+    Dense,
+    Dropout,
+    Embedding,
+    LastStep,
+    NumpyrnnError,
+    ReLU,
+    Sampler,
+    Sequential,
+    cells,
+    generate,
+)
+from numpyrnn.stepper import Stepper, can_step
 
 pytestmark = pytest.mark.usefixtures("back_end")
 V, H, T = 6, 5, 12
@@ -145,3 +162,164 @@ def test_a_model_it_cannot_step_through_is_refused(model):
         NumpyrnnError, match=r"Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got Sequent"
     ):
         Stepper(model)
+
+
+# Cells of one's own
+
+
+class LeakyCell(cells.LSTM):
+    """An LSTM that changes one equation, in `step`: h = o tanh(c) + c / 2."""
+
+    def step(self, x, views):
+        super().step(x, views)
+        h, c = views[-1], views[9]
+        h += c / 2
+
+
+class Leaky(LSTM):
+    cell = LeakyCell
+
+
+class ForwardCell(cells.RNN):
+    """A tanh RNN that changes its equation in `forward`, which a stepper does not call."""
+
+    def forward(self, t, n):
+        super().forward(t, n)
+        self.states[0][t + 1] *= -1
+
+
+class ByForward(RNN):
+    cell = ForwardCell
+
+
+class Negating(GRU):
+    """A layer that does more than run its cell."""
+
+    def run(self, x, *rest):
+        y, state, kept = super().run(x, *rest)
+        return -y, state, kept
+
+
+class NegatingEmbedding(Embedding):
+    def run(self, x, *rest):
+        y, state, kept = super().run(x, *rest)
+        return -y, state, kept
+
+
+class NegatingDropout(Dropout):
+    def run(self, x, *rest):
+        y, state, kept = super().run(x, *rest)
+        return -y, state, kept
+
+
+class NegatingDense(Dense):
+    def run(self, x, *rest):
+        y, state, kept = super().run(x, *rest)
+        return -y, state, kept
+
+
+class FirstStep(LastStep):
+    def where(self, x, padding):
+        return 0 * super().where(x, padding)
+
+
+class NegatingModel(Sequential):
+    def run(self, x, *rest):
+        y, state, kept = super().run(x, *rest)
+        return -y, state, kept
+
+
+def own(kind, dtype=np.float64):
+    """A model of two layers of a kind, the sizes of whose states may differ, between others."""
+    first, second = (
+        kind(V, H, dtype=dtype, rng=1),
+        kind(4, H, dtype=dtype, rng=2, weight_dropout=0.25),
+    )
+    middle = Dense(first.features, 4, dtype, rng=3)
+    model = Sequential(first, middle, second, Dense(second.features, V, dtype, rng=4))
+    model.params.flat[...] += np.random.default_rng(5).normal(0, 0.3, model.params.flat.shape)
+    return model
+
+
+OWN = {kind.__name__: kind for kind in (RNN, LSTM, GRU, Leaky, Projected, Widened)}
+OWN["HardLSTM"] = partial(LSTM, hard_sigmoid=True)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-12), (np.float32, 1e-5)])
+@pytest.mark.parametrize("kind", OWN.values(), ids=OWN)
+def test_a_cell_is_stepped_through_by_its_own_equations(kind, dtype, tolerance):
+    model = own(kind, dtype)
+    assert can_step(model)
+    assert_allclose(run(Stepper(model)), model(IDS[:, None])[:, 0], rtol=tolerance, atol=tolerance)
+    alone = Sequential(kind(V, H, dtype=dtype, rng=1))
+    assert_allclose(run(Stepper(alone)), alone(IDS[:, None])[:, 0], rtol=tolerance, atol=tolerance)
+
+
+def test_a_changed_equation_changes_the_numbers():
+    assert (np.abs(run(Stepper(own(Leaky))) - run(Stepper(own(LSTM)))) > 1e-3).any()
+
+
+CHANGED = {
+    "a cell's forward": lambda: Sequential(ByForward(V, H, rng=0), Dense(H, V, rng=1)),
+    "run of a recurrent layer": lambda: Sequential(Negating(V, H, rng=0), Dense(H, V, rng=1)),
+    "run of a dense layer": lambda: Sequential(RNN(V, H, rng=0), NegatingDense(H, V, rng=1)),
+    "run of an embedding": lambda: Sequential(NegatingEmbedding(V, H, rng=0), RNN(H, H, rng=1), Dense(H, V, rng=2)),
+    "run of a dropout": lambda: Sequential(RNN(V, H, rng=0), NegatingDropout(0.5), Dense(H, V, rng=1)),
+    "where of a last step": lambda: Sequential(RNN(V, H, rng=0), FirstStep(), Dense(H, V, rng=1)),
+    "run of the model": lambda: NegatingModel(RNN(V, H, rng=0), Dense(H, V, rng=1)),
+}
+
+
+@pytest.mark.parametrize("make_model", CHANGED.values(), ids=CHANGED)
+def test_a_model_that_does_more_than_a_step_knows_is_not_stepped_through(make_model):
+    model = make_model()
+    assert not can_step(model)
+    with pytest.raises(NumpyrnnError, match=r"^Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got .*$"):
+        Stepper(model)
+
+
+@pytest.mark.parametrize("name", [name for name in CHANGED if name != "where of a last step"])  # it has no steps
+def test_and_writes_by_its_own_passes(name):
+    model, read = CHANGED[name](), [1, 4, 2]
+    model.params.flat[...] = np.random.default_rng(0).normal(0, 2, model.params.flat.shape)
+    [written] = generate(model, np.array(read), Sampler(0, 0), 8)
+    for token in written:
+        logits = model(np.array(read)[:, None])
+        assert token == logits[-1, 0].argmax()
+        read.append(token)
+
+
+# Threads
+
+
+def in_a_thread(function):
+    """What the function gives in a thread of its own, or the error that it raises."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+def test_another_thread_is_refused_in_one_line_until_it_resets_the_stepper():
+    stepper = Stepper(make("LSTM Dense"))
+    expected = run(stepper)
+    with pytest.raises(NumpyrnnError, match=r"^a Stepper must be used by one thread, the one that made or last reset"):
+        in_a_thread(lambda: stepper(0))
+
+    def reset_and_run():
+        stepper.reset()
+        return run(stepper)
+
+    assert_array_equal(in_a_thread(reset_and_run), expected)
+    with pytest.raises(NumpyrnnError, match="must be used by one thread"):  # now it serves the other one
+        stepper(0)
+    stepper.reset()
+    assert_array_equal(run(stepper), expected)
+
+
+def test_a_refused_call_changes_nothing():
+    stepper = Stepper(make("GRU Dense"))
+    first = run(stepper, IDS[:5])
+    with pytest.raises(NumpyrnnError):
+        in_a_thread(lambda: stepper(0))
+    again = Stepper(make("GRU Dense"))
+    assert_array_equal(run(again, IDS[:5]), first)
+    assert_array_equal(run(stepper, IDS[5:]), run(again, IDS[5:]))
