@@ -53,7 +53,7 @@ NOTES = """
 - Adam's epsilon is 1e-15 everywhere: libraries add it at different places.
 - With two threads ours train with `workers=2`: where that is worth it, each thread takes half of the sequences through
   the whole model, with one BLAS thread; generation takes one thread. W4 with N of 32 or more is divided likewise, each
-  half an array of its own, as it is within such a step; fewer sequences leave the products to BLAS's two threads. Before
+  half an array of its own, as within such a step; fewer sequences leave the products to BLAS's two threads. Before
   each run of two threads that takes less than half a second stands one that does not count, for all contenders.
 - Who is first rotates from turn to turn; who comes after whom does not. Where a pass takes hundreds of megabytes that
   the system has to fetch (W4 with H N T above some four millions), who comes after the floor, which keeps its arrays,

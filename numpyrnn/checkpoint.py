@@ -103,6 +103,8 @@ class Checkpoint:
     def _encode(self, tokens: str | list[str]) -> Array:
         if self.vocabulary is None:
             raise NumpyrnnError("a model without a vocabulary knows no text: use its model with ids")
+        if not (isinstance(tokens, str | list | tuple) and all(isinstance(token, str) for token in tokens)):
+            raise NumpyrnnError(f"the text must be a string or a list of strings, got {tokens!r:.80}")
         ids: Array = self.vocabulary.encode(tokens)
         if not len(ids):
             raise NumpyrnnError("the text must have at least one token, got none")

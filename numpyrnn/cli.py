@@ -50,7 +50,7 @@ def info(model: Path) -> None:
     checkpoint = load(model)
     click.echo(f"{model}: a model of {checkpoint.kind}, {checkpoint.model.params.flat.size:,} parameters\n")
     click.echo(checkpoint.model.summary())
-    click.echo(f"\n{checkpoint.vocabulary!r}; ", nl=False)
+    click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; ", nl=False)
     click.echo("can be resumed." if checkpoint.training else "finished: cannot be resumed.")
 
 

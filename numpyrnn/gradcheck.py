@@ -42,7 +42,8 @@ class GradientError:
     Attributes
     ----------
     what, size, shape : the array's name, its number of elements, all of which were checked, and its shape
-    norm : |gradient - complex step| / |complex step|, Euclidean; NaN if complex numbers raised
+    norm : |gradient - complex step| / |complex step|, Euclidean (over a thousandth of the case's largest if that is
+        more); NaN if complex numbers raised
     worst : the largest such error of an element, relative to the element (to the case's largest where it is zero)
     central : |gradient - central difference| / |central difference|, Euclidean
     index, ours, theirs : where the worst element is, and its values: backward's and the witness's
@@ -133,7 +134,9 @@ def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientRe
         errors = np.abs(ours - judge) / np.where(zero, largest, np.abs(judge))
         index = tuple(int(i) for i in np.unravel_index(errors.argmax(), ours.shape)) if ours.size else ()
         worst, our, its = (float(part[index]) if ours.size else 0.0 for part in (errors, ours, judge))
-        norm, rough = _relative(ours - exact, exact, largest), _relative(ours - central, central, largest, ROUGHLY_ZERO)
+        size = max(float(np.linalg.norm(exact)), ROUGHLY_ZERO * largest)
+        norm = float(np.linalg.norm(ours - exact)) / size
+        rough = _relative(ours - central, central, largest)
         report.append(GradientError(name, ours.size, norm, worst, rough, ours.shape, index, our, its, why))
     return report
 
@@ -328,9 +331,9 @@ def _witnesses(f: Function, arrays: Arrays, name: str, near: Array, largest: flo
             exact = complex_step(f, arrays, name)
     except Exception as error:  # of any kind: real numbers raised none
         return np.full(near.shape, np.nan), near, f"(central difference only: complex raises {type(error).__name__})"
-    agree = _relative(exact - near, near, largest, ROUGHLY_ZERO) <= CENTRAL
+    agree = _relative(exact - near, near, largest) <= CENTRAL
     finer = near if agree else central_difference(f, arrays, name, 1e-7)  # f may bend much, or have a kink close by
-    if _relative(exact - finer, finer, largest, ROUGHLY_ZERO) <= CENTRAL:
+    if _relative(exact - finer, finer, largest) <= CENTRAL:
         return exact, finer, ""
     return exact, near, "(central difference only: the complex step disagrees, as for abs or .real)"
 
@@ -339,9 +342,9 @@ def _largest(slopes: Arrays) -> float:
     return float(max((np.abs(slope).max(initial=0) for slope in slopes.values()), default=0)) or 1.0
 
 
-def _relative(off: Array, reference: Array, largest: float, zero: float = ZERO) -> float:
+def _relative(off: Array, reference: Array, largest: float) -> float:
     norm = float(np.linalg.norm(reference))
-    return float(np.linalg.norm(off)) / (norm if norm > zero * largest else largest)
+    return float(np.linalg.norm(off)) / (norm if norm > ROUGHLY_ZERO * largest else largest)
 
 
 def _float64(name: str, value: Any) -> Array:

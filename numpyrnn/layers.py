@@ -157,8 +157,10 @@ class Dropout(Plain):
 
     def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
         """Drop, if something was drawn."""
-        mask = None if drawn is None else scaled_up(drawn.keep, self.rate, x.dtype)
-        return x if mask is None else x * mask, None, mask
+        if drawn is None:
+            return x if cache else x.copy(), None, None  # without a cache y belongs to the caller, x does not
+        mask = scaled_up(drawn.keep, self.rate, x.dtype)
+        return x * mask, None, mask
 
     def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
         """Let the gradient through where the values went."""

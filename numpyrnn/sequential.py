@@ -199,11 +199,11 @@ class Sequential(Container):
             if steps and not length:
                 raise NumpyrnnError(f"steps must be more: {layer!r} leaves none of {steps}")
             words = str(length) if steps else {0: "1", 1: "T"}.get(group, f"T/{group}")
-            rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}{layer.note()}"))
-        rows.append(("all", "", f"{self.params.flat.size:,}"))
-        rows.insert(0, ("layer", "output", "parameters"))
+            rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}", layer.note()))
+        rows.append(("all", "", f"{self.params.flat.size:,}", ""))
+        rows.insert(0, ("layer", "output", "parameters", ""))
         width = max(len(row[0]) for row in rows) + 2
-        return "\n".join(f"{layer:{width}}{shape:16}{size:>12}" for layer, shape, size in rows)
+        return "\n".join(f"{layer:{width}}{shape:16}{size:>12}{note}" for layer, shape, size, note in rows)
 
     def __len__(self) -> int:
         return len(self.layers)
@@ -235,7 +235,9 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
     UnknownLayerError
         if its class is a user's, and was not imported
     """
-    rng = np.random.default_rng(rng)
+    rng, wrong = np.random.default_rng(rng), f"a layer must be of a known class, with its sizes, got {config!r:.120}"
+    if not isinstance(config, dict):
+        raise NumpyrnnError(wrong)
     try:
         arguments = dict(config)
         name, module = arguments.pop("layer"), arguments.pop("module", None)
@@ -245,4 +247,4 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
             return LAYERS[name]([from_config(layer, dtype, rng) for layer in arguments["layers"]])  # type: ignore[call-arg]
         return LAYERS[name](**arguments, dtype=dtype, rng=rng)
     except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
-        raise NumpyrnnError(f"a layer must be of a known class, with its sizes, got {config!r:.120}") from error
+        raise NumpyrnnError(wrong) from error

@@ -53,9 +53,9 @@ class Stepper:
     def __init__(self, model: Sequential):
         if not can_step(model):
             raise NumpyrnnError(f"Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got {model!r}")
-        layers = [layer for layer in model.layers if not isinstance(layer, PASSING)]
+        layers = [layer for layer in model.layers if type(layer) not in PASSING]
         table = np.eye(model.input_size, dtype=model.dtype)  # what each id stands for
-        while layers and isinstance(layers[0], Embedding):
+        while isinstance(layers[0], Embedding):
             table = table @ layers.pop(0).params["W"]
         self.input_size, self.dtype, self.in_use = model.input_size, model.dtype, Lock()
         (self._gemv,) = blas(model.dtype, "gemv")
@@ -135,13 +135,12 @@ def can_step(model: Sequential) -> bool:
     -------
     bool
     """
-    above = dropwhile(lambda layer: not isinstance(layer, LastStep), model.layers)
-    if not all(isinstance(layer, (Dense, *PASSING)) for layer in above):  # what recurs there sees one step of a pass
+    above = dropwhile(lambda layer: type(layer) is not LastStep, model.layers)
+    if not all(type(layer) in (Dense, *PASSING) for layer in above):  # what recurs there sees one step of a pass
         return False
-    layers = [layer for layer in model.layers if not isinstance(layer, PASSING)]
-    while layers and isinstance(layers[0], Embedding):
-        layers.pop(0)
-    return bool(layers) and all(map(_has_step, layers)) and model.dtype.kind == "f"
+    rest = dropwhile(lambda layer: type(layer) is Embedding, (one for one in model.layers if type(one) not in PASSING))
+    layers, as_it_is = list(rest), type(model).run is Sequential.run
+    return as_it_is and bool(layers) and all(map(_has_step, layers)) and model.dtype.kind == "f"
 
 
 def _has_step(layer: Layer) -> bool:
