@@ -22,7 +22,7 @@ demo: $(READY)
 	@$(PY) -m piano --seed 1 --force --out demo/piano.mid
 
 test: $(READY)
-	@$(PY) -m pytest
+	@$(PY) -m pytest --numprocesses auto
 
 check: $(READY)
 	@$(PY) -m ruff check .

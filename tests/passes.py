@@ -25,7 +25,7 @@ def hard_lstm(input_size, hidden_size, dtype=np.float32, rng=None):
 class ProjectedCell(Cell):
     """LSTM with a projection (Sak et al. 2014): h = (o tanh(c)) Wp, so that h is smaller than c."""
 
-    gates, n_states, slabs, scale = 4, 2, 4, (1.0,) * 4
+    gates, n_states = 4, 2
     P = 2
 
     @classmethod

@@ -103,7 +103,7 @@ def run(kind, arrays):
 def back(kind, cell, dstates, n=N):
     """The gradients of what the third step depends on, by `slopes` and `backward`; n sequences are still running."""
     dh, *others = dstates
-    dz, dback = np.zeros((kind.slabs, 3, N, H)), np.zeros((kind.straight + len(cell.hWh), N, H))
+    dz, dback = np.zeros((kind.slabs or kind.gates, 3, N, H)), np.zeros((kind.straight + len(cell.hWh), N, H))
     dy = np.zeros((3, N, H))
     if cell.sums_back:  # it takes dh in two parts
         dy[2], dback[-1] = 0.25 * dh, 0.75 * dh

@@ -129,7 +129,7 @@ def test_what_is_generated_repeats_with_its_seed_and_takes_the_samplers_settings
         (LETTERS, ["a", "ab"], "tokens must be known to the vocabulary, unknown: 'ab'"),
         (LETTERS, 3, ".*must be.*"),
         (LETTERS, None, ".*must be.*"),
-        (LETTERS, [3], "tokens must be .*3.*"),
+        (LETTERS, [3], "the text must be .*3.*"),
         (LETTERS, ["z", 3], ".*must be.*"),
         (LETTERS, [["a"]], ".*must be.*"),
     ],

@@ -103,7 +103,7 @@ def loop(kind, old, new, red=None, **case):
     return Fault(unroll, "backward", old, new, lambda: check_kind(kind, **case), red or ALL[kind])
 
 
-def product(kind, function, old, new, red=None, owner=unroll, **case):
+def product(kind, function, old, new, red=None, owner=products, **case):
     """A fault in a product of the way back."""
     return Fault(owner, function, old, new, lambda: check_kind(kind, **case), red or ALL[kind])
 
@@ -215,7 +215,7 @@ FAULTS = {
     "loop: dWh of h, not of the h before": loop(RNN, "as_rows(h[:-1])", "as_rows(h[1:])", "Wh"),
     "loop: dWh zero": loop(LSTM, 'out=grads["Wh"][gates]', "out=None", "Wh"),
     "loop: dWh of the candidate without the reset gate": loop(GRU, WH, WH.replace("slabs", "gates"), "Wh"),
-    "loop: sign of db": loop(RNN, "= column_sums(", "= -column_sums(", "b"),
+    "loop: sign of db": loop(RNN, "= products.column_sums(", "= -products.column_sums(", "b"),
     "loop: db of the candidate with the reset gate": loop(
         GRU, "column_sums(as_rows(dz[cell.from_x]))", "column_sums(as_rows(dz[[0, 1, 3]]))", "b"
     ),
