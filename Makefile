@@ -22,7 +22,7 @@ demo: $(READY)
 	@$(PY) -m piano --seed 1 --force --out demo/piano.mid
 
 test: $(READY)
-	@$(PY) -m pytest --numprocesses auto
+	@OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto  # a process a core, each with one thread
 
 check: $(READY)
 	@$(PY) -m ruff check .

@@ -148,7 +148,9 @@ def lines_of(*things):
 
 
 @pytest.mark.parametrize(
-    ("things", "limit"), [*((pair, 40) for pair in CELLS), ((Lion,), 15), ((focal,), 20)], ids=lambda v: str(v)[:40]
+    ("things", "limit"),
+    [*((pair, 40) for pair in CELLS), ((Lion,), 15), ((focal,), 20)],
+    ids=["peephole LSTM", "GRU", "Lion", "focal loss"],
 )
 def test_each_is_short(things, limit):
     assert lines_of(*things) <= limit

@@ -38,7 +38,7 @@ def test_the_text_model_is_kept_in_a_file_and_writes_on(tmp_path, monkeypatch, c
 
 def test_the_names_shown_are_what_the_command_prints():
     command, shown = re.search(r"\$ dinos (sample .*)\n((?: {4}\w+ +(?:new|known)\n)+)", README).groups()
-    printed = CliRunner().invoke(dinos, command.split()).output
+    printed = CliRunner().invoke(dinos, command.split()).stdout
     assert printed.split() == shown.split()
 
 
@@ -59,7 +59,7 @@ def test_the_commands_that_are_named_exist():
 def test_the_music_and_the_verse_shown_are_what_the_command_makes(program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command, shown = re.search(rf"\$ {program} (.*)\n((?: {{4}}.*\S.*\n)+)", README).groups()
-    assert CliRunner().invoke(PROGRAMS[program], shlex.split(command)).output.split() == shown.split()
+    assert CliRunner().invoke(PROGRAMS[program], shlex.split(command)).stdout.split() == shown.split()
 
 
 def test_the_options_of_jazz_that_are_shown_are_there(tmp_path, monkeypatch):
