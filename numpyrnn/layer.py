@@ -303,8 +303,8 @@ class Layer:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in self.sizes)})"
 
 
-def is_ours(kind: type[Layer] | None) -> bool:
-    """Whether a class of layers comes with this package."""
+def is_ours(kind: type | None) -> bool:
+    """Whether a class of layers or cells comes with this package."""
     return kind is not None and kind.__module__.startswith(f"{__package__}.")
 
 

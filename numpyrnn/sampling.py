@@ -291,9 +291,9 @@ def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window:
 
 def _by_steps(stepper: Stepper, prompt: list[int], sampler: Sampler) -> Iterator[int]:
     if not stepper.in_use.acquire(blocking=False):
-        raise NumpyrnnError("a Stepper writes one sequence at a time, this one is at another: make one for each thread")
+        raise NumpyrnnError("a Stepper writes one sequence at a time, and this one is at one: make another")
     try:
-        stepper.reset()
+        stepper.forget()
         step = blas_threads()(stepper.advance) if stepper.widest >= WIDE else stepper.advance
         for token in prompt[:-1]:
             step(token)

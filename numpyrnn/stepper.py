@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from .cells import Cell
 from .checks import Array, NumpyrnnError
-from .layer import Layer
+from .layer import Layer, is_ours
 from .layers import Dense, Dropout, Embedding, LastStep
 from .products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, aligned, blas
 from .recurrent import Recurrent
@@ -69,18 +69,41 @@ class Stepper:
         self.output_size = len(self.advance(0))
         self.widest = max(rows[0].size, self.output_size)
         self.reset()
+        if any(isinstance(layer, Recurrent) and not is_ours(layer.cell) for layer in layers):
+            self._compare(model)
 
     def __call__(self, token: int) -> Array:
         """Logits after `token`; the array is overwritten by the next call."""
+        self._check_free()
         if get_ident() != self._owner:
             raise NumpyrnnError("a Stepper must be used by one thread, the one that made or last reset it")
         return self.advance(token)
 
     def reset(self) -> None:
         """Go back to the zero state; from now on the stepper serves this thread."""
+        self._check_free()
+        self.forget()
+
+    def forget(self) -> None:
+        """What `reset` does, also while a sequence is written."""
         self._owner = get_ident()
         for array in self._states:
             array[...] = 0
+
+    def _check_free(self) -> None:
+        if self.in_use.locked():
+            raise NumpyrnnError("a Stepper writes one sequence at a time, and this one is at one: make another")
+
+    def _compare(self, model: Sequential) -> None:
+        """Raise if the steps are not those of the model: a cell may read a state that its `step` has written already."""
+        ids = np.arange(3) % self.input_size
+        for token in ids:
+            logits = self.advance(token)
+        if not np.allclose(logits, model(ids[:, None])[-1, 0], rtol=1e-3, atol=1e-4):
+            raise NumpyrnnError(
+                f"a step of each cell must read a state before it writes the new one, in {model!r:.200}"
+            )
+        self.reset()
 
     def _step(self, layer: Layer, above: Layer | None) -> Callable[[Array], Array]:
         """From the layer's x Wx + b to that of the layer above; without one, to h."""
@@ -139,7 +162,7 @@ def can_step(model: Sequential) -> bool:
     if not all(type(layer) in (Dense, *PASSING) for layer in above):  # what recurs there sees one step of a pass
         return False
     rest = dropwhile(lambda layer: type(layer) is Embedding, (one for one in model.layers if type(one) not in PASSING))
-    layers, as_it_is = list(rest), type(model).run is Sequential.run
+    layers, as_it_is = list(rest), type(model).run is Sequential.run and type(model).forward is Layer.forward
     return as_it_is and bool(layers) and all(map(_has_step, layers)) and model.dtype.kind == "f"
 
 
@@ -147,7 +170,8 @@ def _has_step(layer: Layer) -> bool:
     """Whether a layer's own step is all that it does: it runs its cell as it is, and the cell its `step`."""
     if not isinstance(layer, Recurrent):
         return type(layer) is Dense
-    return type(layer).run is Recurrent.run and layer.cell.forward is Cell.forward
+    as_it_is = type(layer).run is Recurrent.run and type(layer).forward is Layer.forward
+    return as_it_is and layer.cell.forward is Cell.forward
 
 
 def _in_turn(rows: list[Array], steps: list[Callable[[Array], Array]]) -> Callable[[int], Array]:

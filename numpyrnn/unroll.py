@@ -56,7 +56,8 @@ def forward(
     products.project(x, Wx, None if cell.adds_bias else b, out=cell.z)
     multiply, h = products.step_product(Wh, cell.hWh, T), cell.states[0]
     for t, n in enumerate(active or [N] * T):
-        multiply(h[t, :n])
+        if n:
+            multiply(h[t, :n])
         cell.forward(t, n)
     return cell
 
@@ -107,7 +108,7 @@ def backward(
             cell.backward(t, n)
             if n < N:
                 dz[:, t, n:] = 0
-            for dz_h, multiply in ways:
+            for dz_h, multiply in ways if n else ():
                 multiply(dz_h[:, t, :n])
     h_prev = as_rows(h[:-1]).T
     for slabs, gates in cell.from_h:

@@ -287,3 +287,23 @@ def test_and_of_one_sequence(kind, steps):
     gradcheck.assert_gradients(layer, draw(layer, steps)[0][:, :1])
     ids = np.random.default_rng(0).integers(0, 2, (steps, 1))
     gradcheck.assert_gradients(layer, ids)
+
+
+@pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("T", [2, 9, 40])
+@pytest.mark.parametrize("length", [0, 1, 7])
+def test_one_padded_sequence_is_that_sequence_alone(kind, T, length):
+    length, layer = min(length, T), kind(3, 4, np.float64, rng=0)
+    x, dy = np.random.default_rng(1).standard_normal((2, T, 1, 4))
+    y, _, cache = layer.forward(x[..., :3], lengths=[length])
+    dx, _, grads = layer.backward(dy, cache)
+    assert not y[length:].any()
+    assert not dx[length:].any()
+    if length:
+        alone, _, cache = layer.forward(x[:length, :, :3])
+        dx_alone, _, grads_alone = layer.backward(dy[:length], cache)
+        assert_allclose(y[:length], alone, rtol=1e-12)
+        assert_allclose(dx[:length], dx_alone, rtol=1e-12)
+        assert_allclose(grads.flat, grads_alone.flat, rtol=1e-10, atol=1e-14)
+    else:
+        assert not grads.flat.any()
