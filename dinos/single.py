@@ -1,7 +1,7 @@
 """Training of an RNN on one name at a time, where the engine's matrix products would be mostly overhead.
 
-With one sequence and a few dozen units a NumPy call costs as much as its arithmetic. So everything is laid out for few
-and cheap calls: buffers and the views into them are made once, scipy's `gemv` writes in place, and [h; 1] is one row,
+With one sequence and a few dozen units a NumPy call costs as much as its arithmetic. So the layout keeps calls few and
+cheap: buffers and the views into them are made once, scipy's `gemv` writes in place, and [h; 1] is one row,
 so that a bias costs no call of its own. The tests hold the results to those of the layers.
 """
 

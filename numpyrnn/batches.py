@@ -49,7 +49,7 @@ def padded(
     """Batches of whole sequences, padded to the longest of each batch.
 
     The input at each step is an id of the sequence, the target the next one; so a sequence of L ids makes L - 1 steps.
-    Within a batch the sequences come from the longest to the shortest, as the kernels like them.
+    Within a batch the sequences come from the longest to the shortest, so that recurrent layers need not sort them.
 
     Parameters
     ----------

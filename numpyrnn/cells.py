@@ -21,14 +21,15 @@ add, multiply, subtract, tanh = np.add, np.multiply, np.subtract, np.tanh
 
 
 class Cell:
-    """A recurrence. An object of it lives for one pass, and holds the arrays of that pass.
+    """A recurrence. One instance serves one pass and holds its arrays.
 
-    A new cell says what it has (the class attributes), and does one step each way (`forward`, `backward`). Everything
-    else, products with Wx and Wh, their gradients, and padding, is the same for all cells and stands in `unroll.py`.
+    A subclass sets the class attributes that it needs, and writes one step each way: `backward`, and `forward` (or
+    `step` with `at`, of which a `Stepper` can be made too). Everything else is the same for all cells and stands in
+    `unroll.py`: the products with Wx and Wh, their gradients, and padding.
 
     Parameters
     ----------
-    p : mapping with Wx (G, D, H), Wh (G', P, H), b (G, H), and the cell's own parameters
+    p : mapping with Wx (G, D, H), Wh (G', P, H), b (G, H), and the cell's own parameters; P is the size of h
     T, N : int, steps and sequences
     empty : np.empty or np.zeros, makes the arrays
 
@@ -36,20 +37,21 @@ class Cell:
     ----------
     gates : int, G: how many products of x there are; default 1
     n_states : int, default 1; the first state is h, which `Wh` multiplies and the layer gives out
-    scale : one number a gate by which its Wx, Wh and b are multiplied beforehand; default 1
-    slabs : int, of dz: gradients with respect to the gates' sums; default as many as gates
-    from_x : the slabs of dz that belong to x Wx + b
-    from_h : pairs of slices: slabs of dz, and the gates of Wh to which they belong
-    straight : bool, whether dh also reaches the step before without Wh; `backward` writes that part into `back[0]`
+    scale : one number a gate, by which its Wx, Wh and b are multiplied for z and hWh (not in `p`); default 1
+    slabs : int, length of dz's first axis; 0, the default, means `gates`
+    from_x : slice of dz: the gradients of x Wx + b
+    from_h : pairs of slices: gradients of h Wh in dz, and the gates of Wh that they belong to
+    straight : bool, whether h_{t-1} also enters h_t directly, not only through Wh; `backward` writes that part of
+        dh_{t-1} into `back[0]`
     adds_bias, sums_back : bool, whether `forward` adds b itself, and `backward` sums dh itself (compiled cells)
     x, active : the arguments of `unroll.forward`
-    z : (G, T, N, H) x Wx + b of all steps, before `forward`; afterwards what the cell makes of it
+    z : (G, T, N, H) x Wx + b of all steps before `forward`, which may overwrite it (with the gates, say)
     hWh : (G', N, H) h_{t-1} Wh of the present step, free to be overwritten
     states : tuple of (T + 1, N, ...) arrays: [t] before step t, [t + 1] after it
     dz : (slabs, T, N, H), to be written on the way back
     dstates : list of (N, ...) gradients with respect to the states: after step t when `backward` is called, and, but
         for h, before step t when it returns
-    back : (slabs, N, P) dh_{t-1}, still to be summed: the straight part, if there is one, and what the products give
+    back : (straight + G', N, P) the parts of dh_{t-1}, still to be summed: the straight one, then those of the products
     """
 
     gates: ClassVar[int] = 1
@@ -94,7 +96,7 @@ class Cell:
         self.step(views[0], views)
 
     def at(self, t: int, n: int) -> tuple[Array, ...]:
-        """Where the numbers of step t are: what `step` takes after x."""
+        """Views of step t's arrays, for `step`; the first is z."""
         raise NotImplementedError
 
     def step(self, x: Array, views: tuple[Array, ...]) -> None:
@@ -110,10 +112,10 @@ class Cell:
         self.dy, self.dz, self.back, self.dstates = dy, dz, back, dstates
 
     def slopes(self, block: slice) -> None:
-        """Form what the way back through the steps `block` needs of the forward pass alone, for all of them at once."""
+        """Precompute, for the steps `block`, the factors of dz that depend on the forward pass only."""
 
     def backward(self, t: int, n: int) -> None:
-        """Write dz of step t, and bring `dstates` (but h's) to the step before, for the first n sequences."""
+        """Write dz of step t, and turn `dstates` (but h's) into those of the step before, for the first n sequences."""
         raise NotImplementedError
 
     def own_gradients(self, grads: Mapping[str, Array]) -> None:
@@ -184,7 +186,7 @@ class LSTM(Cell):
         self.states = empty(T + 1, H), self.memory[4]
 
     def at(self, t: int, n: int) -> tuple[Array, ...]:
-        """The gates, h_prev Wh, those that are used together, and the states."""
+        """The gates, h_prev Wh, the pairs that one call handles, and the states."""
         (h, c), memory, hWh = self.states, self.memory, self.hWh[:, :n]
         z = memory[:4, t, :n]
         together = memory[1:3, t, :n], memory[3:, t, :n], hWh[:2], hWh[0], hWh[1]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .activations import softmax
-from .checks import Array, NumpyrnnError, check_finite, check_shape
+from .checks import Array, NumpyrnnError, as_rng, check_finite, check_shape
 from .files import atomic_write
 from .sampling import Sampler, generate
 from .sequential import Sequential, UnknownLayerError, from_config
@@ -78,7 +78,7 @@ class Checkpoint:
         NumpyrnnError
             if there is no vocabulary, the prompt is empty, or it has a token that the vocabulary does not know
         """
-        ids, sampler = self._encode(prompt), Sampler(np.random.default_rng(seed), **settings)
+        ids, sampler = self._encode(prompt), Sampler(as_rng(seed), **settings)
         tokens = self.vocabulary.decode(generate(self.model, ids, sampler, length)[0])
         return "".join(tokens) if isinstance(prompt, str) else tokens
 
@@ -125,6 +125,8 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
     NumpyrnnError
         if it cannot be written, or holds something else than it should; what was there before is untouched
     """
+    if isinstance(model, Checkpoint) and vocabulary is not None:
+        raise NumpyrnnError("a checkpoint has its vocabulary: save(path, checkpoint)")
     checkpoint = model if isinstance(model, Checkpoint) else Checkpoint("numpyrnn", model, vocabulary)
     model, words = checkpoint.model, checkpoint.vocabulary
     if not isinstance(model, Sequential) or not (words is None or isinstance(words, Vocabulary)):

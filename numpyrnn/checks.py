@@ -61,6 +61,16 @@ def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
         return array.astype(dtype, copy=False)
 
 
+def as_rng(seed: Any) -> np.random.Generator:
+    """Return a Generator, the given one or a new one from a seed (None: a fresh one), or raise if it is neither."""
+    try:
+        return np.random.default_rng(seed)
+    except (TypeError, ValueError):
+        raise NumpyrnnError(
+            f"rng must be a numpy Generator or a seed, a whole number from 0, got {seed!r:.80}"
+        ) from None
+
+
 def check_range(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> None:
     """Raise unless `value` is a finite number with low <= value <= high (low < value with `open_low`)."""
     ok = isinstance(value, int | float | np.number) and low <= value <= high and value < np.inf
@@ -75,7 +85,8 @@ def check_share(name: str, value: float) -> None:
         raise NumpyrnnError(f"{name} must be at least 0 and below 1, got {value!r}")
 
 
-def check_count(name: str, value: int, low: int) -> None:
-    """Raise unless `value` is a whole number of at least `low`."""
+def check_count(name: str, value: int, low: int = 1) -> int:
+    """Return `value` as an int, or raise unless it is a whole number of at least `low`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
         raise NumpyrnnError(f"{name} must be a whole number of at least {low}, got {value!r}")
+    return int(value)

@@ -20,7 +20,7 @@ def app() -> None:
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of weights and inputs.")
 @click.pass_context
 def gradcheck(context: click.Context, seed: int) -> None:
-    """Hold every kernel's gradients to the complex step and to central differences."""
+    """Hold every layer's gradients to the complex step and to central differences."""
     from .gradcheck import CENTRAL, NORM, WORST, report
 
     click.echo("Errors of hand-written gradients, relative. complex: to the complex step, in norm;")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from . import products
-from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, is_integer
-from .layer import Drawn, Grads, Layer, Padding, Pass, Seed, as_size, check_numbers, float_dtype, glorot
+from .checks import Array, NumpyrnnError, as_array, as_rng, check_count, check_finite, check_shape, is_integer
+from .layer import Drawn, Grads, Layer, Padding, Pass, Seed, check_numbers, float_dtype, glorot
 from .layers import masked
 from .parameters import Parameters
 from .sequential import Container
@@ -148,11 +148,12 @@ class CausalConv1D(Convolution):
         dtype: Any = np.float32,
         rng: Seed = None,
     ):
-        self.input_size, self.output_size = as_size("input_size", input_size), as_size("output_size", output_size)
-        self.kernel_size, self.dilation = as_size("kernel_size", kernel_size), as_size("dilation", dilation)
+        self.input_size = check_count("input_size", input_size)
+        self.output_size = check_count("output_size", output_size)
+        self.kernel_size, self.dilation = check_count("kernel_size", kernel_size), check_count("dilation", dilation)
         K, D, C = self.kernel_size, self.input_size, self.output_size
         self.params = Parameters({"W": (K, 1, D, C), "b": (1, C)}, float_dtype(dtype))
-        self.params["W"] = glorot(np.random.default_rng(rng), K * D, K * C, (K, 1, D, C))
+        self.params["W"] = glorot(as_rng(rng), K * D, K * C, (K, 1, D, C))
 
     def run(self, x: Array, past: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
         """Convolve every real step with those before it."""
@@ -198,12 +199,12 @@ class GatedBlock(Convolution):
         dtype: Any = np.float32,
         rng: Seed = None,
     ):
-        self.input_size, self.skip_size = as_size("input_size", input_size), as_size("skip_size", skip_size)
-        self.kernel_size, self.dilation = as_size("kernel_size", kernel_size), as_size("dilation", dilation)
+        self.input_size, self.skip_size = check_count("input_size", input_size), check_count("skip_size", skip_size)
+        self.kernel_size, self.dilation = check_count("kernel_size", kernel_size), check_count("dilation", dilation)
         K, C, self.output_size = self.kernel_size, self.input_size, self.input_size + self.skip_size
         shapes = {"W": (K, 2, C, C), "b": (2, C), "Wo": (C, self.output_size), "bo": (self.output_size,)}
         self.params = Parameters(shapes, float_dtype(dtype))
-        rng = np.random.default_rng(rng)
+        rng = as_rng(rng)
         self.params["W"] = glorot(rng, K * C, K * C, (K, 2, C, C))
         self.params["Wo"] = glorot(rng, C, self.output_size)
 
@@ -273,7 +274,7 @@ class GatedStack(Container):
     ):
         if not isinstance(dilations, list | tuple) or not dilations:
             raise NumpyrnnError(f"dilations must be a list of one or more whole numbers, got {dilations!r}")
-        rng = np.random.default_rng(rng)
+        rng = as_rng(rng)
         blocks = [GatedBlock(input_size, skip_size, kernel_size, dilation, dtype, rng) for dilation in dilations]
         self.input_size, self.skip_size = blocks[0].input_size, blocks[0].skip_size
         self.output_size, self.kernel_size = self.skip_size, blocks[0].kernel_size

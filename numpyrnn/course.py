@@ -1,7 +1,7 @@
 """The textbook functions: one time step and one equation at a time, with the deep-learning course's signatures.
 
 Arrays are feature-major: `x` (n_x, m, T_x), `a` and `c` (n_a, m, T_x), `y` (n_y, m, T_x), one step `xt` (n_x, m).
-They are here to be read and to check the fused kernels of `kernels.py`, which do the real work.
+They are here to be read and to check the cells of `cells.py`, which do the real work.
 """
 
 from __future__ import annotations

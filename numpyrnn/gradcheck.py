@@ -156,8 +156,8 @@ def check_gradients(
         It returns a dict of gradients, with the names of `arrays` or these after a d, or a tuple in their order.
     arrays : dict of float64 arrays
     outputs : int, optional
-        How many results have an upstream gradient, the first ones; default all but the last, the cache. The others are
-        not differentiated. If all have one there is no cache.
+        Number of leading results that are differentiated; default all but the last, which is the cache. If all are,
+        there is no cache.
     seed : int, default 0; of the weights
 
     Returns
@@ -267,7 +267,7 @@ def check_loss(logits: Array, targets: Array, mask: Array | None = None) -> Grad
 
 
 def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
-    """All kernels, layers and the loss, each in the cases that matter: name, formula, errors of the gradients."""
+    """All layers and the loss, each in the cases that matter: name, formula, errors of the gradients."""
     T, N, D, H, draw = 5, 4, 3, 4, np.random.default_rng(seed)
     x, ids, lengths = draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N)), np.array([5, 2, 0, 4])
     kw: Any = {"dtype": np.float64, "rng": draw}

@@ -12,17 +12,23 @@ Every layer has the same form::
   `dy` is ignored, and the state that comes out is the one after the last real step. Where `y` has fewer steps than `x`
   (pooling, `LastStep`), `layer.lengths_out(lengths)` says how many of them are real.
 - `rng` (a numpy Generator, or an int seed) switches dropout on; None is evaluation. `layer.draw(rng, x.shape)` draws
-  beforehand what a pass drops, and may be given in place of the `rng`.
-- `cache=False` keeps nothing for `backward`: the lean pass for generation and evaluation. `y` is then yours; with a
-  cache it is read-only, for the cache may share it.
+  the masks in advance; pass the result as `rng`.
+- `cache=False` keeps nothing for `backward`: the lean pass for generation and evaluation. `y` is then a fresh array;
+  with a cache it is read-only, because the cache may share it.
 - `grads` has the names of `layer.params`; it is overwritten where given, else new. No argument is ever written to.
 - A malformed argument raises `NumpyrnnError`.
 
 `layer(x)` is the evaluation pass, and gives `y` alone.
 
-A new layer is a subclass. It sets `params` and names its `sizes`, and writes `run` and `run_back`, whose arguments are
-checked already. It can then be saved and loaded, copied, checked by `numpyrnn.gradcheck.check_layer`, and put into a
-model like any other.
+A new layer is a subclass. Its `__init__` takes its `sizes`, `dtype` and `rng`, and sets `params`; it writes `run` and
+`run_back`, whose arguments are checked already; `run` gives zeros in padding (`padding.masked`). It also has
+
+- `output_size`, where y has other features than x, and `input_size`, where it takes ids;
+- `group`, or `lengths_out`, where y has fewer steps than x;
+- `check_state`, where it has a state, `check_input`, where x is not (T, N, D), and `draw`, where it drops something.
+
+It can then be saved and loaded, copied, checked by `numpyrnn.gradcheck.check_layer`, and put into a model. A recurrent
+layer needs less: a subclass of `numpyrnn.recurrent.Recurrent` that names its cell (`numpyrnn.cells`).
 """
 
 from __future__ import annotations
@@ -30,22 +36,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from functools import cached_property
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
-from .checks import (
-    Array,
-    NumpyrnnError,
-    as_array,
-    check_count,
-    check_finite,
-    check_ids,
-    check_shape,
-    is_integer,
-    to_array,
-)
+from .checks import Array, NumpyrnnError, as_array, as_rng, check_finite, check_ids, check_shape, is_integer, to_array
 from .parameters import Parameters
 
 Seed = Generator | int | None
@@ -71,7 +68,7 @@ class Padding:
     """
 
     def __init__(self, lengths: Any, T: int, N: int):
-        lengths = np.asarray(lengths)
+        lengths = to_array("lengths", lengths)
         check_shape("lengths", lengths, (N,))
         if not is_integer(lengths) or lengths.min() < 0 or lengths.max() > T:
             raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
@@ -113,7 +110,7 @@ class Drawn:
         self.keep, self.by_sequence, self.parts = keep, by_sequence, parts
 
     def shard(self, rows: slice) -> Drawn:
-        """That of some of the sequences."""
+        """The masks of some of the sequences."""
         keep = self.keep[:, rows] if self.keep is not None and self.by_sequence else self.keep
         return Drawn(keep, self.by_sequence, [part and part.shard(rows) for part in self.parts])
 
@@ -124,9 +121,9 @@ class Layer:
     Attributes
     ----------
     params : Parameters
-    sizes : names of the attributes that, as keyword arguments, make the layer again
+    sizes : names of the constructor's arguments that make the layer again; the attributes have these names too
     stepwise : bool, whether a sequence may be read in pieces, with the state carried
-    group : int, steps of x that make one of y; 0: all
+    group : int, steps of x for each step of y; 0: all of them
     """
 
     params: Parameters
@@ -151,7 +148,7 @@ class Layer:
     def run_back(
         self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None
     ) -> tuple[Array | None, Any]:
-        """The backward pass: dx and dstate; the gradients are written into `grads`. dy holds anything in padding."""
+        """The backward pass: dx and dstate; the gradients are written into `grads`. dy may hold anything in padding."""
         raise NotImplementedError
 
     def check_input(self, x: Array) -> Array:
@@ -183,9 +180,7 @@ class Layer:
 
     def features_out(self, features: int) -> int:
         """Features of `y` for given features of `x`."""
-        for name in ("hidden_size", "output_size"):
-            features = getattr(self, name, features)
-        return features
+        return getattr(self, "output_size", features)
 
     def note(self) -> str:
         """What a model's summary says of the layer at the end of its line."""
@@ -227,7 +222,7 @@ class Layer:
         self.check_values(x)
         drawn = rng
         if rng is not None and not isinstance(rng, Drawn):
-            drawn = self.draw(np.random.default_rng(rng), x.shape)
+            drawn = self.draw(as_rng(rng), x.shape)
         y, state, kept = self.run(x, self.check_state("state", state, x.shape[1]), padding, drawn, cache)
         if not cache:
             return y, state, None
@@ -256,8 +251,8 @@ class Layer:
         NumpyrnnError
             if there is no cache, or an argument has another shape than it should
         """
-        if cache is None:
-            raise NumpyrnnError("backward needs the cache of forward(..., cache=True), got None")
+        if not isinstance(cache, tuple) or len(cache) != 4:
+            raise NumpyrnnError(f"backward needs the cache of forward(..., cache=True), got {type(cache).__name__}")
         kept, padding, shape, dtype = cache
         dy = as_array("dy", dy, dtype)
         check_shape("dy", dy, shape)
@@ -279,7 +274,11 @@ class Layer:
         name, known = type(self).__name__, LAYERS.get(type(self).__name__)
         if known is None or (known.__module__, known.__qualname__) != (type(self).__module__, type(self).__qualname__):
             raise NumpyrnnError(f"a layer's class must have a name of its own, {name} is also that of {known}")
-        values = {name: getattr(self, name) for name in self.sizes}
+        try:
+            values = {size: getattr(self, size) for size in self.sizes}
+            signature(type(self)).bind(**values, **({} if hasattr(self, "layers") else {"dtype": None, "rng": None}))
+        except (AttributeError, TypeError) as error:
+            raise NumpyrnnError(f"{name} must take its sizes, dtype and rng by name ({error})") from None
         lists = {name: list(value) for name, value in values.items() if isinstance(value, tuple)}
         module = {} if is_ours(type(self)) else {"module": type(self).__module__}
         return {"layer": name, **module, **values, **lists}
@@ -292,7 +291,7 @@ class Layer:
         return twin
 
     def move(self, params: Parameters) -> None:
-        """Take `params`, filled with the present values, as the place where the parameters are."""
+        """Move the parameters into `params`."""
         params.flat[...] = self.params.flat
         self.params = params
 
@@ -300,7 +299,7 @@ class Layer:
         return self.copy()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in self.sizes)})"
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name, None)}' for name in self.sizes)})"
 
 
 def is_ours(kind: type | None) -> bool:
@@ -364,12 +363,6 @@ def check_grads(grads: Grads | None, params: Parameters) -> Grads:
     for name, array in params.items():
         check_shape(f"grads[{name!r}]", grads[name], array.shape)
     return grads
-
-
-def as_size(name: str, value: int) -> int:
-    """Return a size as an int, or raise if it is not a whole number of at least 1."""
-    check_count(name, value, 1)
-    return int(value)
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:

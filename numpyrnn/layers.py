@@ -1,4 +1,4 @@
-"""The layers that know one step at a time (affine maps, tables, dropout, ReLU), and those that make few steps of many.
+"""Layers that treat each step alone (affine maps, tables, dropout, ReLU), and layers that reduce the number of steps.
 
 The latter (pooling, `LastStep`) begin anew in every pass and have no state.
 """
@@ -11,21 +11,8 @@ import numpy as np
 from numpy.random import Generator
 
 from . import products
-from .checks import Array, NumpyrnnError, check_share, is_integer
-from .layer import (
-    Drawn,
-    Grads,
-    Layer,
-    Padding,
-    Pass,
-    Seed,
-    as_size,
-    check_numbers,
-    draw_keep,
-    float_dtype,
-    glorot,
-    scaled_up,
-)
+from .checks import Array, NumpyrnnError, as_rng, check_count, check_share, is_integer
+from .layer import Drawn, Grads, Layer, Padding, Pass, Seed, check_numbers, draw_keep, float_dtype, glorot, scaled_up
 from .parameters import Parameters
 
 Gradients = tuple[Array | None, None]  # dx, and the state that these layers do not have
@@ -48,10 +35,11 @@ class Dense(Layer):
     sizes = ("input_size", "output_size")
 
     def __init__(self, input_size: int, output_size: int, dtype: Any = np.float32, rng: Seed = None):
-        self.input_size, self.output_size = as_size("input_size", input_size), as_size("output_size", output_size)
+        self.input_size = check_count("input_size", input_size)
+        self.output_size = check_count("output_size", output_size)
         shapes = {"W": (self.input_size, self.output_size), "b": (self.output_size,)}
         self.params = Parameters(shapes, float_dtype(dtype))
-        self.params["W"] = glorot(np.random.default_rng(rng), self.input_size, self.output_size)
+        self.params["W"] = glorot(as_rng(rng), self.input_size, self.output_size)
 
     def check_input(self, x: Array) -> Array:
         """Ids or numbers."""
@@ -93,9 +81,10 @@ class Embedding(Layer):
     sizes = ("input_size", "output_size")
 
     def __init__(self, input_size: int, output_size: int, dtype: Any = np.float32, rng: Seed = None):
-        self.input_size, self.output_size = as_size("input_size", input_size), as_size("output_size", output_size)
+        self.input_size = check_count("input_size", input_size)
+        self.output_size = check_count("output_size", output_size)
         self.params = Parameters({"W": (self.input_size, self.output_size)}, float_dtype(dtype))
-        self.params["W"] = np.random.default_rng(rng).standard_normal((self.input_size, self.output_size))
+        self.params["W"] = as_rng(rng).standard_normal((self.input_size, self.output_size))
 
     def check_input(self, x: Array) -> Array:
         """Ids."""
@@ -119,7 +108,7 @@ class Plain(Layer, abstract=True):
 
     Parameters
     ----------
-    dtype, rng : taken and not used, like the other layers'
+    dtype, rng : accepted as by the other layers, not used
     """
 
     def __init__(self, dtype: Any = np.float32, rng: Seed = None):
@@ -137,7 +126,7 @@ class Dropout(Plain):
     shared : None (default), "time" or "features"
         What shares one draw. None: every value has its own. "time": one mask for all steps of a sequence (Gal and
         Ghahramani 2016). "features": a step is dropped whole (after an embedding: the whole token).
-    dtype, rng : taken and not used, like the other layers'
+    dtype, rng : accepted as by the other layers, not used
     """
 
     sizes = ("rate", "shared")
@@ -173,7 +162,7 @@ class ReLU(Plain):
 
     Parameters
     ----------
-    dtype, rng : taken and not used, like the other layers'
+    dtype, rng : accepted as by the other layers, not used
     """
 
     def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
@@ -194,7 +183,7 @@ class MaxPool1D(Plain):
     Parameters
     ----------
     size : int, default 2
-    dtype, rng : taken and not used, like the other layers'
+    dtype, rng : accepted as by the other layers, not used
     """
 
     sizes = ("size",)
@@ -202,7 +191,7 @@ class MaxPool1D(Plain):
 
     def __init__(self, size: int = 2, dtype: Any = np.float32, rng: Seed = None):
         super().__init__(dtype)
-        self.size = self.group = as_size("size", size)
+        self.size = self.group = check_count("size", size)
 
     def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
         """Take the largest of each group."""
@@ -220,7 +209,7 @@ class MaxPool1D(Plain):
         dx = np.empty((T, *y.shape[1:]), dy.dtype)
         dx[len(groups) * self.size :] = 0
         dgroups = dx[: len(groups) * self.size].reshape(groups.shape)
-        dgroups[:, -1] = masked(dy, left)  # the last gets what those before leave
+        dgroups[:, -1] = masked(dy, left)  # the last step gets what the others did not take
         for j in range(self.size - 1):
             np.multiply(dgroups[:, -1], groups[:, j] == y, out=dgroups[:, j])
             dgroups[:, -1] -= dgroups[:, j]
@@ -228,12 +217,12 @@ class MaxPool1D(Plain):
 
 
 class OneOf(Plain, abstract=True):
-    """One step of each sequence, or of each of its features; where it lies, a subclass says. No step gives zeros."""
+    """Picks one step for each sequence or feature; a subclass says which. A sequence without steps gives zeros."""
 
     group = 0
 
     def where(self, x: Array, padding: Padding | None) -> Array:
-        """Which step is taken, (1, N, 1) or (1, N, D)."""
+        """Which step is picked, (1, N, 1) or (1, N, D)."""
         raise NotImplementedError
 
     def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
@@ -257,7 +246,7 @@ class GlobalMaxPool1D(OneOf):
 
     Parameters
     ----------
-    dtype, rng : taken and not used, like the other layers'
+    dtype, rng : accepted as by the other layers, not used
     """
 
     stepwise = False
@@ -275,7 +264,7 @@ class LastStep(OneOf):
 
     Parameters
     ----------
-    dtype, rng : taken and not used, like the other layers'
+    dtype, rng : accepted as by the other layers, not used
     """
 
     def where(self, x: Array, padding: Padding | None) -> Array:

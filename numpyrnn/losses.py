@@ -4,8 +4,8 @@
 
     loss(logits, targets, mask) -> (mean over the places that count, gradient of that mean)
 
-`mask` is True where a place counts, None for everywhere. What is held out is measured with its attribute `validation`,
-where it has one.
+`mask` is True where a place counts, None for everywhere. If a loss has an attribute `validation`, another loss, then
+held-out data are measured with that.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .activations import below_largest
 from .checks import Array, NumpyrnnError, check_finite, check_ids, check_range, check_shape, is_integer
 
 Loss = Callable[[Array, Array, Array | None], tuple[float, Array]]
-SMALL = 30.0  # logits up to which quotients of their exponentials and sums of such are numbers in float32
+SMALL = 30.0  # logits up to this size have exponentials and sums that neither overflow nor vanish in float32
 
 
 def softmax_cross_entropy(

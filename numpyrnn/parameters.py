@@ -51,6 +51,10 @@ class Parameters(dict[str, Array]):
         """New zeros of the same names, shapes and dtype: a place for gradients."""
         return Parameters(self.shapes, self.flat.dtype)
 
+    def copy(self) -> Parameters:
+        """A copy with a buffer of its own."""
+        return Parameters(self.shapes, self.flat.dtype, self.flat.copy())
+
     def __setitem__(self, name: str, value: Array) -> None:
         if name not in self:
             raise NumpyrnnError(f"parameter must be one of {', '.join(self)}, got {name!r}")

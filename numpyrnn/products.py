@@ -1,4 +1,4 @@
-"""The matrix products that the kernels are made of: of whole sequences at once, and of one step, fast.
+"""Matrix products: of whole sequences at once, and of one step, fast.
 
 A product of one step is small, and the weights in it are the same at every step. OpenBLAS first copies its operands
 into a form of its own, which costs as much again where only a few rows are multiplied, but not for products of up to a
@@ -100,7 +100,7 @@ def step_product_back(W: Array, out: Array, steps: int) -> tuple[Multiply, int]:
     Returns
     -------
     multiply : function of rows (G, n, H)
-    filled : int, how many gates' places in `out` it writes; with a single row it is 1, for the sum over the gates
+    filled : int, how many gates of `out` it fills; with a single row one, which then holds the sum over the gates
     """
     G, N, K = out.shape
     if _is_one_row(W, N, steps):

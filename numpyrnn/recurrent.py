@@ -10,7 +10,17 @@ from numpy.random import Generator
 
 from . import cells, fast, unroll
 from .cells import Cell
-from .checks import Array, NumpyrnnError, as_array, check_finite, check_shape, check_share, is_integer
+from .checks import (
+    Array,
+    NumpyrnnError,
+    as_array,
+    as_rng,
+    check_count,
+    check_finite,
+    check_shape,
+    check_share,
+    is_integer,
+)
 from .layer import (
     Drawn,
     Grads,
@@ -18,7 +28,6 @@ from .layer import (
     Padding,
     Pass,
     Seed,
-    as_size,
     check_numbers,
     draw_keep,
     float_dtype,
@@ -62,9 +71,10 @@ class Recurrent(Layer, abstract=True):
     ):
         check_share("weight_dropout", weight_dropout)
         self.weight_dropout = float(weight_dropout)
-        self.input_size, self.hidden_size = as_size("input_size", input_size), as_size("hidden_size", hidden_size)
+        self.input_size = check_count("input_size", input_size)
+        self.hidden_size = check_count("hidden_size", hidden_size)
         self.params = Parameters(self.shapes(), float_dtype(dtype))
-        rng = np.random.default_rng(rng)
+        rng = as_rng(rng)
         p = self.by_gate(self.params)
         for k in range(max(len(p["Wx"]), len(p["Wh"]))):
             if k < len(p["Wx"]):
@@ -81,13 +91,9 @@ class Recurrent(Layer, abstract=True):
         return dict(arrays)
 
     @property
-    def features(self) -> int:
-        """Of y and h: the rows of Wh."""
+    def output_size(self) -> int:
+        """Size of h and y: the rows of Wh."""
         return int(self.params["Wh"].shape[-2])
-
-    def features_out(self, features: int) -> int:
-        """Those of h."""
-        return self.features
 
     def running_cell(self) -> type[Cell]:
         """The cell, compiled if that back end is chosen and has it."""
@@ -190,11 +196,11 @@ class RNN(Recurrent):
     cell = cells.RNN
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Without the axis of the one gate."""
+        """Shapes without the gates' axis: there is one gate."""
         return {name: shape[1:] for name, shape in super().shapes().items()}
 
     def by_gate(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """With it."""
+        """Add the gates' axis."""
         return {name: array[None] for name, array in arrays.items()}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .activations import softmax
-from .checks import Array, NumpyrnnError, check_count, check_ids, check_range, check_shape, is_integer
+from .checks import Array, NumpyrnnError, as_rng, check_count, check_ids, check_range, check_shape, is_integer
 from .layer import leaves, map_state
 from .sequential import Sequential
 from .stepper import Stepper, can_step
@@ -21,7 +21,7 @@ HOTTEST = 1e6  # a temperature; beyond it nothing changes, for all ids are equal
 BLOCK = 4096  # sequences side by side: their states stay in the cache
 NOISE = 64  # rows of noise made at once
 WORTH = 2e8  # operations of a step for all sequences, from which several workers gain
-WIDE = 1024  # numbers that a step's product gives; BLAS gives one thread to narrower ones (up to 460,800 weights)
+WIDE = 1024  # columns of a step's product; BLAS gives narrower ones (up to 460,800 weights) one thread anyway
 
 
 class Sampler:
@@ -51,7 +51,7 @@ class Sampler:
             check_count("top_k", top_k, 1)
         if top_p is not None:
             check_range("top_p", top_p, 0, 1, open_low=True)
-        self.rng = np.random.default_rng(rng)
+        self.rng = as_rng(rng)
         self.temperature, self.top_k, self.top_p = min(temperature, HOTTEST), top_k, top_p
         self._single: dict[tuple[int, Any], Callable[[Array], int]] = {}
 
@@ -189,10 +189,10 @@ def generate(
         The id that ends a sequence; sequences that have ended take no further work.
     state : initial state for all N, default zeros (a stepper always starts from zeros)
     workers : int, optional
-        Among how many threads the sequences are divided (not a stepper's). Each sequence then draws from a stream of
-        its own, so that this number changes nothing but what BLAS rounds otherwise. A second thread nearly halves the
-        time where a step is much work (2,000 sequences of an LSTM of 256 units) and gains nothing where it is little
-        (an RNN of 50). Default: one thread, and the sequences draw in turn from the sampler's stream.
+        Threads that share the sequences (not a stepper's). Each sequence then draws from a random stream of its own, so
+        the result does not depend on the number, except for rounding. A second thread nearly halves the time where a
+        step is much work (2,000 sequences of an LSTM of 256 units); where it is little one thread does it all. Default:
+        one thread, and the sequences draw in turn from the sampler's stream.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from .checks import Array, NumpyrnnError, check_count
+from .checks import Array, NumpyrnnError, as_rng, check_count
 from .layer import LAYERS, Drawn, Grads, Layer, Padding, Pass, Seed
 from .parameters import Parameters
 
@@ -39,7 +39,7 @@ class Container(Layer, abstract=True):
             layer.move(part)
 
     def move(self, params: Parameters) -> None:
-        """Take `params` as the place of the parameters, and give each layer its part."""
+        """Move the parameters into `params`, and each layer's into its part."""
         super().move(params)
         for layer, part in zip(self.layers, self._split(params), strict=True):
             layer.move(part)
@@ -216,7 +216,7 @@ class Sequential(Container):
 
 
 class UnknownLayerError(NumpyrnnError):
-    """A model has a layer of somebody's own, whose class is not there."""
+    """A model has a layer whose class has not been imported."""
 
 
 def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) -> Layer:
@@ -235,7 +235,7 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
     UnknownLayerError
         if its class is a user's, and was not imported
     """
-    rng, wrong = np.random.default_rng(rng), f"a layer must be of a known class, with its sizes, got {config!r:.120}"
+    rng, wrong = as_rng(rng), f"a layer must be of a known class, with its sizes, got {config!r:.120}"
     if not isinstance(config, dict):
         raise NumpyrnnError(wrong)
     try:
@@ -244,7 +244,8 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
         if module is not None and name not in LAYERS:
             raise UnknownLayerError(f"the model has a layer of the class {name} of {module}: import it, then load")
         if "layers" in arguments:
-            return LAYERS[name]([from_config(layer, dtype, rng) for layer in arguments["layers"]])  # type: ignore[call-arg]
+            kind: Any = LAYERS[name]
+            return kind([from_config(layer, dtype, rng) for layer in arguments["layers"]])  # type: ignore[no-any-return]
         return LAYERS[name](**arguments, dtype=dtype, rng=rng)
     except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
         raise NumpyrnnError(wrong) from error

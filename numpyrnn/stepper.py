@@ -22,7 +22,7 @@ from .products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, aligned, blas
 from .recurrent import Recurrent
 from .sequential import Sequential
 
-PASSING = (Dropout, LastStep)  # what does nothing to one step
+PASSING = (Dropout, LastStep)  # layers that leave a single step as it is
 
 
 class Stepper:
@@ -77,6 +77,8 @@ class Stepper:
         self._check_free()
         if get_ident() != self._owner:
             raise NumpyrnnError("a Stepper must be used by one thread, the one that made or last reset it")
+        if not 0 <= token < self.input_size:
+            raise NumpyrnnError(f"token must be an id from 0 to {self.input_size - 1}, got {token!r:.40}")
         return self.advance(token)
 
     def reset(self) -> None:
@@ -95,14 +97,12 @@ class Stepper:
             raise NumpyrnnError("a Stepper writes one sequence at a time, and this one is at one: make another")
 
     def _compare(self, model: Sequential) -> None:
-        """Raise if the steps are not those of the model: a cell may read a state that its `step` has written already."""
+        """Raise if the steps are not the model's: a cell's `step` may read a state that it has written already."""
         ids = np.arange(3) % self.input_size
-        for token in ids:
+        for token in ids.tolist():
             logits = self.advance(token)
         if not np.allclose(logits, model(ids[:, None])[-1, 0], rtol=1e-3, atol=1e-4):
-            raise NumpyrnnError(
-                f"a step of each cell must read a state before it writes the new one, in {model!r:.200}"
-            )
+            raise NumpyrnnError(f"a cell's step must read a state before it writes the new one, got {model!r:.200}")
         self.reset()
 
     def _step(self, layer: Layer, above: Layer | None) -> Callable[[Array], Array]:
@@ -190,7 +190,7 @@ def _in_turn(rows: list[Array], steps: list[Callable[[Array], Array]]) -> Callab
 
 
 def _one_place(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Zeros whose time axis, the last but two, has one place for all steps: a state replaces the one before."""
+    """Zeros with a time axis (the last but two) of stride 0: all steps share one place, a state replaces the last."""
     array = np.zeros((*shape[:-3], 1, *shape[-2:]), dtype)
     return as_strided(array, shape, (*array.strides[:-3], 0, *array.strides[-2:]))
 

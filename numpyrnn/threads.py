@@ -41,7 +41,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import Array, NumpyrnnError, check_count, check_shape
+from .checks import Array, NumpyrnnError, as_rng, check_count, check_shape
 from .layer import leaves, map_state
 from .losses import Loss, softmax_cross_entropy
 from .parameters import Parameters
@@ -53,7 +53,7 @@ SETTINGS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"  # of th
 
 _chosen: ContextVar[int | None] = ContextVar("the number chosen around this call", default=None)
 _lock = RLock()  # of the next three: the pools are the process's, whichever Python thread limits them
-_limits: list[int] = []  # of all who are inside `blas_threads` now
+_limits: list[int] = []  # of the active `blas_threads` blocks
 _before: dict[str, int] = {}  # by pool: its threads when the first of them came in
 _unlimited: set[str] = set()  # pools that did not take a limit, which was said
 
@@ -98,7 +98,7 @@ def blas_threads(n: int | None = None) -> Iterator[None]:
 
 
 def chosen() -> int:
-    """How many threads the `blas_threads` around this call chose, else the environment, else 1."""
+    """Threads set by the enclosing `blas_threads`, else by the environment, else 1."""
     settings = (os.environ.get(name, "").partition(",")[0].strip() for name in SETTINGS)  # OMP's: one for each level
     return _chosen.get() or next((int(value) for value in settings if value.isdecimal() and int(value)), 1)
 
@@ -165,7 +165,7 @@ def loss_and_gradients(
         if n == 1:
             return _pass(model, batch, grads, loss, state, rng)
         _check_sequences(batch, state, N)
-        drawn = None if rng is None else model.draw(np.random.default_rng(rng), batch.x.shape)
+        drawn = None if rng is None else model.draw(as_rng(rng), batch.x.shape)
         own: list[Parameters | None] = [None] * n
         if grads is not None:
             more = [] if buffers is None else buffers
@@ -256,7 +256,7 @@ def _check_sequences(batch: Batch, state: Any, N: int) -> None:
 
 
 def _woven(*arrays: Array) -> Array:
-    """One array of which each has every n-th row."""
+    """Interleave the rows of the arrays."""
     whole = np.empty((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
     for k, array in enumerate(arrays):
         whole[k :: len(arrays)] = array

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import NumpyrnnError, check_count, check_range, check_share
+from .checks import NumpyrnnError, as_rng, check_count, check_finite, check_range, check_shape, check_share
 from .losses import Loss, softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
@@ -22,7 +22,7 @@ Schedule = Callable[[float], float]
 Batches = Callable[[Generator], Iterable[Batch]]
 Valid = Callable[[], Iterable[Batch]] | None
 
-KEPT = "clip", "clip_norm", "schedule", "average", "carry"  # settings that a training which goes on must have again
+KEPT = "clip", "clip_norm", "schedule", "average", "carry"  # settings that must match when a training is resumed
 SCHEDULES: dict[str, Schedule] = {
     "constant": lambda progress: 1.0,
     "linear": lambda progress: 1 - progress,
@@ -40,14 +40,14 @@ class Trainer:
     loss : function of (logits, targets, mask), default softmax cross-entropy
         Gives the mean over the places that count and its gradient; see `numpyrnn.losses`.
     workers : int, optional
-        Among how many threads the sequences of a batch are divided (`loss_and_gradients`). Default: what
+        Threads that share the sequences of a batch (`loss_and_gradients`). Default: what
         `blas_threads(n)` around `run` or the environment sets (`numpyrnn.threads`), else 1.
     clip : float, optional, default 5
         Gradients are clipped into [-clip, clip], element by element; None: not.
     clip_norm : float, optional
         Gradients are scaled to at most this norm.
     schedule : "constant" (default), "linear" or "cosine"
-        What the learning rate is multiplied with, by the share of the epochs that is done.
+        Factor on the learning rate, as a function of the share of the epochs that is done.
     average : float, default 0
         Decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is then what is
         validated and kept; its memory grows with the steps, min(average, (1 + step) / (10 + step)). 0: no average.
@@ -94,8 +94,8 @@ class Trainer:
             raise NumpyrnnError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
         self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, schedule, average
-        self.patience, self.carry, self.rng = patience, bool(carry), np.random.default_rng(rng)
-        self.grads, self.more = model.params.zeros_like(), list[Parameters]()  # of one worker, of the others
+        self.patience, self.carry, self.rng = patience, bool(carry), as_rng(rng)
+        self.grads, self.buffers = model.params.zeros_like(), list[Parameters]()  # of one worker, of the others
         # `weights`: as the last whole epoch left them; `averaged`: their moving average; `best`: what is kept.
         # While an epoch runs the model's own buffer is ahead of `weights`; after `run` it holds `best`.
         self.weights = model.params.flat.copy()
@@ -195,7 +195,7 @@ class Trainer:
     def _step(self, batch: Batch, state: Any, factor: float) -> tuple[float, int, Any]:
         """Forward, loss, backward; clip, update."""
         start = state if self.carry else None
-        how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.more}
+        how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.buffers}
         loss, state = loss_and_gradients(self.model, batch, self.grads, state=start, **how)
         self._update(factor)
         return float(loss), batch.places, state
@@ -252,15 +252,21 @@ class Trainer:
         ------
         NumpyrnnError
             if it does not belong to a training of this form, or one of the settings that decide its bits (all of the
-            optimiser's, clip, clip_norm, schedule, average, carry) was another one; earlier states do not name them
+            optimiser's, clip, clip_norm, schedule, average, carry) was another one; earlier states do not name them.
+            Nothing is changed then
         """
+        now = self.state()
         try:
             here = _settings(self._about())
             for name, before in _settings(state).items():
                 if here.get(name) != before:
                     raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
+            for name in ("weights", "averaged", "best"):
+                check_shape(name, state[name], self.weights.shape)
+                check_finite(name, state[name])
             self._take(state)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            self._take(now)
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 
     def _take(self, state: dict[str, Any]) -> None:
@@ -273,7 +279,7 @@ class Trainer:
         self.rng.bit_generator.state = state["rng"]
         self.epoch, self.step, self.stale = state["epoch"], state["step"], state["stale"]
         self.finished = state["finished"]
-        self.best_loss = np.inf if state["best_loss"] is None else state["best_loss"]
+        self.best_loss = np.inf if state["best_loss"] is None else float(state["best_loss"])
         self.history = list(state["history"])
         for count in (self.epoch, self.step, self.stale):
             check_count("a count of the training", count, 0)

@@ -8,7 +8,7 @@ formed once over all T N rows. Gates lie first, (gates, T, N, H), so that each i
 each one's last real state. The sequences come sorted by falling length, so a padded step is never computed: no masks.
 None: all run to the end. The weights may be complex in the forward direction (complex-step gradient checks).
 
-The layers of `recurrent.py` check, sort and call; nothing here looks at its arguments twice.
+Arguments are not checked here; the layers of `recurrent.py` check them, and sort the sequences.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def forward(
     kind : class of the cell
     p : its parameters
     x : (T, N, D) floating, or (T, N) integers that stand for one-hot rows
-    states : (N, H) each, before the first step
+    states : (N, size) each, before the first step
     active : list of T ints, falling, or None
 
     Returns
     -------
-    Cell, with `states` (T + 1, N, H) each: zero where a sequence has ended; it is also the cache of `backward`
+    Cell, with `states` (T + 1, N, size) each: zero where a sequence has ended; it is also the cache of `backward`
     """
     products.keep_freed_memory()
     T, N = x.shape[:2]
@@ -70,17 +70,17 @@ def backward(
     Parameters
     ----------
     cell : from `forward`
-    dy : (T, N, H) gradient with respect to h[1:] from above
-    dstates : (N, H) gradients with respect to the states after the last step
+    dy : (T, N, P) gradient with respect to h[1:] from above
+    dstates : (N, size) gradients with respect to the states after the last step
     grads : mapping with the names of the parameters, overwritten
     need_dx : whether to form dx (ignored for integer x)
 
     Returns
     -------
     dx : (T, N, D) or None
-    dstates : (N, H) each, with respect to the states before the first step
+    dstates : (N, size) each, with respect to the states before the first step
     """
-    cell = copy(cell)  # what the way back adds to it is freed at the end
+    cell = copy(cell)  # so that the arrays of the way back are freed with the copy
     p, h, x, active = cell.p, cell.states[0], cell.x, cell.active
     (T, N, P), H, straight = dy.shape, p["b"].shape[-1], int(cell.straight)
     dz = np.empty((cell.slabs or cell.gates, T, N, H), dy.dtype)

@@ -96,7 +96,7 @@ def draw(layer, steps=T):
     """x, initial state, dy and dstate for N sequences."""
     rng = np.random.default_rng(2)
     x = rng.standard_normal((steps, N, layer.input_size)).astype(layer.dtype)
-    dy = rng.standard_normal((steps, N, layer.features)).astype(layer.dtype)
+    dy = rng.standard_normal((steps, N, layer.output_size)).astype(layer.dtype)
     sizes = layer.cell.state_sizes(layer.hidden_size)
     state, dstate = (tuple(rng.standard_normal((N, size)).astype(layer.dtype) for size in sizes) for _ in range(2))
     return (x, state, dy, dstate) if len(sizes) > 1 else (x, state[0], dy, dstate[0])

@@ -16,6 +16,7 @@ from numpyrnn import (
     Embedding,
     MaxPool1D,
     NumpyrnnError,
+    Sampler,
     Sequential,
     cells,
     save,
@@ -287,3 +288,33 @@ def test_what_a_program_needs_is_in_the_package():
     assert all(hasattr(numpyrnn, name) for name in numpyrnn.__all__)
     ours = {name for name, kind in LAYERS.items() if is_ours(kind)}
     assert ours <= set(numpyrnn.__all__)
+
+
+@pytest.mark.parametrize("rng", ["x", -1, 1.5, [1, "a"]], ids=str)
+def test_a_seed_that_is_none_is_refused_in_one_line(rng):
+    for use in (
+        lambda: LSTM(2, 3, rng=rng),
+        lambda: Dense(2, 3).forward(np.zeros((1, 1, 2)), rng=rng),
+        lambda: Sampler(rng),
+    ):
+        with pytest.raises(NumpyrnnError, match=r"^rng must be a numpy Generator"):
+            use()
+
+
+def test_a_layer_that_could_not_be_made_again_is_not_saved(tmp_path):
+    class Bare(Dense):
+        def __init__(self):
+            super().__init__(2, 3)
+
+    class Nameless(Dense):
+        sizes = ("input_size", "output_size", "depth")
+
+    for layer in (Bare(), Nameless(2, 3)):
+        with pytest.raises(NumpyrnnError, match=rf"^{type(layer).__name__} must take its sizes, dtype and rng by name"):
+            save(tmp_path / "model.npz", Sequential(layer))
+    assert not list(tmp_path.iterdir())
+
+
+def test_backward_refuses_what_is_no_cache():
+    with pytest.raises(NumpyrnnError, match=r"^backward needs the cache of forward\(..., cache=True\), got int$"):
+        Dense(2, 3).backward(np.zeros((1, 1, 3)), 3)

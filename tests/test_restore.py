@@ -292,3 +292,26 @@ def test_a_rate_that_was_changed_between_runs_holds_and_an_interruption_leaves_i
     interrupt_at(trainer, 3, "batch")
     assert trainer.optimizer.learning_rate == 0.5
     assert trainer.history[1]["learning_rate"] == 0.5 * (1 - 1 / 6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": None},
+        {"averaged": np.full(3, np.nan)},
+        {"best": "x"},
+        {"best_loss": "x"},
+        {"epoch": -1},
+        {"history": [{"epoch": "x"}]},
+        {"rng": 3},
+    ],
+    ids=str,
+)
+def test_a_refused_state_changes_nothing(change):
+    first, second = make_trainer(), make_trainer()
+    run(first, 2)
+    run(second, 1)
+    before = second.state()
+    with pytest.raises(NumpyrnnError):
+        second.restore(first.state() | change)
+    assert_same_state(second.state(), before)

@@ -24,6 +24,7 @@ from numpyrnn import (
     cells,
     generate,
 )
+from numpyrnn.sampling import stream
 from numpyrnn.stepper import Stepper, can_step
 
 pytestmark = pytest.mark.usefixtures("back_end")
@@ -235,8 +236,8 @@ def own(kind, dtype=np.float64):
         kind(V, H, dtype=dtype, rng=1),
         kind(4, H, dtype=dtype, rng=2, weight_dropout=0.25),
     )
-    middle = Dense(first.features, 4, dtype, rng=3)
-    model = Sequential(first, middle, second, Dense(second.features, V, dtype, rng=4))
+    middle = Dense(first.output_size, 4, dtype, rng=3)
+    model = Sequential(first, middle, second, Dense(second.output_size, V, dtype, rng=4))
     model.params.flat[...] += np.random.default_rng(5).normal(0, 0.3, model.params.flat.shape)
     return model
 
@@ -323,3 +324,59 @@ def test_a_refused_call_changes_nothing():
     again = Stepper(make("GRU Dense"))
     assert_array_equal(run(again, IDS[:5]), first)
     assert_array_equal(run(stepper, IDS[5:]), run(again, IDS[5:]))
+
+
+class LateReader(cells.RNN):
+    """It reads the state before the step when the new one stands in its place."""
+
+    def at(self, t, n):
+        return *super().at(t, n), self.states[0][None, t, :n]
+
+    def step(self, x, views):
+        h, hWh, h_prev = views
+        np.tanh(x + hWh, h)
+        h += h_prev
+
+
+def test_a_cell_that_reads_a_state_after_it_has_written_it_is_refused():
+    class Late(RNN):
+        cell = LateReader
+
+    with pytest.raises(NumpyrnnError, match="must read a state before it writes the new one"):
+        Stepper(Sequential(Late(V, H, rng=0), Dense(H, V, rng=1)))
+
+
+def test_layers_and_models_with_a_forward_of_their_own_are_not_stepped():
+    class Doubled(LSTM):
+        def forward(self, x, *rest, **options):
+            y, state, cache = super().forward(x, *rest, **options)
+            return 2 * y, state, cache
+
+    class Model(Sequential):
+        def forward(self, x, *rest, **options):
+            y, state, cache = super().forward(x, *rest, **options)
+            return -y, state, cache
+
+    for model in (Sequential(Doubled(V, H), Dense(H, V)), Model(LSTM(V, H), Dense(H, V))):
+        assert not can_step(model)
+
+
+def test_while_a_sequence_is_written_nobody_else_moves_its_stepper():
+    stepper = Stepper(make("LSTM Dense"))
+    (expected,) = generate(stepper, IDS[:2], Sampler(1), 8)
+    written = stream(stepper, IDS[:2], Sampler(1))
+    got = [next(written)]
+    for use in (stepper.reset, lambda: stepper(1), lambda: next(stream(stepper, IDS[:2], Sampler(2)))):
+        with pytest.raises(NumpyrnnError, match="a Stepper writes one sequence at a time"):
+            use()
+    got += [next(written) for _ in range(7)]
+    assert_array_equal(got, expected)
+    written.close()
+    stepper.reset()
+    assert len(stepper(1)) == V
+
+
+@pytest.mark.parametrize("token", [-1, V])
+def test_an_id_out_of_range_is_refused(token):
+    with pytest.raises(NumpyrnnError, match=rf"^token must be an id from 0 to {V - 1}, got {token}$"):
+        Stepper(make("LSTM Dense"))(token)

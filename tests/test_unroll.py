@@ -275,7 +275,7 @@ def test_one_sequence_is_as_of_several_with_weights_up_to_the_limit_and_above(ki
 @pytest.mark.parametrize("kind", [Projected, Widened])
 def test_gradients_with_an_h_of_another_size_than_c_are_right(kind, lengths):
     layer = make(kind, input_size=2, hidden_size=3)
-    assert layer.cell.state_sizes(3) == (layer.features, 3)
+    assert layer.cell.state_sizes(3) == (layer.output_size, 3)
     report = gradcheck.assert_gradients(layer, draw(layer, 4)[0][:, :3], lengths)
     assert {error.what for error in report} == {"Wx", "Wh", "b", "Wp", "x", "state 0", "state 1"}
 

@@ -102,11 +102,11 @@ class RNN(Compiled, cells.RNN):
     one_step = staticmethod(rnn_step)
 
     def flat_forward(self) -> tuple[Array, ...]:
-        """Of h Wh and h."""
+        """Flatten h Wh and h."""
         return flat(self.hWh), flat(self.states[0], 1)
 
     def flat_backward(self) -> tuple[Array, ...]:
-        """Of dy, dh, h and dz."""
+        """Flatten dy, dh, h and dz."""
         return flat(self.dy, 1), flat(self.back), flat(self.states[0], 1), flat(self.dz[0], 1)
 
 
@@ -173,12 +173,12 @@ class LSTM(Compiled, cells.LSTM):
     one_step = staticmethod(lstm_step)
 
     def flat_forward(self) -> tuple[Array, ...]:
-        """Of b, h Wh, gates and c, tanh(c), h."""
+        """Flatten b, h Wh, gates and c, tanh(c), h."""
         b, h = np.tile(self.p["b"], self.N), self.states[0]
         return b, flat(self.hWh, 1), flat(self.memory, 2), flat(self.tanh_c, 1), flat(h, 1)
 
     def flat_backward(self) -> tuple[Array, ...]:
-        """Of dy, dh, dc, gates and c, tanh(c), dz."""
+        """Flatten dy, dh, dc, gates and c, tanh(c), dz."""
         incoming = flat(self.dy, 1), flat(self.back, 1), flat(self.dstates[1])
         return *incoming, flat(self.memory, 2), flat(self.tanh_c, 1), flat(self.dz, 2)
 
@@ -216,11 +216,11 @@ class GRU(Compiled, cells.GRU):
     forward_step, backward_step = staticmethod(gru_forward), staticmethod(gru_backward)
 
     def flat_forward(self) -> tuple[Array, ...]:
-        """Of bh, h Wh, gates and u, h."""
+        """Flatten bh, h Wh, gates and u, h."""
         return np.tile(self.p["bh"], self.N), flat(self.hWh, 1), flat(self.memory, 2), flat(self.states[0], 1)
 
     def flat_backward(self) -> tuple[Array, ...]:
-        """Of dy, dh, gates and u, h, dz."""
+        """Flatten dy, dh, gates and u, h, dz."""
         arrays = flat(self.dy, 1), flat(self.back, 1), flat(self.memory, 2), flat(self.states[0], 1)
         return *arrays, flat(self.dz, 2)
 

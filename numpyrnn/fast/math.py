@@ -1,7 +1,7 @@
 """What compiled functions are made with: how they are compiled, tanh, sigmoid, exp, and the product of a single row.
 
-Functions that are `inlined`, and those of other files, are compiled into their callers. What Numba has kept of a caller
-in another file does not see changes of them: delete the `__pycache__` folders then.
+Functions that are `inlined`, and those of other files, are compiled into their callers. Numba's cache of a caller does
+not notice changes in another file: delete the `__pycache__` folders then.
 """
 
 from __future__ import annotations
