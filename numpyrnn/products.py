@@ -213,7 +213,8 @@ def sum_rows_by_id(ids: Array, rows: Array, size: int) -> Array:
 
 def column_sums(rows: Array) -> Array:
     """Sums over the rows of (..., R, H), as a product with ones: several times faster than `sum`."""
-    return np.asarray(np.ones(rows.shape[-2], rows.dtype) @ rows)
+    with np.errstate(invalid="ignore"):  # OpenBLAS has warned in such products, seldom, of finite numbers
+        return np.asarray(np.ones(rows.shape[-2], rows.dtype) @ rows)
 
 
 def as_rows(array: Array) -> Array:
