@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from dinos.evaluate import common_ending, describe
+from dinos.evaluation import common_ending, describe
 from dinos.model import NameTraining, Settings, sample_names
 from dinos.names import encode, read_names, split
 from numpyrnn.batches import padded
 from numpyrnn.losses import softmax_cross_entropy
-from numpyrnn.ngram import best_ngram
+from workbench.ngram import best_ngram
 
 EPOCHS, SAMPLES = 60, 10_000
 

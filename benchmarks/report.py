@@ -291,13 +291,13 @@ def renewed(readme, results):
 
 def write(results):
     """results.json and RESULTS.md, both or neither."""
-    from numpyrnn.files import write_together  # late: what the driver holds would count as its workers' memory
+    from music.outputs import write_together  # late: what the driver holds would count as its workers' memory
 
     write_together({RESULTS: (json.dumps(results, indent=1) + "\n").encode(), PAGE: page(results).encode()})
 
 
 def main():
-    from numpyrnn.files import write_together
+    from music.outputs import write_together
 
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--check", action="store_true", help="write nothing; exit 1 if the README's table is another")

@@ -23,7 +23,7 @@ import torch
 from bench import take_turns
 
 from jazz import changes, course, grammar, theory
-from jazz.tracks import choose, tune_of_midi
+from jazz.reading.tracks import choose, tune_of_midi
 from music.midi import Midi, Note, read_midi, write_midi
 from numpyrnn.optim import Adam
 

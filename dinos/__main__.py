@@ -10,7 +10,7 @@ def main() -> None:
     Here they are not even started. BLAS reads the setting when NumPy is first imported, so it comes before that.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from numpyrnn.command import run
+    from numpyrnn.cli import run
 
     from .cli import app
 

@@ -9,7 +9,8 @@ import click
 
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checkpoint import Checkpoint, load
-from numpyrnn.command import (
+from workbench.files import data_path, read_text
+from workbench.options import (
     data_options,
     model_option,
     seed_option,
@@ -17,8 +18,7 @@ from numpyrnn.command import (
     top_k_option,
     training_options,
 )
-from numpyrnn.files import data_path, read_text
-from numpyrnn.learn import check_resumed, check_unfinished, learn, outputs, why_it_ended
+from workbench.training import check_resumed, check_unfinished, learn, outputs, why_it_ended
 
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
 from .names import read_names, show, split
@@ -126,8 +126,8 @@ def train(
 
 def draw(training: NameTraining, plot: Path) -> None:
     """The picture of the curves, with the n-gram's held-out loss as a level."""
-    from numpyrnn.history import plot_history
-    from numpyrnn.ngram import best_ngram
+    from workbench.history import plot_history
+    from workbench.ngram import best_ngram
 
     from .names import encode
 
@@ -144,7 +144,7 @@ def draw(training: NameTraining, plot: Path) -> None:
 @click.option("--samples", type=click.IntRange(1), default=10_000, show_default=True, help="Names to sample.")
 def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
     """Held-out loss beside an n-gram's, and how much of a sample is copied."""
-    from .evaluate import evaluate as measure
+    from .evaluation import evaluate as measure
 
     figures = measure(shipped(model), samples, seed or 0)
     click.echo(f"{figures['held_out']} held-out names, {figures['places']:,} characters (with the ends); ", nl=False)

@@ -13,11 +13,11 @@ from numpyrnn.activations import log_softmax
 from numpyrnn.batches import Batch, padded
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array
-from numpyrnn.ngram import KneserNey
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler, generate
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
+from workbench.ngram import KneserNey
 
 from .names import END, encode, show, vocabulary_of
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import Array
-from numpyrnn.files import read_text
 from numpyrnn.vocab import Vocabulary
+from workbench.files import read_text
 
 END = "\n"  # begins and ends every name
 LONGEST = 1000  # characters

@@ -13,7 +13,7 @@ __all__ = ["Solo", "improvise"]
 def __getattr__(name: str) -> Any:
     """`improvise` and `Solo`, imported when they are first used: music21 takes half a second."""
     if name in __all__:
-        from . import perform
+        from .playing import performance
 
-        return getattr(perform, name)
+        return getattr(performance, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

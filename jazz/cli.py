@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from numpyrnn import NumpyrnnError, __version__
-from numpyrnn.command import (
+from workbench.options import (
     check_out,
     choose_out,
     data_files_options,
@@ -25,8 +25,8 @@ from numpyrnn.command import (
     training_options,
 )
 
-from .band import INSTRUMENTS
 from .changes import FORMS
+from .playing.band import INSTRUMENTS
 
 OUT = Path("solo.mid")
 EXCERPT = 16  # bars
@@ -107,10 +107,10 @@ def improvise(
     """Play a new solo over changes: MIDI, sound, picture and lead sheet, side by side."""
     from tqdm import tqdm
 
-    from numpyrnn.files import read_text
+    from workbench.files import read_text
 
-    from .perform import improvise as perform
-    from .perform import output_files
+    from .playing.performance import improvise as perform
+    from .playing.performance import output_files
 
     if straight and swing is not None:
         raise click.UsageError("--swing and --straight exclude each other")
@@ -165,12 +165,12 @@ def train(
     JSONL history and a picture of the curves. Ctrl-C saves what was learned; --resume goes on from there.
     """
     from numpyrnn.checkpoint import load
-    from numpyrnn.history import plot_history
-    from numpyrnn.learn import check_resumed, check_unfinished, learn, outputs, scaled, why_it_ended
+    from workbench.history import plot_history
+    from workbench.training import check_resumed, check_unfinished, learn, outputs, scaled, why_it_ended
 
-    from .corpus import read_tunes, shipped_choruses
-    from .evaluate import best_ngram_on_values
+    from .evaluation import best_ngram_on_values
     from .model import KIND, RECIPES, JazzTraining, parts_a_value
+    from .reading.corpus import read_tunes, shipped_choruses
 
     files = outputs(out or resume or Path("jazz.npz"), plot, resume, force, data)
     if resume:
@@ -195,7 +195,7 @@ def train(
         from numpyrnn.sampling import Sampler
 
         from .changes import form
-        from .solo import Soloist
+        from .soloist import Soloist
 
         line = Soloist(training.checkpoint(resumable=False), Sampler(trainer.epoch)).play(form("ii-v-i"))
         return " ".join(names_of_bar(bar.melody) for bar in line.tune().bars[:2])
@@ -234,11 +234,11 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
     from tqdm import tqdm
 
     from numpyrnn.checkpoint import load
-    from numpyrnn.files import data_path
+    from workbench.files import data_path
 
     from .changes import form as shipped_form
-    from .evaluate import RUN
-    from .evaluate import evaluate as measure
+    from .evaluation import RUN
+    from .evaluation import evaluate as measure
     from .model import KIND
 
     changes = shipped_form(form)
@@ -266,7 +266,7 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
 @part_options
 def doctor(file: Path, **which: Any) -> None:
     """What is in a MIDI file, what would be learned from it, and what cannot be used and why."""
-    from .doctor import diagnose
+    from .reading.doctor import diagnose
 
     for line in diagnose(file, **which):
         click.echo(line)
@@ -282,7 +282,7 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
     """Make an excerpt of a MIDI file or a written chorus audible, as a WAV file."""
     from music.synth import render, write_wav
 
-    from .corpus import excerpt, read_music
+    from .reading.corpus import excerpt, read_music
 
     out = out or Path(f"{file.stem}.wav")
     if out.suffix.lower() != ".wav":
@@ -302,10 +302,10 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
 def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) -> None:
     """Make MIDI files of written choruses (the shipped ones if none are named)."""
     from music.midi import write_midi
-    from numpyrnn.files import make_folder
+    from workbench.files import make_folder
 
-    from .choruses import read_chorus
-    from .corpus import chorus_midi, shipped_choruses
+    from .reading.choruses import read_chorus
+    from .reading.corpus import chorus_midi, shipped_choruses
 
     found = [(out / f"{path.stem}.mid", read_chorus(path)) for path in texts or shipped_choruses()]
     if len({path for path, _ in found}) < len(found):
@@ -329,7 +329,7 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
 @force_option
 def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) -> None:
     """Replay the deep-learning course's jazz exercise, and measure what its recipe really does."""
-    from .replay import FILES, replay
+    from .course.replay import FILES, replay
 
     for name in FILES if out.is_dir() else ():
         check_out(out / name, force)

@@ -17,7 +17,7 @@ from numpyrnn.optim import Adam, RMSprop
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 
-from .streams import CONTEXTS, FORMS, is_said, stream, value_of
+from .tokens import CONTEXTS, FORMS, is_said, stream, value_of
 from .tunes import Tune
 
 KIND = "jazz"

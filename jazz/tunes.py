@@ -9,7 +9,6 @@ from fractions import Fraction
 from numpyrnn import NumpyrnnError
 
 from .changes import Chord
-from .choruses import Chorus
 from .element import Element
 from .grammar import SIXTEENTH, TRIPLET, Value, encode
 
@@ -73,13 +72,6 @@ def chord_elements(changes: Sequence[tuple[Fraction, Chord]]) -> list[Element]:
         last = chord if chord.tones else last
         elements.append(Element(onset, Fraction(0), chord_pitches(last), last.root))
     return elements
-
-
-def tune_of_chorus(chorus: Chorus) -> Tune:
-    """The tune that a written chorus is."""
-    bars = [(chorus.bar * i, chorus.bar) for i in range(chorus.n_bars)]
-    melody = [Element(tone.onset, tone.duration, (tone.pitch,)) for tone in chorus.melody]
-    return Tune(chorus.name, make_bars(melody, chord_elements(chorus.chords), bars), chorus.form)
 
 
 def make_bars(

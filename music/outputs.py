@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from numpyrnn.checks import NumpyrnnError
+from numpyrnn.files import atomic_write
 
 from .midi import Midi
 from .soundfont import render_soundfont
@@ -42,3 +45,24 @@ def by_soundfont(midi: Midi, soundfont: str | Path) -> bytes:
     with TemporaryDirectory() as folder:
         render_soundfont(midi, soundfont, Path(folder, "piece.wav"))
         return Path(folder, "piece.wav").read_bytes()
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files: all of them, or none.
+
+    Parameters
+    ----------
+    contents : what each file shall hold
+
+    Raises
+    ------
+    NumpyrnnError
+        if one of them cannot be written
+    """
+    with ExitStack() as stack:
+        files = [stack.enter_context(atomic_write(path)) for path in contents]
+        for file, content in zip(files, contents.values(), strict=True):
+            file.write(content)
+        for file in files:  # a full disk shows here, before the first of them takes its place
+            file.flush()
+            os.fsync(file.fileno())

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import click
 
 from . import __version__
-from .command import run
+from .checks import NumpyrnnError
+
+INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,6 +56,41 @@ def info(model: Path) -> None:
     click.echo(checkpoint.model.summary())
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; ", nl=False)
     click.echo("can be resumed." if checkpoint.training else "finished: cannot be resumed.")
+
+
+def run(command: click.Command) -> None:
+    """Run a command line and exit: 0 well, 1 bad input, 2 wrong usage, 130 interrupted; one line for each error.
+
+    Parameters
+    ----------
+    command : click Command or Group
+    """
+    try:
+        status = command(standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted.", err=True)
+        status = INTERRUPTED
+    except BrokenPipeError:  # the reader has had enough: `dinos | head -1`
+        _drop_output()
+        status = 1
+    except (NumpyrnnError, OSError, MemoryError, UnicodeError) as error:
+        _drop_output()
+        words = str(error) if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
+        click.echo(f"Error: {words}", err=True)
+        status = 1
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _drop_output() -> None:
+    """What is still in the buffer cannot be written: let Python's exit not try again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import os
 def main() -> None:
     """Run the command line, with one thread unless `OPENBLAS_NUM_THREADS` says otherwise: see `dinos.__main__`."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from numpyrnn.command import run
+    from numpyrnn.cli import run
 
     from .cli import app
 

@@ -11,8 +11,8 @@ from typing import Any
 import click
 
 from numpyrnn import NumpyrnnError, __version__
-from numpyrnn.command import (
-    INTERRUPTED,
+from numpyrnn.cli import INTERRUPTED
+from workbench.options import (
     check_not_read,
     check_out,
     choose_out,
@@ -92,9 +92,9 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
     from tqdm import tqdm
 
     from numpyrnn.checkpoint import load
-    from numpyrnn.files import data_path
+    from workbench.files import data_path
 
-    from .evaluate import Copies
+    from .evaluation import Copies
     from .play import output_files, perform
 
     path = choose_out(out, OUT, output_files, force)
@@ -111,7 +111,7 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
 
 def pieces_to_learn(data: Sequence[Path], rhythm: bool, no_cache: bool = False) -> list[Any]:
     """The pieces of files and folders, or the shipped ones; what cannot be used is named."""
-    from numpyrnn.files import data_path
+    from workbench.files import data_path
 
     from .corpus import read_pieces
 
@@ -132,7 +132,7 @@ def file_progress(files: Sequence[Any]) -> Any:
 
 def cache_of(paths: Sequence[Path], no_cache: bool) -> Path | None:
     """Where the reading of a single folder is kept; never in the shipped one."""
-    from numpyrnn.files import data_path
+    from workbench.files import data_path
 
     from .corpus import default_cache
 
@@ -173,11 +173,11 @@ def train(
     saves what was learned; --resume goes on from there.
     """
     from numpyrnn.checkpoint import load
-    from numpyrnn.history import plot_history
-    from numpyrnn.learn import check_resumed, check_unfinished, learn, outputs, why_it_ended
     from numpyrnn.sampling import Sampler
+    from workbench.history import plot_history
+    from workbench.training import check_resumed, check_unfinished, learn, outputs, why_it_ended
 
-    from .evaluate import best_ngrams, network_figures
+    from .evaluation import best_ngrams, network_figures
     from .play import compose
 
     files = outputs(out or resume or Path("piano.npz"), plot, resume, force, data)
@@ -239,10 +239,10 @@ def compare(
 
     Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends with what there is.
     """
-    from numpyrnn.history import write_history
+    from workbench.history import write_history
 
     from .compare import HEADER, compared, line, plot_rows, records_of
-    from .evaluate import best_ngrams, uniform
+    from .evaluation import best_ngrams, uniform
 
     history = out.with_suffix(".jsonl")
     if history == out:
@@ -279,9 +279,9 @@ def compare(
 def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
     """Held-out loss and accuracy beside n-grams', and the longest run that a sample copies."""
     from numpyrnn.checkpoint import load
-    from numpyrnn.files import data_path
+    from workbench.files import data_path
 
-    from .evaluate import evaluate as measure
+    from .evaluation import evaluate as measure
 
     found = measure(load(model or data_path("models/piano.npz"), KIND), samples, seed or 0)
     click.echo(f"{found['material'].settings.model}: {described(found['material'])}.")
@@ -304,7 +304,7 @@ def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
 @cache_option
 def doctor(data: list[Path], min_count: int, window: int, out: Path | None, force: bool, no_cache: bool) -> None:
     """What MIDI files or folders of them (or the shipped ones) would give, and what cannot be used and why."""
-    from numpyrnn.files import data_path
+    from workbench.files import data_path
 
     from .doctor import diagnose
 

@@ -9,8 +9,8 @@ from statistics import fmean
 from typing import Any
 
 from numpyrnn.batches import Batch
-from numpyrnn.history import curves
-from numpyrnn.learn import best_epoch
+from workbench.history import curves
+from workbench.training import best_epoch
 
 from .batches import accuracy
 from .model import PianoTraining

@@ -24,7 +24,8 @@ from music.midi import parse_midi
 from music.reader import MAX_BYTES
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import check_share
-from numpyrnn.files import atomic_write, read_text
+from numpyrnn.files import atomic_write
+from workbench.files import read_text
 
 from .tokens import name_of, split_token, tokens_of
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from music.midi import Midi, Note, as_tempo, midi_bytes, read_midi
-from music.outputs import by_soundfont, side_by_side
+from music.outputs import by_soundfont, side_by_side, write_together
 from music.synth import MAX_SECONDS, render, wav_bytes
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array, check_count, check_range
-from numpyrnn.files import write_together
 from numpyrnn.sampling import Sampler, stream
 
 from .model import Material, material_of

@@ -14,7 +14,10 @@ import numpy as np
 
 from numpyrnn import __version__
 from numpyrnn.checkpoint import Checkpoint, load
-from numpyrnn.command import (
+from numpyrnn.files import atomic_write
+from numpyrnn.sampling import Sampler
+from workbench.files import data_path
+from workbench.options import (
     check_not_read,
     check_out,
     data_options,
@@ -26,8 +29,6 @@ from numpyrnn.command import (
     top_k_option,
     training_options,
 )
-from numpyrnn.files import atomic_write, data_path
-from numpyrnn.sampling import Sampler
 
 from .model import EPOCH, KIND, RECIPES, SonnetTraining
 from .text import read_text_of, split, without_unknown
@@ -148,10 +149,10 @@ def train(
     Its last tenth is held out. Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves what was
     learned; --resume goes on from there.
     """
-    from numpyrnn.history import plot_history
-    from numpyrnn.learn import check_resumed, check_unfinished, learn, outputs, why_it_ended
+    from workbench.history import plot_history
+    from workbench.training import check_resumed, check_unfinished, learn, outputs, why_it_ended
 
-    from .evaluate import ngram_beside
+    from .evaluation import ngram_beside
 
     files = outputs(out or resume or Path("sonnets.npz"), plot, resume, force, [data])
     if resume:
@@ -210,7 +211,7 @@ def train(
 @seed_option
 def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None) -> None:
     """Held-out loss beside an n-gram's, and the longest run that a sample copies."""
-    from .evaluate import evaluate as measure
+    from .evaluation import evaluate as measure
 
     checkpoint = shipped(model)
     figures = measure(checkpoint, given_text(checkpoint, data), samples, seed or 0)

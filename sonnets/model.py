@@ -14,10 +14,10 @@ from numpyrnn import LSTM, Dense, Dropout, Embedding, LastStep, NumpyrnnError, S
 from numpyrnn.batches import Batch, windows
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array
-from numpyrnn.ngram import KneserNey
 from numpyrnn.optim import Adam
 from numpyrnn.train import SCHEDULES, Trainer
 from numpyrnn.vocab import Vocabulary
+from workbench.ngram import KneserNey
 
 from .text import START, kept, measured, texts_of
 

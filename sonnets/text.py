@@ -11,8 +11,8 @@ from typing import Any
 
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.files import text_pieces
 from numpyrnn.vocab import Vocabulary
+from workbench.files import text_pieces
 
 START = "\n"  # all that is known before a text
 SHORTEST = 500  # characters

@@ -21,10 +21,10 @@ from dinos.model import NameTraining, Settings
 from dinos.names import read_names, split
 from numpyrnn import RNN, Dense, Sequential
 from numpyrnn.checkpoint import Checkpoint, load, save
-from numpyrnn.files import data_path
-from numpyrnn.history import read_history
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
+from workbench.files import data_path
+from workbench.history import read_history
 
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(__file__).parents[1]),  # whether or not the packages are installed

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from dinos.evaluate import common_ending, describe, evaluate, longest_copied_run
+from dinos.evaluation import common_ending, describe, evaluate, longest_copied_run
 from dinos.model import NameTraining, Settings, build, listing, names_of, sample_names, text
 from dinos.names import END, vocabulary_of
 from numpyrnn import GRU, LSTM, RNN, Dense, NumpyrnnError, Sequential

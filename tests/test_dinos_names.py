@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dinos.names import END, encode, read_names, show, split, vocabulary_of
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
+from workbench.files import data_path
 
 name_lists = st.lists(st.text("abcé京😀", min_size=1, max_size=6), min_size=2, max_size=40, unique=True)
 

@@ -2,12 +2,16 @@
 
 import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from numpyrnn import NumpyrnnError, files
-from numpyrnn.files import atomic_write, data_path, make_folder, read_text, text_pieces, write_together
+from music.outputs import write_together
+from numpyrnn import NumpyrnnError
+from numpyrnn.files import atomic_write
+from workbench import files
+from workbench.files import data_path, make_folder, read_text, text_pieces
 
 
 def names_in(folder):
@@ -115,7 +119,7 @@ def test_permission_denied_is_an_error(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", fail)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", fail)
     with pytest.raises(NumpyrnnError, match=r"a\.bin could not be written: Permission denied"):
         write(tmp_path / "a.bin")
 

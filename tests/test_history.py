@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.history import plot_history, read_history, write_history
+from workbench.history import plot_history, read_history, write_history
 
 RECORDS = [
     {"epoch": 1, "loss": 3.2958368660043291, "valid_loss": 2.5, "learning_rate": 0.004},

@@ -7,7 +7,8 @@ from itertools import groupby, pairwise, product
 import numpy as np
 import pytest
 
-from jazz.band import (
+from jazz.changes import FORMS, form, parse_changes, parse_chord
+from jazz.playing.band import (
     BASS,
     BASS_RANGE,
     CHANNELS,
@@ -25,7 +26,6 @@ from jazz.band import (
     voicing,
     walkable,
 )
-from jazz.changes import FORMS, form, parse_changes, parse_chord
 
 OTHERS = [
     parse_changes("C5 | Dsus4 G7/B E7alt | Fm7b5 Ao7 F#maj7 A+ B13b9 | %", (3, 4)),

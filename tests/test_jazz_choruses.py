@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jazz.changes import FORMS, form
-from jazz.choruses import Tone, read_chorus
+from jazz.reading.choruses import Tone, read_chorus
 from numpyrnn import NumpyrnnError
 
 FILES = sorted((Path(__file__).parents[1] / "data" / "choruses").glob("*.txt"))

@@ -16,14 +16,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from jazz.changes import FORMS
 from jazz.cli import app
-from jazz.perform import ENDINGS
-from jazz.perform import improvise as perform
+from jazz.playing.performance import ENDINGS
+from jazz.playing.performance import improvise as perform
 from music.midi import Midi, Note, midi_bytes, read_midi, write_midi
 from numpyrnn.checkpoint import load
-from numpyrnn.command import run
-from numpyrnn.files import data_path
-from numpyrnn.history import read_history
+from numpyrnn.cli import run
 from numpyrnn.train import Trainer
+from workbench.files import data_path
+from workbench.history import read_history
 
 NAMES = ("blues-f-1", "bossa-1", "waltz-1")
 TEXTS = [data_path(f"choruses/{name}.txt") for name in NAMES]
@@ -166,8 +166,8 @@ def test_an_option_does_what_it_does_in_the_library(folder, monkeypatch, argumen
         return perform(chords, **options)
 
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("jazz.perform.improvise", improvise)
-    monkeypatch.setattr("jazz.perform.Solo.png", lambda solo: b"a picture")  # it takes longest
+    monkeypatch.setattr("jazz.playing.performance.improvise", improvise)
+    monkeypatch.setattr("jazz.playing.performance.Solo.png", lambda solo: b"a picture")  # it takes longest
     do_well(folder, "--chords", SHORT, "--seed", 1, "-o", "x", *arguments.split())
     assert {name: given[name] for name in options} == options
     assert (folder / "x.mid").read_bytes() == midi_bytes(perform(SHORT, **{"seed": 1} | options).midi)

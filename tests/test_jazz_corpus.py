@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from jazz.choruses import read_chorus
 from jazz.cli import app
-from jazz.corpus import MIDI_ENDINGS, chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
-from jazz.tracks import bars_of
-from jazz.tunes import tune_of_chorus
+from jazz.reading.choruses import read_chorus, tune_of_chorus
+from jazz.reading.corpus import MIDI_ENDINGS, chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
+from jazz.reading.tracks import bars_of
 from music.midi import Midi, Note, midi_bytes, read_midi, write_midi
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
+from workbench.files import data_path
 
 F = Fraction
 HEAD = "title: Test\nform: a\nmeter: 4/4\ntempo: 150\nfeel: {}\n"

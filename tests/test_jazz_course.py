@@ -13,9 +13,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jazz import course, theory
+from jazz.course.replay import longest_run, replay
 from jazz.element import Element
 from jazz.grammar import Value, candidates, parse_value, sounding
-from jazz.replay import longest_run, replay
 from music.midi import Midi, Note, read_midi, write_midi
 from numpyrnn import NumpyrnnError, Sequential
 from numpyrnn.activations import log_softmax

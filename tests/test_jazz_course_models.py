@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from jazz import course
-from jazz.course_models import loss_and_grads
+from jazz.course.models import loss_and_grads
 from numpyrnn import LSTM, Dense, NumpyrnnError, Sequential
 from numpyrnn.activations import log_softmax
 from numpyrnn.optim import SGD

@@ -7,13 +7,13 @@ from fractions import Fraction
 import pytest
 from click.testing import CliRunner
 
-from jazz.choruses import read_chorus
 from jazz.cli import app
-from jazz.corpus import chorus_midi, read_tunes
-from jazz.doctor import diagnose
+from jazz.reading.choruses import read_chorus
+from jazz.reading.corpus import chorus_midi, read_tunes
+from jazz.reading.doctor import diagnose
 from music.midi import Midi, Note, write_midi
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
+from workbench.files import data_path
 
 F = Fraction
 

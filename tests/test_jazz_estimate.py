@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from jazz.estimate import SHAPES, best_chord, best_root, estimate_chords
+from jazz.reading.estimate import SHAPES, best_chord, best_root, estimate_chords
 from music.midi import Note
 
 F = Fraction

@@ -11,9 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jazz.choruses import read_chorus
-from jazz.corpus import read_tunes, shipped_choruses
-from jazz.evaluate import best_ngram_on_values
+from jazz.evaluation import best_ngram_on_values
 from jazz.model import (
     RECIPES,
     SHORTEST,
@@ -29,14 +27,16 @@ from jazz.model import (
     tunes_of,
     values_of,
 )
-from jazz.streams import is_said, stream
-from jazz.tunes import Tune, tune_of_chorus
+from jazz.reading.choruses import read_chorus, tune_of_chorus
+from jazz.reading.corpus import read_tunes, shipped_choruses
+from jazz.tokens import is_said, stream
+from jazz.tunes import Tune
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError
 from numpyrnn.checkpoint import load, save
-from numpyrnn.files import data_path
 from numpyrnn.stepper import Stepper
 from numpyrnn.train import mean_loss
 from numpyrnn.vocab import Vocabulary
+from workbench.files import data_path
 
 NAMES = ("blues-f-1", "bossa-1", "waltz-1")
 TINY = {name: replace(recipe, hidden=6, batch_size=4) for name, recipe in RECIPES.items()}

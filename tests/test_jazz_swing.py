@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jazz.band import DRUMS, PIANO
-from jazz.perform import improvise
+from jazz.playing.band import DRUMS, PIANO
+from jazz.playing.performance import improvise
 from jazz.swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 from music.midi import Note
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import load
-from numpyrnn.files import data_path
+from workbench.files import data_path
 
 HALF, THIRD, SIXTEENTH = Fraction(1, 2), Fraction(1, 3), Fraction(1, 4)
 ratios = st.fractions(Fraction(1, 2), Fraction(4, 5), max_denominator=24)

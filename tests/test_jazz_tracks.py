@@ -4,9 +4,9 @@ from fractions import Fraction
 
 import pytest
 
-from jazz.estimate import estimate_chords
 from jazz.grammar import sounding
-from jazz.tracks import Part, bars_of, choose, named, parts_of, tune_of_midi
+from jazz.reading.estimate import estimate_chords
+from jazz.reading.tracks import Part, bars_of, choose, named, parts_of, tune_of_midi
 from music.midi import Midi, Note, midi_bytes, parse_midi, read_midi
 from numpyrnn import NumpyrnnError
 

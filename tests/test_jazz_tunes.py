@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jazz.changes import parse_changes, parse_chord
-from jazz.choruses import read_chorus
 from jazz.element import Element
 from jazz.grammar import encode
-from jazz.tunes import Bar, Tune, chord_elements, chord_pitches, line, make_bars, tune_of_chorus
+from jazz.reading.choruses import read_chorus, tune_of_chorus
+from jazz.tunes import Bar, Tune, chord_elements, chord_pitches, line, make_bars
 from numpyrnn import NumpyrnnError
 
 F = Fraction

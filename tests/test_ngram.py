@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
-from numpyrnn.ngram import START, KneserNey, best_ngram
 from numpyrnn.vocab import Vocabulary
+from workbench.files import data_path
+from workbench.ngram import START, KneserNey, best_ngram
 
 END, A, B = 0, 1, 2
 SMALL = [[A, B, END], [A, A, END]]

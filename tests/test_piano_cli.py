@@ -18,15 +18,15 @@ from numpy.testing import assert_array_equal
 
 from music.midi import Midi, Note, read_midi, write_midi
 from numpyrnn.checkpoint import load
-from numpyrnn.command import run
-from numpyrnn.files import data_path
-from numpyrnn.history import read_history
+from numpyrnn.cli import run
 from numpyrnn.train import Trainer
 from piano import cli
 from piano.corpus import CACHE_NAME
 from piano.model import LEAK, MODELS, material_of
 from piano.play import ENDINGS, midi_of
 from piano.tokens import split_token, tokens_of
+from workbench.files import data_path
+from workbench.history import read_history
 
 NAMES = ["C4", "D4", "E-4", "F4", "G4", "0.4.7", "2.5.9", "7.11.2"]
 TINY = {

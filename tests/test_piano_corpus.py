@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from music.midi import Midi, Note, midi_bytes, read_midi
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
 from piano import corpus
 from piano.corpus import CACHE_HEADER, Piece, default_cache, read_pieces, split_by_piece
 from piano.tokens import tokens_of
+from workbench.files import data_path
 
 as_root = getattr(os, "geteuid", lambda: 1)() == 0
 

@@ -9,9 +9,9 @@ import pytest
 
 from music.midi import Midi, Note, write_midi
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
 from piano import corpus
 from piano.doctor import diagnose, plot_histogram
+from workbench.files import data_path
 
 
 def told(*paths, **options):

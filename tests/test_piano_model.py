@@ -11,7 +11,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError
 from numpyrnn.checkpoint import load, save
 from numpyrnn.convolution import CausalConv1D, GatedStack
-from numpyrnn.files import data_path
 from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.stepper import Stepper
 from numpyrnn.train import mean_loss
@@ -19,6 +18,7 @@ from piano.batches import accuracy
 from piano.corpus import Piece, read_pieces, split_by_piece
 from piano.model import KEYS, KIND, MODELS, Material, PianoTraining, Settings, build, material_of
 from piano.tokens import common_rhythms, count_names, keep_common, name_of, transpose
+from workbench.files import data_path
 
 TINY = {
     name: replace(settings, embedding=4, hidden=5, dense=6, window=8, min_count=3, rhythm_count=3)

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from music.midi import Midi, Note, read_midi
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
 from piano.tokens import (
     GRID,
     NAMES,
@@ -27,6 +26,7 @@ from piano.tokens import (
     tokens_of,
     transpose,
 )
+from workbench.files import data_path
 
 F = Fraction
 SETS = [frozenset(some) for size in range(1, 13) for some in combinations(range(12), size)]

@@ -17,15 +17,15 @@ from numpy.testing import assert_array_equal
 
 from numpyrnn import RNN, Dense, Sequential
 from numpyrnn.checkpoint import Checkpoint, load, save
-from numpyrnn.command import run
-from numpyrnn.files import data_path
-from numpyrnn.history import read_history
+from numpyrnn.cli import run
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 from sonnets import cli
 from sonnets import text as text_module
 from sonnets.cli import app, say
 from sonnets.text import first_lines, read_text_of, split
+from workbench.files import data_path
+from workbench.history import read_history
 
 TEXT = "\n\n".join(data_path("sonnets.txt").read_text("utf-8").split("\n\n")[:4]) + "\n"  # four sonnets
 TINY = ("--hidden", "8")
@@ -327,7 +327,7 @@ def test_an_evaluation_puts_the_n_gram_beside_the_network(learned):
 
 
 def test_an_evaluation_says_where_it_has_limits(learned, monkeypatch):
-    monkeypatch.setattr("sonnets.evaluate.COUNTED", 1000)
+    monkeypatch.setattr("sonnets.evaluation.COUNTED", 1000)
     monkeypatch.setattr(text_module, "MEASURED", 100)
     printed = do_well(learned, "evaluate", "--model", "course.npz", "--samples", 9)
     assert "\nThe losses are over the first 100 held-out characters.\n" in printed

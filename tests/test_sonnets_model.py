@@ -12,8 +12,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from numpyrnn import LSTM, Dense, Dropout, Embedding, LastStep, NumpyrnnError, Sequential
 from numpyrnn.activations import log_softmax
 from numpyrnn.checkpoint import Checkpoint, load, save
-from numpyrnn.files import data_path
-from numpyrnn.ngram import KneserNey
 from numpyrnn.train import mean_loss
 from numpyrnn.vocab import Vocabulary
 from sonnets import model as module
@@ -30,6 +28,8 @@ from sonnets.model import (
     softened,
 )
 from sonnets.text import plain, read_text_of, split
+from workbench.files import data_path
+from workbench.ngram import KneserNey
 
 TEXT = "\n\n".join(read_text_of(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
 TRAINING, HELD_OUT = split(TEXT)

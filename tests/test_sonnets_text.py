@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from numpyrnn import Dense, NumpyrnnError, Sequential, files
+from numpyrnn import Dense, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.files import data_path
 from numpyrnn.vocab import Vocabulary
 from sonnets import text as module
 from sonnets.text import (
@@ -25,6 +24,8 @@ from sonnets.text import (
     split,
     texts_of,
 )
+from workbench import files
+from workbench.files import data_path
 
 VERSE = "Roses are red,\nviolets are blue.\n\nAnd so on.\n"
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from numpyrnn import LSTM, NumpyrnnError
-from numpyrnn.files import data_path
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
 from sonnets import text as text_module
 from sonnets.model import RECIPES, SonnetTraining
 from sonnets.text import first_lines, read_text_of, split
 from sonnets.write import LENGTH, opening, write
+from workbench.files import data_path
 
 TEXT = "\n\n".join(read_text_of(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
 SETTINGS = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,9 +9,8 @@ from typing import Any
 
 import click
 
-from .checks import NumpyrnnError
+from numpyrnn.checks import NumpyrnnError
 
-INTERRUPTED = 130  # as shells have it: 128 + SIGINT
 OWN = {".npz", ".jsonl", ".png"}  # what trainings write; nothing learns from it
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -182,38 +179,3 @@ def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[P
     for file in files_of(path):
         check_out(file, force)
     return path
-
-
-def run(command: click.Command) -> None:
-    """Run a command line and exit: 0 well, 1 bad input, 2 wrong usage, 130 interrupted; one line for each error.
-
-    Parameters
-    ----------
-    command : click Command or Group
-    """
-    try:
-        status = command(standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        status = INTERRUPTED
-    except BrokenPipeError:  # the reader has had enough: `dinos | head -1`
-        _drop_output()
-        status = 1
-    except (NumpyrnnError, OSError, MemoryError, UnicodeError) as error:
-        _drop_output()
-        words = str(error) if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
-        click.echo(f"Error: {words}", err=True)
-        status = 1
-    sys.exit(status if isinstance(status, int) else 0)
-
-
-def _drop_output() -> None:
-    """What is still in the buffer cannot be written: let Python's exit not try again."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

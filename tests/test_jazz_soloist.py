@@ -9,17 +9,17 @@ import pytest
 
 from jazz import theory
 from jazz.changes import FORMS, Changes, form, parse_changes
-from jazz.choruses import read_chorus
-from jazz.corpus import read_tunes
 from jazz.grammar import parse_value
 from jazz.model import RECIPES, JazzTraining, Learned, Settings, tunes_of, values_of
-from jazz.solo import HIGH, LOW, NEAR, START, Soloist, Spot
-from jazz.tunes import chord_pitches, tune_of_chorus
+from jazz.reading.choruses import read_chorus, tune_of_chorus
+from jazz.reading.corpus import read_tunes
+from jazz.soloist import HIGH, LOW, NEAR, START, Soloist, Spot
+from jazz.tunes import chord_pitches
 from numpyrnn import Dense, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.files import data_path
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
+from workbench.files import data_path
 
 HALF, ONE, THIRD = Fraction(1, 2), Fraction(1), Fraction(1, 3)
 # Chords that no shipped chorus has, passages without one, more chords than beats, bars that end within a beat.

@@ -21,7 +21,7 @@ from .changes import Changes
 from .element import Element
 from .grammar import Value, candidates, parse_value
 from .model import known_values, settings_of
-from .streams import DURATION, INTERVAL, KIND, WHOLE, context, parts, place_of
+from .tokens import DURATION, INTERVAL, KIND, WHOLE, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
 LOW, HIGH = 55, 82  # G3 to B flat 5

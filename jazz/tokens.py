@@ -15,8 +15,8 @@ from fractions import Fraction
 from numpyrnn import NumpyrnnError
 
 from .element import Element
-from .estimate import best_root
 from .grammar import Value, parse_value, sounding
+from .reading.estimate import best_root
 from .tunes import Tune
 
 FORMS = ("parts", "atomic")

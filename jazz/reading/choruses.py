@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import read_text
+from workbench.files import read_text
 
-from .changes import ACCIDENTALS, LETTERS, Change, Chord, bar_length, parse_chord, parse_meter, spread
+from ..changes import ACCIDENTALS, LETTERS, Change, Chord, bar_length, parse_chord, parse_meter, spread
+from ..element import Element
+from ..tunes import Tune, chord_elements, make_bars
 
 TOKEN = re.compile(r"(?:([A-Ga-g])(##|bb|#|b|)(\d)|r)/(1|2|4|8|16|32)(t|\.|)(~?)")
 FIELDS = ("title", "form", "meter", "tempo", "feel")
@@ -165,3 +167,10 @@ def _read_notes(text: str) -> list[_Note]:
                 raise NumpyrnnError(f"a pitch must lie in C-1 to G9, got {token!r}")
         notes.append(_Note(pitch, duration, bool(tie)))
     return notes
+
+
+def tune_of_chorus(chorus: Chorus) -> Tune:
+    """The tune that a written chorus is."""
+    bars = [(chorus.bar * i, chorus.bar) for i in range(chorus.n_bars)]
+    melody = [Element(tone.onset, tone.duration, (tone.pitch,)) for tone in chorus.melody]
+    return Tune(chorus.name, make_bars(melody, chord_elements(chorus.chords), bars), chorus.form)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from jazz import theory
 from jazz.changes import parse_chord
-from jazz.choruses import read_chorus
 from jazz.element import Element
 from jazz.grammar import Value
-from jazz.streams import (
+from jazz.reading.choruses import read_chorus, tune_of_chorus
+from jazz.tokens import (
     CONTEXTS,
     FORMS,
     SAID,
@@ -28,7 +28,7 @@ from jazz.streams import (
     stream,
     value_of,
 )
-from jazz.tunes import Bar, Tune, chord_pitches, make_bars, tune_of_chorus
+from jazz.tunes import Bar, Tune, chord_pitches, make_bars
 from numpyrnn import NumpyrnnError
 
 F = Fraction

@@ -12,8 +12,8 @@ import numpy as np
 from numpyrnn.batches import padded
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import NumpyrnnError
-from numpyrnn.ngram import KneserNey, best_ngram
 from numpyrnn.train import mean_loss
+from workbench.ngram import KneserNey, best_ngram
 
 from .model import names_of, sample_names, text
 from .names import END, encode

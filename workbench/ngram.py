@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from .checks import Array, NumpyrnnError, check_count, check_ids
+from numpyrnn.checks import Array, NumpyrnnError, check_count, check_ids
 
 START = -1  # stands before the first id of every sequence, as often as a context needs it
 Context = tuple[int, ...]

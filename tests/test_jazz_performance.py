@@ -18,15 +18,15 @@ import pytest
 from music21 import converter, instrument, tempo
 
 import jazz
-from jazz.band import BASS, DRUMS, PIANO, SOLO
 from jazz.changes import Changes, form, parse_changes
-from jazz.choruses import read_chorus
-from jazz.corpus import chorus_midi, read_tunes
 from jazz.model import JazzTraining, Settings, tunes_of, values_of
-from jazz.perform import Solo, improvise, output_files, primer_values
+from jazz.playing.band import BASS, DRUMS, PIANO, SOLO
+from jazz.playing.performance import Solo, improvise, output_files, primer_values
+from jazz.reading.choruses import read_chorus
+from jazz.reading.corpus import chorus_midi, read_tunes
 from music.midi import midi_bytes, parse_midi, write_midi
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
+from workbench.files import data_path
 
 CHORDS = "Dm7 G7 | Cmaj7 | N.C. | A7"
 ENDINGS = [".mid", ".wav", ".png", ".musicxml"]

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from music.midi import DRUMS, Midi, Note
 from numpyrnn import NumpyrnnError
 
+from ..grammar import gather, on_grid
+from ..tunes import Bar, Tune, line, make_bars
 from .estimate import estimate_chords
-from .grammar import gather, on_grid
-from .tunes import Bar, Tune, line, make_bars
 
 MELODY_WORDS = ("melody", "melodie", "solo", "lead", "vocal", "vocals", "voice")
 INSTRUMENT_WORDS = ("piano", "keys", "keyboard", "organ", "rhodes", "strings")

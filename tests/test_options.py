@@ -4,7 +4,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from numpyrnn.command import default_group, temperature_option, temperature_option_of
+from workbench.options import default_group, temperature_option, temperature_option_of
 
 
 @click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from numpyrnn.checks import check_count
-from numpyrnn.files import make_folder
-from numpyrnn.history import plot_history, write_history
 from numpyrnn.sampling import Sampler
+from workbench.files import make_folder
+from workbench.history import plot_history, write_history
 
-from .course import (
+from ..evaluation import longest_copy
+from ..model import Learned
+from .exercise import (
     STEPS,
     djmodel,
     generate_music,
@@ -28,9 +30,7 @@ from .course import (
     window_starts,
     windows,
 )
-from .course_models import InferenceModel, TrainingModel
-from .evaluate import longest_copy
-from .model import Learned
+from .models import InferenceModel, TrainingModel
 
 WRITTEN = 50
 FILES = "solo.mid", "solo.wav", "loss.png", "history.jsonl"

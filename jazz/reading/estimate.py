@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from music.midi import Note
 
-from .element import Element
+from ..element import Element
 
 # The chords that are recognised in notes: (intervals over the root, how usual it is).
 SHAPES = [

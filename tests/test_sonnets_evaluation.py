@@ -11,14 +11,14 @@ from numpy.testing import assert_allclose
 
 from numpyrnn import NumpyrnnError
 from numpyrnn.activations import log_softmax
-from numpyrnn.files import data_path
-from numpyrnn.ngram import KneserNey
 from numpyrnn.vocab import Vocabulary
-from sonnets import evaluate as module
+from sonnets import evaluation as module
 from sonnets import text as text_module
-from sonnets.evaluate import evaluate, longest_run, ngram_beside, written_by
+from sonnets.evaluation import evaluate, longest_run, ngram_beside, written_by
 from sonnets.model import RECIPES, SonnetTraining
 from sonnets.text import read_text_of, split
+from workbench.files import data_path
+from workbench.ngram import KneserNey
 
 TEXT = "\n\n".join(read_text_of(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
 TRAINING, HELD_OUT = split(TEXT)

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .checks import NumpyrnnError
-from .files import atomic_write, read_text
+from numpyrnn.checks import NumpyrnnError
+from numpyrnn.files import atomic_write
+
+from .files import read_text
 
 Record = dict[str, Any]
 

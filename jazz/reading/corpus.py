@@ -10,13 +10,13 @@ from pathlib import Path
 
 from music.midi import Midi, Note, as_tempo, read_midi
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import data_path
+from workbench.files import data_path
 
-from .changes import Change
-from .choruses import Chorus, read_chorus
-from .swing import swung
+from ..changes import Change
+from ..swing import swung
+from ..tunes import Tune, chord_pitches
+from .choruses import Chorus, read_chorus, tune_of_chorus
 from .tracks import bars_of, choose, tune_of_midi
-from .tunes import Tune, chord_pitches, tune_of_chorus
 
 MIDI_ENDINGS = (".mid", ".midi", ".kar", ".rmi")
 

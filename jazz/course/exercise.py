@@ -27,11 +27,10 @@ from numpy.random import Generator, RandomState
 from music.midi import Midi, Note, as_tempo, read_midi, write_midi
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import Array
-from numpyrnn.files import make_folder
+from workbench.files import make_folder
 
-from .course_models import InferenceModel, djmodel, music_inference_model, predict_and_sample, shared_layers
-from .element import Element
-from .grammar import (
+from ..element import Element
+from ..grammar import (
     Value,
     candidates,
     encode,
@@ -42,7 +41,8 @@ from .grammar import (
     with_rests,
     without_rests,
 )
-from .tracks import named, parts_of
+from ..reading.tracks import named, parts_of
+from .models import InferenceModel, djmodel, music_inference_model, predict_and_sample, shared_layers
 
 WINDOW = 476, 548  # quarters: the solo with accompaniment
 LONGEST = 1000  # values, where the model does not get on

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.ngram import KneserNey
 from numpyrnn.sampling import Sampler
-from piano import evaluate as module
+from piano import evaluation as module
 from piano.batches import accuracy, all_windows
 from piano.compare import HEADER, compared, line, plot_rows, records_of
 from piano.corpus import Piece
-from piano.evaluate import Copied, Copies, best_ngram, best_ngrams, evaluate, figures_of, uniform
+from piano.evaluation import Copied, Copies, best_ngram, best_ngrams, evaluate, figures_of, uniform
 from piano.model import MODELS, Material, PianoTraining
 from piano.play import compose
+from workbench.ngram import KneserNey
 
 NAMES = ["C4", "D4", "E-4", "F4", "G4", "0.4.7", "2.5.9", "7.11.2"]
 TINY = {

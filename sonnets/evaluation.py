@@ -10,9 +10,9 @@ from numpy.random import Generator
 
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array, NumpyrnnError
-from numpyrnn.ngram import KneserNey, best_ngram
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
+from workbench.ngram import KneserNey, best_ngram
 
 from .model import held_out_batches, settings_of
 from .text import START, line_of, measured, texts_of

@@ -13,12 +13,14 @@ from typing import Protocol
 import click
 from click.core import ParameterSource
 
-from .batches import Batch
-from .checkpoint import Checkpoint, save
-from .checks import NumpyrnnError
-from .command import INTERRUPTED, check_not_read, check_out
+from numpyrnn.batches import Batch
+from numpyrnn.checkpoint import Checkpoint, save
+from numpyrnn.checks import NumpyrnnError
+from numpyrnn.cli import INTERRUPTED
+from numpyrnn.train import Record, Trainer
+
 from .history import write_history
-from .train import Record, Trainer
+from .options import check_not_read, check_out
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 SAVED_EVERY = 10  # seconds

@@ -10,14 +10,23 @@ from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 
 from numpyrnn import RNN, Dense, NumpyrnnError, Sequential
-from numpyrnn import learn as module
 from numpyrnn.batches import Batch
 from numpyrnn.checkpoint import Checkpoint, load
-from numpyrnn.history import read_history
-from numpyrnn.learn import Outputs, best_epoch, check_resumed, check_unfinished, learn, outputs, scaled, why_it_ended
 from numpyrnn.optim import Adam
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
+from workbench import training as module
+from workbench.history import read_history
+from workbench.training import (
+    Outputs,
+    best_epoch,
+    check_resumed,
+    check_unfinished,
+    learn,
+    outputs,
+    scaled,
+    why_it_ended,
+)
 
 BATCH = Batch(np.array([[0, 1], [1, 2]]), np.array([[1, 2], [2, 0]]))
 

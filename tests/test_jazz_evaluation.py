@@ -13,18 +13,18 @@ from numpy.testing import assert_allclose
 
 from jazz.changes import form, parse_changes
 from jazz.cli import app
-from jazz.corpus import read_tunes
-from jazz.evaluate import RUN, Copied, best_ngram_on_values, evaluate, longest_copy, share_copied
+from jazz.evaluation import RUN, Copied, best_ngram_on_values, evaluate, longest_copy, share_copied
 from jazz.model import RECIPES, JazzTraining, Learned, settings_of, tokens_a_value, tunes_of, values_of
-from jazz.solo import Soloist
-from jazz.streams import is_said
+from jazz.reading.corpus import read_tunes
+from jazz.soloist import Soloist
+from jazz.tokens import is_said
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import save
-from numpyrnn.files import data_path
-from numpyrnn.ngram import KneserNey
 from numpyrnn.sampling import Sampler
 from numpyrnn.stepper import Stepper
 from numpyrnn.vocab import Vocabulary
+from workbench.files import data_path
+from workbench.ngram import KneserNey
 
 NAMES = ("blues-f-1", "bossa-1", "waltz-1")
 CHANGES = parse_changes("Dm7 | G7 | Cmaj7 | %")

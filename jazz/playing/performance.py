@@ -13,26 +13,26 @@ from pathlib import Path
 import numpy as np
 
 from music.midi import Midi, Note, as_tempo, midi_bytes
-from music.outputs import by_soundfont, side_by_side
+from music.outputs import by_soundfont, side_by_side, write_together
 from music.synth import MAX_SECONDS, render, wav_bytes
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.checks import check_count, check_range
-from numpyrnn.files import data_path, write_together
 from numpyrnn.sampling import Sampler
+from workbench.files import data_path
 
-from . import theory
+from .. import theory
+from ..changes import LONGEST, Changes, parse_changes, parse_meter
+from ..changes import form as shipped_form
+from ..element import Element
+from ..evaluation import Copied
+from ..evaluation import longest_copy as find_longest_copy
+from ..grammar import Value, parse_value
+from ..model import KIND, known_values, tunes_of, values_of
+from ..reading.corpus import read_tunes
+from ..soloist import LONGEST_COPY, Line, Soloist, bar_grid
+from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 from .band import INSTRUMENTS, NAMES, PROGRAMS, SOLO, accompany, note
-from .changes import LONGEST, Changes, parse_changes, parse_meter
-from .changes import form as shipped_form
-from .corpus import read_tunes
-from .element import Element
-from .evaluate import Copied
-from .evaluate import longest_copy as find_longest_copy
-from .grammar import Value, parse_value
-from .model import KIND, known_values, tunes_of, values_of
-from .solo import LONGEST_COPY, Line, Soloist, bar_grid
-from .swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 
 TEMPO = 130  # quarters a minute
 FORM = "blues-f"

@@ -11,15 +11,15 @@ import numpy as np
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array
-from numpyrnn.ngram import KneserNey, best_ngram
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
 from numpyrnn.vocab import Vocabulary
+from workbench.ngram import KneserNey, best_ngram
 
 from .changes import Changes
 from .model import Learned, known_values, masked, parts_a_value, settings_of, tunes_of, values_of
-from .solo import Soloist
-from .streams import is_said
+from .soloist import Soloist
+from .tokens import is_said
 
 RUN = 6  # values; a shorter run in common is everybody's language
 TOKEN_ORDERS = (4, 6, 8, 10)

@@ -10,7 +10,7 @@ from numpy.random import Generator
 
 from music.midi import Note
 
-from .changes import Change, Changes, Chord
+from ..changes import Change, Changes, Chord
 
 SOLO, PIANO, BASS, DRUMS = 1, 2, 3, 4  # tracks; the one before has the tempo
 NAMES = ["", "Solo", "Piano", "Bass", "Drums"]

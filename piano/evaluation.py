@@ -13,9 +13,9 @@ import numpy as np
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array
-from numpyrnn.ngram import KneserNey
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
+from workbench.ngram import KneserNey
 
 from .batches import accuracy
 from .model import Material, material_of

@@ -1,0 +1,109 @@
+"""Text files, folders and shipped data, each read or made with one clear error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from numpyrnn.checks import NumpyrnnError
+
+MAX_TEXT_BYTES = 1 << 30
+PIECE = 1 << 16  # bytes
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a UTF-8 file (a byte order mark is dropped).
+
+    Parameters
+    ----------
+    path : file
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no such file, it is a folder, not readable, or not UTF-8 text
+    """
+    return "".join(text_pieces(path))
+
+
+def text_pieces(path: str | Path) -> Iterator[str]:
+    """The text of a UTF-8 file as `read_text` gives it, in pieces: whole lines, of 64 KiB or a little more.
+
+    Parameters
+    ----------
+    path : file
+
+    Yields
+    ------
+    str
+
+    Raises
+    ------
+    NumpyrnnError
+        as `read_text`
+    """
+    path, done = Path(path), 0
+    try:
+        if path.is_dir():
+            raise NumpyrnnError(f"{path} must be a text file, it is a folder")
+        with path.open("rb") as file:
+            while data := file.read(PIECE) + file.readline(MAX_TEXT_BYTES):
+                if done + len(data) > MAX_TEXT_BYTES:
+                    raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has more")
+                text = data.decode("utf-8" if done else "utf-8-sig")
+                if "\0" in text:
+                    raise NumpyrnnError(f"{path} must be UTF-8 text, it holds a zero byte")
+                yield text
+                done += len(data)
+    except OSError as error:
+        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise NumpyrnnError(f"{path} must be UTF-8 text, byte {done + error.start} is not") from error
+
+
+def make_folder(path: str | Path) -> None:
+    """Make a folder, and those above it, unless it is there.
+
+    Parameters
+    ----------
+    path : folder
+
+    Raises
+    ------
+    NumpyrnnError
+        if it cannot be made, or is a file
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NumpyrnnError(f"the folder of new files, {path}, could not be made: {error.strerror or error}") from error
+
+
+def data_path(name: str) -> Path:
+    """Where a shipped file is: in the installed data package, or in the checkout's `data` folder.
+
+    Parameters
+    ----------
+    name : relative to the data folder, such as "dinos.txt"
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    NumpyrnnError
+        if it is not there
+    """
+    from importlib.util import find_spec
+
+    spec = find_spec("numpyrnn_data")
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or [])] if spec else []
+    for folder in [*folders, Path(__file__).parents[1] / "data"]:
+        if (folder / name).exists():
+            return folder / name
+    raise NumpyrnnError(f"the shipped file {name} must be in the data folder, it is not")
