@@ -13,7 +13,7 @@ import numpy as np
 
 from dinos.evaluation import common_ending, describe
 from dinos.model import NameTraining, Settings, sample_names
-from dinos.names import encode, read_names, split
+from dinos.names import encode, read_names, split_names
 from numpyrnn.batches import padded
 from numpyrnn.losses import softmax_cross_entropy
 from workbench.ngram import best_ngram
@@ -33,7 +33,7 @@ def nats_by_name(model, sequences):
 
 def measure(names, seed, settings):
     """Train on one split; a row of figures."""
-    training, held_out = split(names, seed)
+    training, held_out = split_names(names, seed)
     start = time.perf_counter()
     run = NameTraining(training, held_out, Settings(seed=seed, **settings))
     history = run.run(EPOCHS)

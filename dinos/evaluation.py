@@ -13,6 +13,7 @@ from numpyrnn.batches import padded
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import NumpyrnnError
 from numpyrnn.train import mean_loss
+from workbench.copies import Copies, Run
 from workbench.ngram import KneserNey, best_ngram
 
 from .model import names_of, sample_names, text
@@ -62,44 +63,22 @@ def describe(sample: Sequence[str], training: Sequence[str], held_out: Sequence[
     """
     known, unseen = set(training), set(held_out)
     new = [name for name in sample if name not in known and name not in unseen]
-    run, run_of = longest_copied_run(new, training)
+    copies = Copies(training)
+    runs = [(copies.longest(name), name) for name in new]
+    run, name = max(runs, key=lambda found: found[0].length, default=(Run(0), ""))
     return Sampled(
         in_training=float(np.mean([name in known for name in sample])),
         in_held_out=float(np.mean([name in unseen for name in sample])),
         new=len(new) / len(sample),
         ending=float(np.mean([name.endswith(ending) for name in sample])),
         length=float(np.mean([len(name) for name in sample])),
-        longest_run=run,
-        run_of=run_of,
-        run_from=next((name for name in training if run in name), ""),
+        longest_run=name[run.start : run.start + run.length],
+        run_of=name if run.length else "",
+        run_from=training[run.source] if run.length else "",
     )
 
 
-def longest_copied_run(sample: Sequence[str], training: Sequence[str]) -> tuple[str, str]:
-    """The longest piece of a sampled name that stands in a training name, and the sampled name.
-
-    Parameters
-    ----------
-    sample, training : lists of names
-
-    Returns
-    -------
-    run, name : str, both empty if not even a character is shared
-    """
-    everything = END.join(training)
-    best, best_name = "", ""
-    for name in sample:
-        start = 0
-        while start + len(best) < len(name):
-            piece = name[start : start + len(best) + 1]
-            if piece in everything:
-                best, best_name = piece, name
-            else:
-                start += 1
-    return best, best_name
-
-
-def evaluate(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> dict[str, Any]:
+def measure(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> dict[str, Any]:
     """Everything that `dinos evaluate` prints.
 
     Parameters
@@ -111,7 +90,7 @@ def evaluate(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> 
     Returns
     -------
     dict: numbers of names (training, held_out) and of places (characters and ends, which the losses are means over),
-    losses in nats by name, order of the n-gram, the ending, and Sampled of the data and of the samples by name
+    losses in nats by name, the ending, and Sampled of the data and of the samples by name
 
     Raises
     ------
@@ -139,11 +118,10 @@ def evaluate(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> 
         "places": sum(len(ids) for ids in in_held_out),
         "losses": {
             "network": loss,
-            "n-gram": ngram_loss,
+            f"Kneser-Ney, best order {ngram.order}": ngram_loss,
             "unigram": float(unigram_loss),
             "uniform": float(np.log(len(vocabulary))),
         },
-        "order": ngram.order,
         "ending": ending,
         "data": describe(training, [], [], ending),
         "samples": {name: describe(sample, training, held_out, ending) for name, sample in samples.items()},

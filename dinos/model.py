@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
+from numpy.random import Generator
 
-from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, NumpyrnnError, Sequential
+from numpyrnn import GRU, LSTM, RNN, Dropout, NumpyrnnError, Sequential
 from numpyrnn.activations import log_softmax
 from numpyrnn.batches import Batch, padded
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler, generate
-from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
-from workbench.ngram import KneserNey
+from workbench.networks import recurrent_network
+from workbench.ngram import KneserNey, best_ngram
+from workbench.training import Settings as TrainingSettings
+from workbench.training import Training
 
 from .names import END, encode, show, vocabulary_of
 
 KIND = "dinos"
 ROUNDS = 100
+SHOWN = 5  # names at a time while it learns
 FOLDS = 10  # of the training names, for the teacher
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TrainingSettings):
     """How a generator is built and trained. The defaults were chosen on a third part of the names, by measurement.
 
     Attributes
@@ -67,9 +71,13 @@ class Settings:
     copies: float = 0.0085
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if self.cell not in CELLS:
+            raise NumpyrnnError(f"cell must be one of {', '.join(CELLS)}, got {self.cell!r}")
+
 
 def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
-    """Embedding, recurrent layers with dropout between them, and a dense layer to the logits.
+    """Embedding, recurrent layers with dropout behind each, and a dense layer to the logits.
 
     Parameters
     ----------
@@ -80,82 +88,63 @@ def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
     -------
     Sequential from ids to logits, float32
     """
-    if settings.cell not in CELLS:
-        raise NumpyrnnError(f"cell must be one of {', '.join(CELLS)}, got {settings.cell!r}")
+    dropouts = Dropout(settings.step_dropout, shared="features"), Dropout(settings.input_dropout)
     rng = np.random.default_rng(settings.seed)
-    layers: list[Any] = [
-        Embedding(len(vocabulary), settings.embedding, rng=rng),
-        Dropout(settings.step_dropout, shared="features"),
-        Dropout(settings.input_dropout),
-    ]
-    size = settings.embedding
-    for _ in range(settings.layers):
-        layers += [
-            CELLS[settings.cell](size, settings.hidden, rng=rng, weight_dropout=settings.weight_dropout),
-            Dropout(settings.dropout),
-        ]
-        size = settings.hidden
-    return Sequential(*layers, Dense(size, len(vocabulary), rng=rng))
+    return recurrent_network(len(vocabulary), settings, rng, cell=CELLS[settings.cell], dropouts=dropouts)
 
 
-class NameTraining:
-    """Training of a generator on names: the model, its trainer, and the batches.
+class NameTraining(Training):
+    """Training of a generator on names.
 
     Parameters
     ----------
     training, held_out : lists of distinct names
     settings : Settings
-    keep_case : bool, whether the names were not lower-cased
+    keep_case : bool, default False, whether capitals stay capitals
     """
 
+    program, unit = KIND, "name"
+
     def __init__(self, training: Sequence[str], held_out: Sequence[str], settings: Settings, keep_case: bool = False):
-        self.training, self.held_out = list(training), list(held_out)
-        self.settings, self.keep_case = settings, keep_case
-        self.vocabulary = vocabulary_of([*training, *held_out])
-        self.model = build(settings, self.vocabulary)
-        self.trainer = Trainer(
-            self.model,
-            Adam(settings.learning_rate, beta2=0.99),
-            clip=None,
-            clip_norm=settings.clip_norm,
-            average=settings.average,
-            patience=settings.patience,
-            rng=np.random.default_rng([settings.seed, 1]),
-        )
+        self.training, self.held_out, self.keep_case = list(training), list(held_out), keep_case
+        vocabulary, adam = vocabulary_of([*training, *held_out]), Adam(settings.learning_rate, beta2=0.99)
+        super().__init__(settings, vocabulary, build(settings, vocabulary), adam, patience=settings.patience)
+        self.items = len(self.training)
+        self.title = f"{settings.cell.upper()} on {self.items:,} names"
+        self.refusal = f"more than {settings.copies:.2%} of its names would now be copies"
 
-    def run(
-        self,
-        epochs: int,
-        on_batch: Callable[[Batch], None] | None = None,
-        on_epoch: Callable[[dict[str, Any]], None] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Train up to `epochs` in all; see `Trainer.run`."""
-        sequences, held_out = (encode(part, self.vocabulary) for part in (self.training, self.held_out))
-        size, soft = self.settings.batch_size, self._soft_targets(sequences)
-        return self.trainer.run(
-            lambda rng: padded(sequences, size, rng, soft),
-            epochs,
-            lambda: padded(held_out, 256),
-            accept=lambda: self.settings.copies >= 1 or self.copied() <= self.settings.copies,
-            on_batch=on_batch,
-            on_epoch=on_epoch,
-        )
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
+        """The training that a model file came from, at its beginning."""
+        return cls(*names_of(checkpoint), Settings.of(checkpoint), bool(checkpoint.config.get("keep_case")))
 
-    def _soft_targets(self, sequences: Sequence[Array]) -> list[Array] | None:
-        """For each step of each name the next character, softened by what the n-gram thinks could come."""
-        share = self.settings.teacher
-        if not share:
-            return None
-        names = [ids[1:].tolist() for ids in sequences]
-        one_hot = np.eye(len(self.vocabulary), dtype=np.float32)
+    def data(self) -> dict[str, Any]:
+        """The names."""
+        return {"keep_case": self.keep_case, "training": self.training, "held_out": self.held_out}
+
+    def batches(self) -> Callable[[Generator], Iterable[Batch]]:
+        """A function of a generator that gives the names of one epoch in batches."""
+        names = encode(self.training, self.vocabulary)
+        soft = self._soft_targets([ids[1:] for ids in names]) if self.settings.teacher else None
+        return lambda rng: padded(names, self.settings.batch_size, rng, soft)
+
+    def _soft_targets(self, names: Sequence[Array]) -> list[Array]:
+        """The characters of each name, softened by an n-gram that has not seen it, so cannot teach it by heart."""
         soft: list[Any] = [None] * len(names)
-        for fold in range(FOLDS):  # an n-gram that has not seen a name cannot teach it by heart
+        for fold in range(FOLDS):
             others = [name for i, name in enumerate(names) if i % FOLDS != fold]
             ngram = KneserNey(others or names, len(self.vocabulary), self.settings.teacher_order)
             for i in range(fold, len(names), FOLDS):
-                from_ngram = ngram.distributions(names[i]).astype(np.float32)
-                soft[i] = (1 - share) * one_hot[names[i]] + share * from_ngram
+                soft[i] = ngram.soften(names[i], self.settings.teacher)
         return soft
+
+    def held_out_batches(self) -> Iterable[Batch]:
+        """The held-out names."""
+        return padded(encode(self.held_out, self.vocabulary), 256)
+
+    def accept(self) -> bool:
+        """Whether the model would still copy few enough names."""
+        return bool(self.settings.copies >= 1 or self.copied() <= self.settings.copies)
 
     def copied(self) -> float:
         """The model's probability of writing one of its training names: the share of copies to expect of it."""
@@ -166,33 +155,25 @@ class NameTraining:
             log_p.append((of_targets * batch.counts).sum(axis=0))
         return float(np.exp(np.concatenate(log_p)).sum())
 
-    def checkpoint(self, resumable: bool = True) -> Checkpoint:
-        """What to save: the best model so far with its names, and the state of the training unless it is not wanted."""
-        best = self.model.copy()
-        best.params.flat[...] = self.trainer.best
-        config = {
-            "settings": asdict(self.settings),
-            "keep_case": self.keep_case,
-            "training": self.training,
-            "held_out": self.held_out,
-        }
-        state = self.trainer.state() if resumable else None
-        return Checkpoint(KIND, best, self.vocabulary, config, state)
+    def describe(self) -> str:
+        """What there is to learn, and the network, in a line."""
+        data = f"{self.items:,} names to learn, {len(self.held_out):,} held out, {len(self.vocabulary)} characters"
+        return f"{data}; {self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters."
 
-    @classmethod
-    def resume(cls, checkpoint: Checkpoint) -> NameTraining:
-        """Go on where a checkpoint was made.
+    def sample(self, checkpoint: Checkpoint, seed: int) -> str:
+        """Five names, with a star behind those that are known."""
+        known = {*self.training, *self.held_out}
+        return ", ".join(show(name) + "*" * (name in known) for name in sample_names(checkpoint, SHOWN, seed))
 
-        Raises
-        ------
-        NumpyrnnError
-            if the checkpoint is of a finished model
-        """
-        state = checkpoint.resumable()
-        training, held_out, config = *names_of(checkpoint), checkpoint.config
-        run = cls(training, held_out, Settings(**config["settings"]), config["keep_case"])
-        run.trainer.restore(state)
-        return run
+    def ngrams(self) -> dict[str, float]:
+        """The held-out loss of the best Kneser-Ney n-gram, nats a character."""
+        learned, unseen = ([ids[1:] for ids in encode(p, self.vocabulary)] for p in (self.training, self.held_out))
+        ngram, loss = best_ngram(learned, unseen, len(self.vocabulary), range(3, 9))
+        return {f"Kneser-Ney, order {ngram.order}": loss}
+
+    def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
+        """What was reached and why it ended, beside the best n-gram."""
+        return f"A star marks names that are known.\n{super().verdict(ngrams, status)}"
 
 
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:

@@ -46,7 +46,7 @@ def read_names(path: str | Path, keep_case: bool = False) -> list[str]:
     return names
 
 
-def split(names: Sequence[str], seed: int, share: float = 0.1) -> tuple[list[str], list[str]]:
+def split_names(names: Sequence[str], seed: int, share: float = 0.1) -> tuple[list[str], list[str]]:
     """Split names at random.
 
     Parameters

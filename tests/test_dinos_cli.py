@@ -18,7 +18,7 @@ from numpy.testing import assert_array_equal
 import dinos.cli
 from dinos import course
 from dinos.model import NameTraining, Settings
-from dinos.names import read_names, split
+from dinos.names import read_names, split_names
 from numpyrnn import RNN, Dense, Sequential
 from numpyrnn.checkpoint import Checkpoint, load, save
 from numpyrnn.train import Trainer
@@ -424,7 +424,7 @@ def test_every_command_has_help_under_both_names():
 def test_the_split_of_the_command_is_that_of_its_seed(places):
     names = read_names(places / "places.txt")
     config = load(places / "model.npz").config
-    assert [config["training"], config["held_out"]] == [*map(list, split(names, 3))]
+    assert [config["training"], config["held_out"]] == [*map(list, split_names(names, 3))]
     assert json.loads(json.dumps(config)) == config
 
 

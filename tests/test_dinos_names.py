@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dinos.names import END, encode, read_names, show, split, vocabulary_of
+from dinos.names import END, encode, read_names, show, split_names, vocabulary_of
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path
 
@@ -116,7 +116,7 @@ def test_the_shipped_names_are_many_lower_case_unique_and_sorted():
 
 @given(name_lists, st.integers(0, 999), st.floats(0, 1))
 def test_a_split_is_disjoint_complete_and_leaves_neither_part_empty(names, seed, share):
-    training, held_out = split(names, seed, share)
+    training, held_out = split_names(names, seed, share)
     assert sorted([*training, *held_out]) == sorted(names)
     assert training
     assert held_out
@@ -127,18 +127,18 @@ def test_a_split_is_disjoint_complete_and_leaves_neither_part_empty(names, seed,
 )
 def test_the_share_is_held_out(number, share, held_out):
     names = [str(i) for i in range(number)]
-    assert [len(part) for part in split(names, 0, share)] == [number - held_out, held_out]
+    assert [len(part) for part in split_names(names, 0, share)] == [number - held_out, held_out]
 
 
 def test_a_tenth_is_held_out_if_nothing_is_said():
     names = [str(i) for i in range(500)]
-    assert split(names, 4) == split(names, 4, 0.1)
+    assert split_names(names, 4) == split_names(names, 4, 0.1)
 
 
 def test_a_split_repeats_with_its_seed_and_changes_with_it():
     names = [str(i) for i in range(200)]
-    assert split(names, 1) == split(names, 1)
-    assert set(split(names, 1)[1]) != set(split(names, 2)[1])
+    assert split_names(names, 1) == split_names(names, 1)
+    assert set(split_names(names, 1)[1]) != set(split_names(names, 2)[1])
     assert names == [str(i) for i in range(200)]
 
 

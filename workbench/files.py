@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.checks import NumpyrnnError
 
 MAX_TEXT_BYTES = 1 << 30
@@ -107,3 +108,19 @@ def data_path(name: str) -> Path:
         if (folder / name).exists():
             return folder / name
     raise NumpyrnnError(f"the shipped file {name} must be in the data folder, it is not")
+
+
+def load_model(path: str | Path | None, kind: str) -> Checkpoint:
+    """The model of a file, or the shipped one of a program.
+
+    Parameters
+    ----------
+    path : model file; None: the shipped one
+    kind : the program, such as "dinos"
+
+    Raises
+    ------
+    NumpyrnnError
+        if it cannot be read, or is a model of another program
+    """
+    return load(path or data_path(f"models/{kind}.npz"), kind)

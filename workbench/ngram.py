@@ -149,25 +149,44 @@ class KneserNey:
             p = p * table.backoffs[contexts] + table.shares[numbers]
         return np.asarray(np.log(p[1:]))
 
-    def sample(self, rng: Generator, end: int, steps: int = 100) -> list[int]:
+    def soften(self, ids: Ids, share: float, start: int = 0) -> Array:
+        """Targets for a network: the ids that stand there, softened by what the n-gram thinks could come.
+
+        Parameters
+        ----------
+        ids : integers
+        share : float, of the n-gram (Hinton et al. 2015)
+        start : int, default 0, the first place that is wanted; the ids before it are context
+
+        Returns
+        -------
+        (length - start, size) float32, distributions
+        """
+        soft = share * self.distributions(ids)[start:].astype(np.float32)
+        soft[np.arange(len(soft)), ids[start:]] += 1 - share
+        return soft
+
+    def sample(self, rng: Generator, end: int | None = None, steps: int = 100, before: Ids = ()) -> list[int]:
         """Draw a sequence.
 
         Parameters
         ----------
         rng : numpy Generator
-        end : int, the id that ends it
-        steps : int, default 100, at most so many ids
+        end : int, optional, the id that ends it
+        steps : int, default 100, its length at most
+        before : ids that it continues; default: it begins at the start
 
         Returns
         -------
         list of int, with `end` last unless `steps` ran out
         """
-        context: Context = (START,) * (self.order - 1)
+        order = self.order - 1
+        context: Context = ((START,) * order + tuple(int(i) for i in before))[-order:] if order else ()
         written: list[int] = []
         while len(written) < steps and (not written or written[-1] != end):
             cdf = self.distribution(context).cumsum()
             written.append(min(int(cdf.searchsorted(rng.random() * cdf[-1], "right")), self.size - 1))
-            context = (*context, written[-1])[1:] if self.order > 1 else ()
+            context = (*context, written[-1])[1:] if order else ()
         return written
 
 

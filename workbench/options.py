@@ -63,24 +63,6 @@ def options_of(*options: Decorator) -> Decorator:
 force_option = click.option("--force", is_flag=True, help="Replace files that are there already.")
 
 
-def training_options(out: str) -> Decorator:
-    """What every training takes: `--seed -o/--out --force --resume --plot --slim`.
-
-    Parameters
-    ----------
-    out : the model file where none is named
-    """
-    path = click.Path(path_type=Path)
-    return options_of(
-        seed_option,
-        click.option("-o", "--out", type=path, help=f"Model file  [default: {out} or the resumed one]"),
-        force_option,
-        click.option("--resume", type=path, help="Go on with the training of this model file."),
-        click.option("--plot", type=path, help="PNG of the curves  [default: beside the model]"),
-        click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs."),
-    )
-
-
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Training data as `--data FILE` or as a plain argument; the command is given `data`, a Path or None."""
     argument = click.argument("plain_data", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
@@ -91,7 +73,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
             raise click.UsageError(f"training data must be given once, got {plain_data} and {data}")
         return command(data=data or plain_data, **options)
 
-    return argument(option(_instead_of(command, with_one)))
+    return argument(option(instead_of(command, with_one)))
 
 
 def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,10 +85,10 @@ def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_all(plain_data: tuple[Path, ...], data: tuple[Path, ...], **options: Any) -> Any:
         return command(data=list(dict.fromkeys([*plain_data, *data])), **options)
 
-    return argument(option(_instead_of(command, with_all)))
+    return argument(option(instead_of(command, with_all)))
 
 
-def _instead_of(command: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
+def instead_of(command: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
     """`wrapper` with the name, the help and the options of the command that it calls."""
     wrapper.__doc__, wrapper.__name__ = command.__doc__, command.__name__
     if hasattr(command, "__click_params__"):
