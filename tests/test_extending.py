@@ -1,13 +1,17 @@
-"""A new cell, optimiser or loss is written in one place: these are all defined here, and nothing is added for them.
+"""A new cell, optimiser, loss or program is written in one place, and nothing is added to the packages for it.
 
-The limits are in formatted lines, from `class` or `def` to the end, and are tested too.
+The program stands in `poems.py`, the others here. Their limits are in formatted lines and are tested too.
 """
 
 import inspect
+import json
 import pickle
+from pathlib import Path
 
 import numpy as np
+import poems
 import pytest
+from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 
 from numpyrnn import (
@@ -284,3 +288,67 @@ def test_the_focal_loss_is_right_and_trains_with_two_workers(monkeypatch):
         trainer.run(lambda rng: [batch] * 3, 20)
     assert trainers[0].history[-1]["loss"] < 0.5 * trainers[0].history[0]["loss"]
     assert_allclose(trainers[1].weights, trainers[0].weights, rtol=1e-9, atol=1e-12)
+
+
+# a fifth program
+
+
+VERSES = ["the rose is red", "the rain is grey", "a rose in rain", "red is the rain", "grey is a rose", "rain on red"]
+
+
+@pytest.fixture
+def poems_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("poems.txt").write_text("\n\n".join(f"{one}\n{two}" for one in VERSES for two in VERSES), "utf-8")
+    return tmp_path
+
+
+def run_poems(*arguments):
+    done = CliRunner().invoke(poems.app, list(map(str, arguments)))
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
+
+
+def test_a_fifth_program_is_short_and_adds_nothing_to_the_packages():
+    assert len(Path(poems.__file__).read_text("utf-8").splitlines()) <= 150
+
+
+def test_a_fifth_program_trains_samples_and_evaluates(poems_folder):
+    said = run_poems("train", "poems.txt", "--epochs", 12, "--seed", 1)
+    assert said.startswith("32 poems to learn, 4 held out; ")
+    assert said.endswith("Model poems.npz, history poems.jsonl, curves poems.png.\n")
+    losses = [json.loads(line)["valid_loss"] for line in Path("poems.jsonl").read_text().splitlines()]
+    assert len(losses) == 12
+    assert min(losses) < 0.8 * losses[0]
+    assert Path("poems.png").read_bytes().startswith(b"\x89PNG")
+    sampled = run_poems("sample", "--model", "poems.npz", "--seed", 3)
+    assert sampled == run_poems("sample", "--model", "poems.npz", "--seed", 3)
+    assert set(sampled) <= set("".join(VERSES)) | {"\n"}
+    evaluated = run_poems("evaluate", "--model", "poems.npz")
+    assert f"{min(losses):.3f}" in evaluated  # the best weights are kept
+    assert "Kneser-Ney, order" in evaluated
+    assert "Longest run copied: '" in evaluated
+
+
+def test_a_fifth_program_resumes_to_the_same_bits(poems_folder):
+    run_poems("train", "poems.txt", "--epochs", 4, "-o", "whole.npz")
+    run_poems("train", "poems.txt", "--epochs", 2, "-o", "half.npz")
+    run_poems("train", "--resume", "half.npz", "--epochs", 4)
+    assert_array_equal(load("half.npz").model.params.flat, load("whole.npz").model.params.flat)
+
+
+def test_a_fifth_program_refuses_what_the_others_refuse(poems_folder):
+    run_poems("train", "poems.txt", "--epochs", 1)
+    before = {path.name: path.read_bytes() for path in poems_folder.iterdir()}
+    Path("one.txt").write_text("a single poem", "utf-8")
+    for arguments, message in (
+        (["train", "poems.txt"], "poems.npz is there already"),
+        (["train", "one.txt", "-o", "new.npz"], "one.txt must hold two poems or more"),
+        (["train", "--resume", "poems.npz", "--seed", "2"], "a resumed training keeps its settings, got --seed"),
+        (["sample", "--model", "poems.txt"], "poems.txt must be a model file"),
+    ):
+        done = CliRunner().invoke(poems.app, arguments)
+        assert done.exit_code != 0
+        assert message in done.stderr + str(done.exception)
+    Path("one.txt").unlink()
+    assert {path.name: path.read_bytes() for path in poems_folder.iterdir()} == before

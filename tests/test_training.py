@@ -1,6 +1,7 @@
 """A training as programs run it; `test_dinos_cli` has the same through a program."""
 
 import re
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import click
@@ -11,46 +12,63 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from numpyrnn import RNN, Dense, NumpyrnnError, Sequential
 from numpyrnn.batches import Batch
-from numpyrnn.checkpoint import Checkpoint, load
+from numpyrnn.checkpoint import load
 from numpyrnn.optim import Adam
-from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 from workbench import training as module
 from workbench.history import read_history
-from workbench.training import (
-    Outputs,
-    best_epoch,
-    check_resumed,
-    check_unfinished,
-    learn,
-    outputs,
-    scaled,
-    why_it_ended,
-)
+from workbench.options import data_options
+from workbench.training import Outputs, Settings, Training, best_epoch, learn, outputs, training_options
 
 BATCH = Batch(np.array([[0, 1], [1, 2]]), np.array([[1, 2], [2, 0]]))
 
 
-class Counting:
+@dataclass(frozen=True)
+class Few(Settings):
+    """Three settings."""
+
+    clip_norm: float | None = None
+    average: float = 0.0
+    seed: int = 0
+    sizes: tuple[int, ...] = (1,)
+
+
+class Counting(Training):
     """A training that learns to count to three, two batches an epoch; `fault` is raised in an epoch's first batch."""
 
-    def __init__(self, fault=None, at=2, **options):
-        self.model = Sequential(RNN(3, 4, rng=0), Dense(4, 3, rng=1))
-        self.trainer = Trainer(self.model, Adam(0.05), **options)
-        self.fault, self.at = fault, at
+    program = "count"
 
-    def run(self, epochs, on_batch, on_epoch):
-        def batches(rng):
+    def __init__(self, fault=None, at=2, show=None, **options):
+        model = Sequential(RNN(3, 4, rng=0), Dense(4, 3, rng=1))
+        super().__init__(Few(), Vocabulary("abc"), model, Adam(0.05), **options)
+        self.fault, self.at, self.show = fault, at, show or (lambda: "a sample")
+
+    @classmethod
+    def of(cls, checkpoint, *given):
+        return cls(*given)
+
+    def data(self):
+        return {"limit": 3}
+
+    def batches(self):
+        def of_epoch(rng):
             if self.fault is not None and self.trainer.epoch + 1 == self.at:
                 raise self.fault
             yield from (BATCH, BATCH)
 
-        return self.trainer.run(batches, epochs, lambda: [BATCH], on_batch=on_batch, on_epoch=on_epoch)
+        return of_epoch
 
-    def checkpoint(self, resumable=True):
-        best = self.model.copy()
-        best.params.flat[...] = self.trainer.best
-        return Checkpoint("test", best, Vocabulary("abc"), {}, self.trainer.state() if resumable else None)
+    def held_out_batches(self):
+        return [BATCH]
+
+    def describe(self):
+        return "Numbers to three."
+
+    def sample(self, checkpoint, seed):
+        return self.show()
+
+    def ngrams(self):
+        return {"Kneser-Ney, order 1": 0.9, "Kneser-Ney, order 2": 0.4}
 
 
 @pytest.fixture
@@ -67,11 +85,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def teach(training, files, epochs=3, show=str, **options):
-    return learn(training, epochs, files, "count", show, **options)
+def teach(training, files, epochs=3, **options):
+    return learn(training, epochs, files, **options)
 
 
-# the files to come
+# the output files
 
 
 @pytest.mark.parametrize(
@@ -117,36 +135,69 @@ def test_a_file_that_cannot_be_written_is_an_error_beforehand(folder, arguments,
         outputs(Path(out), plot, resume and Path(resume), force)
 
 
-# resuming
+# the command
 
 
-def resumed(*arguments, **options):
-    @click.command()
-    @click.option("--hidden", type=int, default=8, envvar="HIDDEN_UNITS")
-    @click.option("--keep-case", is_flag=True)
-    @click.option("--epochs", type=int, default=1)
-    def command(**_):
-        check_resumed(("hidden", "keep_case"))
+@click.command()
+@data_options
+@click.option("--hidden", type=int, default=8, envvar="HIDDEN_UNITS")
+@click.option("--keep-case", is_flag=True)
+@training_options("count.npz", epochs=3)
+def command(run, data, **chosen):
+    """Count."""
+    checkpoint = run.resumed("count", "data", "plain_data")
+    run.learn(Counting.resume(checkpoint) if checkpoint else Counting())
 
+
+def invoke(*arguments, **options):
     return CliRunner().invoke(command, arguments, **options)
 
 
-def test_a_resumed_training_takes_no_other_settings():
-    assert resumed().exit_code == resumed("--epochs", "3").exit_code == 0
+def test_a_command_trains_says_what_came_out_and_can_go_on(folder):
+    done = invoke("--epochs", "2", "--seed", "1", "--hidden", "9")
+    assert done.exit_code == 0
+    loss = min(record["valid_loss"] for record in read_history("count.jsonl"))
+    first, *samples, verdict, ngram, written = done.stdout.splitlines()
+    assert first == "Numbers to three."
+    assert all(line.endswith(" a sample") for line in samples)
+    assert verdict.startswith(f"Held-out loss {loss:.3f} nats a character, from epoch ")
+    assert verdict.endswith("; ended after 2: all epochs done.")
+    assert ngram == "The best n-gram: 0.400."
+    assert written == "Model count.npz, history count.jsonl, curves count.png."
+    assert Path("count.png").read_bytes().startswith(b"\x89PNG")
+    resumed = invoke("--resume", "count.npz", "text.txt")
+    assert resumed.exit_code == 0
+    assert load("count.npz").training["epoch"] == 3
+    assert load("count.npz").config == {"settings": asdict(Few()) | {"sizes": [1]}, "limit": 3}
+
+
+def test_a_resumed_training_takes_no_other_settings(folder):
+    invoke()
     for arguments, named in (("--hidden 8", "--hidden"), ("--keep-case --hidden 9", "--hidden, --keep-case")):
-        done = resumed(*arguments.split())
+        done = invoke("--resume", "count.npz", *arguments.split())
         assert done.exit_code == 2
-        assert done.output.endswith(f"Error: a resumed training keeps its settings, got {named}\n")
-    assert resumed(env={"HIDDEN_UNITS": "8"}).exit_code == 2
+        assert done.stderr.endswith(f"Error: a resumed training keeps its settings, got {named}\n")
+    assert invoke("--resume", "count.npz", "--epochs", "4", "--slim", env={"HIDDEN_UNITS": "8"}).exit_code == 2
 
 
-@pytest.mark.parametrize(("finished", "epoch", "epochs"), [(False, 3, 3), (False, 4, 3), (True, 1, 3)])
-def test_there_must_be_something_left_to_do(finished, epoch, epochs):
-    training = Counting()
-    check_unfinished(training, epochs, "")
-    training.trainer.finished, training.trainer.epoch = finished, epoch
-    with pytest.raises(NumpyrnnError, match=rf"nothing to go on with: it is old \(--epochs is {epochs}\)"):
-        check_unfinished(training, epochs, "it is old")
+def test_there_must_be_something_left_to_do(folder):
+    invoke()
+    error = invoke("--resume", "count.npz").exception
+    assert isinstance(error, NumpyrnnError)
+    assert re.match(r"there is nothing to go on with: .* ended after 3: all epochs done \(--epochs is 3\)", str(error))
+
+
+def test_a_training_does_not_replace_its_data(folder):
+    done = invoke("old.npz", "-o", "old.npz", "--force")
+    assert "old.npz is learned from and must not be replaced" in str(done.exception)
+
+
+@pytest.mark.parametrize("config", [{}, {"settings": None}, {"settings": {"unknown": 1}}, {"settings": [1]}])
+def test_damaged_settings_are_one_error(config):
+    checkpoint = Counting().checkpoint()
+    assert Few.of(replace(checkpoint, config={"settings": {"sizes": [2, 3]}})) == Few(sizes=(2, 3))
+    with pytest.raises(NumpyrnnError, match="the model must hold its settings, it does not"):
+        Few.of(replace(checkpoint, config=config))
 
 
 # learning
@@ -157,8 +208,8 @@ def test_learning_writes_model_and_history_and_speaks_now_and_then(files, capsys
     assert teach(training, files, 8) == 0
     said = [line.strip() for line in capsys.readouterr().out.splitlines()]
     moments = ["untrained", "epoch 1", "epoch 2", "epoch 4", "epoch 6", "at the end"]
-    assert said == [f"{moment:12} {moment}" for moment in moments]
-    checkpoint = load(files.model, "test")
+    assert said == [f"{moment:12} a sample" for moment in moments]
+    checkpoint = load(files.model, "count")
     assert checkpoint.training["epoch"] == 8
     assert_array_equal(checkpoint.model.params.flat, training.trainer.best)
     assert read_history(files.history) == training.trainer.history
@@ -167,7 +218,8 @@ def test_learning_writes_model_and_history_and_speaks_now_and_then(files, capsys
 
 def test_losses_are_given_for_a_unit_of_so_many_places(files, capsys):
     training = Counting()
-    teach(training, files, 2, places=3)
+    training.places = 3
+    teach(training, files, 2)
     written, kept = read_history(files.history), training.trainer.history
     for name in ("loss", "valid_loss"):
         assert_allclose([r[name] for r in written], [3 * r[name] for r in kept])
@@ -176,11 +228,11 @@ def test_losses_are_given_for_a_unit_of_so_many_places(files, capsys):
     assert f"epoch 2, loss {3 * last['loss']:.3f}, held out {3 * last['valid_loss']:.3f}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("options", "total"), [({}, "3/3"), ({"items": 4, "count": lambda batch: batch.x.shape[1]}, "12.0/12.0")]
-)
-def test_the_bar_counts_epochs_or_what_the_program_counts(files, capsys, options, total):
-    teach(Counting(), files, unit="line", **options)
+@pytest.mark.parametrize(("items", "total"), [(1, "3/3"), (4, "12.0/12.0")])
+def test_the_bar_counts_epochs_or_what_the_program_counts(files, capsys, items, total):
+    training = Counting()
+    training.unit, training.items = "line", items
+    teach(training, files)
     error = capsys.readouterr().err
     assert re.search(rf"100%\|[^|]*\| {total} ", error)
     assert "line/s" in error
@@ -227,53 +279,54 @@ def test_it_is_saved_every_so_often_and_at_the_end(files, monkeypatch, every, sa
 
 
 def test_what_cannot_be_shown_does_not_end_a_training(files, capsys):
-    def show(when):
+    def show():
         raise NumpyrnnError("nothing but rests")
 
-    training = Counting()
-    assert teach(training, files, 2, show=show) == 0
+    training = Counting(show=show)
+    assert teach(training, files, 2) == 0
     assert training.trainer.epoch == 2
     assert "at the end   (nothing but rests)" in capsys.readouterr().out
 
 
 def test_a_fault_in_what_is_shown_is_not_hidden(files):
-    def show(when):
+    def show():
         raise RuntimeError("a fault of the program")
 
     with pytest.raises(RuntimeError, match="a fault of the program"):
-        teach(Counting(), files, show=show)
+        teach(Counting(show=show), files)
 
 
 # what is said about it
 
 
-def test_scaled_records_are_new_and_leave_out_what_is_not_there():
-    records = [{"epoch": 1, "loss": 0.5, "valid_loss": 0.25}, {"loss": 1.0, "valid_loss": None}, {"epoch": 3}]
-    expected = [{"epoch": 1, "loss": 1.5, "valid_loss": 0.75}, {"loss": 3.0, "valid_loss": None}, {"epoch": 3}]
-    assert scaled(records, 3) == expected
+def test_records_are_shown_for_a_unit_of_so_many_places_and_leave_out_what_is_missing():
+    training, records = Counting(), [{"epoch": 1, "loss": 0.5, "valid_loss": 0.25}, {"loss": 1.0, "valid_loss": None}]
+    assert training.shown(records) == records
+    training.places = 3
+    assert training.shown(records) == [{"epoch": 1, "loss": 1.5, "valid_loss": 0.75}, {"loss": 3.0, "valid_loss": None}]
     assert records[0]["loss"] == 0.5
-    assert scaled(records, 1) == records
 
 
 def test_why_a_training_ended():
     training = Counting(patience=2)
     teaching = training.trainer
-    assert why_it_ended(teaching) == "from epoch 0; ended after 0: all epochs done"
+    assert training.ending() == "from epoch 0; ended after 0: all epochs done"
     losses = [0.9, 0.5, 0.7, 0.8]
     teaching.history = [{"epoch": i, "valid_loss": loss} for i, loss in enumerate(losses, 1)]
     teaching.epoch, teaching.best_loss, teaching.stale = 4, 0.5, 2
     assert best_epoch(teaching) == 2
-    assert why_it_ended(teaching, status=130) == "from epoch 2; ended after 4: interrupted"
-    assert why_it_ended(teaching) == "from epoch 2; ended after 4: all epochs done"
+    assert training.ending(130) == "from epoch 2; ended after 4: interrupted"
+    assert training.ending() == "from epoch 2; ended after 4: all epochs done"
     teaching.finished = True
-    assert why_it_ended(teaching) == "from epoch 2; ended after 4: no better for 2 epochs"
+    assert training.ending() == "from epoch 2; ended after 4: no better for 2 epochs"
     teaching.stale = 1
-    assert why_it_ended(teaching) == "from epoch 2; ended after 4: it was refused"
-    assert why_it_ended(teaching, otherwise="too many copies").endswith(": too many copies")
+    assert training.ending() == "from epoch 2; ended after 4: it was refused"
+    training.refusal = "too many copies"
+    assert training.ending().endswith(": too many copies")
 
 
 def test_a_training_ends_by_itself_when_nothing_gets_better(files):
     training = Counting(patience=2)
     training.trainer.optimizer.learning_rate = training.trainer.base_rate = 0.0
     assert teach(training, files, 50) == 0
-    assert why_it_ended(training.trainer) == "from epoch 1; ended after 3: no better for 2 epochs"
+    assert training.ending() == "from epoch 1; ended after 3: no better for 2 epochs"

@@ -302,8 +302,9 @@ class TrainingRun:
         """
         if self.resume is None:
             return None
-        context, free = click.get_current_context(), {*FREE, *allowed}
-        given = [name for name in context.params if context.get_parameter_source(name) in GIVEN and name not in free]
+        context = click.get_current_context()
+        fixed = [option.name or "" for option in context.command.params if option.name not in (*FREE, *allowed)]
+        given = [name for name in fixed if context.get_parameter_source(name) in GIVEN]
         if given:
             words = ", ".join(dict.fromkeys(f"--{name.removeprefix('plain_').replace('_', '-')}" for name in given))
             raise click.UsageError(f"a resumed training keeps its settings, got {words}")
