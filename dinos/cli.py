@@ -29,7 +29,7 @@ DEFAULTS = Settings()
 @click.version_option(__version__, prog_name="dinos")
 @click.pass_context
 def app(context: click.Context) -> None:
-    """Invent dinosaur names. Without a command: ten of them."""
+    """Invent dinosaur names. Without a command: print ten of them."""
     if context.invoked_subcommand is None:
         context.invoke(sample)
 
@@ -39,10 +39,10 @@ def app(context: click.Context) -> None:
 @seed_option
 @temperature_option
 @top_k_option
-@click.option("--prefix", default="", help="How each name begins.")
+@click.option("--prefix", default="", help="The beginning of every name.")
 @model_option("model of dinosaurs")
 def sample(n: int, seed: int | None, temperature: float, top_k: int | None, prefix: str, model: Path | None) -> None:
-    """Print names, each marked as new or known (one of the names that the model learned from)."""
+    """Print names, each marked as new or known (in the training data)."""
     checkpoint = load_model(model, KIND)
     names = sample_names(checkpoint, n, seed, temperature, top_k, prefix)
     click.echo(listing(names, set().union(*names_of(checkpoint))))

@@ -1,4 +1,4 @@
-"""How good a generator is: held-out loss and copies, with an n-gram beside it."""
+"""How good a generator is: held-out loss and copies, beside an n-gram."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def describe(sample: Sequence[str], training: Sequence[str], held_out: Sequence[
     Parameters
     ----------
     sample, training, held_out : lists of names
-    ending : str, whose share is wanted
+    ending : str, the ending whose share is measured
 
     Returns
     -------

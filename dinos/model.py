@@ -1,4 +1,4 @@
-"""The name generator: which layers, how it is trained, how names are drawn."""
+"""The name generator: its network, its training, and how names are drawn."""
 
 from __future__ import annotations
 
@@ -33,24 +33,25 @@ CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 @dataclass(frozen=True)
 class Settings(TrainingSettings):
-    """How a generator is built and trained. The defaults were chosen on a third part of the names, by measurement.
+    """How a generator is built and trained. The defaults were chosen by measurement, on names kept apart.
 
     Attributes
     ----------
     cell : "lstm", "gru" or "rnn"
     hidden, layers, embedding : int, sizes
-    dropout : float, of what the recurrent layers give
+    dropout : float, behind the recurrent layers
     input_dropout : float, of the embedded characters' features
     step_dropout : float, of whole embedded characters
     weight_dropout : float, of the recurrent weights (Merity et al. 2018)
     teacher : float, share of an n-gram's distribution in the targets (Hinton et al. 2015)
-    teacher_order : int, of that n-gram, which is fitted on the other training names
-    learning_rate, batch_size : for Adam
+    teacher_order : int, order of that n-gram, which is trained on the other training names
+    learning_rate : float, of Adam
+    batch_size : int, names in a batch
     clip_norm : float, of the gradients
     average : float, decay of the averaged weights
-    copies : float, training ends when more than this share of the names it writes would be copies; 1: never
-    patience : int, epochs without a better held-out loss before training ends
-    seed : int, of everything: split, weights, order, dropout
+    patience : int, training ends after so many epochs without a better held-out loss
+    copies : float, training ends when more than this share of the written names would be copies; 1: never
+    seed : int, for the split, the weights, the order and the dropout
     """
 
     cell: str = "lstm"
@@ -202,17 +203,17 @@ def sample_names(
     seed : int, optional
     temperature : float, default 1
     top_k : int, optional
-    prefix : str, how each name begins
-    longest : int, default 60, characters after the prefix
+    prefix : str, default empty, the beginning of every name
+    longest : int, default 60, at most so many characters after the prefix
 
     Returns
     -------
-    list of str, the prefix included
+    list of str, with the prefix
 
     Raises
     ------
     NumpyrnnError
-        if the prefix has characters that the model does not know, or the model writes hardly anything but empty names
+        if the prefix has unknown characters, or nearly all names that the model writes are empty
     """
     if not checkpoint.config.get("keep_case"):
         prefix = prefix.lower()
@@ -224,7 +225,7 @@ def sample_names(
     prompt, end = checkpoint.vocabulary.encode(END + prefix), int(checkpoint.vocabulary.encode(END)[0])
     sampler = Sampler(np.random.default_rng(seed), temperature, top_k)
     names: list[str] = []
-    for _ in range(ROUNDS):  # an empty name is no name: it is drawn again
+    for _ in range(ROUNDS):  # empty names are drawn again
         if len(names) == n:
             break
         prompts = np.repeat(prompt[:, None], n - len(names), axis=1)
@@ -236,7 +237,7 @@ def sample_names(
 
 
 def text(ids: Iterable[int] | Array, vocabulary: Vocabulary) -> str:
-    """The name that drawn ids spell, without its end."""
+    """The name that ids spell, without its END."""
     return "".join(vocabulary.decode(ids)).rstrip(END)
 
 

@@ -1,4 +1,4 @@
-"""Names: one item a line of any UTF-8 text, without repeats, split into a training and a held-out part."""
+"""Names: the lines of a UTF-8 text without repeats, split into a training and a held-out part."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LONGEST = 1000  # characters
 
 
 def read_names(path: str | Path, keep_case: bool = False) -> list[str]:
-    """The distinct items of a text file, in its order.
+    """The distinct items of a text file, in the order of the file.
 
     Parameters
     ----------
-    path : UTF-8 text file, one item a line; blank lines and white space around items do not count
+    path : UTF-8 text file, one item a line; blank lines and white space around items are ignored
     keep_case : bool, default False
         False: items are lower-cased.
 
@@ -54,7 +54,7 @@ def split_names(names: Sequence[str], seed: int, share: float = 0.1) -> tuple[li
     names : distinct names
     seed : int
     share : float, default 0.1
-        Part that is held out: at least one name, and at least one stays.
+        Share that is held out; both parts have at least one name.
 
     Returns
     -------

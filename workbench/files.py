@@ -13,7 +13,7 @@ PIECE = 1 << 16  # bytes
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a UTF-8 file (a byte order mark is dropped).
+    """The text of a UTF-8 file, without its byte order mark.
 
     Parameters
     ----------
@@ -26,13 +26,13 @@ def read_text(path: str | Path) -> str:
     Raises
     ------
     NumpyrnnError
-        if there is no such file, it is a folder, not readable, or not UTF-8 text
+        if the file cannot be read or is not UTF-8 text
     """
     return "".join(text_pieces(path))
 
 
 def text_pieces(path: str | Path) -> Iterator[str]:
-    """The text of a UTF-8 file as `read_text` gives it, in pieces: whole lines, of 64 KiB or a little more.
+    """The text of a UTF-8 file in pieces of 64 KiB or a little more, which end with a line.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def text_pieces(path: str | Path) -> Iterator[str]:
 
 
 def make_folder(path: str | Path) -> None:
-    """Make a folder, and those above it, unless it is there.
+    """Make a folder and its parents, unless it exists.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def make_folder(path: str | Path) -> None:
 
 
 def data_path(name: str) -> Path:
-    """Where a shipped file is: in the installed data package, or in the checkout's `data` folder.
+    """The path of a shipped file: in the installed data package, or in the `data` folder of the checkout.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def data_path(name: str) -> Path:
     Raises
     ------
     NumpyrnnError
-        if it is not there
+        if there is no such file
     """
     from importlib.util import find_spec
 

@@ -1,4 +1,4 @@
-"""What a training did: one JSON object a line, and a picture of the curves."""
+"""The history of a training: one JSON object a line, and a picture of the curves."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def plot_history(
 
     Parameters
     ----------
-    records : with "epoch", "loss" and, where there was a held-out part, "valid_loss" (nats)
+    records : with "epoch", "loss" and, if there was a held-out part, "valid_loss" (nats)
     path : file
     title : str
-    levels : name to loss, drawn as dotted lines (an n-gram, say)
-    unit : str, default "nats a character", of the losses
-    training : str, default "training, regularised", names the training loss
+    levels : losses by name, drawn as dotted lines; for example of an n-gram
+    unit : str, default "nats a character", the unit of the losses
+    training : str, default "training, regularised", label of the training loss
 
     Raises
     ------
@@ -100,13 +100,13 @@ def plot_history(
 
 @contextmanager
 def curves(path: str | Path, title: str, unit: str, levels: Mapping[str, float]) -> Iterator[Any]:
-    """A picture of losses by epoch, to draw into; it is written as a PNG when the block ends well.
+    """Axes for losses by epoch; the picture is written as a PNG if the block raises nothing.
 
     Parameters
     ----------
     path : file
     title, unit : str
-    levels : name to loss, drawn as dotted lines
+    levels : losses by name, drawn as dotted lines
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""The n-gram that stands beside the network in every evaluation: interpolated Kneser-Ney."""
+"""Interpolated Kneser-Ney n-grams, the baseline of every evaluation."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.random import Generator
 
 from numpyrnn.checks import Array, NumpyrnnError, check_count, check_ids
 
-START = -1  # stands before the first id of every sequence, as often as a context needs it
+START = -1  # pads the context at the beginning of a sequence
 Context = tuple[int, ...]
 Ids = Sequence[int] | Array
 
 
 class Table(NamedTuple):
-    """The grams of one length, as a sorted array: the number of a gram is its place there.
+    """The grams of one length, sorted by code; a gram's number is its index.
 
-    A gram's code is (number of its context among the grams one shorter) * (size + 1) + (its last id) + 1, so that the
-    grams of one context lie side by side. The entry after the last, which is also entry -1, is that of what is unknown.
+    The code is (number of the context, a gram one shorter) * (size + 1) + (last id) + 1, so that the grams of one
+    context lie side by side. The last entry of `shares` and `backoffs`, at index -1, serves all unknown grams.
 
     Attributes
     ----------
-    codes : (n,) integers, rising
-    shares : (n + 1,) discounted shares, each of its context; 0 for the unknown
-    backoffs : (number of contexts + 1,) what is left of each context for the order below; 1 for the unknown
+    codes : (n,) integers, ascending
+    shares : (n + 1,) discounted counts as shares of the context's count; 0 for the unknown
+    backoffs : (number of contexts + 1,) probability that each context leaves to the order below; 1 for the unknown
     """
 
     codes: Array
@@ -33,7 +33,7 @@ class Table(NamedTuple):
     backoffs: Array
 
     def find(self, codes: Array | int) -> Array:
-        """The numbers of grams with these codes; -1 for those that are not there."""
+        """The numbers of the grams with these codes; -1 for unknown ones."""
         places = self.codes.searchsorted(codes)
         return np.where(self.codes.take(places, mode="clip") == codes, places, -1)
 
@@ -43,14 +43,14 @@ class KneserNey:
 
         p(w | h) = max(c(h w) - D(c(h w)), 0) / c(h) + backoff(h) p(w | h without its first id)
 
-    The highest order counts occurrences; the lower ones count the different ids that come before; below the lowest is
-    the uniform distribution. There are three discounts an order: for a count of one, of two, of three and more.
+    The highest order counts occurrences, the lower ones the different ids that come before. The lowest order backs off
+    to the uniform distribution. Each order has three discounts: for counts of one, two, and three or more.
 
     Parameters
     ----------
-    sequences : sequences of integers, each with its end id as the last
-    size : int, ids are 0 .. size - 1
-    order : int, n: contexts have n - 1 ids
+    sequences : sequences of integers; if they have an end id, it is the last
+    size : int, number of ids, which are 0 .. size - 1
+    order : int, n; contexts have n - 1 ids
 
     Raises
     ------
@@ -88,11 +88,11 @@ class KneserNey:
 
         Parameters
         ----------
-        context : tuple of the ids before (all, or at least the last order - 1; START stands before the first)
+        context : tuple of the preceding ids; only the last order - 1 count, and START stands before the first
 
         Returns
         -------
-        (size,) array that sums to one; not to be written to
+        (size,) array that sums to one; do not write to it
         """
         context = context[len(context) - self.order + 1 :] if len(context) >= self.order else context
         if context not in self._cache:
@@ -107,7 +107,7 @@ class KneserNey:
         return self._cache[context]
 
     def _number(self, context: Context) -> int:
-        """The number of a context, -1 if it was never seen."""
+        """The number of a context; -1 if it is unknown."""
         if context not in self._numbers:
             before, letter = self._number(context[:-1]), context[-1] + 1
             code = before * (self.size + 1) + letter if 0 <= letter <= self.size else -1
@@ -115,7 +115,7 @@ class KneserNey:
         return self._numbers[context]
 
     def distributions(self, sequence: Ids) -> Array:
-        """Probabilities at each place of a sequence, given the ids before.
+        """The distribution at each place of a sequence, given the ids before it.
 
         Parameters
         ----------
@@ -129,11 +129,11 @@ class KneserNey:
         return np.array([self.distribution(padded[i : i + self.order - 1]) for i in range(len(sequence))])
 
     def log_probabilities(self, sequence: Ids) -> Array:
-        """Natural logarithms of p of each id of a sequence.
+        """Log probabilities of the ids of a sequence.
 
         Parameters
         ----------
-        sequence : integers, the end id last
+        sequence : integers
 
         Returns
         -------
@@ -150,13 +150,13 @@ class KneserNey:
         return np.asarray(np.log(p[1:]))
 
     def soften(self, ids: Ids, share: float, start: int = 0) -> Array:
-        """Targets for a network: the ids that stand there, softened by what the n-gram thinks could come.
+        """Soft targets for a network: a mixture of the true next id and the n-gram's distribution (Hinton et al. 2015).
 
         Parameters
         ----------
         ids : integers
-        share : float, of the n-gram (Hinton et al. 2015)
-        start : int, default 0, the first place that is wanted; the ids before it are context
+        share : float, weight of the n-gram
+        start : int, default 0, the first place; the ids before it are context only
 
         Returns
         -------
@@ -173,12 +173,12 @@ class KneserNey:
         ----------
         rng : numpy Generator
         end : int, optional, the id that ends it
-        steps : int, default 100, its length at most
-        before : ids that it continues; default: it begins at the start
+        steps : int, default 100, the maximal length
+        before : ids to continue; default none, a new sequence
 
         Returns
         -------
-        list of int, with `end` last unless `steps` ran out
+        list of int; the last one is `end` unless the maximal length was reached
         """
         order = self.order - 1
         context: Context = ((START,) * order + tuple(int(i) for i in before))[-order:] if order else ()
@@ -196,7 +196,9 @@ def best_ngram(
     size: int,
     orders: Iterable[int] = range(1, 11),
 ) -> tuple[KneserNey, float]:
-    """The order that predicts the held-out sequences best (chosen on them, which favours the n-gram).
+    """The n-gram of the order that predicts the held-out sequences best.
+
+    The order is chosen on the held-out sequences themselves, which favours the n-gram.
 
     Parameters
     ----------
@@ -207,7 +209,7 @@ def best_ngram(
     Returns
     -------
     model : KneserNey
-    loss : float, nats an id on the held-out sequences
+    loss : float, nats per id of the held-out sequences
     """
     models = [KneserNey(training, size, order) for order in orders]
     losses = [-np.concatenate([model.log_probabilities(s) for s in held_out]).mean() for model in models]
@@ -216,28 +218,27 @@ def best_ngram(
 
 
 def _in_a_row(sequences: Sequence[Array]) -> tuple[Array, Array]:
-    """Sequences as one, each after a START, as ids plus one; and the place before each (before a START itself)."""
+    """All sequences in one array of ids + 1, each after a START (0), and the index before each place."""
     letters = np.concatenate([np.append(START, ids) for ids in sequences] or [np.zeros(0, np.intp)]) + 1
     return letters, np.maximum(np.arange(len(letters)) - (letters > 0), 0)
 
 
 def _discounted(codes: Array, counts: Array, contexts: Array, n_contexts: int, order: Array) -> Table:
-    """Counts less their discounts, as shares of their contexts' counts.
+    """The table of one order: discounted counts as shares of their contexts' counts.
 
     Parameters
     ----------
-    codes : (n,) of the grams
-    counts : (n,) integers
+    codes, counts : (n,) integers, of the grams
     contexts : (n,) numbers of their contexts
     n_contexts : int
-    order : (n,) in which the grams first came; sums over them are formed in it
+    order : (n,) permutation, the order in which sums over grams are formed
     """
     n = np.bincount(counts, minlength=5)[:5].tolist()
     y = n[1] / (n[1] + 2 * n[2]) if n[1] and n[2] else 0.5
-    discounts = [0.0, y, y, y]  # absolute discounting, where there are too few counts to estimate three
+    discounts = [0.0, y, y, y]  # too few counts to estimate three: absolute discounting
     if n[1] and n[2] and n[3] and n[4]:
         estimates = (k - (k + 1) * y * n[k + 1] / n[k] for k in (1, 2, 3))
-        discounts[1:] = [min(max(d, 0.05), k - 0.05) for k, d in enumerate(estimates, 1)]  # never nothing, never all
+        discounts[1:] = [min(max(d, 0.05), k - 0.05) for k, d in enumerate(estimates, 1)]  # neither nothing nor all
     totals = np.bincount(contexts, counts, n_contexts).clip(1)
     shares = (counts - np.take(discounts, counts, mode="clip")) / totals[contexts]
     left = 1 - np.bincount(contexts[order], shares[order], n_contexts)

@@ -1,9 +1,10 @@
-"""What all command lines share: the same words for the same options, and one line for every error."""
+"""The options that the command lines share, and the checks of their output files."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import click
 
 from numpyrnn.checks import NumpyrnnError
 
-OWN = {".npz", ".jsonl", ".png"}  # what trainings write; nothing learns from it
+OWN = {".npz", ".jsonl", ".png"}  # what trainings write, and none reads as data
+PATH = click.Path(path_type=Path)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 seed_option = click.option(
@@ -33,12 +35,11 @@ temperature_option = temperature_option_of(1.0)
 
 def model_option(default: str) -> Decorator:
     """`--model`: a model file; the shipped one if it is not given."""
-    words = f"Model file  [default: the shipped {default}]"
-    return click.option("--model", type=click.Path(path_type=Path), help=words)
+    return click.option("--model", type=PATH, help=f"Model file  [default: the shipped {default}]")
 
 
 def default_group(command: str) -> type[click.Group]:
-    """A kind of group in which options without a command are those of `command`."""
+    """A click group that takes options without a command for options of `command`."""
 
     class DefaultGroup(click.Group):
         def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -65,44 +66,37 @@ force_option = click.option("--force", is_flag=True, help="Replace files that ar
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Training data as `--data FILE` or as a plain argument; the command is given `data`, a Path or None."""
-    argument = click.argument("plain_data", metavar="[FILE]", required=False, type=click.Path(path_type=Path))
-    option = click.option("--data", type=click.Path(path_type=Path), help="Training data; FILE says the same.")
 
-    def with_one(plain_data: Path | None, data: Path | None, **options: Any) -> Any:
+    @click.argument("plain_data", metavar="[FILE]", required=False, type=PATH)
+    @click.option("--data", type=PATH, help="Training data; FILE says the same.")
+    @wraps(command)
+    def with_data(plain_data: Path | None, data: Path | None, **options: Any) -> Any:
         if plain_data and data and plain_data != data:
             raise click.UsageError(f"training data must be given once, got {plain_data} and {data}")
         return command(data=data or plain_data, **options)
 
-    return argument(option(instead_of(command, with_one)))
+    return with_data
 
 
 def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Training data as `--data FILE`, any number of times, or as plain arguments; the command is given a list."""
-    argument = click.argument("plain_data", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
-    words = "Training data, any number of times; FILE says the same."
-    option = click.option("--data", multiple=True, type=click.Path(path_type=Path), help=words)
 
-    def with_all(plain_data: tuple[Path, ...], data: tuple[Path, ...], **options: Any) -> Any:
+    @click.argument("plain_data", metavar="[FILE]...", nargs=-1, type=PATH)
+    @click.option("--data", multiple=True, type=PATH, help="Training data, any number of times; FILE says the same.")
+    @wraps(command)
+    def with_data(plain_data: tuple[Path, ...], data: tuple[Path, ...], **options: Any) -> Any:
         return command(data=list(dict.fromkeys([*plain_data, *data])), **options)
 
-    return argument(option(instead_of(command, with_all)))
-
-
-def instead_of(command: Callable[..., Any], wrapper: Callable[..., Any]) -> Callable[..., Any]:
-    """`wrapper` with the name, the help and the options of the command that it calls."""
-    wrapper.__doc__, wrapper.__name__ = command.__doc__, command.__name__
-    if hasattr(command, "__click_params__"):
-        wrapper.__click_params__ = command.__click_params__  # type: ignore[attr-defined]
-    return wrapper
+    return with_data
 
 
 def check_out(path: Path, force: bool) -> None:
-    """Raise if a file must not be written: it is there already, or its folder is not.
+    """Raise unless an output file can be written.
 
     Parameters
     ----------
-    path : the file to come
-    force : whether it may take the place of another
+    path : the output file; its folder must exist
+    force : whether it may replace an existing file
     """
     if not path.parent.is_dir():
         raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
@@ -120,13 +114,13 @@ def check_out(path: Path, force: bool) -> None:
 
 
 def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: str = "learned from") -> None:
-    """Raise if a file to come would take the place of one that is read.
+    """Raise if an output file would replace an input.
 
     Parameters
     ----------
-    paths : the files to come
+    paths : the output files
     inputs : files, or folders whose files are read; None does not count
-    use : what they are read for
+    use : what the inputs are read for, in the error
     """
     for path in (path for path in paths if path.exists()):
         for source in (source.resolve() for source in inputs if source is not None):
@@ -136,14 +130,14 @@ def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: st
 
 
 def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[Path]], force: bool) -> Path:
-    """The name under which a program writes its files: NAME, FOLDER/NAME, or a default name that is free.
+    """The name for a program's output files: as the user gave it, or a default that is still free.
 
     Parameters
     ----------
-    out : what the user gave, if anything; FOLDER/ is where the default name goes
-    default : a name; NAME-2, NAME-3, ... where its files are there already
-    files_of : gives the files that a name stands for
-    force : whether they may take the place of others
+    out : what the user gave: None, NAME, or FOLDER/ for the default name in a folder
+    default : NAME; if its files exist, NAME-2, NAME-3 and so on are tried
+    files_of : gives the output files that belong to a name
+    force : whether existing files may be replaced
 
     Returns
     -------
@@ -152,7 +146,7 @@ def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[P
     Raises
     ------
     NumpyrnnError
-        if one of them must not be written, see `check_out`
+        if one of them cannot be written, see `check_out`
     """
     path = Path(out or "")
     if out is None or out.endswith("/"):

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -25,7 +26,7 @@ from numpyrnn.train import Record, Trainer
 from numpyrnn.vocab import Vocabulary
 
 from .history import plot_history, write_history
-from .options import Decorator, check_not_read, check_out, force_option, instead_of, options_of, seed_option
+from .options import PATH, Decorator, check_not_read, check_out, force_option, seed_option
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 FREE = ("epochs", "out", "force", "resume", "plot", "slim")  # options that a resumed training may be given
@@ -208,19 +209,17 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
     out : the default model file
     epochs : int, optional, how many at most; default: as the settings have it
     """
-    path = click.Path(path_type=Path)
-    default = f"{epochs}" if epochs else "as the recipe has it"
-    options = options_of(
-        click.option("--epochs", type=click.IntRange(1), default=epochs, help=f"At most, in all  [default: {default}]"),
-        seed_option,
-        click.option("-o", "--out", type=path, help=f"Model file  [default: {out} or the resumed one]"),
-        force_option,
-        click.option("--resume", type=path, help="Go on with the training of this model file."),
-        click.option("--plot", type=path, help="PNG of the curves  [default: beside the model]"),
-        click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs."),
-    )
+    words = f"At most, in all  [default: {epochs or 'as the recipe has it'}]"
 
     def with_run(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option("--epochs", type=click.IntRange(1), default=epochs, help=words)
+        @seed_option
+        @click.option("-o", "--out", type=PATH, help=f"Model file  [default: {out} or the resumed one]")
+        @force_option
+        @click.option("--resume", type=PATH, help="Go on with the training of this model file.")
+        @click.option("--plot", type=PATH, help="PNG of the curves  [default: beside the model]")
+        @click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
+        @wraps(command)
         def of_run(
             epochs: int | None, seed: int | None, resume: Path | None, slim: bool, plot: Path | None, **given: Any
         ) -> Any:
@@ -228,7 +227,7 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
             files = outputs(model, plot, resume, given.pop("force"), data if isinstance(data, list) else [data])
             return command(run=TrainingRun(files, epochs, seed, resume, slim), **given)
 
-        return options(instead_of(command, of_run))
+        return of_run
 
     return with_run
 
