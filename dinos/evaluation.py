@@ -13,7 +13,7 @@ from numpyrnn.batches import padded
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import NumpyrnnError
 from numpyrnn.train import mean_loss
-from workbench.copies import Copies, Run
+from workbench.copies import MISSING, Copies
 from workbench.ngram import KneserNey, best_ngram
 
 from .model import names_of, sample_names, text
@@ -63,18 +63,18 @@ def describe(sample: Sequence[str], training: Sequence[str], held_out: Sequence[
     """
     known, unseen = set(training), set(held_out)
     new = [name for name in sample if name not in known and name not in unseen]
-    copies = Copies(training)
-    runs = [(copies.longest(name), name) for name in new]
-    run, name = max(runs, key=lambda found: found[0].length, default=(Run(0), ""))
+    everything = MISSING.join(new)
+    found = Copies(training).longest(everything)
+    run = everything[found.start : found.start + found.length]
     return Sampled(
         in_training=float(np.mean([name in known for name in sample])),
         in_held_out=float(np.mean([name in unseen for name in sample])),
         new=len(new) / len(sample),
         ending=float(np.mean([name.endswith(ending) for name in sample])),
         length=float(np.mean([len(name) for name in sample])),
-        longest_run=name[run.start : run.start + run.length],
-        run_of=name if run.length else "",
-        run_from=training[run.source] if run.length else "",
+        longest_run=run,
+        run_of=next((name for name in new if run and run in name), ""),
+        run_from=training[found.source] if run else "",
     )
 
 

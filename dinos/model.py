@@ -174,7 +174,8 @@ class NameTraining(Training):
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
         """What was reached and why it ended, beside the best n-gram."""
-        return f"A star marks names that are known.\n{super().verdict(ngrams, status)}"
+        reached, ngram = super().verdict(ngrams, status).rsplit(". ", 1)
+        return f"A star marks names that are known.\n{reached}.\n{ngram}"
 
 
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:

@@ -27,6 +27,13 @@ def test_the_longest_run_is_the_longest_of_all_and_the_first_of_the_sample(sampl
         assert found.start == min(i for i, j in runs if j - i == found.length)
         assert not any(run in source for source in sources[: found.source])
         assert sources[found.source].index(run) == found.place
+        first = Copies(given_sources).longest(given_sample, by_source=True)
+        assert first.length == found.length
+        run = sample[first.start : first.start + first.length]
+        assert sources[first.source][first.place :].startswith(run)
+        longest = {sample[i:j] for i, j in runs if j - i == found.length}
+        places = [(n, source.index(one)) for one in longest for n, source in enumerate(sources) if one in source]
+        assert (first.source, first.place) == min(places)
 
 
 def test_a_run_does_not_go_over_the_end_of_a_source():

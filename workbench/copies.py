@@ -7,7 +7,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-FIRST = 0xE000  # code points from here on are letters; below are the surrogates
+FIRST = 0x10000  # the code point of the first letter
+MISSING = "\uffff"  # stands for tokens that no source has; also divides samples that are searched together
 
 
 class Run(NamedTuple):
@@ -45,24 +46,30 @@ class Copies:
         letters = self.letters
         return "".join(letters.setdefault(token, chr(FIRST + len(letters))) for token in source)
 
-    def longest(self, sample: Sequence[Hashable]) -> Run:
-        """The longest run of a sample that stands in a source, and where it first does.
+    def longest(self, sample: Sequence[Hashable], by_source: bool = False) -> Run:
+        """The longest run of a sample that stands in a source, at the first place where it does.
 
         Parameters
         ----------
         sample : sequence of tokens, or str
+        by_source : bool, default False
+            Of equally long runs take the first one in the sources; default: in the sample.
 
         Returns
         -------
-        Run; of equally long ones the first of the sample
+        Run
         """
-        text = sample if isinstance(sample, str) else "".join(self.letters.get(token, "\1") for token in sample)
-        best, start = Run(0), 0
-        while start + best.length < len(text):
-            place = self.text.find(text[start : start + best.length + 1])
-            if place >= 0:
-                source = bisect_right(self.starts, place) - 1
-                best = Run(best.length + 1, start, source, place - self.starts[source])
-            else:
-                start += 1
-        return best
+        text = sample if isinstance(sample, str) else "".join(self.letters.get(token, MISSING) for token in sample)
+        length, place, longer = 0, 0, set(text)
+        for i in range(len(self.text)):
+            if self.text[i : i + length + 1] in longer:
+                while i + length < len(self.text) and self.text[i : i + length + 1] in text:
+                    length += 1
+                place, longer = i, {text[k : k + length + 1] for k in range(len(text) - length)}
+        if not length:
+            return Run(0)
+        runs = (text[k : k + length] for k in range(len(text)))
+        run = self.text[place : place + length] if by_source else next(run for run in runs if run in self.text)
+        place = self.text.find(run)
+        source = bisect_right(self.starts, place) - 1
+        return Run(length, text.find(run), source, place - self.starts[source])

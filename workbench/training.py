@@ -175,7 +175,7 @@ class Training:
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
         """What was reached and why it ended, beside the best n-gram; `status` is the exit status."""
         loss = f"{self.places * self.trainer.best_loss:.3f} nats a {self.per}"
-        return f"Held-out loss {loss}, {self.ending(status)}.\nThe best n-gram: {min(ngrams.values()):.3f}."
+        return f"Held-out loss {loss}, {self.ending(status)}. The best n-gram: {min(ngrams.values()):.3f}."
 
     def ending(self, status: int = 0) -> str:
         """From which epoch the model is, and why there are no more; `status` is the exit status."""
