@@ -29,15 +29,19 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
 
     Returns
     -------
-    dict: numbers of characters (training, held_out, counted: those that the n-gram is fitted on, measured: those that
-    the losses are means over); losses in nats a character by name; copied: by name the longest run that a sample shares
-    with the training text, with the number of its line there, from 1, and that line. The network's and the n-gram's
-    samples are at temperature 1, after the same random first line; the held-out text's is its beginning
+    dict with
+
+    - training, held_out, counted, measured: numbers of characters; the n-gram is fitted on the last `counted` of the
+      training text, and the losses are means over the first `measured` of the held-out text;
+    - losses: nats a character by name;
+    - copied: by name, the longest run that a sample shares with the training text, the number of its line there (from
+      1), and that line. The network and the n-gram write at temperature 1, after the same random first line; the sample
+      of the held-out text is its beginning.
 
     Raises
     ------
     NumpyrnnError
-        if the text is missing or another one, or `n_samples` is below 1
+        if the text is missing or differs from the one that the model was trained on, or `n_samples` is below 1
     """
     learned, held_out = texts_of(checkpoint, text)
     training, vocabulary = SonnetTraining(learned, held_out, Settings.of(checkpoint)), checkpoint.vocabulary

@@ -50,7 +50,7 @@ def read_text_of(path: str | Path, keep_case: bool = False) -> str:
     NumpyrnnError
         if the file cannot be read as text, or has fewer than 500 characters or two different ones
     """
-    # The pieces are whole lines, so what `plain` does is the same for each alone as for the whole text.
+    # A piece holds whole lines, so `plain` gives the same piece by piece as for the whole text.
     text = "".join(plain(piece, keep_case) for piece in text_pieces(path)).strip("\n")
     if len(text) < SHORTEST:
         raise NumpyrnnError(f"{path} must hold a text of at least {SHORTEST} characters, it holds {len(text)}")
@@ -62,8 +62,8 @@ def read_text_of(path: str | Path, keep_case: bool = False) -> str:
 def split_text(text: str) -> tuple[str, str]:
     """Hold out about the last tenth of a text.
 
-    The cut is at the first blank line in the first half of that tenth; without one, at the first line end there;
-    without that, at nine tenths.
+    The cut comes after the first blank line in the first half of that tenth. If there is none, it comes after the first
+    line end there; if there is none either, at nine tenths.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def split_text(text: str) -> tuple[str, str]:
 
 
 def first_lines(text: str, most: int | None = None) -> list[str]:
-    """The lines that follow a blank line or begin the text, each cut to 200 characters; the first `most` of them."""
+    """The first `most` (default: all) lines that begin the text or follow a blank line, each cut to 200 characters."""
     return [found[1][:LONGEST_OPENING] for found in islice(FIRST_LINE.finditer(text), most)]
 
 
