@@ -1,1 +1,1 @@
-"""Sonnets: a character-level recurrent network that learns any text, Shakespeare's sonnets first, and writes on."""
+"""Sonnets: a character-level recurrent network that learns a text, such as Shakespeare's sonnets, and continues it."""

@@ -20,10 +20,10 @@ from numpyrnn.checkpoint import Checkpoint, load, save
 from numpyrnn.cli import run
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
-from sonnets import cli
 from sonnets import text as text_module
 from sonnets.cli import app, say
-from sonnets.text import first_lines, read_text_of, split
+from sonnets.text import first_lines, read_text_of, split_text
+from workbench import files
 from workbench.files import data_path
 from workbench.history import read_history
 
@@ -102,14 +102,14 @@ def test_a_poem_is_the_prompt_and_what_follows_and_nothing_else(learned):
 
 
 def test_without_a_prompt_the_poem_begins_with_a_first_line(learned):
-    lines = first_lines(split(read_text_of(learned / "text.txt"))[0])
+    lines = first_lines(split_text(read_text_of(learned / "text.txt"))[0])
     begins = {do_well(learned, "--model", "model.npz", "--length", 3, "--seed", i).split("\n")[0] for i in range(25)}
     assert begins == set(lines)
 
 
 def test_the_shipped_model_is_asked_for(learned, monkeypatch):
     asked = []
-    monkeypatch.setattr(cli, "data_path", lambda name: asked.append(name) or learned / "model.npz")
+    monkeypatch.setattr(files, "data_path", lambda name: asked.append(name) or learned / "model.npz")
     assert do_well(learned, "--seed", "4") == do_well(learned, "write", "--seed", "4", "--model", "model.npz")
     do_well(learned, "evaluate", "--samples", "5")
     assert asked == ["models/sonnets.npz"] * 2
@@ -221,7 +221,7 @@ def test_a_reader_that_has_had_enough_is_no_error_to_speak_of(learned):
 def test_training_writes_model_history_and_picture(learned):
     checkpoint = load(learned / "model.npz", "sonnets")
     config = checkpoint.config
-    assert (config["training"], config["held_out"]) == split(TEXT.lower())
+    assert (config["training"], config["held_out"]) == split_text(TEXT.lower())
     assert (config["settings"]["hidden"], config["settings"]["epochs"], config["settings"]["seed"]) == (8, 2, 3)
     assert checkpoint.training["epoch"] == 2
     assert [record["epoch"] for record in read_history(learned / "model.jsonl")] == [1, 2]
@@ -230,7 +230,7 @@ def test_training_writes_model_history_and_picture(learned):
 
 
 def test_training_shows_lines_on_the_way_and_the_n_gram_at_the_end(learned):
-    printed, (training, held_out) = (learned / "printed").read_text(), split(TEXT.lower())
+    printed, (training, held_out) = (learned / "printed").read_text(), split_text(TEXT.lower())
     size = load(learned / "model.npz").model.params.flat.size
     assert printed.startswith(
         f"{len(training):,} characters to learn, {len(held_out)} held out, {len(set(TEXT.lower()))} different ones; "
@@ -240,7 +240,7 @@ def test_training_shows_lines_on_the_way_and_the_n_gram_at_the_end(learned):
         assert re.search(rf"^{moment} ", printed, re.MULTILINE)
     losses = [record["valid_loss"] for record in read_history(learned / "model.jsonl")]
     best = losses.index(min(losses)) + 1
-    words = f"Held-out loss {min(losses):.3f} nats a character, from epoch {best}; ended after 2: all epochs done. "
+    words = f"Held-out loss {min(losses):.3f} nats a character, from epoch {best}; ended after 2: all epochs done.\n"
     assert re.search(re.escape(words) + r"The best n-gram: \d\.\d\d\d\.\n", printed)
     assert printed.endswith("Model model.npz, history model.jsonl, curves model.png.\n")
 
@@ -276,7 +276,7 @@ def test_a_slim_model_writes_the_same(folder):
 
 def test_capitals_stay_if_they_are_to(folder):
     do_well(folder, "train", "text.txt", *TINY, "--epochs", 1, "-o", "case.npz", "--keep-case")
-    assert load(folder / "case.npz").config["training"] == split(TEXT)[0]
+    assert load(folder / "case.npz").config["training"] == split_text(TEXT)[0]
     assert "From" in load(folder / "case.npz").config["training"]
     assert set(do_well(folder, "--model", "case.npz", "--temperature", 2)) & set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
@@ -292,7 +292,7 @@ def test_any_writing_is_learned_and_written(tmp_path, line):
 
 def test_a_long_text_is_not_kept_and_must_be_given(folder, monkeypatch):
     monkeypatch.setattr(text_module, "KEPT", 1000)
-    monkeypatch.setattr("sonnets.cli.EPOCH", 1000)
+    monkeypatch.setattr("sonnets.model.EPOCH", 1000)
     printed = do_well(folder, "train", "text.txt", *TINY, "--epochs", 1, "-o", "long.npz")
     assert "\nAn epoch reads 1,000 characters from a random place on.\n" in printed
     assert b"when forty winters" not in contents(folder)["long.npz"]
@@ -315,7 +315,7 @@ def test_a_long_text_is_not_kept_and_must_be_given(folder, monkeypatch):
 
 def test_an_evaluation_puts_the_n_gram_beside_the_network(learned):
     printed = do_well(learned, "evaluate", "--model", "model.npz", "--samples", 100, "--seed", 1)
-    training, held_out = split(TEXT.lower())
+    training, held_out = split_text(TEXT.lower())
     assert printed.startswith(f"{len(held_out)} held-out characters; learned from {len(training):,}.\n\n")
     uniform = re.search(r"^uniform +([\d.]+) +([\d.]+)$", printed, re.MULTILINE)
     size = len(set(TEXT.lower()))
@@ -327,7 +327,7 @@ def test_an_evaluation_puts_the_n_gram_beside_the_network(learned):
 
 
 def test_an_evaluation_says_where_it_has_limits(learned, monkeypatch):
-    monkeypatch.setattr("sonnets.evaluation.COUNTED", 1000)
+    monkeypatch.setattr("sonnets.model.COUNTED", 1000)
     monkeypatch.setattr(text_module, "MEASURED", 100)
     printed = do_well(learned, "evaluate", "--model", "course.npz", "--samples", 9)
     assert "\nThe losses are over the first 100 held-out characters.\n" in printed
@@ -363,7 +363,7 @@ def test_an_evaluation_says_where_it_has_limits(learned, monkeypatch):
         ("write --model text.txt", 1, "text.txt must be a model file"),
         ("write --model dinos.npz", 1, "dinos.npz must be a model of sonnets, it is one of dinos"),
         ("write --model bare.npz", 1, "must hold first lines of its text, it does not: give a prompt"),
-        ("write ab --model bare.npz", 1, "must hold the settings of a writer, it does not"),
+        ("write ab --model bare.npz", 1, "must hold its settings, it does not"),
         ("write --model model.npz --temperature -1", 2, "'--temperature': -1.0 is not in the range"),
         ("write --model model.npz --temperature nan", 1, "temperature must be at least 0, got nan"),
         ("write --model model.npz --length 0", 2, "'--length': 0 is not in the range"),

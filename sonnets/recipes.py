@@ -1,0 +1,88 @@
+"""How the network is built and trained: the settings, and two recipes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numpyrnn.checks import check_count
+from workbench.training import Settings as TrainingSettings
+
+
+@dataclass(frozen=True)
+class Settings(TrainingSettings):
+    """How the network is built and trained. The defaults were chosen on a part of the training sonnets, by measurement.
+
+    Attributes
+    ----------
+    hidden, layers, embedding : int, sizes; embedding 0: one-hot rows instead
+    hard_sigmoid : bool, for the gates
+    input_dropout, between_dropout, dropout : float, rates before, between and after the recurrent layers
+    shared : "time" or None, whether one dropout mask serves all steps of a batch (Gal and Ghahramani 2016)
+    weight_dropout : float, rate for the recurrent weights (Merity et al. 2018)
+    teacher : float, weight of an n-gram's distribution in the targets (Hinton et al. 2015)
+    teacher_order : int, order of that n-gram, which is fitted on the rest of the training text
+    learning_rate, beta2, schedule : for Adam
+    batch_size : int, streams or windows side by side
+    steps : int, length of a window, or of a batch of streams: the steps of backpropagation through time
+    stride : int, from the start of one window to the next; 0: streams with a loss at every step instead of windows
+    clip_norm : float or None, largest norm of the gradients
+    average : float, decay of the averaged weights
+    epochs : int
+    seed : int, for weights, order and dropout
+
+    Raises
+    ------
+    NumpyrnnError
+        if `batch_size` or `steps` is below 1, or `stride` below 0
+    """
+
+    hidden: int = 384
+    layers: int = 1
+    embedding: int = 64
+    hard_sigmoid: bool = False
+    input_dropout: float = 0.0
+    between_dropout: float = 0.4
+    dropout: float = 0.4
+    shared: str | None = "time"
+    weight_dropout: float = 0.4
+    teacher: float = 0.3
+    teacher_order: int = 5
+    learning_rate: float = 0.008
+    beta2: float = 0.99
+    schedule: str = "cosine"
+    batch_size: int = 16
+    steps: int = 50
+    stride: int = 0
+    clip_norm: float | None = 1.0
+    average: float = 0.0
+    epochs: int = 36
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, lowest in {"batch_size": 1, "steps": 1, "stride": 0}.items():
+            check_count(name, getattr(self, name), lowest)
+
+
+# "streams" follows char-rnn (Karpathy 2015); "course" has the deep-learning course's network, windows and optimiser.
+RECIPES = {
+    "streams": Settings(),
+    "course": Settings(
+        hidden=128,
+        layers=2,
+        embedding=0,
+        hard_sigmoid=True,
+        between_dropout=0.5,
+        dropout=0.5,
+        shared=None,
+        weight_dropout=0.0,
+        teacher=0.0,
+        learning_rate=0.001,
+        beta2=0.999,
+        schedule="constant",
+        batch_size=128,
+        steps=40,
+        stride=3,
+        clip_norm=None,
+        epochs=20,
+    ),
+}
