@@ -167,7 +167,7 @@ def train(
 @click.option("--samples", type=click.IntRange(1), default=10, show_default=True, help="Solos to sample.")
 @click.option("--form", metavar="NAME", default="rhythm-changes", show_default=True, help="What they are played over.")
 def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
-    """Held-out loss beside n-grams', and how much of a sample is copied."""
+    """Print the held-out loss beside those of n-grams, and how much of a sample is copied."""
     from tqdm import tqdm
 
     from .changes import form as shipped_form

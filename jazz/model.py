@@ -36,7 +36,7 @@ class Settings(TrainingSettings):
     width : int, values in a piece
     clip_norm : float, the largest norm of the gradients
     average : float, decay of the averaged weights
-    patience : int, epochs without a better held-out loss before training ends
+    patience : int, epochs without a better held-out loss after which training ends
     seed : int, of everything: split, weights, order, dropout
 
     Raises
@@ -119,7 +119,7 @@ class EncodedTune:
 
     Attributes
     ----------
-    name, group : str, as of `Tune`
+    name, group : str, as in `Tune`
     ids : list of int, the tokens
     bars : list of int, how many values begin in each bar
     """

@@ -1,4 +1,4 @@
-"""How a soloist is trained: which tunes are held out, the batches, and what is shown meanwhile."""
+"""How a soloist is trained: which tunes are held out, the batches, and what is shown during training."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def pieces(sequences: Iterable[Array], width: int, step: int, batch_size: int, r
     ----------
     sequences : integer arrays, each of two ids or more
     width : int, values in a piece
-    step : int, tokens of a value
+    step : int, tokens that stand for a value
     batch_size : int
     rng : numpy Generator
 
@@ -148,7 +148,7 @@ class JazzTraining(Training):
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """The training that a model file came from, at its beginning."""
+        """A new training with the tunes and settings of a model file."""
         return cls(*tunes_of(checkpoint), Settings.of(checkpoint), checkpoint.vocabulary)
 
     def data(self) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class JazzTraining(Training):
         return {name: [asdict(tune) for tune in part] for name, part in parts.items()}
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
-        """A function of a generator that gives the pieces of one epoch in batches."""
+        """A function from a random generator to the batches of one epoch."""
         sequences, settings = [np.array(tune.ids) for tune in self.training], self.settings
         sizes = settings.width, settings.step, settings.batch_size
         return lambda rng: masked(pieces(sequences, *sizes, rng), self.predicted)
@@ -167,7 +167,7 @@ class JazzTraining(Training):
         return masked(padded([np.array(tune.ids) for tune in self.held_out], len(self.held_out)), self.predicted)
 
     def describe(self) -> str:
-        """What there is to learn, and the network, in a line."""
+        """The data and the network, in one line."""
         learned, unseen = (sum(sum(tune.bars) for tune in part) for part in (self.training, self.held_out))
         data = f"{learned:,} values of {len(self.training)} tunes to learn, {unseen:,} of {len(self.held_out)} held out"
         size = f"{self.network}, {self.model.params.flat.size:,} parameters"
@@ -184,7 +184,7 @@ class JazzTraining(Training):
         return {f"Kneser-Ney, order {ngram.order}": loss}
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """What was reached and why it ended, and whether the n-gram is better."""
+        """The loss reached, why training ended, and whether the n-gram is better."""
         words = super().verdict(ngrams, status)
         if self.places * self.trainer.best_loss > min(ngrams.values()):
             n = sum(sum(tune.bars) for tune in self.training)
@@ -193,7 +193,7 @@ class JazzTraining(Training):
 
 
 def encode_tune(tune: Tune, values: Sequence[Sequence[str]], vocabulary: Vocabulary) -> EncodedTune:
-    """A tune, given as the tokens of its values, in ids."""
+    """Encode a tune, given the tokens of each of its values."""
     ids = vocabulary.encode(chain.from_iterable(values)).tolist()
     return EncodedTune(tune.name, tune.group, ids, [len(bar.melody) for bar in tune.bars])
 
