@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from numpyrnn import NumpyrnnError, __version__
+from workbench.files import load_model, make_folder
 from workbench.options import (
     check_out,
     choose_out,
@@ -19,38 +19,32 @@ from workbench.options import (
     default_group,
     force_option,
     model_option,
+    options_of,
     seed_option,
     temperature_option,
     top_k_option,
-    training_options,
 )
+from workbench.tables import table
+from workbench.training import TrainingRun, training_options
 
 from .changes import FORMS
 from .playing.band import INSTRUMENTS
 
 OUT = Path("solo.mid")
-EXCERPT = 16  # bars
+PATH = click.Path(path_type=Path)
+
+part_options = options_of(
+    click.option("--melody", metavar="PART", help="Number or name of the melody's part  [default: found by itself]"),
+    click.option("--chords", metavar="PART", help="Number or name of the chords' part  [default: found by itself]"),
+    click.option("--from-bar", type=click.IntRange(1), help="The first bar to use, from 1."),
+    click.option("--to-bar", type=click.IntRange(1), help="The last bar to use."),
+)
 
 
 @click.group(cls=default_group("improvise"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="jazz")
 def app() -> None:
-    """Improvise jazz solos over chord changes. Without a command, `improvise` is meant, with its options."""
-
-
-def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which parts and bars of a MIDI file count."""
-    options = [
-        click.option(
-            "--melody", metavar="PART", help="Number or name of the melody's part  [default: found by itself]"
-        ),
-        click.option("--chords", metavar="PART", help="Number or name of the chords' part  [default: found by itself]"),
-        click.option("--from-bar", type=click.IntRange(1), help="The first bar that counts, from 1."),
-        click.option("--to-bar", type=click.IntRange(1), help="The last bar that counts."),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    """Improvise jazz solos over chord changes. The default command is `improvise`."""
 
 
 @app.command()
@@ -139,88 +133,31 @@ def improvise(
     type=click.Choice(["parts", "atomic", "course", "deepjazz"]),
     default="parts",
     show_default=True,
-    help="Values in parts or as single symbols with what is known of the place; or the course's or deepjazz's network.",
+    help="Values in parts or as single symbols, with their context; or the network of the course or of deepjazz.",
 )
 @click.option("--hidden", type=click.IntRange(1, 4096), help="Units  [default: as the recipe has them]")
 @click.option("--layers", type=click.IntRange(1, 8), help="How many  [default: as the recipe has them]")
-@click.option("--epochs", type=click.IntRange(1), default=120, show_default=True, help="At most, in all.")
-@training_options("jazz.npz")
+@training_options("jazz.npz", epochs=120)
 def train(
-    data: list[Path],
-    recipe: str,
-    hidden: int | None,
-    layers: int | None,
-    epochs: int,
-    seed: int | None,
-    out: Path | None,
-    force: bool,
-    resume: Path | None,
-    plot: Path | None,
-    slim: bool,
-    **which: Any,
+    run: TrainingRun, data: list[Path], recipe: str, hidden: int | None, layers: int | None, **which: Any
 ) -> None:
-    """Learn from MIDI files or written choruses (the shipped choruses if there are none).
+    """Learn from MIDI files or written choruses (default: the shipped choruses).
 
-    A fifth of the tunes is held out (of a single tune its last bars); training ends by itself. Writes the model, a
-    JSONL history and a picture of the curves. Ctrl-C saves what was learned; --resume goes on from there.
+    A fifth of the tunes is held out (of a single tune, its last bars); training stops early when it no longer improves.
+    Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume continues training.
     """
-    from numpyrnn.checkpoint import load
-    from workbench.history import plot_history
-    from workbench.training import check_resumed, check_unfinished, learn, outputs, scaled, why_it_ended
-
-    from .evaluation import best_ngram_on_values
-    from .model import KIND, RECIPES, JazzTraining, parts_a_value
+    from .model import KIND, RECIPES
     from .reading.corpus import read_tunes, shipped_choruses
+    from .training import JazzTraining
 
-    files = outputs(out or resume or Path("jazz.npz"), plot, resume, force, data)
-    if resume:
-        check_resumed(("data", "plain_data", "recipe", "hidden", "layers", "seed", *which))
-        training = JazzTraining.resume(load(resume, KIND))
-    else:
-        base = RECIPES[recipe]
-        settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=seed or 0)
-        tunes = read_tunes(
-            data or shipped_choruses(), **which, on_refused=lambda why: click.echo(f"Left out: {why}", err=True)
-        )
-        training = JazzTraining.of_tunes(tunes, settings)
-    check_unfinished(training, epochs, f"the model is {why_it_ended(training.trainer)}")
-    settings, trainer = training.settings, training.trainer
-    n_values = [sum(sum(tune.bars) for tune in part) for part in (training.training, training.held_out)]
-    click.echo(f"{n_values[0]:,} values of {len(training.training)} tunes to learn, ", nl=False)
-    click.echo(f"{n_values[1]:,} of {len(training.held_out)} held out, {len(training.vocabulary)} tokens; ", nl=False)
-    click.echo(f"{settings.layers} x LSTM({settings.hidden}), {training.model.params.flat.size:,} parameters.")
-    places = parts_a_value(settings)
-
-    def show(when: str) -> str:
-        from numpyrnn.sampling import Sampler
-
-        from .changes import form
-        from .soloist import Soloist
-
-        line = Soloist(training.checkpoint(resumable=False), Sampler(trainer.epoch)).play(form("ii-v-i"))
-        return " ".join(names_of_bar(bar.melody) for bar in line.tune().bars[:2])
-
-    status = learn(training, epochs, files, "jazz", show, slim=slim, places=places)
-    ngram, loss = best_ngram_on_values(training.checkpoint(resumable=False))
-    if trainer.history:
-        click.echo(
-            f"Held-out loss {places * trainer.best_loss:.3f} nats a value, {why_it_ended(trainer, status)}. "
-            f"The best n-gram: {loss:.3f}."
-        )
-        if places * trainer.best_loss > loss:
-            click.echo(f"The n-gram is better: {n_values[0]:,} values are too little music for this network.")
-    title = f"{settings.layers} x LSTM({settings.hidden}) on {len(training.training)} tunes"
-    levels = {f"Kneser-Ney, order {ngram}": loss}
-    plot_history(scaled(trainer.history, places), files.plot, title, levels, "nats a value")
-    click.echo(files)
-    sys.exit(status)
-
-
-def names_of_bar(melody: Sequence[Any]) -> str:
-    """A bar as a musician would read it out: names, and a dot for a rest."""
-    from .theory import name_of
-
-    return "| " + " ".join(name_of(e.pitches[0]).replace("-", "b") if e.pitches else "." for e in melody)
+    if checkpoint := run.resumed(KIND):
+        run.learn(JazzTraining.resume(checkpoint))
+    base = RECIPES[recipe]
+    settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=run.seed or 0)
+    tunes = read_tunes(
+        data or shipped_choruses(), **which, on_refused=lambda why: click.echo(f"Left out: {why}", err=True)
+    )
+    run.learn(JazzTraining.of_tunes(tunes, settings))
 
 
 @app.command()
@@ -230,42 +167,33 @@ def names_of_bar(melody: Sequence[Any]) -> str:
 @click.option("--samples", type=click.IntRange(1), default=10, show_default=True, help="Solos to sample.")
 @click.option("--form", metavar="NAME", default="rhythm-changes", show_default=True, help="What they are played over.")
 def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
-    """Held-out loss beside n-grams', and how much of a sample is copied."""
+    """Print the held-out loss beside those of n-grams, and how much of a sample is copied."""
     from tqdm import tqdm
 
-    from numpyrnn.checkpoint import load
-    from workbench.files import data_path
-
     from .changes import form as shipped_form
-    from .evaluation import RUN
-    from .evaluation import evaluate as measure
+    from .evaluation import RUN, measure
     from .model import KIND
 
-    changes = shipped_form(form)
-    checkpoint = load(model or data_path("models/jazz.npz"), KIND)
-    found = measure(
-        checkpoint, changes, samples, seed or 0, temperature, lambda items: tqdm(items, delay=2, leave=False)
-    )
+    changes, checkpoint = shipped_form(form), load_model(model, KIND)
+    found = measure(checkpoint, changes, samples, seed or 0, temperature, partial(tqdm, delay=2, leave=False))
     (tunes, values), (held_out, unseen) = found["training"], found["held_out"]
     click.echo(f"{held_out} held-out tunes, {unseen:,} values; learned from {tunes} tunes, {values:,} values.\n")
-    click.echo(f"{'':52}{'nats a value':>14}")
-    for name, loss in found["losses"].items():
-        click.echo(f"{name:52}{loss:14.3f}")
-    click.echo(
-        f"\n{f'copied, {samples} solos of {len(changes.bars)} bars':36}{f'in runs of {RUN} or more':>22}"
-        f"{'longest run':>14}"
-    )
+    losses = [(name, f"{loss:.3f}") for name, loss in found["losses"].items()]
+    click.echo(f"{table((52, 14), [('', 'nats a value'), *losses])}\n")
+    title = f"copied, {samples} solos of {len(changes.bars)} bars"
+    rows = [(title, f"in runs of {RUN} or more", "longest run", "")]
     for name, (runs, share) in found["copies"].items():
         longest = max(runs, key=lambda run: run.length)
         where = f"   bar {longest.bar} of {longest.tune}" if longest.length else ""
-        click.echo(f"{name:36}{share:22.1%}{longest.length:14}{where}")
+        rows.append((name, f"{share:.1%}", f"{longest.length}", where))
+    click.echo(table((36, 22, 14, 1), rows))
 
 
 @app.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @part_options
 def doctor(file: Path, **which: Any) -> None:
-    """What is in a MIDI file, what would be learned from it, and what cannot be used and why."""
+    """Show what a MIDI file holds, what would be learned from it, and what cannot be used and why."""
     from .reading.doctor import diagnose
 
     for line in diagnose(file, **which):
@@ -273,10 +201,10 @@ def doctor(file: Path, **which: Any) -> None:
 
 
 @app.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 @click.option("--from-bar", type=click.IntRange(1), default=1, show_default=True, help="The first bar.")
-@click.option("--bars", type=click.IntRange(1), default=EXCERPT, show_default=True, help="How many.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="WAV file  [default: the file's name with .wav]")
+@click.option("--bars", type=click.IntRange(1), default=16, show_default=True, help="How many.")
+@click.option("-o", "--out", type=PATH, help="WAV file  [default: the file's name with .wav]")
 @force_option
 def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) -> None:
     """Make an excerpt of a MIDI file or a written chorus audible, as a WAV file."""
@@ -293,42 +221,38 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
 
 
 @app.command()
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), default=Path("choruses"), show_default=True, help="Folder."
-)
-@click.option("--straight", is_flag=True, help="Eighths as they are written.")
+@click.option("-o", "--out", type=PATH, default=Path("choruses"), show_default=True, help="Folder.")
+@click.option("--straight", is_flag=True, help="Straight eighths, without swing.")
 @force_option
-@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=click.Path(path_type=Path))
+@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=PATH)
 def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) -> None:
-    """Make MIDI files of written choruses (the shipped ones if none are named)."""
+    """Make MIDI files of written choruses (default: the shipped ones)."""
     from music.midi import write_midi
-    from workbench.files import make_folder
 
     from .reading.choruses import read_chorus
     from .reading.corpus import chorus_midi, shipped_choruses
 
-    found = [(out / f"{path.stem}.mid", read_chorus(path)) for path in texts or shipped_choruses()]
-    if len({path for path, _ in found}) < len(found):
+    paths = texts or shipped_choruses()
+    found = {out / f"{path.stem}.mid": read_chorus(path) for path in paths}
+    if len(found) < len(paths):
         raise NumpyrnnError("choruses must have different names, two of these would be one MIDI file")
-    if out.exists() and not out.is_dir():
-        raise NumpyrnnError(f"{out} must be a folder, it is a file")
     make_folder(out)
-    for path, _ in found:
+    for path in found:
         check_out(path, force)
-    for path, chorus in found:
+    for path, chorus in found.items():
         write_midi(path, chorus_midi(chorus, straight))
-    bars, notes = sum(chorus.n_bars for _, chorus in found), sum(len(chorus.melody) for _, chorus in found)
+    bars, notes = sum(chorus.n_bars for chorus in found.values()), sum(len(chorus.melody) for chorus in found.values())
     click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {out}.")
 
 
 @app.command()
-@click.option("--midi", type=click.Path(path_type=Path), required=True, help="The course's file, original_metheny.mid.")
+@click.option("--midi", type=PATH, required=True, help="The course's file, original_metheny.mid.")
 @click.option("--epochs", type=click.IntRange(1), default=100, show_default=True)
 @seed_option
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("course"), show_default=True, help="Folder.")
+@click.option("-o", "--out", type=PATH, default=Path("course"), show_default=True, help="Folder.")
 @force_option
 def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) -> None:
-    """Replay the deep-learning course's jazz exercise, and measure what its recipe really does."""
+    """Replay the deep-learning course's jazz exercise, and measure how much its recipe copies."""
     from .course.replay import FILES, replay
 
     for name in FILES if out.is_dir() else ():

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.checks import Array
+from numpyrnn.checks import check_count
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
-from numpyrnn.vocab import Vocabulary
-from workbench.ngram import KneserNey, best_ngram
+from workbench.copies import Copies
+from workbench.ngram import KneserNey
 
 from .changes import Changes
-from .model import Learned, known_values, masked, parts_a_value, settings_of, tunes_of, values_of
+from .model import EncodedTune, training_values, values_of
 from .soloist import Soloist
-from .tokens import is_said
+from .training import JazzTraining, ngram_on_values
 
-RUN = 6  # values; a shorter run in common is everybody's language
+RUN = 6  # values; shorter runs are common to most tunes
 TOKEN_ORDERS = (4, 6, 8, 10)
 Progress = Callable[[Sequence[int]], Iterable[int]]
+Tunes = Sequence[tuple[EncodedTune, Sequence[str]]]
 
 
 @dataclass(frozen=True)
 class Copied:
-    """The longest run of values that stands in a tune as well.
+    """A run of values that also occurs in a tune.
 
     Attributes
     ----------
-    length : int, values
-    tune : str, where it comes from
-    bar : int, there, from 1
+    length : int, values; 0: there is none
+    tune : str, the tune's name
+    bar : int, the bar of the tune in which the run begins, from 1
     """
 
     length: int
@@ -45,57 +47,50 @@ class Copied:
         return f"{self.length} values, from bar {self.bar} of {self.tune}" if self.length else "none"
 
 
-def longest_copy(values: Sequence[str], tunes: Sequence[tuple[Learned, Sequence[str]]]) -> Copied:
-    """The longest run of `values` that stands in one of the tunes.
+def longest_copy(values: Sequence[str], tunes: Tunes) -> Copied:
+    """The longest run of values that also occurs in a tune.
 
     Parameters
     ----------
     values : list of str
-    tunes : list of (Learned, its values)
+    tunes : list of (EncodedTune, its values)
 
     Returns
     -------
-    Copied
+    Copied; of equally long runs, the one that comes first in the tunes
     """
-    best = Copied(0)
-    while best.length < len(values):
-        length = best.length + 1
-        runs = {tuple(values[i : i + length]) for i in range(len(values) - length + 1)}
-        places = ((t, v, i) for t, v in tunes for i in range(len(v) - length + 1) if tuple(v[i : i + length]) in runs)
-        found = next(places, None)
-        if found is None:
-            break
-        tune, _, start = found
-        best = Copied(length, tune.name, int(np.searchsorted(np.cumsum(tune.bars), start, "right")) + 1)
-    return best
+    copies = Copies(of_tune for _, of_tune in tunes)
+    length = copies.longest(values).length
+    if not length:
+        return Copied(0)
+    runs = (copies.longest(values[start : start + length]) for start in range(len(values) - length + 1))
+    run = min((run for run in runs if run.length == length), key=lambda run: (run.source, run.place))
+    tune = tunes[run.source][0]
+    return Copied(length, tune.name, bisect_right(list(accumulate(tune.bars)), run.place) + 1)
 
 
-def share_copied(values: Sequence[str], tunes: Sequence[tuple[Learned, Sequence[str]]], length: int = RUN) -> float:
-    """Share of `values` that lie in a run of `length` or more which stands in a tune."""
+def share_copied(values: Sequence[str], tunes: Tunes, length: int = RUN) -> float:
+    """The share of values that lie in copied runs.
+
+    Parameters
+    ----------
+    values : list of str
+    tunes : list of (EncodedTune, its values)
+    length : int, default 6, values; shorter runs do not count as copied
+
+    Returns
+    -------
+    float
+    """
     known = {tuple(v[i : i + length]) for _, v in tunes for i in range(len(v) - length + 1)}
-    inside = np.zeros(len(values), bool)
+    copied = np.zeros(len(values), bool)
     for i in range(len(values) - length + 1):
         if tuple(values[i : i + length]) in known:
-            inside[i : i + length] = True
-    return float(inside.mean()) if len(values) else 0.0
+            copied[i : i + length] = True
+    return float(copied.mean()) if len(values) else 0.0
 
 
-def best_ngram_on_values(checkpoint: Checkpoint) -> tuple[int, float]:
-    """Order and held-out loss, in nats a value, of the best Kneser-Ney n-gram on a model's tunes."""
-    training, held_out = ([values_of(checkpoint, tune) for tune in part] for part in tunes_of(checkpoint))
-    _, ngram, loss = _ngram_on_values(training, held_out)
-    return ngram.order, loss
-
-
-def _ngram_on_values(
-    training: Sequence[Sequence[str]], held_out: Sequence[Sequence[str]]
-) -> tuple[Vocabulary, KneserNey, float]:
-    everything = Vocabulary(value for values in (*training, *held_out) for value in values)
-    learned, unseen = ([everything.encode(values).tolist() for values in part] for part in (training, held_out))
-    return everything, *best_ngram(learned, unseen, len(everything), range(1, 8))
-
-
-def evaluate(
+def measure(
     checkpoint: Checkpoint,
     changes: Changes,
     n_solos: int = 10,
@@ -112,28 +107,23 @@ def evaluate(
     n_solos : int, default 10
     seed : int, default 0, of the solos
     temperature : float, default 1
-    progress : function of a list, gives its items: a progress bar
+    progress : function of a list that gives its items, such as a progress bar
 
     Returns
     -------
-    dict: numbers of tunes and values (training, held_out), losses in nats a value by name, and by
-    name of who plays (network, n-gram): (longest runs, share copied), of the held-out tunes too
+    dict: numbers of tunes and values (training, held_out); losses in nats a value by name; copies, a pair of the
+    longest runs and the mean share copied, for the network, the n-gram and the held-out tunes
 
     Raises
     ------
     NumpyrnnError
-        if there is no held-out part
+        if there is no held-out part or no solo to play
     """
-    training, held_out = tunes_of(checkpoint)
-    if not training or not held_out or n_solos < 1:
-        raise NumpyrnnError(f"evaluation needs held-out tunes and solos, got {len(held_out)} and {n_solos}")
-    known = known_values(checkpoint)
-    unseen = [values_of(checkpoint, tune) for tune in held_out]
-    everything, ngram, ngram_loss = _ngram_on_values([values for _, values in known], unseen)
-    losses = {"network": network_loss(checkpoint), f"Kneser-Ney on values, order {ngram.order}": ngram_loss}
-    loss, order = min((ngram_loss_on_tokens(checkpoint, order), order) for order in progress(TOKEN_ORDERS))
-    losses[f"Kneser-Ney on the network's tokens, order {order}"] = loss
-    losses[f"a uniform guess among {len(everything)} values"] = float(np.log(len(everything)))
+    check_count("n_solos", n_solos)
+    training, known = JazzTraining.of(checkpoint), training_values(checkpoint)
+    unseen = [values_of(checkpoint, tune) for tune in training.held_out]
+    vocabulary, ngram, ngram_loss = ngram_on_values(checkpoint)
+    loss, order = min((ngram_loss_on_tokens(training, order), order) for order in progress(TOKEN_ORDERS))
 
     def solo(number: int) -> list[str]:
         sampler = Sampler(np.random.default_rng([seed, number]), temperature)
@@ -142,13 +132,18 @@ def evaluate(
     solos, rng = [solo(i) for i in progress(range(n_solos))], np.random.default_rng([seed, n_solos])
     samples = {
         "network": solos,
-        "n-gram": [everything.decode(ngram.sample(rng, -1, len(solo))) for solo in solos],
+        "n-gram": [vocabulary.decode(ngram.sample(rng, steps=len(solo))) for solo in solos],
         "held-out tunes": unseen,
     }
     return {
-        "training": (len(training), sum(len(values) for _, values in known)),
-        "held_out": (len(held_out), sum(map(len, unseen))),
-        "losses": losses,
+        "training": (len(known), sum(len(values) for _, values in known)),
+        "held_out": (len(unseen), sum(map(len, unseen))),
+        "losses": {
+            "network": mean_loss(checkpoint.model, training.held_out_batches()) * training.places,
+            f"Kneser-Ney on values, order {ngram.order}": ngram_loss,
+            f"Kneser-Ney on the network's tokens, order {order}": loss,
+            f"a uniform guess among {len(vocabulary)} values": float(np.log(len(vocabulary))),
+        },
         "copies": {
             name: ([longest_copy(v, known) for v in sample], float(np.mean([share_copied(v, known) for v in sample])))
             for name, sample in samples.items()
@@ -156,21 +151,8 @@ def evaluate(
     }
 
 
-def network_loss(checkpoint: Checkpoint) -> float:
-    """The network's loss on its held-out tunes, nats a value."""
-    settings = settings_of(checkpoint)
-    held_out = masked([np.array(tune.ids) for tune in tunes_of(checkpoint)[1]], _said(checkpoint))
-    return mean_loss(checkpoint.model, [held_out]) * parts_a_value(settings)
-
-
-def ngram_loss_on_tokens(checkpoint: Checkpoint, order: int) -> float:
-    """The loss of an n-gram that reads the same tokens as the network, nats a value."""
-    training, held_out = tunes_of(checkpoint)
-    ngram, said = KneserNey([tune.ids for tune in training], len(checkpoint.vocabulary), order), _said(checkpoint)
-    total = sum(ngram.log_probabilities(tune.ids)[said[tune.ids]].sum() for tune in held_out)
-    return float(-total / sum(sum(tune.bars) for tune in held_out))
-
-
-def _said(checkpoint: Checkpoint) -> Array:
-    """(V,) boolean: which tokens are parts of values."""
-    return np.array([is_said(token) for token in checkpoint.vocabulary.tokens])
+def ngram_loss_on_tokens(training: JazzTraining, order: int) -> float:
+    """The held-out loss of an n-gram that reads the same tokens as the network, nats a value."""
+    ngram = KneserNey([tune.ids for tune in training.training], len(training.vocabulary), order)
+    total = sum(ngram.log_probabilities(tune.ids)[training.predicted[tune.ids]].sum() for tune in training.held_out)
+    return float(-total / sum(sum(tune.bars) for tune in training.held_out))

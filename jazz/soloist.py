@@ -20,7 +20,7 @@ from . import theory
 from .changes import Changes
 from .element import Element
 from .grammar import Value, candidates, parse_value
-from .model import known_values, settings_of
+from .model import Settings, training_values
 from .tokens import DURATION, INTERVAL, KIND, WHOLE, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
@@ -165,7 +165,7 @@ class Soloist:
         check_range("density", density, 0, open_low=True)
         if not 0 <= low <= high - 12 <= 115:
             raise NumpyrnnError(f"low and high must be MIDI pitches an octave apart or more, got {low} and {high}")
-        self.settings, self.ids = settings_of(checkpoint), checkpoint.vocabulary.ids
+        self.settings, self.ids = Settings.of(checkpoint), checkpoint.vocabulary.ids
         self.sampler, self.low, self.high = sampler, low, high
         self.step = Stepper(checkpoint.model)
         self.kinds = self._meanings(KIND, str)
@@ -182,7 +182,7 @@ class Soloist:
         ] = {}  # after a run that must not get longer: what comes in the tune
         if longest_copy is not None:
             check_count("longest_copy", longest_copy, 1)
-            for _, values in known_values(checkpoint):
+            for _, values in training_values(checkpoint):
                 for i in range(len(values) - longest_copy):
                     run = tuple(values[i : i + longest_copy])
                     self.goes_on.setdefault(run, set()).add(values[i + longest_copy])

@@ -234,7 +234,9 @@ def test_training_on_midi_files_writes_model_history_and_picture(learned):
     for moment in ("untrained", "epoch 1", "at the end"):
         assert re.search(rf"^{moment} +\|", printed, re.MULTILINE)
     best = min(record["valid_loss"] for record in records)
-    assert re.search(rf"^Held-out loss {best:.3f} nats a value, .* The best n-gram: \d\.\d+\.$", printed, re.MULTILINE)
+    assert re.search(
+        rf"^Held-out loss {best:.3f} nats a value, .*\.\sThe best n-gram: \d\.\d+\.$", printed, re.MULTILINE
+    )
     assert printed.endswith("Model model.npz, history model.jsonl, curves model.png.\n")
 
 
@@ -333,7 +335,7 @@ ERRORS = """
 1 ; waltz must have two bars or more to learn from, it has 1 ; train waltz.mid --to-bar 1
 1 ; there is nothing to go on with: the model is from epoch ; train --resume model.npz --epochs 2
 1 ; the first bar must lie in 1 to 16, got 17 ; listen waltz.mid --from-bar 17
-1 ; text.txt must be a folder, it is a file ; choruses -o text.txt
+1 ; text.txt, could not be made: File exists ; choruses -o text.txt
 """
 ROWS = [row.split(" ; ") for row in ERRORS.strip().split("\n")]
 

@@ -13,11 +13,12 @@ from numpy.testing import assert_allclose
 
 from jazz.changes import form, parse_changes
 from jazz.cli import app
-from jazz.evaluation import RUN, Copied, best_ngram_on_values, evaluate, longest_copy, share_copied
-from jazz.model import RECIPES, JazzTraining, Learned, settings_of, tokens_a_value, tunes_of, values_of
+from jazz.evaluation import RUN, Copied, longest_copy, measure, share_copied
+from jazz.model import RECIPES, EncodedTune, Settings, training_values, tunes_of, values_of
 from jazz.reading.corpus import read_tunes
 from jazz.soloist import Soloist
 from jazz.tokens import is_said
+from jazz.training import JazzTraining, ngram_on_values
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import save
 from numpyrnn.sampling import Sampler
@@ -42,13 +43,13 @@ def checkpoint(request):
 
 @pytest.fixture(scope="module")
 def figures(checkpoint):
-    return evaluate(checkpoint, CHANGES, 3, seed=1)
+    return measure(checkpoint, CHANGES, 3, seed=1)
 
 
 def with_values(values, bar=3):
     """Tunes with these values, so many a bar."""
     sizes = [[min(bar, len(tune) - i) for i in range(0, len(tune), bar)] for tune in values]
-    return [(Learned(f"tune {n}", "", [], sizes[n]), tune) for n, tune in enumerate(values)]
+    return [(EncodedTune(f"tune {n}", "", [], sizes[n]), tune) for n, tune in enumerate(values)]
 
 
 def occurs(run, tune):
@@ -62,14 +63,15 @@ def occurs(run, tune):
 def test_the_longest_copy_by_brute_force(values, tunes):
     runs = [values[i:j] for i in range(len(values)) for j in range(i + 1, len(values) + 1)]
     longest = max((len(run) for run in runs if any(occurs(run, tune) for tune in tunes)), default=0)
-    copied = longest_copy(values, with_values(tunes))
-    assert copied.length == longest
-    if longest:
-        number = int(copied.tune.removeprefix("tune "))
-        found = [i for i in range(len(tunes[number])) if i // 3 + 1 == copied.bar]
-        assert any(tunes[number][i : i + longest] in runs for i in found)
-    else:
-        assert copied == Copied(0)
+    places = [
+        (number, start)
+        for number, tune in enumerate(tunes)
+        for start in range(len(tune) - longest + 1)
+        if tune[start : start + longest] in runs
+    ]
+    number, start = min(places, default=(0, 0))  # of equally long runs, the first in the tunes
+    expected = Copied(longest, f"tune {number}", start // 3 + 1) if longest else Copied(0)
+    assert longest_copy(values, with_values(tunes)) == expected
 
 
 @given(VALUES, TUNES, st.integers(1, 5))
@@ -86,7 +88,7 @@ def test_the_share_copied_by_brute_force(values, tunes, length):
 
 
 def test_the_bar_of_a_copy_is_where_it_begins_also_after_bars_in_which_nothing_does():
-    tune = Learned("a ballad", "", [], [2, 0, 0, 3, 1])
+    tune = EncodedTune("a ballad", "", [], [2, 0, 0, 3, 1])
     found = [longest_copy([value], [(tune, list("abcdef"))]) for value in "abcdef"]
     assert [copied.bar for copied in found] == [1, 1, 4, 4, 4, 5]
     assert str(longest_copy(list("xdefx"), [(tune, list("abcdef"))])) == "3 values, from bar 4 of a ballad"
@@ -111,7 +113,8 @@ def test_the_best_n_gram_is_the_best_of_all_orders_on_values(checkpoint):
         model = KneserNey([everything.encode(tune).tolist() for tune in training], len(everything), order)
         logs = [model.log_probabilities(everything.encode(tune).tolist()).sum() for tune in held_out]
         losses[order] = -sum(logs) / sum(map(len, held_out))
-    order, loss = best_ngram_on_values(checkpoint)
+    _, ngram, loss = ngram_on_values(checkpoint)
+    order = ngram.order
     assert order == min(losses, key=losses.get)
     assert_allclose(loss, losses[order], rtol=1e-12)
 
@@ -131,12 +134,11 @@ def test_the_figures_of_an_evaluation_by_independent_computation(checkpoint, fig
             logits = step(token).astype(np.float64)
             if is_said(checkpoint.vocabulary.tokens[wanted]):
                 logarithms.append(logits[wanted] - np.logaddexp.reduce(logits))
-    settings = settings_of(checkpoint)
-    places = tokens_a_value(settings) - len(settings.context)
+    places = 3 if Settings.of(checkpoint).form == "parts" else 1
     assert network[0] == "network"
     assert_allclose(network[1], -np.mean(logarithms) * places, rtol=1e-5)
-    order, loss = best_ngram_on_values(checkpoint)
-    assert on_values == (f"Kneser-Ney on values, order {order}", loss)
+    _, ngram, loss = ngram_on_values(checkpoint)
+    assert on_values == (f"Kneser-Ney on values, order {ngram.order}", loss)
     assert on_tokens[0].startswith("Kneser-Ney on the network's tokens, order ")
     assert 0 < on_tokens[1] < math.inf
     different = {value for tune in (*training, *held_out) for value in values_of(checkpoint, tune)}
@@ -145,8 +147,7 @@ def test_the_figures_of_an_evaluation_by_independent_computation(checkpoint, fig
 
 
 def test_the_copies_of_an_evaluation_are_those_of_its_solos(checkpoint, figures):
-    training, held_out = tunes_of(checkpoint)
-    known = [(tune, values_of(checkpoint, tune)) for tune in training]
+    known, held_out = training_values(checkpoint), tunes_of(checkpoint)[1]
     solos = [
         list(map(str, Soloist(checkpoint, Sampler(np.random.default_rng([1, i]))).play(CHANGES).values))
         for i in range(3)
@@ -163,14 +164,14 @@ def test_the_copies_of_an_evaluation_are_those_of_its_solos(checkpoint, figures)
 def test_a_tune_that_was_learned_counts_as_copied_from_beginning_to_end(checkpoint):
     config = checkpoint.config | {"held_out": checkpoint.config["training"][:1]}
     tune = config["held_out"][0]
-    runs, share = evaluate(replace(checkpoint, config=config), CHANGES, 1)["copies"]["held-out tunes"]
+    runs, share = measure(replace(checkpoint, config=config), CHANGES, 1)["copies"]["held-out tunes"]
     assert runs == [Copied(sum(tune["bars"]), tune["name"], 1)]
     assert share == 1
 
 
 def test_an_evaluation_repeats_with_its_seed_and_heeds_the_temperature(checkpoint, figures):
-    assert evaluate(checkpoint, CHANGES, 3, seed=1) == figures
-    cold, again = (evaluate(checkpoint, CHANGES, 2, seed, temperature=0.0) for seed in (1, 1))
+    assert measure(checkpoint, CHANGES, 3, seed=1) == figures
+    cold, again = (measure(checkpoint, CHANGES, 2, seed, temperature=0.0) for seed in (1, 1))
     assert cold == again
     assert cold["losses"] == figures["losses"]
     assert cold["copies"]["network"] != figures["copies"]["network"]
@@ -180,10 +181,12 @@ def test_an_evaluation_repeats_with_its_seed_and_heeds_the_temperature(checkpoin
 def test_an_evaluation_needs_held_out_tunes_and_solos(checkpoint, held_out, solos):
     config = checkpoint.config | ({} if held_out is None else {"held_out": held_out})
     message = (
-        "must hold its training and held-out tunes" if held_out == [] else "needs held-out tunes and solos, got 1 and 0"
+        "must hold its training and held-out tunes"
+        if held_out == []
+        else "n_solos must be a whole number of at least 1, got 0"
     )
     with pytest.raises(NumpyrnnError, match=message):
-        evaluate(replace(checkpoint, config=config), CHANGES, solos)
+        measure(replace(checkpoint, config=config), CHANGES, solos)
 
 
 def test_the_command_prints_the_figures(checkpoint, tmp_path):
@@ -191,11 +194,11 @@ def test_the_command_prints_the_figures(checkpoint, tmp_path):
     arguments = f"evaluate --model {tmp_path / 'model.npz'} --samples 2 --form modal --seed 1 --temperature 0.5"
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 0, done.output
-    expected = evaluate(checkpoint, form("modal"), 2, 1, 0.5)
+    expected = measure(checkpoint, form("modal"), 2, 1, 0.5)
     (tunes, values), (unseen, unseen_values) = expected["training"], expected["held_out"]
     learned = f"learned from {tunes} tunes, {values} values"
-    assert done.output.startswith(f"{unseen} held-out tunes, {unseen_values} values; {learned}.\n")
-    above, below = done.output.split("\ncopied, 2 solos of 32 bars")
+    assert done.stdout.startswith(f"{unseen} held-out tunes, {unseen_values} values; {learned}.\n")
+    above, below = done.stdout.split("\ncopied, 2 solos of 32 bars")
     rows = {line[:52].rstrip(): line[52:].split() for line in above.splitlines()}
     for name, loss in expected["losses"].items():
         assert rows[name] == [f"{loss:.3f}"]

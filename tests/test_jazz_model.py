@@ -11,27 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jazz.evaluation import best_ngram_on_values
-from jazz.model import (
-    RECIPES,
-    SHORTEST,
-    JazzTraining,
-    Learned,
-    Settings,
-    build,
-    masked,
-    pieces,
-    settings_of,
-    split,
-    tokens_a_value,
-    tunes_of,
-    values_of,
-)
+from jazz.model import RECIPES, EncodedTune, Settings, build, tunes_of, values_of
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.reading.corpus import read_tunes, shipped_choruses
 from jazz.tokens import is_said, stream
+from jazz.training import SHORTEST, JazzTraining, masked, ngram_on_values, pieces, split_tunes
 from jazz.tunes import Tune
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError
+from numpyrnn.batches import padded
 from numpyrnn.checkpoint import load, save
 from numpyrnn.stepper import Stepper
 from numpyrnn.train import mean_loss
@@ -101,7 +88,7 @@ def test_a_recipe_has_its_layers(recipe, kinds, sizes):
     assert model.forward(np.zeros((2, 3), int))[0].shape == (2, 3, 7)
     assert model.dtype == np.float32
     assert bool(settings.context) == (recipe in ("parts", "atomic"))
-    assert tokens_a_value(settings) == len(settings.context) + (3 if recipe == "parts" else 1)
+    assert settings.step == len(settings.context) + (3 if recipe == "parts" else 1)
     assert (build(replace(settings, seed=1), vocabulary).params.flat != model.params.flat).any()
     assert_array_equal(build(settings, vocabulary).params.flat, model.params.flat)
 
@@ -112,22 +99,22 @@ def test_a_recipe_has_its_layers(recipe, kinds, sizes):
 @given(st.integers(2, 40), st.integers(0, 9), st.sampled_from([0.1, 0.2, 0.5]))
 def test_whole_tunes_are_held_out_by_seed(n, seed, share):
     tunes = [Tune(str(i), ()) for i in range(n)]
-    training, held_out = split(tunes, seed, share)
+    training, held_out = split_tunes(tunes, seed, share)
     assert len(held_out) == max(1, round(n * share))
     assert sorted([*training, *held_out], key=tunes.index) == tunes
-    assert split(tunes, seed, share) == (training, held_out)
+    assert split_tunes(tunes, seed, share) == (training, held_out)
     assert training == sorted(training, key=tunes.index)
 
 
 def test_another_seed_holds_out_other_tunes():
     tunes = [Tune(str(i), ()) for i in range(40)]
-    assert len({tuple(tune.name for tune in split(tunes, seed)[1]) for seed in range(5)}) == 5
+    assert len({tuple(tune.name for tune in split_tunes(tunes, seed)[1]) for seed in range(5)}) == 5
 
 
 @pytest.mark.parametrize(("n", "kept"), [(2, 1), (3, 2), (12, 10), (16, 13)])
 def test_of_a_single_tune_the_last_bars_are_held_out(tunes, n, kept):
     tune = replace(tunes[2], bars=tunes[2].bars[:n])
-    (start,), (end,) = split([tune], 0)
+    (start,), (end,) = split_tunes([tune], 0)
     assert (*start.bars, *end.bars) == tune.bars
     assert len(start.bars) == kept
     assert (start.name, end.name) == (tune.name, f"{tune.name}, the end")
@@ -135,7 +122,7 @@ def test_of_a_single_tune_the_last_bars_are_held_out(tunes, n, kept):
 
 def test_a_single_bar_is_not_enough(tunes):
     with pytest.raises(NumpyrnnError, match="waltz-1 must have two bars or more to learn from, it has 1"):
-        split([replace(tunes[2], bars=tunes[2].bars[:1])], 0)
+        split_tunes([replace(tunes[2], bars=tunes[2].bars[:1])], 0)
 
 
 # batches
@@ -143,7 +130,7 @@ def test_a_single_bar_is_not_enough(tunes):
 
 @given(SEQUENCES, st.lists(st.booleans(), min_size=5, max_size=5))
 def test_the_loss_counts_where_a_part_of_a_value_comes_next_and_nowhere_else(sequences, said):
-    batch = masked([np.array(ids) for ids in sequences], np.array(said))
+    (batch,) = masked(padded([np.array(ids) for ids in sequences], len(sequences)), np.array(said))
     assert batch.lengths.tolist() == sorted((len(ids) - 1 for ids in sequences), reverse=True)
     for n, ids in enumerate(sorted(sequences, key=len, reverse=True)):
         length = len(ids) - 1
@@ -163,7 +150,7 @@ def test_every_value_is_counted_at_most_once_an_epoch_and_mostly_once(known, par
     rng, counted, cuts = np.random.default_rng(0), Counter(), set()
     for _ in range(epochs):
         epoch = []
-        for batch in pieces(sequences, width, step, 3, said, rng):
+        for batch in masked(pieces(sequences, width, step, 3, rng), said):
             assert batch.x.shape[1] <= 3
             assert len(batch.x) <= width * step
             for n, length in enumerate(batch.lengths):
@@ -184,9 +171,7 @@ def test_every_value_is_counted_at_most_once_an_epoch_and_mostly_once(known, par
 def test_a_tune_too_short_for_a_piece_is_learned_whole():
     ids = np.arange(3 * 5)
     lengths = [
-        batch.lengths.tolist()
-        for seed in range(50)
-        for batch in pieces([ids], 32, 5, 4, np.ones(15, bool), np.random.default_rng(seed))
+        batch.lengths.tolist() for seed in range(50) for batch in pieces([ids], 32, 5, 4, np.random.default_rng(seed))
     ]
     assert lengths
     assert all(length == [14] for length in lengths)
@@ -201,7 +186,7 @@ def test_a_tiny_tune_can_be_learned_by_heart(tunes, recipe):
     tokens = stream(replace(tunes[0], bars=tunes[0].bars[:3]), settings.context, settings.form)
     vocabulary = Vocabulary(token for value in tokens for token in value)
     ids = vocabulary.encode(token for value in tokens for token in value).tolist()
-    tune = Learned("tiny", "", ids, [len(tokens)])
+    tune = EncodedTune("tiny", "", ids, [len(tokens)])
     training = JazzTraining([tune], [tune], settings, vocabulary)
     history = training.run(120)
     assert min(record["valid_loss"] for record in history) < 0.02
@@ -214,8 +199,7 @@ def test_a_tiny_tune_can_be_learned_by_heart(tunes, recipe):
 def test_an_untrained_model_guesses_and_an_epoch_makes_it_better(tunes, recipe):
     training = JazzTraining.of_tunes(tunes, replace(RECIPES[recipe], hidden=16, batch_size=2))
     guess = math.log(len(training.vocabulary))
-    held_out = masked([np.array(tune.ids) for tune in training.held_out], training.said)
-    assert_allclose(mean_loss(training.model, [held_out]), guess, rtol=0.1)
+    assert_allclose(mean_loss(training.model, training.held_out_batches()), guess, rtol=0.1)
     (record,) = training.run(1)
     assert record["valid_loss"] < guess
 
@@ -252,11 +236,11 @@ def test_a_model_file_gives_back_settings_tunes_and_values(tunes, tmp_path, reci
     training = JazzTraining.of_tunes(tunes, TINY[recipe])
     save(tmp_path / "a.npz", training.checkpoint(resumable=False))
     checkpoint = load(tmp_path / "a.npz", "jazz")
-    assert settings_of(checkpoint) == TINY[recipe]
+    assert Settings.of(checkpoint) == TINY[recipe]
     assert {field.name for field in fields(Settings)} == set(checkpoint.config["settings"])
     assert checkpoint.vocabulary == training.vocabulary
     assert tunes_of(checkpoint) == (training.training, training.held_out)
-    parts = split(tunes, TINY[recipe].seed)
+    parts = split_tunes(tunes, TINY[recipe].seed)
     for found, expected in zip(tunes_of(checkpoint), parts, strict=True):
         assert [(tune.name, tune.group) for tune in found] == [(tune.name, tune.group) for tune in expected]
         for tune, source in zip(found, expected, strict=True):
@@ -280,17 +264,19 @@ def damaged(checkpoint, **parts):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (None, "the model must hold the settings of a soloist, it does not"),
-        ([1], "the model must hold the settings of a soloist, it does not"),
-        ({}, "the model must hold the settings of a soloist, it does not"),
+        (None, "the model must hold its settings, it does not"),
+        ([1], "the model must hold its settings, it does not"),
+        (asdict(Settings()) | {"form": "whole"}, "form must be among parts, atomic, got 'whole'"),
+        (asdict(Settings()) | {"optimiser": "sgd"}, "optimiser must be among adam, rmsprop, got 'sgd'"),
+        (asdict(Settings()) | {"width": 0}, "width must be a whole number of at least 1, got 0"),
         (asdict(Settings()) | {"width": 3, "swing": 1}, "unexpected keyword argument 'swing'"),
-        (asdict(Settings()) | {"context": None}, "the model must hold the settings of a soloist"),
-        (asdict(Settings()) | {"context": ["mood"]}, "settings of a soloist, it does not .*mood"),
+        (asdict(Settings()) | {"context": None}, "the model must hold its settings"),
+        (asdict(Settings()) | {"context": ["mood"]}, "context must be among position, .*, got 'mood'\\)"),
     ],
 )
 def test_damaged_settings_are_one_error(checkpoint, settings, message):
     with pytest.raises(NumpyrnnError, match=message):
-        settings_of(damaged(checkpoint, settings=settings))
+        Settings.of(damaged(checkpoint, settings=settings))
 
 
 @pytest.mark.parametrize(
@@ -305,11 +291,11 @@ def test_damaged_tunes_are_one_error(checkpoint, part, found):
 
 
 def test_a_tune_with_a_part_too_many_or_parts_in_no_order_is_one_error(checkpoint):
-    tune = tunes_of(checkpoint)[0][0]
-    message = f"the tune '{tune.name}' of the model must have {tokens_a_value(TINY['parts'])} tokens a value"
+    tune, *others = tunes_of(checkpoint)[0]
     for damage in ({"ids": tune.ids[1:]}, {"bars": tune.bars[1:]}):
-        with pytest.raises(NumpyrnnError, match=message):
-            values_of(checkpoint, replace(tune, **damage))
+        broken = damaged(checkpoint, training=[asdict(replace(tune, **damage)), *map(asdict, others)])
+        with pytest.raises(NumpyrnnError, match=f"'{tune.name}' has .* tokens for .* values of {TINY['parts'].step}"):
+            tunes_of(broken)
     with pytest.raises(NumpyrnnError, match="a value must have three parts or be one symbol"):
         values_of(checkpoint, replace(tune, ids=tune.ids[::-1]))
 
@@ -331,9 +317,9 @@ def test_the_shipped_soloist_held_out_whole_choruses_that_it_has_not_seen(shippe
 
 
 def test_the_shipped_soloist_predicts_unseen_choruses_better_than_any_n_gram(shipped):
-    _, held_out = tunes_of(shipped)
-    said = np.array([is_said(token) for token in shipped.vocabulary.tokens])
+    training = JazzTraining.of(shipped)
+    held_out = training.held_out
     logarithms = step_by_step(shipped, held_out)
     a_value = -sum(logarithms) / sum(sum(tune.bars) for tune in held_out)
-    assert_allclose(3 * mean_loss(shipped.model, [masked([np.array(t.ids) for t in held_out], said)]), a_value, 1e-4)
-    assert a_value < best_ngram_on_values(shipped)[1]
+    assert_allclose(3 * mean_loss(shipped.model, training.held_out_batches()), a_value, 1e-4)
+    assert a_value < ngram_on_values(shipped)[2]

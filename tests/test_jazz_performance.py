@@ -19,11 +19,12 @@ from music21 import converter, instrument, tempo
 
 import jazz
 from jazz.changes import Changes, form, parse_changes
-from jazz.model import JazzTraining, Settings, tunes_of, values_of
+from jazz.model import Settings, tunes_of, values_of
 from jazz.playing.band import BASS, DRUMS, PIANO, SOLO
 from jazz.playing.performance import Solo, improvise, output_files, primer_values
 from jazz.reading.choruses import read_chorus
 from jazz.reading.corpus import chorus_midi, read_tunes
+from jazz.training import JazzTraining
 from music.midi import midi_bytes, parse_midi, write_midi
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path

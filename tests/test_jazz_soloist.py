@@ -10,10 +10,11 @@ import pytest
 from jazz import theory
 from jazz.changes import FORMS, Changes, form, parse_changes
 from jazz.grammar import parse_value
-from jazz.model import RECIPES, JazzTraining, Learned, Settings, tunes_of, values_of
+from jazz.model import RECIPES, EncodedTune, Settings, tunes_of, values_of
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.reading.corpus import read_tunes
 from jazz.soloist import HIGH, LOW, NEAR, START, Soloist, Spot
+from jazz.training import JazzTraining
 from jazz.tunes import chord_pitches
 from numpyrnn import Dense, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint
@@ -364,12 +365,12 @@ def test_bad_settings_are_errors(models, settings, message):
 
 def test_a_model_that_is_no_soloist_is_an_error(models):
     model = Sequential(Dense(3, 3, rng=0))
-    with pytest.raises(NumpyrnnError, match="must hold the settings of a soloist"):
+    with pytest.raises(NumpyrnnError, match="must hold its settings"):
         Soloist(Checkpoint("dinos", model, Vocabulary("ab\n"), {}), Sampler(0))
     letters = replace(models["parts"], vocabulary=Vocabulary(map(str, range(len(models["parts"].vocabulary)))))
     with pytest.raises(NumpyrnnError, match="must know the parts of values, it does not"):
         Soloist(letters, Sampler(0))
-    broken = models["parts"].config | {"training": [vars(Learned("x", "", [10**6], [1]))]}
+    broken = models["parts"].config | {"training": [vars(EncodedTune("x", "", [10**6], [1]))]}
     with pytest.raises(NumpyrnnError, match="must hold its training and held-out tunes"):
         Soloist(replace(models["parts"], config=broken), Sampler(0), longest_copy=8)
 

@@ -12,11 +12,10 @@ import numpy as np
 
 from numpyrnn.checks import check_count
 from numpyrnn.sampling import Sampler
+from workbench.copies import Copies
 from workbench.files import make_folder
 from workbench.history import plot_history, write_history
 
-from ..evaluation import longest_copy
-from ..model import Learned
 from .exercise import (
     STEPS,
     djmodel,
@@ -103,7 +102,7 @@ def replay(
 
 
 def longest_run(written: Sequence[int], tune: Sequence[int]) -> int:
-    """Length of the longest run of `written` that stands so in `tune`.
+    """Length of the longest run of `written` that also occurs in `tune`.
 
     Parameters
     ----------
@@ -113,7 +112,7 @@ def longest_run(written: Sequence[int], tune: Sequence[int]) -> int:
     -------
     int
     """
-    return longest_copy(list(map(str, written)), [(Learned("", "", [], [len(tune)]), list(map(str, tune)))]).length
+    return Copies([tune]).longest(written).length
 
 
 def held_out_losses(tune: Sequence[int], n_values: int, epochs: int, seed: int) -> list[float]:

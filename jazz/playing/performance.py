@@ -28,7 +28,7 @@ from ..element import Element
 from ..evaluation import Copied
 from ..evaluation import longest_copy as find_longest_copy
 from ..grammar import Value, parse_value
-from ..model import KIND, known_values, tunes_of, values_of
+from ..model import KIND, training_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
 from ..soloist import LONGEST_COPY, Line, Soloist, bar_grid
 from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
@@ -260,7 +260,7 @@ def improvise(
         [(Fraction(0), *changes.meter)],
         end,
     )
-    copied = find_longest_copy([str(value) for value in line.values], known_values(checkpoint))
+    copied = find_longest_copy([str(value) for value in line.values], training_values(checkpoint))
     return Solo(line, midi, tempo, seed, copied)
 
 

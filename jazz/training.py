@@ -1,0 +1,219 @@
+"""How a soloist is trained: which tunes are held out, the batches, and what is shown during training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from itertools import chain
+from typing import Any, Self
+
+import numpy as np
+from numpy.random import Generator
+
+from numpyrnn import NumpyrnnError
+from numpyrnn.batches import Batch, padded
+from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.checks import Array
+from numpyrnn.sampling import Sampler
+from numpyrnn.vocab import Vocabulary
+from workbench.ngram import KneserNey, best_ngram
+from workbench.training import Training
+
+from .changes import form
+from .model import KIND, OPTIMISERS, EncodedTune, Settings, build, tunes_of, values_of
+from .soloist import Soloist
+from .theory import name_of
+from .tokens import is_said, stream
+from .tunes import Bar, Tune
+
+SHORTEST = 8  # values; a shorter piece of a tune is left out
+
+
+def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[list[Tune], list[Tune]]:
+    """Hold out whole tunes, or the last bars of a single tune.
+
+    Parameters
+    ----------
+    tunes : list of Tune
+    seed : int
+    share : float, default 0.2, of the tunes or bars that are held out
+
+    Returns
+    -------
+    training, held_out : lists of Tune
+
+    Raises
+    ------
+    NumpyrnnError
+        if a single tune has fewer than two bars
+    """
+    if len(tunes) == 1:
+        tune = tunes[0]
+        n = len(tune.bars) - max(1, round(len(tune.bars) * share))
+        if n < 1:
+            raise NumpyrnnError(f"{tune.name} must have two bars or more to learn from, it has {len(tune.bars)}")
+        return [replace(tune, bars=tune.bars[:n])], [replace(tune, bars=tune.bars[n:], name=f"{tune.name}, the end")]
+    order = np.random.default_rng(seed).permutation(len(tunes))
+    held_out = set(order[: max(1, round(len(tunes) * share))].tolist())
+    return [t for i, t in enumerate(tunes) if i not in held_out], [t for i, t in enumerate(tunes) if i in held_out]
+
+
+def pieces(sequences: Iterable[Array], width: int, step: int, batch_size: int, rng: Generator) -> Iterator[Batch]:
+    """Tunes cut into pieces at places that change from epoch to epoch.
+
+    Parameters
+    ----------
+    sequences : integer arrays, each of two ids or more
+    width : int, values in a piece
+    step : int, tokens that stand for a value
+    batch_size : int
+    rng : numpy Generator
+
+    Yields
+    ------
+    Batch with lengths
+    """
+    cut = []
+    for ids in sequences:
+        for start in range(int(rng.integers(width)) - width, len(ids) // step, width):
+            piece = ids[max(start, 0) * step : (start + width) * step + 1]
+            if len(piece) > min(SHORTEST * step, len(ids) - 1):
+                cut.append(piece)
+    return padded(cut, batch_size, rng)
+
+
+def masked(batches: Iterable[Batch], counted: Array) -> Iterator[Batch]:
+    """Batches whose loss counts only at some of the target tokens.
+
+    Parameters
+    ----------
+    batches : iterable of Batch with lengths
+    counted : (V,) boolean, at which targets the loss counts
+
+    Yields
+    ------
+    Batch with lengths and mask
+    """
+    for batch in batches:
+        yield replace(batch, mask=counted[batch.targets] & batch.counts)
+
+
+class JazzTraining(Training):
+    """Training of a soloist on tunes.
+
+    Parameters
+    ----------
+    training, held_out : lists of EncodedTune
+    settings : Settings
+    vocabulary : Vocabulary, of the tunes' tokens
+
+    Attributes
+    ----------
+    predicted : (V,) boolean, which tokens are parts of values; the loss counts only where one comes next
+    """
+
+    program, per = KIND, "value"
+
+    def __init__(
+        self, training: list[EncodedTune], held_out: list[EncodedTune], settings: Settings, vocabulary: Vocabulary
+    ):
+        self.training, self.held_out = training, held_out
+        self.predicted = np.array([is_said(token) for token in vocabulary.tokens])
+        optimizer = OPTIMISERS[settings.optimiser](settings.learning_rate, decay=settings.decay)
+        super().__init__(settings, vocabulary, build(settings, vocabulary), optimizer, patience=settings.patience)
+        self.places = settings.parts
+        self.network = f"{settings.layers} x LSTM({settings.hidden})"
+        self.title = f"{self.network} on {len(self.training)} tunes"
+
+    @classmethod
+    def of_tunes(cls, tunes: Sequence[Tune], settings: Settings) -> Self:
+        """A training on tunes, some of which are held out.
+
+        Raises
+        ------
+        NumpyrnnError
+            if one of the two parts has too few values
+        """
+        parts = split_tunes(tunes, settings.seed)
+        streams = [[stream(tune, settings.context, settings.form) for tune in part] for part in parts]
+        vocabulary = Vocabulary(token for part in streams for values in part for value in values for token in value)
+        training, held_out = (
+            [encode_tune(tune, values, vocabulary) for tune, values in zip(*both, strict=True) if len(values) > 1]
+            for both in zip(parts, streams, strict=True)
+        )
+        if not training or not held_out:
+            counts = [sum(map(len, part)) for part in streams]
+            raise NumpyrnnError(f"training and held-out part must have two values or more, got {counts}")
+        return cls(training, held_out, settings, vocabulary)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
+        """A new training with the tunes and settings of a model file."""
+        return cls(*tunes_of(checkpoint), Settings.of(checkpoint), checkpoint.vocabulary)
+
+    def data(self) -> dict[str, Any]:
+        """The tunes."""
+        parts = {"training": self.training, "held_out": self.held_out}
+        return {name: [asdict(tune) for tune in part] for name, part in parts.items()}
+
+    def batches(self) -> Callable[[Generator], Iterable[Batch]]:
+        """A function from a random generator to the batches of one epoch."""
+        sequences, settings = [np.array(tune.ids) for tune in self.training], self.settings
+        sizes = settings.width, settings.step, settings.batch_size
+        return lambda rng: masked(pieces(sequences, *sizes, rng), self.predicted)
+
+    def held_out_batches(self) -> Iterable[Batch]:
+        """The held-out tunes, as one batch."""
+        return masked(padded([np.array(tune.ids) for tune in self.held_out], len(self.held_out)), self.predicted)
+
+    def describe(self) -> str:
+        """The data and the network, in one line."""
+        learned, unseen = (sum(sum(tune.bars) for tune in part) for part in (self.training, self.held_out))
+        data = f"{learned:,} values of {len(self.training)} tunes to learn, {unseen:,} of {len(self.held_out)} held out"
+        size = f"{self.network}, {self.model.params.flat.size:,} parameters"
+        return f"{data}, {len(self.vocabulary)} tokens; {size}."
+
+    def sample(self, checkpoint: Checkpoint, seed: int) -> str:
+        """The first two bars of a line over a II-V-I."""
+        line = Soloist(checkpoint, Sampler(seed)).play(form("ii-v-i"))
+        return " ".join(read_out(bar) for bar in line.tune().bars[:2])
+
+    def ngrams(self) -> dict[str, float]:
+        """The held-out loss of the best Kneser-Ney n-gram, nats a value."""
+        _, ngram, loss = ngram_on_values(self.checkpoint(resumable=False))
+        return {f"Kneser-Ney, order {ngram.order}": loss}
+
+    def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
+        """The loss reached, why training ended, and whether the n-gram is better."""
+        words = super().verdict(ngrams, status)
+        if self.places * self.trainer.best_loss > min(ngrams.values()):
+            n = sum(sum(tune.bars) for tune in self.training)
+            words += f"\nThe n-gram is better: {n:,} values are too little music for this network."
+        return words
+
+
+def encode_tune(tune: Tune, values: Sequence[Sequence[str]], vocabulary: Vocabulary) -> EncodedTune:
+    """Encode a tune, given the tokens of each of its values."""
+    ids = vocabulary.encode(chain.from_iterable(values)).tolist()
+    return EncodedTune(tune.name, tune.group, ids, [len(bar.melody) for bar in tune.bars])
+
+
+def ngram_on_values(checkpoint: Checkpoint) -> tuple[Vocabulary, KneserNey, float]:
+    """The best Kneser-Ney n-gram on the values of a model's tunes.
+
+    Returns
+    -------
+    vocabulary : Vocabulary, of all values
+    ngram : KneserNey, fitted on the training tunes
+    loss : float, nats a value on the held-out tunes
+    """
+    parts = [[values_of(checkpoint, tune) for tune in part] for part in tunes_of(checkpoint)]
+    vocabulary = Vocabulary(value for part in parts for values in part for value in values)
+    training, held_out = ([vocabulary.encode(values) for values in part] for part in parts)
+    return vocabulary, *best_ngram(training, held_out, len(vocabulary), range(1, 8))
+
+
+def read_out(bar: Bar) -> str:
+    """The notes of a bar by name, with a dot for a rest."""
+    names = (name_of(e.pitches[0]).replace("-", "b") if e.pitches else "." for e in bar.melody)
+    return f"| {' '.join(names)}"
