@@ -59,14 +59,11 @@ def longest_copy(values: Sequence[str], tunes: Tunes) -> Copied:
     -------
     Copied; of equally long runs, the one that comes first in the tunes
     """
-    copies = Copies(of_tune for _, of_tune in tunes)
-    length = copies.longest(values).length
-    if not length:
+    run = Copies(of_tune for _, of_tune in tunes).longest(values, by_source=True)
+    if not run.length:
         return Copied(0)
-    runs = (copies.longest(values[start : start + length]) for start in range(len(values) - length + 1))
-    run = min((run for run in runs if run.length == length), key=lambda run: (run.source, run.place))
     tune = tunes[run.source][0]
-    return Copied(length, tune.name, bisect_right(list(accumulate(tune.bars)), run.place) + 1)
+    return Copied(run.length, tune.name, bisect_right(list(accumulate(tune.bars)), run.place) + 1)
 
 
 def share_copied(values: Sequence[str], tunes: Tunes, length: int = RUN) -> float:

@@ -57,7 +57,7 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
     }
     copies, copied = Copies([learned]), {}
     for name, sample in samples.items():
-        run = copies.longest(sample)
+        run = copies.longest(sample, by_source=True)
         copied[name] = (sample[run.start :][: run.length], *line_of(learned, run.place))
     return {
         "training": len(learned),

@@ -235,7 +235,7 @@ def test_training_on_midi_files_writes_model_history_and_picture(learned):
         assert re.search(rf"^{moment} +\|", printed, re.MULTILINE)
     best = min(record["valid_loss"] for record in records)
     assert re.search(
-        rf"^Held-out loss {best:.3f} nats a value, .*\.\sThe best n-gram: \d\.\d+\.$", printed, re.MULTILINE
+        rf"^Held-out loss {best:.3f} nats a value, .*\. The best n-gram: \d\.\d+\.$", printed, re.MULTILINE
     )
     assert printed.endswith("Model model.npz, history model.jsonl, curves model.png.\n")
 

@@ -240,7 +240,7 @@ def test_training_shows_lines_on_the_way_and_the_n_gram_at_the_end(learned):
         assert re.search(rf"^{moment} ", printed, re.MULTILINE)
     losses = [record["valid_loss"] for record in read_history(learned / "model.jsonl")]
     best = losses.index(min(losses)) + 1
-    words = f"Held-out loss {min(losses):.3f} nats a character, from epoch {best}; ended after 2: all epochs done.\n"
+    words = f"Held-out loss {min(losses):.3f} nats a character, from epoch {best}; ended after 2: all epochs done. "
     assert re.search(re.escape(words) + r"The best n-gram: \d\.\d\d\d\.\n", printed)
     assert printed.endswith("Model model.npz, history model.jsonl, curves model.png.\n")
 
