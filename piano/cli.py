@@ -35,20 +35,20 @@ from .compare import HEADER, compared, line, plot_rows, records_of
 from .corpus import Piece, default_cache, read_pieces
 from .doctor import diagnose
 from .evaluation import best_ngrams, measure, uniform
-from .model import KIND, MODELS, SPLITS, Material, material_of
+from .model import KIND, MODELS, SPLITS, material_of
 from .play import output_files, perform
 from .training import PianoTraining
 
 OUT = Path("piano.mid")
 FILE = click.Path(path_type=Path)
-KINDS = "The article's two, with a loss after each window; or a WaveNet or LSTM with a loss at every step."
+KINDS = "One of the article's two, with a loss after each window; or a WaveNet or LSTM with a loss at every step."
 SPLIT = "Hold out a fifth of the pieces; or of all windows, as the article does, which leaks since windows overlap."
 
 
 @click.group(cls=default_group("play"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="piano")
 def app() -> None:
-    """Compose piano music in the style of MIDI files. Without a command, `play` is meant, with its options."""
+    """Compose piano music in the style of MIDI files. Without a command, `play` runs, with its options."""
 
 
 min_count_option = click.option(
@@ -77,16 +77,11 @@ learning_options = options_of(
 @click.option(
     "--primer", type=FILE, help="Begin with this MIDI file's beginning  [default: continue an unplayed held-out place]"
 )
-@click.option(
-    "--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 if the model knows rhythm]"
-)
+@click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
 @click.option("--soundfont", type=FILE, help="Make the sound with fluidsynth and this sound font.")
 @model_option("player of piano music")
 @click.option(
-    "-o",
-    "--out",
-    type=click.Path(),
-    help="Names all three files; FOLDER/ is where  [default: piano.mid, piano-2.mid ..]",
+    "-o", "--out", type=click.Path(), help="Names all files; FOLDER/ is where  [default: piano.mid, piano-2.mid ...]"
 )
 @force_option
 def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
@@ -111,13 +106,13 @@ def file_progress(files: Sequence[Any]) -> Any:
 
 
 def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:
-    """What is read, the shipped pieces if nothing is given, and the cache of it."""
+    """The files and folders to read, the shipped ones if none are given, and the cache."""
     paths = data or [data_path("piano")]
     return paths, None if no_cache else default_cache(paths)
 
 
 def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piece]:
-    """The pieces of files and folders, or the shipped ones. Files that cannot be used are named."""
+    """The pieces of files and folders. Files that cannot be used are named on standard error."""
 
     def left_out(why: NumpyrnnError) -> None:
         click.echo(f"Left out: {why}", err=True)
@@ -166,8 +161,8 @@ def compare(
     check_not_read((out, history), data)
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
     pieces, rows = pieces_to_learn(data, no_cache, chosen["rhythm"]), []
-    material = Material.of_pieces(pieces, every[0])
-    click.echo(f"{material.describe()}.{material.caution}\n\n{HEADER}")
+    material = PianoTraining.of_pieces(pieces, every[0]).material
+    click.echo(f"{material.describe()}\n\n{HEADER}")
     for row in compared((PianoTraining.of_pieces(pieces, settings) for settings in every), epochs):
         rows.append(row)
         click.echo(row)
@@ -190,7 +185,7 @@ def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
     """Held-out loss and accuracy beside n-grams', and the longest run that a sample copies."""
     found = measure(load_model(model, KIND), samples, seed or 0)
     material, figures = found["material"], found["figures"]
-    click.echo(f"{material.settings.model}: {material.describe()}.{material.caution}\n")
+    click.echo(f"{material.settings.model}: {material.describe()}\n")
     rows = [(name, f"{loss:.3f}", f"{right:.1%}") for name, (loss, right) in figures.items()]
     click.echo(table((44, 14, 10), [("held out", "nats a token", "accuracy"), *rows]))
     click.echo(f"\nLongest run copied from a training piece, in {samples} tokens:")

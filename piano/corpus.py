@@ -180,11 +180,9 @@ def _readings(digests: Mapping[Path, str], cache: Path | None, progress: Progres
     """The readings of files by digest, from the cache where it has them. Then the cache is written anew."""
     known = {} if cache is None else _load(cache)
     readings = {digest: known[digest] for digest in digests.values() if digest in known}
-    missing = {digest: file for file, digest in digests.items() if digest not in known}
-    if missing:
-        with closing(_read_all(list(missing.values()))) as results:
-            for _, (digest, reading) in zip(progress(list(missing.values())), results):
-                readings[digest] = reading
+    missing = list({digest: file for file, digest in digests.items() if digest not in known}.values())
+    with closing(_read_all(missing)) as results:
+        readings.update(result for _, result in zip(progress(missing), results))
     if cache is not None and readings != known:
         with suppress(NumpyrnnError), atomic_write(cache) as output:  # the cache only saves time
             output.write(json.dumps({**CACHE_HEADER, "files": readings}, separators=(",", ":")).encode())
@@ -193,23 +191,18 @@ def _readings(digests: Mapping[Path, str], cache: Path | None, progress: Progres
 
 def _load(cache: Path) -> dict[str, Reading]:
     """The readings that a cache holds, by digest; anything that `_readings` cannot have written is ignored."""
-    try:
-        content = json.loads(read_text(cache)) if os.path.isfile(cache) else None
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(content, dict) or not content.items() >= CACHE_HEADER.items():
-        return {}
-    files = content.get("files")
-    return {key: value for key, value in files.items() if _is_reading(value)} if isinstance(files, dict) else {}
+    with suppress(AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        content = json.loads(read_text(cache)) if os.path.isfile(cache) else {}
+        if content.items() >= CACHE_HEADER.items():
+            return {digest: reading for digest, reading in content["files"].items() if _is_reading(reading)}
+    return {}
 
 
 def _is_reading(value: object) -> bool:
     """Whether a value of a cache can be a `Reading`."""
     if isinstance(value, str):
         return value.startswith("must ") and value.isprintable() and len(value) <= LONGEST_REASON
-    if not isinstance(value, list) or len(value) < FEWEST:
-        return False
-    return all(isinstance(token, str) and _is_token(token) for token in value)
+    return isinstance(value, list) and len(value) >= FEWEST and all(isinstance(t, str) and _is_token(t) for t in value)
 
 
 @lru_cache(1 << 16)

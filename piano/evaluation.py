@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ MEASURED = 20_000  # held-out tokens that it is measured on, at most; evenly spa
 Figures = tuple[float, float]  # loss in nats a token, accuracy
 
 
+@lru_cache(maxsize=1)  # a training asks twice at its end
 def best_ngrams(material: Material) -> list[tuple[str, KneserNey, Figures]]:
     """The best Kneser-Ney n-gram; and the best one of all keys, if the network learns them.
 

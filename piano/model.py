@@ -23,12 +23,12 @@ from workbench.copies import Copies
 from workbench.training import Settings as TrainingSettings
 
 from .batches import all_windows, at_labels, split_windows
-from .corpus import Piece, split_by_piece
+from .corpus import Piece
 from .tokens import common_rhythms, commonest, count_names, keep_common, name_of, transpose
 
 KIND = "piano"
 SPLITS = ("piece", "random")
-LEAK = "--split random: the held-out windows overlap those that are learned, so these figures say little of new music."
+LEAK = "--split random: held-out windows overlap learned ones, for the n-gram too, so this says little of new music."
 KEYS = sorted(range(-6, 6), key=abs)  # semitones, the piece's own key first
 SMALLEST = 8  # tokens of a window: the pooling halves it three times
 DILATIONS = (1, 2, 4, 8, 16)
@@ -96,7 +96,9 @@ class Settings(TrainingSettings):
         for name, low in lowest.items():
             check_count(name, getattr(self, name), low)
         if self.transpose and self.split == "random":
-            raise NumpyrnnError("other keys need the split by piece: random held-out windows would be learned in them")
+            raise NumpyrnnError(
+                "other keys need the split by piece: windows held out at random would be learned in another key"
+            )
 
     @property
     def windowed(self) -> bool:
@@ -178,12 +180,13 @@ def build(settings: Settings, n: int) -> Sequential:
 class Material:
     """What a network learns and what is held out, in ids.
 
-    The training part is transposed first, since a rare token may become a common one. Then rare tokens are dropped, and
-    rare rhythms are replaced by the commonest rhythm of the same name.
+    The vocabulary holds the common tokens of all pieces in their own keys. Other tokens are dropped, but only after
+    transposing, which can turn a rare token into a common one. A rare rhythm is replaced by the commonest rhythm of the
+    same name.
 
     Parameters
     ----------
-    training, held_out : lists of Piece; for a random split all pieces and none
+    training, held_out : lists of Piece; if windows are held out instead (see `Settings.split`), all pieces and none
     settings : Settings
 
     Attributes
@@ -206,10 +209,8 @@ class Material:
         if not counts:
             names = count_names(tokens)
             name, most = names.most_common(1)[0] if names else ("none", 0)
-            found = (
-                f"of {names.total():,} tokens, {len(names):,} of them different, the commonest ({name}) occurs {most}"
-            )
-            raise NumpyrnnError(f"tokens must occur {settings.min_count} times, {found}: take a smaller --min-count")
+            got = f"of {names.total():,} tokens, {len(names):,} of them different, the commonest ({name}) occurs {most}"
+            raise NumpyrnnError(f"tokens must occur {settings.min_count} times, {got}: take a smaller --min-count")
         self.vocabulary, self._usual = Vocabulary(counts), commonest(counts)
         keys = KEYS if settings.transpose else (0,)
         self.sources = [(piece, key) for key in keys for piece in self.training]
@@ -223,14 +224,8 @@ class Material:
         if not all(n_windows):
             expected = f"there must be windows of {settings.window} tokens to learn and to hold out"
             lengths = f"pieces of {min(map(len, kept)):,} to {max(map(len, kept)):,} tokens that are common enough"
-            found = f"got {n_windows[0]:,} and {n_windows[1]:,} in {lengths}"
-            raise NumpyrnnError(f"{expected}, {found}: take a smaller --min-count or --window, or more files")
-
-    @classmethod
-    def of_pieces(cls, pieces: Sequence[Piece], settings: Settings) -> Material:
-        """Hold out some of the pieces, or some of their windows."""
-        parts = split_by_piece(pieces, settings.seed) if settings.split == "piece" else (pieces, [])
-        return cls(*parts, settings)
+            got = f"got {n_windows[0]:,} and {n_windows[1]:,} in {lengths}"
+            raise NumpyrnnError(f"{expected}, {got}: take a smaller --min-count or --window, or more files")
 
     def encode(self, pieces: Iterable[Sequence[str]], semitones: int = 0) -> list[Array]:
         """Transpose tokens and write them as ids; those that are not in the vocabulary are left out.
@@ -258,7 +253,8 @@ class Material:
     def batches(self, rng: Generator) -> Iterator[Batch]:
         """The batches of one epoch.
 
-        Windows; or crops, and then each place is seen twelve times an epoch, in twelve keys if transposing.
+        They hold all windows, or crops. With crops, each place is seen twelve times an epoch, in twelve keys if
+        transposing.
         """
         s = self.settings
         if s.reads_crops:
@@ -268,32 +264,31 @@ class Material:
         return windows_at(self.learned.ids, starts, s.window, s.batch_size, last_only=s.windowed)
 
     def held_out_batches(self) -> Iterator[Batch]:
-        """The held-out part. Every kind of network is measured at the same tokens, those that follow a window."""
+        """The held-out part. All networks are measured at the same tokens: those that follow a window."""
         s, part = self.settings, self.unseen
-        if s.reads_crops:  # each piece from its beginning, so that all tokens before the one to predict are known
+        if s.reads_crops:  # whole pieces, so that a prediction knows all tokens before it
             batches = padded([ids for ids in part.sequences if len(ids) > s.window], s.batch_size)
         else:
             batches = windows_at(part.ids, part.starts, s.window, SIDE_BY_SIDE, last_only=s.windowed)
         return batches if s.windowed else at_labels(batches, s.window)
 
-    def describe(self) -> str:
-        """How much there is to learn, and how much is held out."""
+    def describe(self, network: str = "") -> str:
+        """How much there is to learn and how much is held out; `network` adds to the sentence.
+
+        For a random split a second line says that it leaks.
+        """
         keys = " in 12 keys" if self.settings.transpose else ""
         learned = f"{len(self.learned.starts):,} windows of {len(self.training)} pieces{keys} to learn"
-        of = len(self.held_out) or "the same"
-        return f"{learned}, {len(self.unseen.starts):,} of {of} held out, {len(self.vocabulary)} different tokens"
-
-    @property
-    def caution(self) -> str:
-        """A line that says that a random split leaks; empty for a split by piece."""
-        return f"\n{LEAK}" if self.settings.split == "random" else ""
+        held_out = f"{len(self.unseen.starts):,} of {len(self.held_out) or 'the same'} held out"
+        leak = f"\n{LEAK}" if self.settings.split == "random" else ""
+        return f"{learned}, {held_out}, {len(self.vocabulary)} different tokens{network}.{leak}"
 
     @cached_property
     def _copies(self) -> Copies:
         return Copies(ids.tolist() for ids in self.learned.sequences)
 
     def copied(self, ids: Iterable[int]) -> str:
-        """The longest run of a sample that stands in a training piece, in any key in which it was learned, in words.
+        """Describe the longest run of tokens that a sample shares with a training piece, in any key it was learned in.
 
         Parameters
         ----------
@@ -301,9 +296,9 @@ class Material:
 
         Returns
         -------
-        str, such as "3 tokens, from token 4 of a piece, 6 semitones down" (tokens are counted from 1), or "none"
+        str, such as "3 tokens, from token 4 of NAME, 6 semitones down", or "none"; only learned tokens are counted
         """
-        run = self._copies.longest([int(i) for i in ids])
+        run = self._copies.longest(list(ids))
         if not run.length:
             return "none"
         piece, key = self.sources[run.source]

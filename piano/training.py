@@ -1,9 +1,8 @@
-"""The training of a network on pieces, and what is said about it."""
+"""The training of a network on pieces."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
 from typing import Any, Self
 
 from numpy.random import Generator
@@ -13,12 +12,11 @@ from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
-from workbench.ngram import KneserNey
 from workbench.training import Training
 
 from .batches import accuracy
-from .corpus import Piece
-from .evaluation import Figures, best_ngrams
+from .corpus import Piece, split_by_piece
+from .evaluation import best_ngrams
 from .model import KIND, Material, Settings, build, material_of
 from .play import compose
 
@@ -45,8 +43,9 @@ class PianoTraining(Training):
 
     @classmethod
     def of_pieces(cls, pieces: Sequence[Piece], settings: Settings) -> Self:
-        """A training on pieces, some of them or of their windows held out."""
-        return cls(Material.of_pieces(pieces, settings))
+        """A training on pieces, with some of the pieces or of their windows held out."""
+        parts = split_by_piece(pieces, settings.seed) if settings.split == "piece" else (pieces, [])
+        return cls(Material(*parts, settings))
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
@@ -55,12 +54,13 @@ class PianoTraining(Training):
 
     def data(self) -> dict[str, Any]:
         """The pieces with all their tokens."""
-        parts = {"training": self.material.training, "held_out": self.material.held_out}
-        tokens = Vocabulary(token for pieces in parts.values() for piece in pieces for token in piece.tokens)
-        return {"tokens": tokens.tokens} | {
-            name: [{"name": piece.name, "ids": tokens.encode(piece.tokens).tolist()} for piece in pieces]
-            for name, pieces in parts.items()
-        }
+        training, held_out = self.material.training, self.material.held_out
+        tokens = Vocabulary(token for piece in training + held_out for token in piece.tokens)
+
+        def listed(pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+            return [{"name": piece.name, "ids": tokens.encode(piece.tokens).tolist()} for piece in pieces]
+
+        return {"tokens": tokens.tokens, "training": listed(training), "held_out": listed(held_out)}
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
         """A function of a generator that gives the batches of one epoch."""
@@ -72,21 +72,15 @@ class PianoTraining(Training):
 
     def describe(self) -> str:
         """What there is to learn, and the network."""
-        network = f"{self.settings.model}, {self.model.params.flat.size:,} parameters"
-        return f"{self.material.describe()}; {network}.{self.material.caution}"
+        return self.material.describe(f"; {self.settings.model}, {self.model.params.flat.size:,} parameters")
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
         """Ten tokens."""
         return " ".join(compose(checkpoint, SHOWN, Sampler(seed)))
 
-    @cached_property
-    def best_ngrams(self) -> list[tuple[str, KneserNey, Figures]]:
-        """The best n-grams, see `evaluation.best_ngrams`."""
-        return best_ngrams(self.material)
-
     def ngrams(self) -> dict[str, float]:
         """The held-out losses of the best n-grams, nats a token."""
-        return {f"{name}, order {ngram.order}": loss for name, ngram, (loss, _) in self.best_ngrams}
+        return {f"{name}, order {ngram.order}": loss for name, ngram, (loss, _) in best_ngrams(self.material)}
 
     def accuracy(self) -> float:
         """The accuracy of the best weights so far on the held-out part."""
@@ -96,6 +90,6 @@ class PianoTraining(Training):
         """What was reached and why it ended, beside the best n-grams."""
         reached = f"{self.trainer.best_loss:.3f} nats a token, accuracy {self.accuracy():.1%}"
         lines = [f"Held-out loss {reached}, {self.ending(status)}."]
-        for name, ngram, (loss, right) in self.best_ngrams:
+        for name, ngram, (loss, right) in best_ngrams(self.material):
             lines.append(f"{name}, best order {ngram.order}: {loss:.3f}, {right:.1%}.")
         return "\n".join(lines)
