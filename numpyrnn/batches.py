@@ -1,8 +1,8 @@
-"""From ids to batches: padded sequences, contiguous streams, fixed windows. Nothing is expanded to one-hot rows."""
+"""From ids to batches: padded sequences, contiguous streams, fixed windows, crops. No one-hot rows are made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,6 +145,59 @@ def windows(
     starts = np.arange(0, len(ids) - width, stride)
     if rng is not None:
         rng.shuffle(starts)
+    yield from windows_at(ids, starts, width, batch_size, last_only)
+
+
+def windows_at(ids: Array, starts: Array, width: int, batch_size: int, last_only: bool = False) -> Iterator[Batch]:
+    """Windows that begin at given places.
+
+    Parameters
+    ----------
+    ids : (L,) integers
+    starts : (n,) integers below L - width, where the windows begin
+    width, batch_size, last_only : see `windows`
+
+    Yields
+    ------
+    Batch, made as it is asked for
+    """
+    if len(starts) and not 0 <= starts.min() <= starts.max() < len(ids) - width:
+        found = f"{starts.min()} to {starts.max()}"
+        raise NumpyrnnError(f"windows of {width} in {len(ids)} ids must begin below {len(ids) - width}, got {found}")
     for first in range(0, len(starts), batch_size):
         places = starts[first : first + batch_size] + np.arange(width)[:, None]
         yield Batch(ids[places], ids[places[-1:] + 1 if last_only else places + 1])
+
+
+def crops(sequences: Iterable[Array], width: int, rng: Generator, step: int = 1, shortest: int = 8) -> list[Array]:
+    """Sequences cut at random places.
+
+    The last id of a crop is the first one of the next, so that each id but the first is predicted once. The first crop
+    of a sequence has a random length; the others are as wide as possible.
+
+    Parameters
+    ----------
+    sequences : integer arrays
+    width : int, steps of a crop; it has one id more
+    rng : numpy Generator
+    step : int, default 1
+        Ids in a step, for tokens that come in groups of equal size. Then `width` and `shortest` count groups, and every
+        crop starts with a whole group.
+    shortest : int, default 8
+        Crops of fewer steps are left out, unless `width` or the whole sequence is shorter than that.
+
+    Returns
+    -------
+    list of integer arrays, each of two ids or more
+    """
+    check_range("width", width, 1)
+    check_range("step", step, 1)
+    span, cut = width * step, list[Array]()
+    for ids in sequences:
+        fewest = max(1, min(shortest * step, span, len(ids) - 1))
+        first = (int(rng.integers(width)) - width) * step
+        for start in range(first, len(ids) - 1, span):
+            crop = ids[max(start, 0) : start + span + 1]
+            if len(crop) > fewest:
+                cut.append(crop)
+    return cut

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
-from numpyrnn.batches import Batch
+from numpyrnn.train import Record
 from workbench.history import curves
+from workbench.progress import progress
+from workbench.tables import table
 from workbench.training import best_epoch
 
-from .batches import accuracy
-from .model import PianoTraining
+from .training import PianoTraining
 
-HEADER = f"{'':34}{'parameters':>12}{'epochs':>8}{'s/epoch':>9}{'best at':>9}{'nats a token':>14}{'accuracy':>10}"
+WIDTHS = (34, 12, 8, 9, 9, 14, 10)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Row:
     parameters : int
     best_epoch : int
     loss, accuracy : float, held out, of that epoch
-    history : list of dict, one an epoch, as `Trainer` has it
+    history : list of dict, one per epoch, see `Trainer`
     interrupted : bool
     """
 
@@ -37,67 +37,51 @@ class Row:
     best_epoch: int
     loss: float
     accuracy: float
-    history: list[dict[str, Any]]
+    history: list[Record]
     interrupted: bool
 
-    @property
-    def seconds(self) -> float:
-        """Of an epoch, on average."""
-        return fmean(record["seconds"] for record in self.history)
-
     def __str__(self) -> str:
-        numbers = f"{self.parameters:,}", f"{len(self.history)}", f"{self.seconds:.1f}", f"{self.best_epoch}"
+        seconds = fmean(record["seconds"] for record in self.history)
+        numbers = f"{self.parameters:,}", f"{len(self.history)}", f"{seconds:.1f}", f"{self.best_epoch}"
         return line(self.model, self.loss, self.accuracy, *numbers) + "  (interrupted)" * self.interrupted
 
 
+HEADER = table(WIDTHS, [("", "parameters", "epochs", "s/epoch", "best at", "nats a token", "accuracy")])
+
+
 def line(name: str, loss: float, right: float, *numbers: str) -> str:
-    """A line of the table; an n-gram has a loss and an accuracy only."""
-    parameters, epochs, seconds, best = numbers or [""] * 4
-    return f"{name:34}{parameters:>12}{epochs:>8}{seconds:>9}{best:>9}{loss:14.3f}{right:10.1%}"
+    """A line of the table; an n-gram has only a loss and an accuracy."""
+    return table(WIDTHS, [(name, *(numbers or [""] * 4), f"{loss:.3f}", f"{right:.1%}")])
 
 
 def compared(trainings: Iterable[PianoTraining], epochs: int | None = None) -> Iterator[Row]:
-    """Train one after the other, with a progress bar; an interruption ends it with what there is.
+    """Train one network after the other, with a progress bar. An interruption ends the comparison.
 
     Parameters
     ----------
     trainings : iterable of PianoTraining
-    epochs : int, optional, at most, of each; default: as each has them
+    epochs : int, optional, the most for each; default: as each training's settings have it
 
     Yields
     ------
-    Row, of each that has come to the end of an epoch
+    Row, for each network that was trained for an epoch or more
     """
-    from tqdm import tqdm
-
     for training in trainings:
-        trainer, interrupted = training.trainer, False
-        n, most = training.n_windows, epochs or training.settings.epochs
-        unit = "window" if n else "epoch"
-        with tqdm(total=(n or 1) * most, desc=training.settings.model, unit=unit, leave=False) as bar:
-
-            def on_batch(batch: Batch, bar: Any = bar, n: int = n) -> None:
-                bar.update(batch.x.shape[1] if n else 0)
-
-            def on_epoch(record: dict[str, Any], bar: Any = bar, n: int = n) -> None:
-                bar.update(0 if n else 1)
-                bar.set_postfix_str(f"loss {record['loss']:.3f}, held out {record['valid_loss']:.3f}")
-
+        trainer, interrupted, most = training.trainer, False, epochs or training.settings.epochs
+        with progress(training, most, desc=training.settings.model, leave=False) as (on_batch, on_epoch):
             try:
                 training.run(most, on_batch, on_epoch)
             except KeyboardInterrupt:
                 interrupted = True
         if trainer.history:
-            trainer.use_best()
-            right = accuracy(training.model, training.material.held_out_batches())
-            reached = best_epoch(trainer), trainer.best_loss, right, list(trainer.history)
+            reached = best_epoch(trainer), trainer.best_loss, training.accuracy(), trainer.history
             yield Row(training.settings.model, training.model.params.flat.size, *reached, interrupted)
         if interrupted:
             return
 
 
-def records_of(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
-    """All epochs of all networks, each with the network's name."""
+def records_of(rows: Sequence[Row]) -> Iterator[Record]:
+    """The records of all epochs of all networks, each with the network's name."""
     return ({"model": row.model, **record} for row in rows for record in row.history)
 
 

@@ -1,4 +1,4 @@
-"""Training data: MIDI files become pieces, lists of tokens, and some of them are held out."""
+"""Training data: MIDI files become pieces, which are lists of tokens, and some of them are held out."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from music.reader import MAX_BYTES
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import check_share
 from numpyrnn.files import atomic_write
-from workbench.files import read_text
+from workbench.files import data_path, read_text
 
 from .tokens import name_of, split_token, tokens_of
 
 ENDINGS = (".mid", ".midi", ".kar", ".rmi")
-FEWEST = 2  # tokens of a piece: one, and one that comes next
+FEWEST = 2  # tokens of a piece: one, and the next one to predict
 CACHE_NAME = ".numpyrnn-piano.json"
-CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # another one when files would give other tokens
-PARALLEL_FROM = 200  # files to parse, 10 ms each; to start processes takes half a second
+CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # changes when the same files give other tokens
+PARALLEL_FROM = 200  # files; parsing one takes 10 ms, starting the processes half a second
 MAX_PROCESSES = 8
-CHUNK = 8  # files that a process is given at a time
+CHUNK = 8  # files that a process gets at a time
 LONGEST_REASON = 400  # characters
 
-Reading = list[str] | str  # of a file: its tokens with rhythm, or the reason why it cannot be used ("must ...")
+Reading = list[str] | str  # the tokens of a file, with rhythm; or why it cannot be used ("must ...")
 Progress = Callable[[Sequence[Any]], Iterable[Any]]
 
 
@@ -48,8 +48,8 @@ class Piece:
 
     Attributes
     ----------
-    name : str, different from those of the other pieces
-    path : str, its file; None if it is none
+    name : str, unique among the pieces
+    path : str or None, its file, if it comes from one
     tokens : list of str, see `tokens.tokens_of`
     """
 
@@ -69,35 +69,36 @@ def read_pieces(
 
     Parameters
     ----------
-    paths : MIDI files, or folders, of which all MIDI files (by their ending) count, and those of the folders in them;
-        hidden files and folders and linked folders do not. A file that is found twice counts once.
+    paths : MIDI files or folders
+        A folder stands for all MIDI files (by their ending) in it and its subfolders, except hidden files, hidden
+        folders and links to folders. A file that is found twice counts once.
     rhythm : bool, default False, see `tokens.tokens_of`
     cache : file, optional
-        It keeps what this reading finds, by the SHA-256 of each file, and spares the next reading the parsing. What
-        else it holds is ignored and replaced; if it cannot be written it is left as it is.
-    on_refused : called with the reason for each file of a folder that cannot be used, such as one that is the same
-        as another, byte for byte; default: that is an error too
-    progress : function of a list, gives its items: a progress bar
+        Keeps the result of this reading by the SHA-256 of each file, so that the next one need not parse them. Anything
+        else in it is ignored and replaced. A cache that cannot be written is left as it is.
+    on_refused : function, optional
+        Called with the reason for each file of a folder that cannot be used, such as a copy of another file. Default:
+        these are errors too.
+    progress : function of a list that gives its items, such as a progress bar
 
     Returns
     -------
-    list of Piece, with different names: the files that are named, then folder by folder, sorted by path
+    list of Piece, with different names: first the named files, then folder by folder, sorted by path
 
     Raises
     ------
     NumpyrnnError
-        if a file that is named, or all files of a folder, cannot be used, or a process that reads files dies
+        if a named file or all files of a folder cannot be used, or a process that reads files dies
     """
-    named = [Path(path) for path in paths if not os.path.isdir(path)]
-    folders = [Path(path) for path in paths if os.path.isdir(path)]
+    sources = sorted(map(Path, paths), key=os.path.isdir)  # files first
 
     def refuse(path: Path, error: NumpyrnnError) -> None:
-        if on_refused is None or path in named:
+        if on_refused is None or path in sources:
             raise error
         on_refused(error)
 
-    found = {path: [path] for path in named} | {folder: list(_midi_files(folder, refuse)) for folder in folders}
-    files: dict[str, Path] = {}  # by the real path; the named ones come first, so it is copies of them that are refused
+    found = {path: list(_midi_files(path, refuse)) if os.path.isdir(path) else [path] for path in sources}
+    files: dict[str, Path] = {}  # by the real path; named files come first, so their copies are refused, not they
     for file in chain.from_iterable(found.values()):
         files.setdefault(os.path.realpath(file), file)
     digests: dict[Path, str] = {}
@@ -117,7 +118,7 @@ def read_pieces(
         else:
             tokens = reading if rhythm else [name_of(token) for token in reading]
             pieces[digest] = Piece(file.stem, str(file), tokens)
-    usable = {os.path.realpath(file) for file, digest in digests.items() if digest in pieces}  # copies as well
+    usable = {os.path.realpath(file) for file, digest in digests.items() if digest in pieces}  # copies too
     for source, of_source in found.items():
         if usable.isdisjoint(map(os.path.realpath, of_source)):
             raise NumpyrnnError(f"{source} must hold MIDI files ({' '.join(ENDINGS)}) that can be used, it holds none")
@@ -135,7 +136,7 @@ def _with_names(pieces: Iterable[Piece]) -> list[Piece]:
 
 
 def _midi_files(folder: Path, refuse: Callable[[Path, NumpyrnnError], None]) -> Iterator[Path]:
-    """The MIDI files of a folder and of those in it, sorted. Links to folders are not followed, so there is no loop."""
+    """The MIDI files of a folder and its subfolders, sorted. Links to folders are not followed: they could be loops."""
 
     def unreadable(error: OSError) -> None:
         refuse(Path(error.filename), NumpyrnnError(f"{error.filename} could not be read: {error.strerror}"))
@@ -148,7 +149,7 @@ def _midi_files(folder: Path, refuse: Callable[[Path, NumpyrnnError], None]) -> 
 
 
 def _bytes_of(path: Path) -> bytes:
-    """What a file holds, up to one byte more than a MIDI file may have."""
+    """The bytes of a file, at most one more than a MIDI file may have."""
     try:
         if path.exists() and not path.is_file():  # a pipe would block
             raise NumpyrnnError(f"{path} must be a MIDI file, it is no plain file")
@@ -163,7 +164,7 @@ def _digest(data: bytes) -> str:
 
 
 def _read(path: Path) -> tuple[str, Reading]:
-    """A file's digest and what it gives; runs in any process."""
+    """The digest and the reading of a file; runs in any process."""
     data = _bytes_of(path)
     try:
         tokens = tokens_of(parse_midi(data, ""), rhythm=True)
@@ -176,42 +177,32 @@ def _read(path: Path) -> tuple[str, Reading]:
 
 
 def _readings(digests: Mapping[Path, str], cache: Path | None, progress: Progress) -> dict[str, Reading]:
-    """What files give, by their digests; out of the cache where it has them, which then keeps them all."""
+    """The readings of files by digest, from the cache where it has them. Then the cache is written anew."""
     known = {} if cache is None else _load(cache)
     readings = {digest: known[digest] for digest in digests.values() if digest in known}
-    missing = {digest: file for file, digest in digests.items() if digest not in known}
-    if missing:
-        with closing(_read_all(list(missing.values()))) as results:
-            for _, (digest, reading) in zip(progress(list(missing.values())), results):
-                readings[digest] = reading
+    missing = list({digest: file for file, digest in digests.items() if digest not in known}.values())
+    with closing(_read_all(missing)) as results:
+        readings.update(result for _, result in zip(progress(missing), results))
     if cache is not None and readings != known:
-        with suppress(NumpyrnnError), atomic_write(cache) as output:  # without a cache all goes as well
+        with suppress(NumpyrnnError), atomic_write(cache) as output:  # the cache only saves time
             output.write(json.dumps({**CACHE_HEADER, "files": readings}, separators=(",", ":")).encode())
     return readings
 
 
 def _load(cache: Path) -> dict[str, Reading]:
-    """What a cache holds, by digest: all that `_readings` can have written, and nothing else."""
-    try:
-        content = json.loads(read_text(cache)) if os.path.isfile(cache) else None
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(content, dict) or not content.items() >= CACHE_HEADER.items():
-        return {}
-    files = content.get("files")
-    return {key: value for key, value in files.items() if _is_reading(value)} if isinstance(files, dict) else {}
+    """The readings that a cache holds, by digest; anything that `_readings` cannot have written is ignored."""
+    with suppress(AttributeError, KeyError, RecursionError, TypeError, ValueError):
+        content = json.loads(read_text(cache)) if os.path.isfile(cache) else {}
+        if content.items() >= CACHE_HEADER.items():
+            return {digest: reading for digest, reading in content["files"].items() if _is_reading(reading)}
+    return {}
 
 
 def _is_reading(value: object) -> bool:
     """Whether a value of a cache can be a `Reading`."""
     if isinstance(value, str):
         return value.startswith("must ") and value.isprintable() and len(value) <= LONGEST_REASON
-    return (
-        isinstance(value, list)
-        and len(value) >= FEWEST
-        and all(isinstance(token, str) for token in value)
-        and all(map(_is_token, set(value)))
-    )
+    return isinstance(value, list) and len(value) >= FEWEST and all(isinstance(t, str) and _is_token(t) for t in value)
 
 
 @lru_cache(1 << 16)
@@ -224,12 +215,12 @@ def _is_token(text: str) -> bool:
 
 
 def _read_all(files: Sequence[Path]) -> Generator[tuple[str, Reading], None, None]:
-    """`_read` of each file, in several processes where that is faster."""
+    """Call `_read` for each file, in several processes where that is faster."""
     processes = min(os.cpu_count() or 1, MAX_PROCESSES)
     if processes == 1 or len(files) < PARALLEL_FROM:
         yield from map(_read, files)
         return
-    # processes that are started afresh: copies of this one would inherit the locks of its threads
+    # "spawn": forked processes would inherit the locks of this one's threads
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _start_process)
     try:
         with _no_interrupt():
@@ -242,7 +233,7 @@ def _read_all(files: Sequence[Path]) -> Generator[tuple[str, Reading], None, Non
 
 
 def _start_process() -> None:
-    """In a process that reads files: leave Ctrl-C to the parent, and end with it, even if it is killed."""
+    """Prepare a process that reads files: ignore Ctrl-C, and exit when the parent does, even if that is killed."""
 
     def end_with_parent() -> None:
         if parent := parent_process():
@@ -255,7 +246,7 @@ def _start_process() -> None:
 
 @contextmanager
 def _no_interrupt() -> Iterator[None]:
-    """Ctrl-C waits until the end of the block, and is none of the processes' business that start in it."""
+    """Delay Ctrl-C and hide it from child processes."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -266,40 +257,44 @@ def _no_interrupt() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def default_cache(folder: str | Path) -> Path | None:
-    """Where the cache of a folder is kept.
+def default_cache(paths: Sequence[Path]) -> Path | None:
+    """Where the cache of a reading is kept.
 
     Parameters
     ----------
-    folder : folder of MIDI files
+    paths : files and folders that are read
 
     Returns
     -------
-    Path, a hidden file in it; None if it is no folder, or one that cannot be written to
+    Path or None
+        A hidden file in the folder, if `paths` is a single folder that can be written to and not the shipped one.
     """
-    folder = Path(folder)
-    return folder / CACHE_NAME if folder.is_dir() and os.access(folder, os.W_OK) else None
+    folder = paths[0]
+    shipped = folder.resolve() == data_path("piano").resolve()
+    if len(paths) > 1 or shipped or not folder.is_dir() or not os.access(folder, os.W_OK):
+        return None
+    return folder / CACHE_NAME
 
 
 def split_by_piece(pieces: Sequence[Piece], seed: int, share: float = 0.2) -> tuple[list[Piece], list[Piece]]:
-    """Split pieces at random, so that nothing of a piece that is held out is trained on.
+    """Split pieces at random, so that nothing of a held-out piece is trained on.
 
     Parameters
     ----------
     pieces : list of Piece, in any order
     seed : int
     share : float, default 0.2
-        Part of the pieces that is held out, at least one, and at least one stays. Of a single piece it is the end, that
-        part of its tokens, which becomes a piece "NAME, end".
+        Share of the pieces that is held out, but at least one piece and not all. Of a single piece this share of its
+        tokens is held out, those at the end, as a piece "NAME, end".
 
     Returns
     -------
-    training, held_out : lists of Piece, by name
+    training, held_out : lists of Piece, sorted by name
 
     Raises
     ------
     NumpyrnnError
-        if there is no piece, only one with fewer than two tokens, or `share` is not at least 0 and below 1
+        if there is no piece, or one with fewer than two tokens, or `share` is not at least 0 and below 1
     """
     check_share("share", share)
     if len(pieces) == 1 and len(pieces[0].tokens) >= 2:
@@ -317,5 +312,5 @@ def split_by_piece(pieces: Sequence[Piece], seed: int, share: float = 0.2) -> tu
 
 
 def _held_out(n: int, share: float) -> int:
-    """How many of n are held out."""
+    """How many of n pieces or tokens are held out."""
     return min(max(1, round(share * n)), n - 1)

@@ -1,10 +1,11 @@
-"""The networks: which layers, what they learn of pieces, and how they are trained."""
+"""The networks, and what they learn: pieces in ids, windows and crops of them, and the held-out part."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -12,53 +13,55 @@ import numpy as np
 from numpy.random import Generator
 
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError, Sequential
-from numpyrnn.batches import Batch, padded
+from numpyrnn.batches import Batch, crops, padded, windows_at
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array, check_count
 from numpyrnn.convolution import CausalConv1D, GatedStack
 from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
-from numpyrnn.optim import Adam
-from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
+from workbench.copies import Copies
+from workbench.training import Settings as TrainingSettings
 
-from .batches import all_windows, at_labels, crops, split_windows, windows
-from .corpus import Piece, split_by_piece
-from .tokens import common_rhythms, keep_common, name_of, transpose
+from .batches import all_windows, at_labels, split_windows
+from .corpus import Piece
+from .tokens import common_rhythms, commonest, count_names, keep_common, name_of, transpose
 
 KIND = "piano"
 SPLITS = ("piece", "random")
-LEAK = (
-    "With --split random the held-out windows lie in the pieces that are learned, beside windows that overlap them, "
-    "and the n-gram has read them: these figures say little of new music."
-)
+LEAK = "--split random: held-out windows overlap learned ones, for the n-gram too, so this says little of new music."
 KEYS = sorted(range(-6, 6), key=abs)  # semitones, the piece's own key first
 SMALLEST = 8  # tokens of a window: the pooling halves it three times
 DILATIONS = (1, 2, 4, 8, 16)
-SIDE_BY_SIDE = 512  # held-out windows
+SIDE_BY_SIDE = 512  # held-out windows in a batch
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How a network is built and trained, and what it learns. The defaults were chosen on pieces that are not held out.
+class Settings(TrainingSettings):
+    """How a network is built and trained, and on what. The defaults were chosen on pieces that are not held out.
 
     Attributes
     ----------
-    model : one of `MODELS`
-    embedding, hidden, dense : int, sizes: of embedded tokens, of the recurrent or (first) convolutional layers, of the
-        dense layer before the last
-    dropout, input_dropout, step_dropout, weight_dropout : float, shares of what is dropped: of what the layers give, of
-        embedded tokens' features, of whole tokens, of recurrent weights
-    learning_rate, beta2 : for Adam
-    batch_size, width : int, windows or crops in a batch, steps of a crop
-    clip_norm : float or None, of the gradients
+    model : str, one of `MODELS`
+    embedding : int, size of the embedded tokens
+    hidden : int, size of the recurrent layers or of the (first) convolution
+    dense : int, size of the dense layer before the last one
+    dropout, input_dropout, step_dropout, weight_dropout : float
+        Dropout rates: of the layers' outputs, of single features of the embedded tokens, of whole embedded tokens, of
+        the recurrent weights.
+    learning_rate, beta2 : float, for Adam
+    batch_size : int, windows or crops in a batch
+    width : int, steps of a crop
+    clip_norm : float or None, largest norm of the gradients
     average : float, decay of the averaged weights
-    epochs, patience : int, at most, and without a better held-out loss before training ends
-    window : int, tokens before a label
-    min_count : int, tokens (whatever the rhythm) that occur so often are learned
-    rhythm, rhythm_count : bool and int, whether tokens have a rhythm, and how often it must occur
+    epochs : int, the most
+    patience : int, epochs without a better held-out loss before training ends
+    window : int, tokens before the one to predict
+    min_count : int, how often a token must occur, whatever its rhythm, to be learned
+    rhythm : bool, whether tokens have a rhythm
+    rhythm_count : int, how often a token must occur with its rhythm to keep it
     transpose : bool, whether the training part is learned in all twelve keys
     split : "piece" or "random", whether pieces or windows are held out
-    seed : int, of everything: split, weights, order, dropout
+    seed : int, of the split, the weights, the order and the dropout
     """
 
     model: str = "lstm-steps"
@@ -94,17 +97,22 @@ class Settings:
             check_count(name, getattr(self, name), low)
         if self.transpose and self.split == "random":
             raise NumpyrnnError(
-                "other keys need the split by piece: they would hold what is held out of random windows"
+                "other keys need the split by piece: windows held out at random would be learned in another key"
             )
 
     @property
     def windowed(self) -> bool:
-        """Whether the loss is at the ends of windows only."""
+        """Whether the loss is taken only at the end of each window."""
         return self.model in ("lstm", "wavenet-simple")
+
+    @property
+    def reads_crops(self) -> bool:
+        """Whether the network is trained on crops, with a loss at every step."""
+        return not self.windowed and self.split == "piece"
 
 
 def _lstm(s: Settings, n: int, rng: Generator) -> list[Any]:
-    """The article's, with the embedding of its WaveNet in place of raw ids."""
+    """The article's LSTM, but with an embedding, as its WaveNet has, instead of raw ids."""
     below = [Embedding(n, s.embedding, rng=rng), LSTM(s.embedding, s.hidden, rng=rng)]
     above = [LSTM(s.hidden, s.hidden, rng=rng), LastStep(), Dense(s.hidden, s.dense, rng=rng), ReLU()]
     return [*below, *above, Dense(s.dense, n, rng=rng)]
@@ -123,35 +131,30 @@ def _wavenet_simple(s: Settings, n: int, rng: Generator) -> list[Any]:
 
 def _wavenet(s: Settings, n: int, rng: Generator) -> list[Any]:
     """The WaveNet as the article describes it (van den Oord et al. 2016)."""
-    return [
-        *_embedded(s, n, rng),
-        CausalConv1D(s.embedding, s.hidden, 2, rng=rng),
-        GatedStack(s.hidden, s.dense, 2, DILATIONS, rng=rng),
-        ReLU(),
-        Dropout(s.dropout),
-        Dense(s.dense, s.dense, rng=rng),
-        ReLU(),
-        Dropout(s.dropout),
-        Dense(s.dense, n, rng=rng),
-    ]
+    below = [*_embedded(s, n, rng), CausalConv1D(s.embedding, s.hidden, 2, rng=rng)]
+    stack = [GatedStack(s.hidden, s.dense, 2, DILATIONS, rng=rng), ReLU(), Dropout(s.dropout)]
+    above = [Dense(s.dense, s.dense, rng=rng), ReLU(), Dropout(s.dropout), Dense(s.dense, n, rng=rng)]
+    return [*below, *stack, *above]
 
 
 def _lstm_steps(s: Settings, n: int, rng: Generator) -> list[Any]:
-    """One LSTM, much of which is dropped."""
+    """One LSTM with strong dropout."""
     lstm = LSTM(s.embedding, s.hidden, rng=rng, weight_dropout=s.weight_dropout)
     return [*_embedded(s, n, rng), lstm, Dropout(s.dropout), Dense(s.hidden, n, rng=rng)]
 
 
 def _embedded(s: Settings, n: int, rng: Generator) -> list[Any]:
+    """The embedding, with smaller initial weights, and its dropout."""
     embedding = Embedding(n, s.embedding, rng=rng)
-    embedding.params["W"] *= 0.3  # smaller weights to begin with
+    embedding.params["W"] *= 0.3
     return [embedding, Dropout(s.step_dropout, shared="features"), Dropout(s.input_dropout)]
 
 
 LAYERS = {"lstm": _lstm, "wavenet-simple": _wavenet_simple, "wavenet": _wavenet, "lstm-steps": _lstm_steps}
-_ARTICLE = Settings("lstm", 100, 128, 256, 0.0, 0.0, 0.0, 0.0, 0.001, 0.999, 128, clip_norm=None, average=0, epochs=50)
+_PLAIN = Settings(embedding=100, dense=256, dropout=0.0, input_dropout=0.0, step_dropout=0.0, weight_dropout=0.0)
+_ARTICLE = replace(_PLAIN, learning_rate=0.001, beta2=0.999, batch_size=128, clip_norm=None, average=0, epochs=50)
 MODELS = {
-    "lstm": _ARTICLE,
+    "lstm": replace(_ARTICLE, model="lstm"),
     "wavenet-simple": replace(_ARTICLE, model="wavenet-simple", hidden=64, dropout=0.2),
     "wavenet": Settings("wavenet", hidden=64, dense=128, dropout=0.5, input_dropout=0.3),
     "lstm-steps": Settings(),
@@ -164,31 +167,33 @@ def build(settings: Settings, n: int) -> Sequential:
     Parameters
     ----------
     settings : Settings
-    n : int, different tokens
+    n : int, number of different tokens
 
     Returns
     -------
-    Sequential from ids to logits, float32; of every step, or (`Settings.windowed`) of what comes after a window
+    Sequential from ids to logits, float32
+        The logits are of the next token at every step, or (`Settings.windowed`) after the last step only.
     """
     return Sequential(*LAYERS[settings.model](settings, n, np.random.default_rng(settings.seed)))
 
 
 class Material:
-    """What is learned of pieces: the vocabulary, and the training and the held-out part in ids.
+    """What a network learns and what is held out, in ids.
 
-    Rare tokens are dropped. The training part is moved to other keys before that: a rare token can become a common one.
-    Of the tokens with rhythm those of a rare one give way to the commonest rhythm of the same notes.
+    The vocabulary holds the common tokens of all pieces in their own keys. Other tokens are dropped, but only after
+    transposing, which can turn a rare token into a common one. A rare rhythm is replaced by the commonest rhythm of the
+    same name.
 
     Parameters
     ----------
-    training, held_out : lists of Piece; nothing held out: windows are, at random
+    training, held_out : lists of Piece; if windows are held out instead (see `Settings.split`), all pieces and none
     settings : Settings
 
     Attributes
     ----------
     vocabulary : Vocabulary
-    learned, unseen : Part
-    sources : list of (Piece, semitones), what each sequence of `learned` was made from
+    learned, unseen : Part, the training and the held-out part
+    sources : list of (Piece, semitones), the piece and the key of each sequence of `learned`
 
     Raises
     ------
@@ -202,14 +207,11 @@ class Material:
         kept = common_rhythms(keep_common(tokens, settings.min_count), settings.rhythm_count)
         counts = Counter(chain.from_iterable(kept))
         if not counts:
-            names = Counter(map(name_of, chain.from_iterable(tokens)))
+            names = count_names(tokens)
             name, most = names.most_common(1)[0] if names else ("none", 0)
-            found = (
-                f"of {names.total():,} tokens, {len(names):,} of them different, the commonest ({name}) occurs {most}"
-            )
-            raise NumpyrnnError(f"tokens must occur {settings.min_count} times, {found}: take a smaller --min-count")
-        self.vocabulary = Vocabulary(counts)
-        self._usual = {name_of(token): token for token in sorted(counts, key=lambda token: (counts[token], token))}
+            got = f"of {names.total():,} tokens, {len(names):,} of them different, the commonest ({name}) occurs {most}"
+            raise NumpyrnnError(f"tokens must occur {settings.min_count} times, {got}: take a smaller --min-count")
+        self.vocabulary, self._usual = Vocabulary(counts), commonest(counts)
         keys = KEYS if settings.transpose else (0,)
         self.sources = [(piece, key) for key in keys for piece in self.training]
         learned = [ids for key in keys for ids in self.encode([piece.tokens for piece in self.training], key)]
@@ -220,14 +222,13 @@ class Material:
             self.unseen = all_windows(self.encode([piece.tokens for piece in self.held_out]), settings.window)
         n_windows = len(self.learned.starts), len(self.unseen.starts)
         if not all(n_windows):
+            expected = f"there must be windows of {settings.window} tokens to learn and to hold out"
             lengths = f"pieces of {min(map(len, kept)):,} to {max(map(len, kept)):,} tokens that are common enough"
-            raise NumpyrnnError(
-                f"there must be windows of {settings.window} tokens to learn and to hold out, got {n_windows[0]:,} and "
-                f"{n_windows[1]:,} in {lengths}: take a smaller --min-count or --window, or more files"
-            )
+            got = f"got {n_windows[0]:,} and {n_windows[1]:,} in {lengths}"
+            raise NumpyrnnError(f"{expected}, {got}: take a smaller --min-count or --window, or more files")
 
     def encode(self, pieces: Iterable[Sequence[str]], semitones: int = 0) -> list[Array]:
-        """Tokens as ids, higher or lower, without those that are not learned.
+        """Transpose tokens and write them as ids; those that are not in the vocabulary are left out.
 
         Parameters
         ----------
@@ -243,114 +244,76 @@ class Material:
         return [np.array([ids[token] for token in piece if ids[token] >= 0], np.intp) for piece in pieces]
 
     def _id(self, token: str, semitones: int) -> int:
+        """The id of a transposed token, -1 if it has none."""
         moved = transpose(token, semitones)
         if moved is not None and moved not in self.vocabulary:
             moved = self._usual.get(name_of(moved))
         return -1 if moved is None else self.vocabulary.ids[moved]
 
     def batches(self, rng: Generator) -> Iterator[Batch]:
-        """Those of one epoch: all windows; or crops of all pieces, twelve of each place (in all keys, if so)."""
+        """The batches of one epoch.
+
+        They hold all windows, or crops. With crops, each place is seen twelve times an epoch, in twelve keys if
+        transposing.
+        """
         s = self.settings
-        if s.windowed or s.split == "random":
-            return windows(self.learned, s.window, s.batch_size, rng, every_step=not s.windowed)
-        times = len(KEYS) * len(self.training) // len(self.sources)
-        return crops(self.learned.sequences * times, s.width, s.batch_size, rng)
+        if s.reads_crops:
+            times = len(KEYS) * len(self.training) // len(self.sources)
+            return padded(crops(self.learned.sequences * times, s.width, rng), s.batch_size, rng)
+        starts = rng.permutation(self.learned.starts)
+        return windows_at(self.learned.ids, starts, s.window, s.batch_size, last_only=s.windowed)
 
     def held_out_batches(self) -> Iterator[Batch]:
-        """What is held out, to be measured at the labels of its windows, whatever the model."""
-        s = self.settings
-        if s.windowed:
-            return windows(self.unseen, s.window, SIDE_BY_SIDE)
-        if s.split == "random":
-            return at_labels(windows(self.unseen, s.window, SIDE_BY_SIDE, every_step=True), s.window)
-        # a piece is read from its beginning, with all that comes before a label
-        return at_labels(padded([ids for ids in self.unseen.sequences if len(ids) > s.window], s.batch_size), s.window)
+        """The held-out part. All networks are measured at the same tokens: those that follow a window."""
+        s, part = self.settings, self.unseen
+        if s.reads_crops:  # whole pieces, so that a prediction knows all tokens before it
+            batches = padded([ids for ids in part.sequences if len(ids) > s.window], s.batch_size)
+        else:
+            batches = windows_at(part.ids, part.starts, s.window, SIDE_BY_SIDE, last_only=s.windowed)
+        return batches if s.windowed else at_labels(batches, s.window)
+
+    def describe(self, network: str = "") -> str:
+        """How much there is to learn and how much is held out; `network` adds to the sentence.
+
+        For a random split a second line says that it leaks.
+        """
+        keys = " in 12 keys" if self.settings.transpose else ""
+        learned = f"{len(self.learned.starts):,} windows of {len(self.training)} pieces{keys} to learn"
+        held_out = f"{len(self.unseen.starts):,} of {len(self.held_out) or 'the same'} held out"
+        leak = f"\n{LEAK}" if self.settings.split == "random" else ""
+        return f"{learned}, {held_out}, {len(self.vocabulary)} different tokens{network}.{leak}"
+
+    @cached_property
+    def _copies(self) -> Copies:
+        return Copies(ids.tolist() for ids in self.learned.sequences)
+
+    def copied(self, ids: Iterable[int]) -> str:
+        """Describe the longest run of tokens that a sample shares with a training piece, in any key it was learned in.
+
+        Parameters
+        ----------
+        ids : integers
+
+        Returns
+        -------
+        str, such as "3 tokens, from token 4 of NAME, 6 semitones down", or "none"; only learned tokens are counted
+        """
+        run = self._copies.longest(list(ids))
+        if not run.length:
+            return "none"
+        piece, key = self.sources[run.source]
+        moved = f", {abs(key)} semitones {'up' if key > 0 else 'down'}" if key else ""
+        return f"{run.length} tokens, from token {run.place + 1} of {piece.name}{moved}"
 
 
-class PianoTraining:
-    """Training of a network on pieces: the model, its trainer, and the batches.
-
-    Parameters
-    ----------
-    training, held_out : lists of Piece; nothing held out: windows are, at random
-    settings : Settings
+def material_of(checkpoint: Checkpoint) -> Material:
+    """What a model learned and what was held out.
 
     Raises
     ------
     NumpyrnnError
-        if there is too little to learn, see `Material`
+        if the model does not hold its settings and pieces, or they do not fit it
     """
-
-    def __init__(self, training: Sequence[Piece], held_out: Sequence[Piece], settings: Settings):
-        self.settings, self.material = settings, Material(training, held_out, settings)
-        self.vocabulary = self.material.vocabulary
-        self.model = build(settings, len(self.vocabulary))
-        self.trainer = Trainer(
-            self.model,
-            Adam(settings.learning_rate, beta2=settings.beta2),
-            clip=None,
-            clip_norm=settings.clip_norm,
-            average=settings.average,
-            patience=settings.patience,
-            rng=np.random.default_rng([settings.seed, 1]),
-        )
-
-    @classmethod
-    def of_pieces(cls, pieces: Sequence[Piece], settings: Settings) -> PianoTraining:
-        """A training on pieces, some of them or of their windows held out."""
-        parts = split_by_piece(pieces, settings.seed) if settings.split == "piece" else (pieces, [])
-        return cls(*parts, settings)
-
-    @property
-    def n_windows(self) -> int:
-        """Windows of an epoch; 0 where it reads crops."""
-        s = self.settings
-        return len(self.material.learned.starts) if s.windowed or s.split == "random" else 0
-
-    def run(
-        self,
-        epochs: int,
-        on_batch: Callable[[Batch], None] | None = None,
-        on_epoch: Callable[[dict[str, Any]], None] | None = None,
-    ) -> list[dict[str, Any]]:
-        """Train up to `epochs` in all; see `Trainer.run`."""
-        material = self.material
-        return self.trainer.run(
-            material.batches, epochs, material.held_out_batches, on_batch=on_batch, on_epoch=on_epoch
-        )
-
-    def checkpoint(self, resumable: bool = True) -> Checkpoint:
-        """What to save: the best model so far with all tokens of its pieces, and the state of the training."""
-        best = self.model.copy()
-        best.params.flat[...] = self.trainer.best
-        parts = {"training": self.material.training, "held_out": self.material.held_out}
-        tokens = Vocabulary(token for pieces in parts.values() for piece in pieces for token in piece.tokens)
-        config = {"settings": asdict(self.settings), "tokens": tokens.tokens} | {
-            name: [{"name": piece.name, "ids": tokens.encode(piece.tokens).tolist()} for piece in pieces]
-            for name, pieces in parts.items()
-        }
-        return Checkpoint(KIND, best, self.vocabulary, config, self.trainer.state() if resumable else None)
-
-    @classmethod
-    def resume(cls, checkpoint: Checkpoint) -> PianoTraining:
-        """Go on where a checkpoint was made.
-
-        Raises
-        ------
-        NumpyrnnError
-            if the checkpoint is of a finished model
-        """
-        state, material = checkpoint.resumable(), material_of(checkpoint)
-        try:
-            run = cls(material.training, material.held_out, material.settings)
-        except (TypeError, ValueError) as error:
-            raise NumpyrnnError(f"the model must hold the settings of a training, it does not ({error})") from error
-        run.trainer.restore(state)
-        return run
-
-
-def material_of(checkpoint: Checkpoint) -> Material:
-    """The pieces that a model learned from and those that were held out; an error if it does not fit them."""
     try:
         config = checkpoint.config
         tokens = Vocabulary(config["tokens"])
@@ -359,10 +322,9 @@ def material_of(checkpoint: Checkpoint) -> Material:
             for part in ("training", "held_out")
         )
         material = Material(training, held_out, Settings(**config["settings"]))
-        ids = np.zeros((material.settings.window, 1), int)
-        n_logits = checkpoint.model.forward(ids, cache=False)[0].shape[-1]
-        found = checkpoint.vocabulary == material.vocabulary, checkpoint.model.input_size, n_logits
-        if found != (True, len(material.vocabulary), len(material.vocabulary)):
+        ids, n = np.zeros((material.settings.window, 1), int), len(material.vocabulary)
+        sizes = checkpoint.model.input_size, checkpoint.model.forward(ids, cache=False)[0].shape[-1]
+        if checkpoint.vocabulary != material.vocabulary or sizes != (n, n):
             raise ValueError("they have another vocabulary")
     except (KeyError, TypeError, ValueError) as error:
         raise NumpyrnnError(f"the model must hold its settings and pieces, it does not ({error})") from error

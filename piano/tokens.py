@@ -1,10 +1,10 @@
-"""Piano music as tokens: all that begins at one time is one token, a pitch's name or the pitch classes of a chord."""
+"""Piano music as tokens: the notes that begin together are one token, a pitch name or a chord's pitch classes."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import groupby, pairwise
@@ -13,33 +13,33 @@ from operator import attrgetter
 from music.midi import DRUMS, Midi
 from numpyrnn import NumpyrnnError
 
-SPELLINGS = ("C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B")  # music21's default; "-" is a flat
+SPELLINGS = ("C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B")  # as in music21; "-" is a flat
 NAMES = {pitch: f"{SPELLINGS[pitch % 12]}{pitch // 12 - 1}" for pitch in range(21, 109)}  # a piano's 88 keys
 PITCHES = {name: pitch for pitch, name in NAMES.items()}
 CLASSES = {str(pitch_class): pitch_class for pitch_class in range(12)}
-BASS = 48  # the C that chords are played above
+BASS = 48  # C3, the lowest pitch of a chord
 GRID = tuple(Fraction(n, 48) for n in (3, 6, 8, 12, 16, 24, 32, 36, 48, 72, 96, 144, 192))  # quarters: 1/16 to 4
 LENGTHS = {str(length): length for length in GRID}
-_MIDDLES_SQUARED = [low * high for low, high in pairwise(GRID)]  # geometric middles, exactly
+_MEANS_SQUARED = [low * high for low, high in pairwise(GRID)]  # of geometric means; exact, unlike their roots
 
 
 def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
     """The tokens of a piece, one for each time at which notes begin.
 
-    A single pitch is its name and octave, "E-5" (60 is "C4"). Several are their pitch classes in normal order, "0.4.7",
-    and one pitch class in several octaves is "0". All instruments count, for many files name none; the drums do not,
-    and neither does a pitch that a piano has not.
+    A single pitch is written as its name and octave, "E-5" (60 is "C4"). Several are written as their pitch classes in
+    normal order, "0.4.7"; one pitch class in several octaves is "0". All instruments count, because many files name
+    none. Drums and pitches outside the piano's range do not count.
 
     Parameters
     ----------
     midi : Midi
     rhythm : bool, default False
-        Add the duration of the longest note and the time to the next token, "E-5|1/2|1/4", both in quarters and moved
-        to the nearest of `GRID`. The last token's time to the next is its duration.
+        Add the duration of the longest note and the time to the next token, "E-5|1/2|1/4", both in quarters and
+        rounded to `GRID`. For the last token the time to the next is its duration.
 
     Returns
     -------
-    list of str, by onset
+    list of str, ordered by time
     """
     notes = (note for note in midi.notes if note.channel != DRUMS and note.pitch in NAMES)
     together = [(onset, list(group)) for onset, group in groupby(notes, key=attrgetter("onset"))]
@@ -52,24 +52,22 @@ def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
 
 
 def _name(pitches: set[int]) -> str:
-    """Pitches that begin together as a token."""
-    if len(pitches) == 1:
-        return NAMES[min(pitches)]
-    return _chord(pitches)
+    """The token of pitches that begin together."""
+    return NAMES[min(pitches)] if len(pitches) == 1 else _chord(pitches)
 
 
 def _chord(pitches: Iterable[int]) -> str:
-    """The pitch classes of pitches as a token."""
+    """The token of a chord, its pitch classes in normal order."""
     return ".".join(map(str, normal_order(frozenset(pitch % 12 for pitch in pitches))))
 
 
-@cache  # of 4,095 sets
+@cache  # there are 4,095 sets
 def normal_order(pitch_classes: frozenset[int]) -> tuple[int, ...]:
-    """The normal order of a set of pitch classes: the rotation that is most packed.
+    """The normal order of a set of pitch classes: its most compact rotation.
 
-    Of all rotations of the ascending order it is the one that spans least; then the one whose second is nearest to its
-    first, then the third, and so on; then the one with the lowest first. This is Forte's rule ("The Structure of Atonal
-    Music", 1973), whose tables music21 uses. Rahn's rule compares from the last but one downwards instead.
+    It is the rotation of the ascending order with the smallest span. Ties are broken by the smallest distance from the
+    first to the second pitch class, then to the third and so on, and last by the lowest first pitch class. This is
+    Forte's rule ("The Structure of Atonal Music", 1973), which music21 follows. Rahn's rule breaks ties from the end.
 
     Parameters
     ----------
@@ -96,7 +94,7 @@ def normal_order(pitch_classes: frozenset[int]) -> tuple[int, ...]:
 
 @lru_cache(4096)
 def snap(length: Fraction) -> Fraction:
-    """The nearest of `GRID` by ratio, which is never two of them; the shortest for 0.
+    """The length of `GRID` that is nearest by ratio; the shortest for 0. There are no ties.
 
     Parameters
     ----------
@@ -106,11 +104,11 @@ def snap(length: Fraction) -> Fraction:
     -------
     Fraction
     """
-    return GRID[bisect_left(_MIDDLES_SQUARED, length * length)]
+    return GRID[bisect_left(_MEANS_SQUARED, length * length)]
 
 
 def split_token(token: str) -> tuple[str, Fraction | None, Fraction | None]:
-    """A token's name, its duration and the time to the next, in quarters.
+    """Split a token into its name, its duration and the time to the next token.
 
     Parameters
     ----------
@@ -119,12 +117,12 @@ def split_token(token: str) -> tuple[str, Fraction | None, Fraction | None]:
     Returns
     -------
     name : str
-    duration, gap : Fraction of `GRID`; None and None without rhythm
+    duration, gap : Fraction of `GRID`, quarters; None if the token has no rhythm
 
     Raises
     ------
     NumpyrnnError
-        if it is anything that `tokens_of` does not write
+        if it is not a token that `tokens_of` could write
     """
     name, *lengths = token.split("|")
     pitches_of(name)
@@ -145,19 +143,19 @@ def pitches_of(name: str) -> list[int]:
 
     Returns
     -------
-    list of int, ascending: the pitch, or the chord in close position, its first pitch class between 48 (C3) and 59;
-    one pitch class, which stands for itself in several octaves, is an octave
+    list of int, ascending
+        A chord is in close position, its first pitch between 48 (C3) and 59. A chord of one pitch class is an octave.
 
     Raises
     ------
     NumpyrnnError
-        if it is neither a pitch of the piano, as "E-5", nor pitch classes in normal order, as "0.4.7"
+        if it is neither a pitch of the piano, such as "E-5", nor pitch classes in normal order, such as "0.4.7"
     """
     if name in PITCHES:
         return [PITCHES[name]]
     classes = [CLASSES.get(part, -1) for part in name.split(".")]
     if -1 in classes or _chord(classes) != name:
-        expected = "a pitch of the piano, as E-5, or pitch classes in normal order, as 0.4.7"
+        expected = "a pitch of the piano, such as E-5, or pitch classes in normal order, such as 0.4.7"
         raise NumpyrnnError(f"a token must be {expected}, got {name[:60]!r}")
     if len(classes) == 1:
         return [BASS + classes[0], BASS + classes[0] + 12]
@@ -165,16 +163,16 @@ def pitches_of(name: str) -> list[int]:
 
 
 def transpose(token: str, semitones: int) -> str | None:
-    """A token, higher or lower.
+    """Transpose a token.
 
     Parameters
     ----------
     token : str, with or without rhythm
-    semitones : int, upwards
+    semitones : int, negative for downwards
 
     Returns
     -------
-    str, with the same rhythm; None if a pitch would leave the piano. A chord never does: pitch classes go round.
+    str, with the same rhythm; None if a single pitch would leave the piano. A chord always stays, as it has no octave.
 
     Raises
     ------
@@ -183,7 +181,7 @@ def transpose(token: str, semitones: int) -> str | None:
     """
     name = split_token(token)[0]
     moved = [pitch + semitones for pitch in pitches_of(name)]
-    # a chord's normal order is found anew: which of two equally packed rotations it is can change
+    # a chord needs its normal order again: the lowest pitch class breaks ties, and it can change
     new = NAMES.get(moved[0]) if name in PITCHES else _chord(moved)
     return None if new is None else new + token[len(name) :]
 
@@ -194,44 +192,48 @@ def name_of(token: str) -> str:
 
 
 def count_names(pieces: Iterable[Sequence[str]]) -> Counter[str]:
-    """How often each name (token without rhythm) occurs in all pieces together."""
+    """How often each name occurs in all pieces together, whatever its rhythm."""
     return Counter(name_of(token) for piece in pieces for token in piece)
 
 
 def keep_common(pieces: Sequence[Sequence[str]], min_count: int) -> list[list[str]]:
-    """Pieces without their rare tokens.
+    """Drop the rare tokens of pieces.
 
     Parameters
     ----------
     pieces : lists of tokens, with or without rhythm
     min_count : int
-        A token stays if its name, whatever the rhythm, occurs so often in all pieces together.
+        A token stays if its name, whatever the rhythm, occurs at least this often in all pieces together.
 
     Returns
     -------
-    list of lists of tokens, as many as there were, some perhaps empty
+    list of lists of tokens, one per piece; some may be empty
     """
     counts = count_names(pieces)
     return [[token for token in piece if counts[name_of(token)] >= min_count] for piece in pieces]
 
 
 def common_rhythms(pieces: Sequence[Sequence[str]], min_count: int) -> list[list[str]]:
-    """Pieces in which a rare rhythm of a name gives way to the commonest rhythm of that name.
+    """Replace rare rhythms by the commonest rhythm of the same name.
 
-    After `keep_common` with the same number every token that is left occurs so often. Tokens without rhythm stay.
+    After `keep_common` with the same number, every token that is left occurs at least this often. Tokens without rhythm
+    are not changed.
 
     Parameters
     ----------
     pieces : lists of tokens
     min_count : int
-        A token stays as it is if it occurs so often in all pieces together.
+        A token stays as it is if it occurs at least this often in all pieces together.
 
     Returns
     -------
-    list of lists of tokens, as long as they were
+    list of lists of tokens, as long as before
     """
     counts = Counter(token for piece in pieces for token in piece)
-    commonest: dict[str, str] = {}
-    for token in sorted(counts, key=lambda token: (counts[token], token)):  # the last one stays
-        commonest[name_of(token)] = token
-    return [[token if counts[token] >= min_count else commonest[name_of(token)] for token in piece] for piece in pieces]
+    usual = commonest(counts)
+    return [[token if counts[token] >= min_count else usual[name_of(token)] for token in piece] for piece in pieces]
+
+
+def commonest(counts: Mapping[str, int]) -> dict[str, str]:
+    """The commonest token of each name; of equally common ones the last in alphabetical order."""
+    return {name_of(token): token for token in sorted(counts, key=lambda token: (counts[token], token))}

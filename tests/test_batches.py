@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.batches import Batch, padded, streams, windows
+from numpyrnn.batches import Batch, crops, padded, streams, windows, windows_at
 from numpyrnn.vocab import Vocabulary
 
 sizes = st.integers(1, 8)
@@ -214,6 +214,48 @@ def test_last_only_gives_what_comes_after_every_window():
         assert last.counts is every.counts is None
 
 
+def test_windows_begin_where_they_are_told():
+    ids = np.arange(30) ** 2
+    starts = np.array([7, 0, 25, 7])
+    batches = list(windows_at(ids, starts, 4, 3))
+    assert np.concatenate([batch.x for batch in batches], axis=1).T.tolist() == [
+        ids[s : s + 4].tolist() for s in starts
+    ]
+    targets = np.concatenate([batch.targets for batch in batches], axis=1).T
+    assert targets.tolist() == [ids[s + 1 : s + 5].tolist() for s in starts]
+    last = np.concatenate([batch.targets for batch in windows_at(ids, starts, 4, 3, last_only=True)], axis=1)
+    assert_array_equal(last, targets.T[-1:])
+
+
+# crops
+
+
+@given(st.lists(st.integers(0, 40), max_size=4), st.integers(1, 12), st.integers(1, 4), st.integers(0, 9), sizes)
+def test_crops_predict_each_id_at_most_once_and_leave_out_only_short_ends(groups, width, step, seed, shortest):
+    sequences = [100 * i * step + np.arange(n * step) for i, n in enumerate(groups)]
+    found = crops(sequences, width, np.random.default_rng(seed), step, shortest)
+    predicted = [int(i) for crop in found for i in crop[1:]]
+    assert len(predicted) == len(set(predicted))
+    for crop in found:
+        assert crop[0] % step == 0
+        assert_array_equal(np.diff(crop), 1)
+        assert 2 <= len(crop) <= width * step + 1
+    for ids in sequences:
+        lengths = [len(crop) - 1 for crop in found if len(ids) and ids[0] <= crop[0] <= ids[-1]]
+        missing = set(ids[1:].tolist()) - set(predicted)
+        assert len(missing) < 2 * shortest * step  # less than that at either end
+        assert all(length == width * step for length in lengths[1:-1])
+        assert all(length >= min(shortest * step, width * step, len(ids) - 1) for length in lengths)
+
+
+def test_crops_change_from_epoch_to_epoch_and_repeat_with_their_seed():
+    one, again, other = (
+        [crop.tolist() for crop in crops([np.arange(100)], 16, np.random.default_rng(seed))] for seed in (1, 1, 2)
+    )
+    assert one == again
+    assert one != other
+
+
 # errors
 
 
@@ -228,6 +270,10 @@ def test_last_only_gives_what_comes_after_every_window():
         (lambda: windows(np.arange(9), 2, 0, 1), "stride must be at least 1, got 0"),
         (lambda: windows(np.arange(9), 2, 1, -1), "batch_size must be at least 1, got -1"),
         (lambda: windows(np.zeros((9, 2), int), 2, 1, 1), r"ids must have shape \(L,\), got \(9, 2\)"),
+        (lambda: windows_at(np.arange(9), np.array([0, 7]), 2, 1), "of 2 in 9 ids must begin below 7, got 0 to 7"),
+        (lambda: windows_at(np.arange(9), np.array([-1]), 2, 1), "must begin below 7, got -1 to -1"),
+        (lambda: iter(crops([np.arange(9)], 0, np.random.default_rng(0))), "width must be at least 1, got 0"),
+        (lambda: iter(crops([np.arange(9)], 2, np.random.default_rng(0), 0)), "step must be at least 1, got 0"),
     ],
 )
 def test_a_wrong_argument_is_named_with_what_came(make, message):

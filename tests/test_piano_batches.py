@@ -1,7 +1,4 @@
-"""Batches of piano pieces: windows, crops, what counts, and the share of right answers."""
-
-from collections import Counter
-from itertools import pairwise
+"""Batches of piano pieces: windows, what counts, and the share of right answers."""
 
 import numpy as np
 from hypothesis import given
@@ -9,8 +6,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from numpyrnn import Embedding, Sequential
-from numpyrnn.batches import Batch
-from piano.batches import accuracy, all_windows, at_labels, crops, split_windows, windows
+from numpyrnn.batches import Batch, windows_at
+from piano.batches import accuracy, all_windows, at_labels, split_windows
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 9), max_size=20).map(np.array), min_size=1, max_size=5)
 
@@ -20,42 +17,11 @@ def test_windows_are_all_runs_within_a_piece(sequences, window):
     part = all_windows(sequences, window)
     runs = [ids[i : i + window + 1] for ids in sequences for i in range(len(ids) - window)]
     assert [part.ids[start : start + window + 1].tolist() for start in part.starts] == [run.tolist() for run in runs]
-    found = list(windows(part, window, 4))
+    found = list(windows_at(part.ids, part.starts, window, 4))
     assert sum(batch.x.shape[1] for batch in found) == len(runs)
     if runs:
         assert_array_equal(np.concatenate([batch.x for batch in found], axis=1).T, [run[:-1] for run in runs])
-        assert_array_equal(np.concatenate([batch.targets[0] for batch in found]), [run[-1] for run in runs])
-        every = list(windows(part, window, 4, every_step=True))
-        assert_array_equal(np.concatenate([batch.targets for batch in every], axis=1).T, [run[1:] for run in runs])
-        shuffled = list(windows(part, window, 4, np.random.default_rng(0)))
-        assert sorted(np.concatenate([b.x for b in shuffled], axis=1).T.tolist()) == sorted(
-            r[:-1].tolist() for r in runs
-        )
-
-
-@given(SEQUENCES, st.integers(1, 12), st.integers(0, 9))
-def test_crops_are_runs_of_pieces_each_place_once(sequences, width, seed):
-    transitions = Counter(pair for ids in sequences for pair in pairwise(ids.tolist()))
-    found = Counter()
-    for batch in crops(sequences, width, 3, np.random.default_rng(seed)):
-        assert batch.x.shape[1] <= 3
-        assert len(batch.x) <= width
-        assert (np.diff(batch.lengths) <= 0).all()
-        for n, length in enumerate(batch.lengths):
-            assert batch.x[1:length, n].tolist() == batch.targets[: length - 1, n].tolist()
-            found.update(zip(batch.x[:length, n].tolist(), batch.targets[:length, n].tolist(), strict=True))
-    assert found <= transitions
-    left_out = transitions.total() - found.total()
-    assert left_out <= 2 * 8 * len(sequences)  # short ends
-
-
-def test_crops_change_from_epoch_to_epoch_and_repeat_with_their_seed():
-    sequences = [np.arange(100)]
-    one, again, other = (
-        [batch.x.tolist() for batch in crops(sequences, 16, 2, np.random.default_rng(seed))] for seed in (1, 1, 2)
-    )
-    assert one == again
-    assert one != other
+        assert_array_equal(np.concatenate([batch.targets for batch in found], axis=1).T, [run[1:] for run in runs])
 
 
 def test_losses_count_where_a_window_comes_before():

@@ -305,13 +305,13 @@ def test_a_cache_that_cannot_be_written_is_no_error(folder):
 
 
 def test_the_cache_of_a_folder_is_hidden_in_it(folder, monkeypatch):
-    cache = default_cache(folder)
+    cache = default_cache([folder])
     assert cache == folder / ".numpyrnn-piano.json"
-    assert default_cache(str(folder)) == cache
-    assert default_cache(folder / "b.mid") is default_cache(folder / "nothing") is None
+    for none in ([folder / "b.mid"], [folder / "nothing"], [folder, folder], [data_path("piano")]):
+        assert default_cache(none) is None
     assert len(read_pieces([folder], cache=cache)) == len(read_pieces([folder], cache=cache)) == 3
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-    assert default_cache(folder) is None
+    assert default_cache([folder]) is None
 
 
 # several processes

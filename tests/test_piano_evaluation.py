@@ -1,5 +1,6 @@
 """What an evaluation and a comparison say, by independent computation."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.testing import assert_allclose
 from numpyrnn import NumpyrnnError
 from numpyrnn.sampling import Sampler
 from piano import evaluation as module
-from piano.batches import accuracy, all_windows
+from piano.batches import accuracy
 from piano.compare import HEADER, compared, line, plot_rows, records_of
 from piano.corpus import Piece
-from piano.evaluation import Copied, Copies, best_ngram, best_ngrams, evaluate, figures_of, uniform
-from piano.model import MODELS, Material, PianoTraining
+from piano.evaluation import best_ngram, best_ngrams, figures_of, measure, uniform
+from piano.model import MODELS, Material
 from piano.play import compose
+from piano.training import PianoTraining
 from workbench.ngram import KneserNey
 
 NAMES = ["C4", "D4", "E-4", "F4", "G4", "0.4.7", "2.5.9", "7.11.2"]
@@ -54,56 +56,44 @@ def trainings():
 # copies
 
 
-class Sequences:
-    """Stands for a `Material` of given ids."""
-
-    def __init__(self, sequences):
-        self.learned = all_windows([np.array(ids, int) for ids in sequences], 1)
-        self.sources = [(Piece(str(i), None, []), i % 3 - 1) for i in range(len(sequences))]
-
-
-IDS = st.lists(st.integers(0, 2), max_size=9)
+IDS = st.lists(st.integers(0, 7), min_size=12, max_size=20)
 
 
 @given(IDS, st.lists(IDS, min_size=1, max_size=5))
-def test_the_longest_run_copied_is_the_longest_of_all(sample, sequences):
-    found = Copies(Sequences(sequences)).longest(sample)
-    runs = [sample[i:j] for i in range(len(sample)) for j in range(i + 1, len(sample) + 1)]
-    places = [
-        (len(run), number, start)
-        for run in runs
-        for number, ids in enumerate(sequences)
-        for start in range(len(ids) - len(run) + 1)
-        if ids[start : start + len(run)] == run
-    ]
-    longest = max((length for length, _, _ in places), default=0)
-    assert found.length == longest
-    if longest:
-        number = int(found.piece)
-        assert (longest, number, found.place - 1) in places
-        assert found.semitones == number % 3 - 1
+def test_the_run_copied_is_the_longest_that_stands_in_a_piece(sample, sequences):
+    scale = list(range(8))  # every token occurs
+    pieces = [Piece(f"p{i}", None, [NAMES[k] for k in scale + ids]) for i, ids in enumerate(sequences)]
+    material = Material(pieces, pieces[:1], replace(TINY["lstm"], min_count=1))
+    learned = [material.vocabulary.decode(ids) for ids in material.learned.sequences]
+    tokens = [NAMES[k] for k in sample]
+    found = material.copied(material.vocabulary.encode(tokens))
+    n, place, name = re.fullmatch(r"(\d+) tokens, from token (\d+) of (p\d)", found).groups()
+    length, start, source = int(n), int(place) - 1, learned[int(name[1:])]
+
+    def runs(ids, width):
+        return {tuple(ids[i : i + width]) for i in range(len(ids) - width + 1)}
+
+    assert tuple(source[start : start + length]) in runs(tokens, length)
+    assert not any(runs(ids, length + 1) & runs(tokens, length + 1) for ids in learned)
 
 
-def test_copies_say_where_they_are_from():
-    assert str(Copied(0)) == "none"
-    assert str(Copied(3, "a", 7)) == "3 tokens, from token 7 of a"
-    assert str(Copied(3, "a", 7, -2)) == "3 tokens, from token 7 of a, 2 semitones down"
-    assert str(Copied(3, "a", 7, 5)) == "3 tokens, from token 7 of a, 5 semitones up"
+def test_nothing_copied_is_said():
+    pieces = [Piece("a", None, ["C4"] * 20), Piece("b", None, ["D4"] * 20)]
+    material = Material(pieces[:1], pieces[1:], TINY["lstm"])
+    assert material.copied(material.vocabulary.encode(["D4", "D4"])) == "none"
 
 
 def test_a_copy_is_found_in_another_key():
     pieces = [Piece("a", None, ["C4", "D4", "E4", "F4", "G4"] * 9), Piece("b", None, ["D4"] * 20)]
-    plain, moved = (
-        Copies(m := Material(pieces[:1], pieces[1:], replace(TINY["lstm"], transpose=t))).longest(
-            m.vocabulary.encode(["F4", "G4", "C4", "D4", "C4"])
-        )
-        for t in (False, True)
-    )
-    assert plain == Copied(4, "a", 4)
-    assert moved == plain
-    up = Copies(Material(pieces[:1], pieces[1:], replace(TINY["lstm"], transpose=True)))
-    ids = Material(pieces[:1], pieces[1:], TINY["lstm"]).vocabulary.encode(["D4", "E4", "G4"])
-    assert up.longest(ids) == Copied(3, "a", 1, 2)  # C D E F G up two: D E (F#) G (A)
+    plain, moved = (Material(pieces[:1], pieces[1:], replace(TINY["lstm"], transpose=t)) for t in (False, True))
+    for material in (plain, moved):
+        sample = material.vocabulary.encode(["F4", "G4", "C4", "D4", "C4"])
+        assert material.copied(sample) == "4 tokens, from token 4 of a"
+    up, down = (moved.vocabulary.encode(names) for names in (["D4", "E4", "G4"], ["F4", "C4", "D4"]))
+    # C D E F G: two semitones up D E (F#) G (A), two down (B-3) C D (E-) F, without those that are not learned
+    assert moved.copied(up) == "3 tokens, from token 1 of a, 2 semitones up"
+    assert plain.copied(up) == "2 tokens, from token 2 of a"
+    assert moved.copied(down) == "3 tokens, from token 3 of a, 2 semitones down"
 
 
 # n-grams
@@ -158,7 +148,7 @@ def test_a_guess_is_uniform(trainings):
 @pytest.mark.parametrize("name", ["plain", "transposed", "random"])
 def test_an_evaluation_says_what_belongs_to_its_model(trainings, name):
     training = trainings[name]
-    found = evaluate(training.checkpoint(resumable=False), 50, seed=1)
+    found = measure(training.checkpoint(resumable=False), 50, seed=1)
     on_keys = ["Kneser-Ney on all keys"] if name == "transposed" else []
     names = ["network", "Kneser-Ney", *on_keys, "unigram", "uniform"]
     assert [text.partition(", best order ")[0] for text in found["figures"]] == names
@@ -166,13 +156,13 @@ def test_an_evaluation_says_what_belongs_to_its_model(trainings, name):
     assert all(0 <= right <= 1 and loss > 0 for loss, right in found["figures"].values())
     assert list(found["copied"]) == ["network", "n-gram", *(["held-out pieces"] if name != "random" else [])]
     written = compose(training.checkpoint(), 50, Sampler(1))
-    assert found["copied"]["network"] == Copies(training.material).longest(training.vocabulary.encode(written))
-    assert found["copied"] == evaluate(training.checkpoint(), 50, seed=1)["copied"]
+    assert found["copied"]["network"] == training.material.copied(training.vocabulary.encode(written))
+    assert found["copied"] == measure(training.checkpoint(), 50, seed=1)["copied"]
 
 
 def test_an_evaluation_needs_a_sample(trainings):
     with pytest.raises(NumpyrnnError, match="one sampled token or more, got 0"):
-        evaluate(trainings["plain"].checkpoint(), 0)
+        measure(trainings["plain"].checkpoint(), 0)
 
 
 # comparison

@@ -16,8 +16,9 @@ from numpyrnn.stepper import Stepper
 from numpyrnn.train import mean_loss
 from piano.batches import accuracy
 from piano.corpus import Piece, read_pieces, split_by_piece
-from piano.model import KEYS, KIND, MODELS, Material, PianoTraining, Settings, build, material_of
+from piano.model import KEYS, KIND, MODELS, Material, Settings, build, material_of
 from piano.tokens import common_rhythms, count_names, keep_common, name_of, transpose
+from piano.training import PianoTraining
 from workbench.files import data_path
 
 TINY = {
@@ -433,11 +434,20 @@ def test_a_model_with_foreign_content_is_one_clear_error(damage):
         assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("wrong", [{"dropout": 2}, {"hidden": -1}, {"hidden": "x"}, {"learning_rate": None}], ids=str)
-def test_settings_that_no_network_can_have_are_found_when_it_is_resumed(wrong):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"dropout": 2}, "rate must be .*, got 2"),
+        ({"hidden": -1}, "hidden_size must be .*, got -1"),
+        ({"hidden": "x"}, "hidden_size must be .*, got 'x'"),
+        ({"learning_rate": None}, "learning_rate must be .*, got None"),
+    ],
+    ids=str,
+)
+def test_settings_that_no_network_can_have_are_found_when_it_is_resumed(wrong, message):
     checkpoint = trained(TINY["lstm-steps"], 1).checkpoint()
     config = _of_settings(**wrong)(checkpoint.config)
-    with pytest.raises(NumpyrnnError, match="the model must hold the settings of a training"):
+    with pytest.raises(NumpyrnnError, match=message):
         PianoTraining.resume(replace(checkpoint, config=config))
 
 

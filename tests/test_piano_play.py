@@ -17,9 +17,10 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.sampling import Sampler
 from numpyrnn.stepper import Stepper
 from piano.corpus import Piece
-from piano.model import MODELS, PianoTraining, material_of
+from piano.model import MODELS, material_of
 from piano.play import ENDINGS, Music, compose, midi_of, output_files, perform, read_primer
 from piano.tokens import GRID, NAMES, pitches_of, split_token, tokens_of
+from piano.training import PianoTraining
 
 F = Fraction
 USED = ["C4", "D4", "E-4", "F4", "0.4.7", "2.5.9"]

@@ -194,7 +194,9 @@ NO_NAMES += [
 @pytest.mark.parametrize("name", NO_NAMES, ids=range(len(NO_NAMES)))
 def test_what_is_no_name_is_refused_in_one_short_line(name):
     for function in (pitches_of, split_token, lambda text: transpose(text, 1), lambda text: split_token(f"{text}|1|1")):
-        with pytest.raises(NumpyrnnError, match=r"a token must be a pitch of the piano, as E-5, or .*, got") as raised:
+        with pytest.raises(
+            NumpyrnnError, match=r"a token must be a pitch of the piano, such as E-5, or .*, got"
+        ) as raised:
             function(name)
         assert len(str(raised.value)) < 400
         assert str(raised.value).isprintable()

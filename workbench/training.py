@@ -27,6 +27,7 @@ from numpyrnn.vocab import Vocabulary
 
 from .history import plot_history, write_history
 from .options import PATH, Decorator, check_not_read, check_out, force_option, seed_option
+from .progress import progress
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 FREE = ("epochs", "out", "force", "resume", "plot", "slim")  # options that a resumed training may be given
@@ -347,7 +348,7 @@ def learn(training: Training, epochs: int, files: Outputs, slim: bool = False) -
     """
     from tqdm import tqdm
 
-    trainer, items, saved = training.trainer, training.items, time.monotonic()
+    trainer, saved = training.trainer, time.monotonic()
     moments = {1, epochs // 4, epochs // 2, 3 * epochs // 4}
 
     def write(resumable: bool = True) -> None:
@@ -362,21 +363,11 @@ def learn(training: Training, epochs: int, files: Outputs, slim: bool = False) -
         tqdm.write(f"{when:12} {words}", file=sys.stdout)
         sys.stdout.flush()
 
-    with tqdm(
-        total=items * epochs, initial=items * trainer.epoch, unit=training.unit, unit_scale=items > 1, file=sys.stderr
-    ) as bar:
-
-        def on_batch(batch: Batch) -> None:
-            if items > 1:
-                bar.update(training.count(batch))
+    with progress(training, epochs) as (on_batch, show):
 
         def on_epoch(record: Record) -> None:
             nonlocal saved
-            (shown,) = training.shown([record])
-            losses = f"loss {shown['loss']:.3f}, held out {shown['valid_loss']:.3f}"
-            bar.set_postfix_str(f"epoch {record['epoch']}, {losses}")
-            if items == 1:
-                bar.update()
+            show(record)
             if record["epoch"] in moments:
                 say(f"epoch {record['epoch']}")
             if time.monotonic() - saved > SAVED_EVERY:

@@ -1,0 +1,95 @@
+"""The training of a network on pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
+
+from numpy.random import Generator
+
+from numpyrnn.batches import Batch
+from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.optim import Adam
+from numpyrnn.sampling import Sampler
+from numpyrnn.vocab import Vocabulary
+from workbench.training import Training
+
+from .batches import accuracy
+from .corpus import Piece, split_by_piece
+from .evaluation import best_ngrams
+from .model import KIND, Material, Settings, build, material_of
+from .play import compose
+
+SHOWN = 10  # tokens at a time while it learns
+
+
+class PianoTraining(Training):
+    """Training of a network on pieces.
+
+    Parameters
+    ----------
+    material : Material
+    """
+
+    program, per = KIND, "token"
+
+    def __init__(self, material: Material):
+        self.material, settings = material, material.settings
+        model, adam = build(settings, len(material.vocabulary)), Adam(settings.learning_rate, beta2=settings.beta2)
+        super().__init__(settings, material.vocabulary, model, adam, patience=settings.patience)
+        self.title = f"{settings.model} on {len(material.training)} pieces"
+        if not settings.reads_crops:
+            self.unit, self.items = "window", len(material.learned.starts)
+
+    @classmethod
+    def of_pieces(cls, pieces: Sequence[Piece], settings: Settings) -> Self:
+        """A training on pieces, with some of the pieces or of their windows held out."""
+        parts = split_by_piece(pieces, settings.seed) if settings.split == "piece" else (pieces, [])
+        return cls(Material(*parts, settings))
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
+        """The training that a model file came from, at its beginning."""
+        return cls(material_of(checkpoint))
+
+    def data(self) -> dict[str, Any]:
+        """The pieces with all their tokens."""
+        training, held_out = self.material.training, self.material.held_out
+        tokens = Vocabulary(token for piece in training + held_out for token in piece.tokens)
+
+        def listed(pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+            return [{"name": piece.name, "ids": tokens.encode(piece.tokens).tolist()} for piece in pieces]
+
+        return {"tokens": tokens.tokens, "training": listed(training), "held_out": listed(held_out)}
+
+    def batches(self) -> Callable[[Generator], Iterable[Batch]]:
+        """A function of a generator that gives the batches of one epoch."""
+        return self.material.batches
+
+    def held_out_batches(self) -> Iterable[Batch]:
+        """The held-out windows or pieces."""
+        return self.material.held_out_batches()
+
+    def describe(self) -> str:
+        """What there is to learn, and the network."""
+        return self.material.describe(f"; {self.settings.model}, {self.model.params.flat.size:,} parameters")
+
+    def sample(self, checkpoint: Checkpoint, seed: int) -> str:
+        """Ten tokens."""
+        return " ".join(compose(checkpoint, SHOWN, Sampler(seed)))
+
+    def ngrams(self) -> dict[str, float]:
+        """The held-out losses of the best n-grams, nats a token."""
+        return {f"{name}, order {ngram.order}": loss for name, ngram, (loss, _) in best_ngrams(self.material)}
+
+    def accuracy(self) -> float:
+        """The accuracy of the best weights so far on the held-out part."""
+        return accuracy(self.checkpoint(resumable=False).model, self.held_out_batches())
+
+    def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
+        """What was reached and why it ended, beside the best n-grams."""
+        reached = f"{self.trainer.best_loss:.3f} nats a token, accuracy {self.accuracy():.1%}"
+        lines = [f"Held-out loss {reached}, {self.ending(status)}."]
+        for name, ngram, (loss, right) in best_ngrams(self.material):
+            lines.append(f"{name}, best order {ngram.order}: {loss:.3f}, {right:.1%}.")
+        return "\n".join(lines)
