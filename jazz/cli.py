@@ -87,8 +87,9 @@ def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--soundfont", type=click.Path(path_type=Path), help="Make the sound with fluidsynth and this sound font."
 )
 @model_option("soloist")
+@click.option("--no-lead-sheet", is_flag=True, help="Write no MusicXML file, which saves most of the time.")
 @click.option(
-    "-o", "--out", type=click.Path(), help="Names all four files; FOLDER/ is where  [default: solo.mid, solo-2.mid ...]"
+    "-o", "--out", type=click.Path(), help="Name of all files, or FOLDER/ for them  [default: solo.mid, solo-2.mid ...]"
 )
 @force_option
 def improvise(
@@ -99,6 +100,7 @@ def improvise(
     no_drums: bool,
     program: int,
     soundfont: Path | None,
+    no_lead_sheet: bool,
     chords: str | None,
     out: str | None,
     force: bool,
@@ -120,14 +122,14 @@ def improvise(
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
         chords = read_text(chords[1:])
-    path = choose_out(out, OUT, output_files, force)
+    path = choose_out(out, OUT, lambda name: output_files(name, not no_lead_sheet), force)
     instruments = [
         name for name, left_out in zip(INSTRUMENTS, (no_piano, no_bass, no_drums), strict=True) if not left_out
     ]
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # of a long solo
         solo = perform(chords, on_bar=progress.update, **options)
-    files = solo.write(path, soundfont)
+    files = solo.write(path, soundfont, not no_lead_sheet)
     click.echo(f"{solo.summary()}\nWritten: {', '.join(map(str, files))}.")
 
 
@@ -218,7 +220,7 @@ def train(
 
 def names_of_bar(melody: Sequence[Any]) -> str:
     """A bar as a musician would read it out: names, and a dot for a rest."""
-    from .theory import name_of
+    from .grammar import name_of
 
     return "| " + " ".join(name_of(e.pitches[0]).replace("-", "b") if e.pitches else "." for e in melody)
 

@@ -1,4 +1,4 @@
-"""A tune: bars of one melody line over chords, on a grid that always adds up."""
+"""A tune: one melody line over chords, in bars, on a grid of sixteenths and triplets."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from fractions import Fraction
 
 from numpyrnn import NumpyrnnError
 
-from .changes import Chord
-from .element import Element
-from .grammar import SIXTEENTH, TRIPLET, Value, encode
+from .chords import Chord
+from .grammar import SIXTEENTH, TRIPLET, Element, Value, encode
 
-CENTRE = 60  # chord tones are placed above middle C
+CENTRE = 60  # middle C, the lowest root of a chord
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,8 @@ class Bar:
     Attributes
     ----------
     onset, length : Fraction, quarters
-    melody : tuple of Element: what begins in this bar, notes and rests
-    chords : tuple of Element: the chord at the bar's beginning and those that come in it
+    melody : tuple of Element, the notes and rests that begin in this bar
+    chords : tuple of Element, the chord at the bar's beginning and those that begin later in it
     """
 
     onset: Fraction
@@ -36,13 +35,13 @@ class Bar:
 class Tune:
     """A melody over chords.
 
-    Notes and rests follow each other without a gap; a note may last into the next bar, a rest never does.
+    There are no gaps between notes and rests. A note may last into the next bar, a rest ends with its bar.
 
     Attributes
     ----------
     name : str
     bars : tuple of Bar
-    group : str, tunes of one group count as versions of one another
+    group : str; the tunes of one group are versions of each other
     """
 
     name: str
@@ -56,14 +55,12 @@ class Tune:
 
 def chord_pitches(chord: Chord) -> tuple[int, ...]:
     """A chord symbol's tones as MIDI numbers: the bass below middle C, the tones above."""
-    tones = [CENTRE + (tone - CENTRE) % 12 for tone in chord.tones]
-    root = CENTRE + (chord.tones[0] - CENTRE) % 12
-    tones = [tone if tone >= root else tone + 12 for tone in tones]
-    return (CENTRE - 12 + (chord.bass or 0) % 12, *tones)
+    root = CENTRE + chord.tones[0]
+    return (CENTRE - 12 + (chord.bass or 0), *(root + interval for interval in chord.intervals))
 
 
 def chord_elements(changes: Sequence[tuple[Fraction, Chord]]) -> list[Element]:
-    """The chords that the grammar sees: N.C. is whatever chord was before (at the beginning: comes next)."""
+    """The chords for the grammar: N.C. prolongs the chord before, or at the beginning anticipates the next one."""
     known = [chord for _, chord in changes if chord.tones]
     if not known:
         raise NumpyrnnError("changes must have a chord, got none")
@@ -100,7 +97,7 @@ def make_bars(
         if now < end:
             within.append(Element(now, end - now))
             now = end
-        while j + 1 < len(chords) and chords[j + 1].onset <= start:  # what sounds when the bar begins, or comes first
+        while j + 1 < len(chords) and chords[j + 1].onset <= start:  # to the chord that sounds when the bar begins
             j += 1
         stop = j + 1
         while stop < len(chords) and chords[stop].onset < end:
@@ -110,10 +107,10 @@ def make_bars(
 
 
 def line(notes: Iterable[tuple[Fraction, Fraction, int]]) -> list[Element]:
-    """One melody line on the grid: of notes that begin together the highest, each ended by the next.
+    """One melody line on the grid: the highest of the notes that begin together, each ended by the next.
 
-    Within each beat the onsets go either to sixteenths or to triplets, whichever is nearer in sum; so everything adds
-    up, and nothing is shorter than a sixteenth.
+    The onsets of each beat move to sixteenths or to triplets, whichever is nearer in sum. No note is shorter than a
+    sixteenth.
 
     Parameters
     ----------

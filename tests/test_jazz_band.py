@@ -7,7 +7,8 @@ from itertools import groupby, pairwise, product
 import numpy as np
 import pytest
 
-from jazz.changes import FORMS, form, parse_changes, parse_chord
+from jazz.changes import FORMS, form, parse_changes
+from jazz.chords import parse_chord
 from jazz.playing.band import (
     BASS,
     BASS_RANGE,

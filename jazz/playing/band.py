@@ -10,9 +10,10 @@ from numpy.random import Generator
 
 from music.midi import Note
 
-from ..changes import Change, Changes, Chord
+from ..changes import Change, Changes
+from ..chords import Chord
 
-SOLO, PIANO, BASS, DRUMS = 1, 2, 3, 4  # tracks; the one before has the tempo
+SOLO, PIANO, BASS, DRUMS = 1, 2, 3, 4  # tracks; track 0 has the tempo
 NAMES = ["", "Solo", "Piano", "Bass", "Drums"]
 CHANNELS = {SOLO: 0, PIANO: 1, BASS: 2, DRUMS: 9}
 PROGRAMS = {SOLO: 66, PIANO: 0, BASS: 32, DRUMS: 0}  # General MIDI from 0: tenor saxophone, grand piano, acoustic bass
@@ -21,7 +22,7 @@ RIDE, CRASH, PEDAL_HAT, CLOSED_HAT, STICK, KICK = 51, 49, 44, 42, 37, 36
 PIANO_RANGE, BASS_RANGE = (52, 74), (28, 50)
 HALF, ONE = Fraction(1, 2), Fraction(1)
 
-# What the piano plays while a chord lasts: (onset, duration) in quarters, by feel and by the length of the chord.
+# Rhythms of the piano, (onset, duration) in quarters, by feel and by the length of the chord.
 COMPING: dict[str, dict[int, list[list[tuple[float, float]]]]] = {
     "swing": {
         4: [
@@ -53,15 +54,15 @@ def accompany(changes: Changes, rng: Generator, instruments: Sequence[str] = INS
 
     Returns
     -------
-    list of Note, straight (see `solo.swung`), each instrument on its own track and channel
+    list of Note, without swing (see `swing.swung`), each instrument on its own track and channel
     """
     players = {"piano": piano, "bass": bass, "drums": drums}
-    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # leaving one out does not change the others
+    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # the same whoever else plays
     return [note for name in players if name in instruments for note in players[name](changes, streams[name])]
 
 
 def spans(changes: Changes) -> Iterator[tuple[Fraction, Fraction, Chord, Chord]]:
-    """(onset, length, chord, the chord after it) of each chord of each bar; after the last the form begins again."""
+    """(onset, length, chord, next chord) of each chord of each bar; the last is followed by the first."""
     flat: list[Change] = changes.flat()
     end = changes.bar * len(changes.bars)
     for (onset, chord), (following, after) in pairwise([*flat, (end, flat[0][1])]):
@@ -74,7 +75,7 @@ def note(track: int, onset: Fraction, duration: Fraction, pitch: int, velocity: 
 
 
 def piano(changes: Changes, rng: Generator) -> list[Note]:
-    """Chords, each voiced as near to the one before as it can be."""
+    """Chords in a comping rhythm, each voiced as near to the one before as possible."""
     notes, before, end = [], [57, 62, 65, 69], changes.bar * len(changes.bars)
     for onset, length, chord, _ in spans(changes):
         if not chord.tones:
@@ -92,14 +93,14 @@ def piano(changes: Changes, rng: Generator) -> list[Note]:
 
 
 def voicing(chord: Chord, before: Sequence[int]) -> list[int]:
-    """Four tones or so of a chord (third and seventh first; the bass has the root), moved as little as possible."""
-    tones = list(dict.fromkeys(chord.tones))
+    """A chord of up to four tones, moved as little as possible; if there are more than three, without the root."""
+    tones = list(chord.tones)
     if len(tones) > 3:
         tones = (tones[1:2] + tones[3:] + tones[2:3])[:4]
     low, high = PIANO_RANGE
 
     def close(bottom: int) -> list[int]:
-        """All tones upwards from `bottom`, each at its first place."""
+        """All tones in the octave above `bottom`."""
         return sorted(bottom + (tone - bottom) % 12 for tone in tones)
 
     def movement(pitches: list[int]) -> float:
@@ -157,19 +158,18 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
 
 
 def walkable(chord: Chord) -> set[int]:
-    """The pitch classes that a bass may step on between two strong beats: chord tones, fourth, and second and sixth.
+    """The pitch classes of the bass on weak beats: chord tones, fourth, second and sixth.
 
-    The second and the sixth are left out where the chord is altered there (a flat ninth, a fifth that is not perfect).
+    If the chord has an altered ninth, fifth or thirteenth, the second and the sixth are left out.
     """
-    over = {(tone - chord.tones[0]) % 12 for tone in chord.tones}
-    perfect = 7 in over and not over & {1, 6, 8}
+    perfect = 7 in chord.intervals and not {1, 6, 8} & set(chord.intervals)
     return {*chord.tones, *((chord.tones[0] + step) % 12 for step in ((2, 5, 9) if perfect else (5,)))}
 
 
 def nearest(pitch_class: int, pitch: int) -> int:
-    """The pitch of a class that is nearest to `pitch` in the range of the bass."""
+    """The pitch of a pitch class that is nearest to `pitch` in the range of the bass."""
     inside = range(BASS_RANGE[0], BASS_RANGE[1] + 1)
-    return min((p for p in inside if p % 12 == pitch_class % 12), key=lambda p: (abs(p - pitch), p))
+    return min((p for p in inside if p % 12 == pitch_class), key=lambda p: (abs(p - pitch), p))
 
 
 def drums(changes: Changes, rng: Generator) -> list[Note]:
