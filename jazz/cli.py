@@ -87,7 +87,7 @@ def part_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--soundfont", type=click.Path(path_type=Path), help="Make the sound with fluidsynth and this sound font."
 )
 @model_option("soloist")
-@click.option("--no-lead-sheet", is_flag=True, help="Write no MusicXML file, which saves most of the time.")
+@click.option("--no-lead-sheet", is_flag=True, help="Write no MusicXML file, which saves a quarter of the time.")
 @click.option(
     "-o", "--out", type=click.Path(), help="Name of all files, or FOLDER/ for them  [default: solo.mid, solo-2.mid ...]"
 )

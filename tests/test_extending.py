@@ -1,15 +1,21 @@
-"""A new cell, optimiser or loss is written in one place: these are all defined here, and nothing is added for them.
+"""A new cell, optimiser, loss or chord quality is written in one place: they are defined here and nowhere else.
 
 The limits are in formatted lines, from `class` or `def` to the end, and are tested too.
 """
 
 import inspect
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from music21 import converter, harmony
 from numpy.testing import assert_allclose, assert_array_equal
 
+import jazz
+from jazz import chords
+from jazz.reading.estimate import estimate_chords
+from music.midi import Note
 from numpyrnn import (
     LSTM,
     Dense,
@@ -284,3 +290,33 @@ def test_the_focal_loss_is_right_and_trains_with_two_workers(monkeypatch):
         trainer.run(lambda rng: [batch] * 3, 20)
     assert trainers[0].history[-1]["loss"] < 0.5 * trainers[0].history[0]["loss"]
     assert_allclose(trainers[1].weights, trainers[0].weights, rtol=1e-9, atol=1e-12)
+
+
+@pytest.fixture
+def quartal():
+    """One row in the table of chord qualities."""
+    chords.QUALITIES.append(chords.Quality("quartal", (0, 5, 10), prior=0.02))
+    yield
+    chords.QUALITIES.pop()
+    chords.parse_chord.cache_clear()
+
+
+@pytest.mark.usefixtures("quartal")
+def test_a_chord_quality_of_one_row_is_read_played_engraved_and_estimated(tmp_path):
+    chord = chords.parse_chord("Cquartal")
+    assert (chord.root, chord.tones) == (0, (0, 5, 10))
+    assert chords.parse_chord("F#quartal/B").tones == (6, 11, 4)
+    solo = jazz.improvise("Cquartal | Ebquartal", seed=1)
+    voiced = {note.pitch % 12 for note in solo.midi.notes if note.track == 2 and note.onset < 4}
+    assert voiced == {0, 5, 10}
+    score = converter.parse(solo.write(tmp_path / "solo")[-1], forceSource=True)
+    symbols = list(score.recurse().getElementsByClass(harmony.ChordSymbol))
+    assert [(symbol.root().name, symbol.chordKindStr) for symbol in symbols] == [("C", "quartal"), ("E-", "quartal")]
+    notes = [Note(Fraction(0), Fraction(4), pitch) for pitch in (48, 65, 70)]
+    (found,) = estimate_chords(notes, [(Fraction(0), Fraction(4))])
+    assert (found.root, {pitch % 12 for pitch in found.pitches}) == (0, {0, 5, 10})
+
+
+def test_without_its_row_a_chord_quality_is_unknown():
+    with pytest.raises(NumpyrnnError, match="got 'Cquartal'"):
+        chords.parse_chord("Cquartal")
