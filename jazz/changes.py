@@ -41,6 +41,16 @@ class Changes:
         """Length of a bar in quarters."""
         return bar_length(self.meter)
 
+    @property
+    def end(self) -> Fraction:
+        """Length of the form in quarters."""
+        return self.bar * len(self.bars)
+
+    @property
+    def grid(self) -> list[tuple[Fraction, Fraction]]:
+        """(onset, length) of each bar, in quarters."""
+        return [(self.bar * i, self.bar) for i in range(len(self.bars))]
+
     def flat(self) -> list[Change]:
         """All changes with their onsets from the beginning of the form."""
         return [(self.bar * i + onset, chord) for i, bar in enumerate(self.bars) for onset, chord in bar]

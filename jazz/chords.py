@@ -180,15 +180,9 @@ def root_of(pitches: Sequence[int]) -> int:
 
     def score(root: int) -> float:
         above = {(tone - root) % 12 for tone in tones}
-        points = [
-            (2.0, above & {3, 4}),  # a third
-            (1.5, 7 in above),
-            (0.25, above & {6, 8}),  # an altered fifth
-            (1.0, above & {10, 11}),  # a seventh
-            (0.5, above >= {4, 10}),  # the tritone of a dominant
-            (1.125, root == bass),
-        ]
-        return sum(value for value, there in points if there)
+        third, altered_fifth, seventh = (bool(above & some) for some in ({3, 4}, {6, 8}, {10, 11}))
+        fifths, tritone = 1.5 * (7 in above) + 0.25 * altered_fifth, above >= {4, 10}
+        return 2 * third + fifths + seventh + 0.5 * tritone + 1.125 * (root == bass)
 
     return max(sorted(tones), key=lambda root: (score(root), -((root - bass) % 12)))
 

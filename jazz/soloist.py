@@ -50,12 +50,7 @@ class Line:
         """The line in bars, with its chords."""
         notes = [element for element in self.elements if element.pitches]
         chords = chord_elements(self.changes.flat())
-        return Tune("solo", make_bars(notes, chords, bar_grid(self.changes)), self.changes.name)
-
-
-def bar_grid(changes: Changes) -> list[tuple[Fraction, Fraction]]:
-    """(onset, length) of each bar."""
-    return [(changes.bar * i, changes.bar) for i in range(len(changes.bars))]
+        return Tune("solo", make_bars(notes, chords, self.changes.grid), self.changes.name)
 
 
 @dataclass(frozen=True)
@@ -67,22 +62,21 @@ class Spot:
     place : Place
     bar : Bar
     end : Fraction, quarters, the end of the form
-    first : bool, whether no note has begun in this bar yet
+    limits : (lowest, highest) pitch
     sounding : int, the pitch that ends here, which is not struck again; or None
+    first : bool, whether no note has begun in this bar yet
     rest : bool, whether a rest is allowed
-    resolve : bool, whether the pitch before leads on, so that the next one is at most a whole tone away
-    low, high : int, the range
+    resolve : bool, whether the pitch before must resolve to one at most a whole tone away
     """
 
     place: Place
     bar: Bar
     end: Fraction
-    first: bool
+    limits: tuple[int, int]
     sounding: int | None
+    first: bool
     rest: bool
     resolve: bool
-    low: int
-    high: int
 
     @property
     def now(self) -> Fraction:
@@ -96,7 +90,7 @@ class Spot:
 
     def pitches(self, value: Value) -> list[int]:
         """The pitches that a value allows here; none if the value is not allowed."""
-        low, high, previous = self.low, self.high, self.place.previous
+        (low, high), previous = self.limits, self.place.previous
         if self.first:
             if value.interval:
                 return []
@@ -173,9 +167,7 @@ class Soloist:
         self.step = Stepper(checkpoint.model)
         self.kinds = self._meanings(KIND, str)
         self.durations = self._meanings(DURATION, lambda text: parse_value(f"R,{text}").duration)
-        self.pairs = self._meanings(
-            INTERVAL, lambda text: None if text == "-" else parse_value(f"C,0.500,{text}").interval
-        )
+        self.pairs = self._meanings(INTERVAL, lambda text: parse_value(f"C,1.000,{text}".removesuffix(",-")).interval)
         self.wholes = self._meanings(WHOLE, parse_value)
         if not self.wholes and not (self.kinds and self.durations and self.pairs):
             raise NumpyrnnError("the model must know the parts of values, it does not")
@@ -215,32 +207,23 @@ class Soloist:
         """
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
-        quoted = list(reversed(primer))
+        quoted, limits = list(reversed(primer)), (self.low, self.high)
         chords = chord_elements(changes.flat())
-        bars, onsets = make_bars([], chords, bar_grid(changes)), [chord.onset for chord in chords]
-        end = changes.bar * len(bars)
+        bars, onsets = make_bars([], chords, changes.grid), [chord.onset for chord in chords]
         line = Line(changes, [], [])
         previous: int | None = None
         played: Bar | None = None  # the last bar in which a note begins
         now, silence = Fraction(0), Fraction(0)
-        while now < end:
+        while now < changes.end:
             bar = bars[int(now // changes.bar)]
             place = place_of(now, bar.onset, bar.chords, previous, chords[bisect_right(onsets, now) :][:1])
             for text in context(place, self.settings.context):
                 self._hear(self._nearest(text))
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
             resolve = sounding is not None and line.values[-1].kind == "A"
-            after_note = now == bar.onset or sounding is not None  # at most one rest at a time
+            rest = silence < bar.length and not resolve and (now == bar.onset or sounding is not None)  # one at a time
             spot = Spot(
-                place,
-                bar,
-                end,
-                first=played is not bar,
-                sounding=sounding,
-                rest=silence < bar.length and not resolve and after_note,
-                resolve=resolve,
-                low=self.low,
-                high=self.high,
+                place, bar, changes.end, limits, sounding=sounding, first=played is not bar, rest=rest, resolve=resolve
             )
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
             value = self._quote(spot, quoted.pop()) if quoted else None
@@ -279,22 +262,15 @@ class Soloist:
         """Draw the next value among those that are allowed and not `copied`."""
         if self.wholes:
             return self._draw_whole(spot, copied)
-
-        def pairs_of(kind: str) -> list[Pair]:
-            if kind == "R":
-                return [None] if spot.rest else []
-            return [pair for pair in self.pairs.values() if spot.pitches(Value(kind, ONE, pair))]
-
-        pairs = {kind: pairs_of(kind) for kind in {*self.kinds.values(), "R"}}
+        kinds = {*self.kinds.values()} - {"R"}
+        pairs = {kind: [pair for pair in self.pairs.values() if spot.pitches(Value(kind, ONE, pair))] for kind in kinds}
+        pairs["R"] = [None] if spot.rest else []
         if spot.resolve and not any(pairs.values()):  # the model knows no interval that is small enough
             return self._draw(replace(spot, resolve=False, rest=True), copied)
-
-        def durations_of(kind: str) -> list[Fraction]:
-            found = [d for d in self.durations.values() if spot.fits(kind, d)]
-            rest_of_beat = spot.to_the_beat()
-            return found or [rest_of_beat] * (kind in "CR" or spot.now + rest_of_beat < spot.end)
-
-        durations = {kind: durations_of(kind) for kind in pairs}
+        durations = {kind: [d for d in self.durations.values() if spot.fits(kind, d)] for kind in pairs}
+        for kind, found in durations.items():
+            if not found and (kind in "CR" or spot.now + spot.to_the_beat() < spot.end):
+                found.append(spot.to_the_beat())
 
         def fresh(kind: str, duration: Fraction) -> list[Pair]:
             return [pair for pair in pairs[kind] if not copied or str(Value(kind, duration, pair)) not in copied]

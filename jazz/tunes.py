@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -86,7 +87,7 @@ def make_bars(
     -------
     tuple of Bar
     """
-    made, i, j, now = [], 0, 0, bars[0][0]
+    made, i, now, onsets = [], 0, bars[0][0], [chord.onset for chord in chords]
     for start, length in bars:
         end, within = start + length, []
         while i < len(melody) and melody[i].onset < end:
@@ -97,12 +98,9 @@ def make_bars(
         if now < end:
             within.append(Element(now, end - now))
             now = end
-        while j + 1 < len(chords) and chords[j + 1].onset <= start:  # to the chord that sounds when the bar begins
-            j += 1
-        stop = j + 1
-        while stop < len(chords) and chords[stop].onset < end:
-            stop += 1
-        made.append(Bar(start, length, tuple(within), tuple(chords[j:stop])))
+        first = max(bisect_right(onsets, start) - 1, 0)  # the chord that sounds when the bar begins
+        stop = max(bisect_left(onsets, end), first + 1)
+        made.append(Bar(start, length, tuple(within), tuple(chords[first:stop])))
     return tuple(made)
 
 
@@ -133,12 +131,11 @@ def line(notes: Iterable[tuple[Fraction, Fraction, int]]) -> list[Element]:
             place = beat + round(offset / grid) * grid
             highest[place] = max(highest.get(place, (0, Fraction(0))), (pitch, onset + duration))
     places, elements = sorted(highest), []
-    for place, following in zip(places, [*places[1:], None][: len(places)], strict=True):
+    for i, place in enumerate(places):
         pitch, end = highest[place]
         grid = grids.get(int(end), SIXTEENTH)
         end = int(end) + round(end % 1 / grid) * grid
         end = max(end, place + grids.get(int(place), SIXTEENTH))
-        if following is not None:
-            end = min(end, following)
+        end = min([end, *places[i + 1 : i + 2]])
         elements.append(Element(place, end - place, (pitch,)))
     return elements

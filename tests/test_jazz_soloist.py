@@ -301,7 +301,7 @@ C7 = Element(Fraction(0), Fraction(0), (48, 60, 64, 67, 70))
 
 def spot(position=2, length=4, previous=60, first=False, sounding=None):
     bar, place = Bar(Fraction(0), Fraction(length), (), (C7,)), Place(Fraction(position), C7, previous)
-    return Spot(place, bar, Fraction(8), first, sounding, rest=True, resolve=False, low=55, high=82)
+    return Spot(place, bar, Fraction(8), (55, 82), sounding, first, rest=True, resolve=False)
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,15 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     NumpyrnnError
         if the melody has a gap, is longer or shorter than the form, or has other times than twelfths
     """
-    part = stream.Part([_measure(i, spans, changes) for i, spans in enumerate(_by_bar(melody, changes))])
-    measures = list(part.getElementsByClass(stream.Measure))
+    measures = []
+    for number, spans in enumerate(_by_bar(melody, changes)):
+        measures.append(stream.Measure(number=number + 1))
+        if number and number % BARS_A_LINE == 0:
+            measures[-1].insert(0, SystemLayout(isNew=True))
+        for onset, element in _notes(spans, changes):
+            measures[-1].insert(onset, element)
+    measures[0].insert(0, meter.TimeSignature("{}/{}".format(*changes.meter)))
+    part = stream.Part(measures)
     measures[0].insert(0, clef.bestClef(part, recurse=True))
     measures[0].insert(0, MetronomeMark(number=tempo, referent=1))
     if changes.feel == "swing":
@@ -91,18 +98,6 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     xml = UNWANTED.sub(b"", exporter.parse())
     name = re.search(rb'<part id="(\w+)"', xml)
     return xml.replace(name[1], b"P1") if name else xml  # music21 makes a random name
-
-
-def _measure(number: int, spans: Sequence[Span], changes: Changes) -> stream.Measure:
-    """A bar of notes and rests; `number` from 0."""
-    measure = stream.Measure(number=number + 1)
-    if number == 0:
-        measure.insert(0, meter.TimeSignature("{}/{}".format(*changes.meter)))
-    elif number % BARS_A_LINE == 0:
-        measure.insert(0, SystemLayout(isNew=True))
-    for onset, element in _notes(spans, changes):
-        measure.insert(onset, element)
-    return measure
 
 
 def chord_symbol(symbol: Chord) -> ChordSymbol:
@@ -174,7 +169,7 @@ def _by_bar(melody: Sequence[Element], changes: Changes) -> list[list[Span]]:
             raise NumpyrnnError(f"the melody must go on at quarter {now} in twelfths of a quarter, got {come}")
         sounding = flat[max(bisect_right(flat, now, key=itemgetter(0)) - 1, 0)][1]
         names = tuple(_name(midi, sounding) for midi in element.pitches)
-        while now < element.end and now < changes.bar * len(bars):
+        while now < min(element.end, changes.end):
             number = now // changes.bar
             start, end = number * changes.bar, min(element.end, (number + 1) * changes.bar)
             spans, tied = bars[number], bool(names)
@@ -184,8 +179,8 @@ def _by_bar(melody: Sequence[Element], changes: Changes) -> list[list[Span]]:
             spans.append(span)
             now = end
         now = element.end
-    if now != changes.bar * len(bars):
-        raise NumpyrnnError(f"the melody must last {changes.bar * len(bars)} quarters as the form does, got {now}")
+    if now != changes.end:
+        raise NumpyrnnError(f"the melody must last {changes.end} quarters as the form does, got {now}")
     return bars
 
 
@@ -217,19 +212,15 @@ def _notes(spans: Sequence[Span], changes: Changes) -> Iterator[tuple[Fraction, 
                 tuplet.type = "start" if start % 1 == 0 else "stop" if end == edge else None
                 length = duration.Duration(type=kind, dots=dots)
                 length.appendTuplet(tuplet)
+            if len(span.names) > 1:
+                written: note.GeneralNote = chord.Chord(span.names, duration=length)
+            else:
+                written = note.Note(span.names[0], duration=length) if span.names else note.Rest(duration=length)
             before, after = span.before or start > span.start, span.after or end < span.end
-            yield start, _written(span.names, length, before, after)
+            if span.names and (before or after):
+                written.tie = tie.Tie("continue" if before and after else "stop" if before else "start")
+            yield start, written
             start = end
-
-
-def _written(names: Sequence[str], length: duration.Duration, before: bool, after: bool) -> note.GeneralNote:
-    """A rest, a note or a chord, tied to the notes before and after."""
-    if not names:
-        return note.Rest(duration=length)
-    made = note.Note(names[0], duration=length) if len(names) == 1 else chord.Chord(names, duration=length)
-    if before or after:
-        made.tie = tie.Tie("continue" if before and after else "stop" if before else "start")
-    return made
 
 
 def _next(start: Fraction, span: Span, triplets: set[int], changes: Changes) -> Fraction:

@@ -28,7 +28,7 @@ from ..evaluation import longest_copy as find_longest_copy
 from ..grammar import Element, Value, parse_value
 from ..model import KIND, known_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
-from ..soloist import LONGEST_COPY, Line, Soloist, bar_grid
+from ..soloist import LONGEST_COPY, Line, Soloist
 from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 from .band import INSTRUMENTS, NAMES, PROGRAMS, SOLO, accompany, note
 
@@ -86,7 +86,7 @@ class Solo:
         shown = [e for e in self.line.elements if e.pitches]
         notes = [RollNote(e.onset, e.duration, e.pitches[0], kind) for e, kind in zip(shown, self.kinds, strict=True)]
         chords = [(onset, str(chord)) for onset, chord in self.changes.flat()]
-        return piano_roll(notes, bar_grid(self.changes), title=f"Solo over {self.title}", chords=chords, kinds=KINDS)
+        return piano_roll(notes, self.changes.grid, title=f"Solo over {self.title}", chords=chords, kinds=KINDS)
 
     def musicxml(self) -> bytes:
         """The lead sheet, as the bytes of a MusicXML file."""
@@ -135,10 +135,8 @@ class Solo:
         """The figures of the solo, in two lines."""
         kinds = self.kinds
         rests = sum((v.duration for v in self.line.values if v.kind == "R"), Fraction(0))
-        silence = rests / (self.changes.bar * len(self.changes.bars))
-        shares = ", ".join(
-            f"{kinds.count(k) / max(1, len(kinds)):.0%} {name}s" for k, name in KINDS.items() if k in kinds
-        )
+        silence = rests / self.changes.end
+        shares = ", ".join(f"{kinds.count(k) / len(kinds):.0%} {name}s" for k, name in KINDS.items() if k in kinds)
         return (
             f"{self.title}: {len(self.changes.bars)} bars at {self.tempo}, {len(kinds)} notes in the solo "
             f"({shares.replace('others', 'other')}), {float(silence):.0%} silence.\n"
@@ -221,7 +219,7 @@ def improvise(
     changes = read_changes(chords, form, meter)
     if len(changes.bars) * choruses > LONGEST:
         raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {choruses}")
-    minutes = float(len(changes.bars) * choruses * changes.bar / tempo)
+    minutes = float(changes.end * choruses / tempo)
     if minutes > MAX_SECONDS / 60:
         raise NumpyrnnError(f"a solo must last at most {MAX_SECONDS // 60} minutes, this one would last {minutes:.0f}")
     checkpoint = model if isinstance(model, Checkpoint) else load(model or data_path("models/jazz.npz"), KIND)
@@ -243,7 +241,7 @@ def improvise(
         ["", *NAMES[1:]],
         [(Fraction(0), as_tempo(tempo))],
         [(Fraction(0), *changes.meter)],
-        changes.bar * len(changes.bars),
+        changes.end,
     )
     copied = find_longest_copy([str(value) for value in line.values], known_values(checkpoint))
     return Solo(line, midi, tempo, seed, copied)
