@@ -7,7 +7,7 @@ pair. So a value can be played in any key and over any chord (Keller and Morriso
 originals, whether a tone counts as S, A or X also depends on the spelling of the scale.
 
 Pitches are MIDI numbers and have one name each, as in music21, with `-` for a flat: C C# D E- E F F# G G# A B- B. On
-the line of fifths these are E- -3, B- -2, F -1, C 0, G 1, D 2, ... G# 8.
+the line of fifths their places are -3 (E-), -2 (B-), -1 (F), 0 (C), 1 (G), 2 (D) and so on to 8 (G#).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numpyrnn import NumpyrnnError
 SIXTEENTH, TRIPLET = Fraction(1, 4), Fraction(1, 3)
 NAMES = ("C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B")
 TONICS = (5, -2, 3, 8, 1, 6, -1, 4, -3, 9, 2, -5, 7, 0, -7)  # B B- A G# G F# F E E- D# D D- C# C C-, in fifths from C
+# The quality of a triad by its semitones above the root.
 TRIADS = {"047": "major", "04": "major", "037": "minor", "03": "minor", "048": "augmented", "036": "diminished"}
 INTERVAL = r"(?:P|M|m|A{1,4}|d{1,4})-?\d{1,2}"
 VALUE = re.compile(rf"([ACRSX]),(\d{{1,5}}\.\d{{3}})(?:,<({INTERVAL}),({INTERVAL})>)?")
@@ -159,13 +160,12 @@ def without_rests(elements: Sequence[Element]) -> list[Element]:
 
 def voices(elements: Sequence[Element]) -> tuple[list[Element], list[Element]]:
     """Two voices: an element goes to the first voice unless that one still sounds."""
-    parts: tuple[list[Element], list[Element]] = ([], [])
-    ends = [Fraction(0), Fraction(0)]
+    first: list[Element] = []
+    second: list[Element] = []
     for element in sorted(elements, key=lambda e: e.onset):
-        voice = 0 if ends[0] <= element.onset else 1
-        parts[voice].append(element)
-        ends[voice] = max(ends[voice], element.end)
-    return parts
+        sounds = first and first[-1].end > element.onset
+        (second if sounds else first).append(element)
+    return first, second
 
 
 def _audible(element: Element) -> Element:
