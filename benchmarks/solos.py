@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from bench import take_turns
 
-from jazz import changes, course, grammar, theory
+from jazz import chords, course, grammar
 from jazz.reading.tracks import choose, tune_of_midi
 from music.midi import Midi, Note, read_midi, write_midi
 from numpyrnn.optim import Adam
@@ -70,7 +70,7 @@ def piece(n, scatter):
 
 def values_of(path):
     """What `jazz train` learns from a file: read, parts chosen, chords understood, in a process that knows none yet."""
-    for module in (changes, grammar, theory):
+    for module in (chords, grammar):
         for function in vars(module).values():
             if hasattr(function, "cache_clear"):
                 function.cache_clear()

@@ -1,4 +1,4 @@
-"""Jazz: MIDI in, values, an LSTM that learns them, and a new solo over chord changes out.
+"""Jazz: an LSTM learns solos from MIDI files and plays new ones over chord changes.
 
 >>> import jazz
 >>> solo = jazz.improvise(chords="Dm7 | G7 | Cmaj7 | %", seed=1)
@@ -11,7 +11,7 @@ __all__ = ["Solo", "improvise"]
 
 
 def __getattr__(name: str) -> Any:
-    """`improvise` and `Solo`, imported when they are first used: music21 takes half a second."""
+    """Import `improvise` or `Solo` when first used, so that the command line can set the number of threads before."""
     if name in __all__:
         from .playing import performance
 

@@ -63,42 +63,39 @@ def app() -> None:
     help="2: more and shorter notes; 0.5: fewer and longer ones.",
 )
 @click.option(
-    "--primer", metavar="FILE|opening", help="The solo begins with two bars of a file, or of a training tune."
+    "--primer", metavar="FILE|opening", help="Begin with the first two bars of a file, or of a training tune."
 )
-@click.option("--ending", is_flag=True, help="One bar more, held, on the chord to which the last one leads.")
+@click.option("--ending", is_flag=True, help="Add a bar, held on the chord to which the last one resolves.")
 @click.option("--tempo", type=click.IntRange(20, 400), default=130, show_default=True, help="Quarters a minute.")
 @click.option(
-    "--swing", type=click.FloatRange(0.5, 0.8), help="A beat's first half [default: 0.67, or as the form has it]"
+    "--swing", type=click.FloatRange(0.5, 0.8), help="Share of the beat's first half  [default: 0.67, or the form's]"
 )
 @click.option("--straight", is_flag=True, help="No swing.")
 @click.option(
     "--program", type=click.IntRange(1, 128), default=67, show_default=True, help="The solo's General MIDI program."
 )
-@click.option("--no-piano", is_flag=True, help="Leave the piano out.")
-@click.option("--no-bass", is_flag=True, help="Leave the bass out.")
-@click.option("--no-drums", is_flag=True, help="Leave the drums out.")
+@options_of(*(click.option(f"--no-{name}", is_flag=True, help=f"Leave the {name} out.") for name in INSTRUMENTS))
 @click.option(
     "--soundfont", type=click.Path(path_type=Path), help="Make the sound with fluidsynth and this sound font."
 )
 @model_option("soloist")
+@click.option("--no-lead-sheet", is_flag=True, help="Write no MusicXML file, which saves a quarter of the time.")
 @click.option(
-    "-o", "--out", type=click.Path(), help="Names all four files; FOLDER/ is where  [default: solo.mid, solo-2.mid ...]"
+    "-o", "--out", type=click.Path(), help="Name of all files, or FOLDER/ for them  [default: solo.mid, solo-2.mid ...]"
 )
 @force_option
 def improvise(
     swing: float | None,
     straight: bool,
-    no_piano: bool,
-    no_bass: bool,
-    no_drums: bool,
     program: int,
     soundfont: Path | None,
+    no_lead_sheet: bool,
     chords: str | None,
     out: str | None,
     force: bool,
     **options: Any,
 ) -> None:
-    """Play a new solo over changes: MIDI, sound, picture and lead sheet, side by side."""
+    """Play a new solo over changes and write it as MIDI, sound, picture and lead sheet, side by side."""
     from tqdm import tqdm
 
     from workbench.files import read_text
@@ -114,14 +111,12 @@ def improvise(
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
         chords = read_text(chords[1:])
-    path = choose_out(out, OUT, output_files, force)
-    instruments = [
-        name for name, left_out in zip(INSTRUMENTS, (no_piano, no_bass, no_drums), strict=True) if not left_out
-    ]
+    path = choose_out(out, OUT, lambda name: output_files(name, not no_lead_sheet), force)
+    instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
-    with tqdm(unit="bar", delay=2, leave=False) as progress:  # of a long solo
+    with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = perform(chords, on_bar=progress.update, **options)
-    files = solo.write(path, soundfont)
+    files = solo.write(path, soundfont, not no_lead_sheet)
     click.echo(f"{solo.summary()}\nWritten: {', '.join(map(str, files))}.")
 
 

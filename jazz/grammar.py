@@ -1,28 +1,54 @@
 """The jazz grammar: notes over chords become values, and values become notes again.
 
-A value is TYPE,DURATION,<UP,DOWN>. The type says how the note stands to its chord (C chord tone, S scale tone, A
-approach tone, X other, R rest), the duration counts quarters with three decimals, and the interval pair says how far
-the note may lie from the one before: a minor third around the interval that was played. A bar's first note has no pair,
-nor has a rest. So a value can be played in another key and over another chord (Keller and Morrison 2007, by way of
-deepjazz); but whether a tone counts as S, A or X also depends on how the scale is spelled, as in the originals.
+A value is TYPE,DURATION,<UP,DOWN>. The type relates the note to its chord: C chord tone, S scale tone, A approach tone,
+X other; R is a rest. The duration is in quarters, with three decimals. The pair of intervals bounds the distance from
+the note before: the interval that was played, plus and minus a minor third. Rests and the first note of a bar have no
+pair. So a value can be played in any key and over any chord (Keller and Morrison 2007, by way of deepjazz). As in the
+originals, whether a tone counts as S, A or X also depends on the spelling of the scale.
+
+Pitches are MIDI numbers and have one name each, as in music21, with `-` for a flat: C C# D E- E F F# G G# A B- B. On
+the line of fifths their places are -3 (E-), -2 (B-), -1 (F), 0 (C), 1 (G), 2 (D) and so on to 8 (G#).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 from numpyrnn import NumpyrnnError
 
-from . import theory
-from .element import Element
-
 SIXTEENTH, TRIPLET = Fraction(1, 4), Fraction(1, 3)
-NAME = r"(?:P|M|m|A{1,4}|d{1,4})-?\d{1,2}"  # of an interval
-VALUE = re.compile(rf"([ACRSX]),(\d{{1,5}}\.\d{{3}})(?:,<({NAME}),({NAME})>)?")
+NAMES = ("C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B")
+TONICS = (5, -2, 3, 8, 1, 6, -1, 4, -3, 9, 2, -5, 7, 0, -7)  # B B- A G# G F# F E E- D# D D- C# C C-, in fifths from C
+# The quality of a triad by its semitones above the root.
+TRIADS = {"047": "major", "04": "major", "037": "minor", "03": "minor", "048": "augmented", "036": "diminished"}
+INTERVAL = r"(?:P|M|m|A{1,4}|d{1,4})-?\d{1,2}"
+VALUE = re.compile(rf"([ACRSX]),(\d{{1,5}}\.\d{{3}})(?:,<({INTERVAL}),({INTERVAL})>)?")
+
+
+@dataclass(frozen=True)
+class Element:
+    """What sounds at one place of one part: a note, a chord, or a rest (no pitches).
+
+    Attributes
+    ----------
+    onset, duration : Fraction, quarters
+    pitches : tuple of MIDI numbers
+    root : int, pitch class; None except for a chord whose root is known by its symbol
+    """
+
+    onset: Fraction
+    duration: Fraction
+    pitches: tuple[int, ...] = ()
+    root: int | None = None
+
+    @property
+    def end(self) -> Fraction:
+        """Onset plus duration."""
+        return self.onset + self.duration
 
 
 @dataclass(frozen=True)
@@ -47,7 +73,7 @@ class Value:
 
 @lru_cache(None)
 def parse_value(text: str) -> Value:
-    """The value that a string says.
+    """Read a value.
 
     Parameters
     ----------
@@ -55,7 +81,7 @@ def parse_value(text: str) -> Value:
 
     Returns
     -------
-    Value; three decimals are taken for the nearest twelfth or smaller part of a quarter (0.333 is 1/3)
+    Value; its duration is the nearest fraction with a denominator of at most 24 (0.333 is 1/3)
 
     Raises
     ------
@@ -73,7 +99,7 @@ def parse_value(text: str) -> Value:
 
 
 def quantise(time: Fraction) -> Fraction:
-    """The nearest multiple of a sixteenth or an eighth triplet; half-way goes down, of two equally near the smaller."""
+    """The nearest multiple of a sixteenth or of an eighth triplet; ties go down."""
 
     def nearest(grid: Fraction) -> Fraction:
         below = time // grid
@@ -103,7 +129,7 @@ def gather(notes: Sequence[tuple[Fraction, Fraction, int]]) -> list[Element]:
             other_onset, other_duration, other_pitch = notes[j]
             if other_onset - onset > near:
                 break
-            if abs(other_onset + other_duration - onset - duration) <= near:  # also one that stands in a chord already
+            if abs(other_onset + other_duration - onset - duration) <= near:  # a note may be in several chords
                 taken[j] = True
                 pitches.append(other_pitch)
         elements.append(Element(onset, duration, tuple(pitches)))
@@ -116,11 +142,7 @@ def on_grid(elements: Iterable[Element]) -> list[Element]:
 
 
 def with_rests(elements: Sequence[Element]) -> list[Element]:
-    """The elements as the original programs read them, with the rests of their first voice.
-
-    Each element goes to the first of two voices that has ended; where the first voice has a gap, a rest is put; then
-    the second voice is merged into the first.
-    """
+    """The elements as the original programs read them: two voices, rests in the gaps of the first, both merged."""
     first, second = voices([_audible(e) for e in elements])
     rests, now = [], Fraction(0)
     for element in first:
@@ -131,24 +153,144 @@ def with_rests(elements: Sequence[Element]) -> list[Element]:
 
 
 def without_rests(elements: Sequence[Element]) -> list[Element]:
-    """The elements as the older original programs read them: the two voices merged, no rests."""
+    """The elements as the older original programs read them: two voices, merged without rests."""
     first, second = voices(elements)
     return [_audible(e) for e in sorted([*first, *second], key=lambda e: e.onset)]
 
 
 def voices(elements: Sequence[Element]) -> tuple[list[Element], list[Element]]:
-    """Two voices: each element goes to the first that has ended; what fits in neither goes to the second."""
-    parts: tuple[list[Element], list[Element]] = ([], [])
-    ends = [Fraction(0), Fraction(0)]
+    """Two voices: an element goes to the first voice unless that one still sounds."""
+    first: list[Element] = []
+    second: list[Element] = []
     for element in sorted(elements, key=lambda e: e.onset):
-        voice = 0 if ends[0] <= element.onset else 1
-        parts[voice].append(element)
-        ends[voice] = max(ends[voice], element.end)
-    return parts
+        sounds = first and first[-1].end > element.onset
+        (second if sounds else first).append(element)
+    return first, second
 
 
 def _audible(element: Element) -> Element:
     return element if element.duration else Element(element.onset, SIXTEENTH, element.pitches)
+
+
+# --------------------------------------------------------------------------------------------------- chords and scales
+
+
+def name_of(midi: int) -> str:
+    """A pitch's name without octave."""
+    return NAMES[midi % 12]
+
+
+def fifths_of(midi: int) -> int:
+    """A pitch's place on the line of fifths, -3 to 8."""
+    return (7 * midi + 3) % 12 - 3
+
+
+@lru_cache(None)
+def kinds(pitches: tuple[int, ...]) -> tuple[str, ...]:
+    """The type of each pitch class over a chord: C chord tone, S scale tone, A approach tone, X other.
+
+    An approach tone is a semitone from a chord tone.
+
+    Parameters
+    ----------
+    pitches : tuple of MIDI numbers, not empty
+
+    Returns
+    -------
+    tuple of 12 str
+    """
+    chord = {midi % 12 for midi in pitches}
+    scale = scale_tones(chord, quality(pitches) == "major")
+    near = {(tone + step) % 12 for tone in chord for step in (-1, 1)}
+    return tuple("C" if pc in chord else "S" if pc in scale else "A" if pc in near else "X" for pc in range(12))
+
+
+def scale_tones(chord: Set[int], major: bool) -> set[int]:
+    """The pitch classes of the major or Dorian scale that has most tones of a chord.
+
+    Of several such scales the one with the highest tonic is taken, as by music21's `derive`. So the tonic is not the
+    chord's root: over C it is G major, over G7 C major. As in the originals, a tone is left out if it is spelled
+    otherwise than a MIDI pitch (C- for B).
+
+    Parameters
+    ----------
+    chord : set of int, pitch classes
+    major : bool, major or else Dorian
+
+    Returns
+    -------
+    set of int
+    """
+    lowest = -1 if major else -3  # of the scale, in fifths from its tonic
+    scales = [range(tonic + lowest, tonic + lowest + 7) for tonic in TONICS]
+    best = max(scales, key=lambda scale: len(chord & {7 * fifth % 12 for fifth in scale}))
+    return {pc for pc in range(12) if fifths_of(pc) in best}
+
+
+def quality(pitches: Sequence[int]) -> str:
+    """The quality of a chord's triad by the spelling of its pitches, equal to music21's `Chord.quality`.
+
+    Its root is the letter with most thirds stacked above it.
+
+    Parameters
+    ----------
+    pitches : MIDI numbers, one or more
+
+    Returns
+    -------
+    "major", "minor", "augmented", "diminished" or "other"
+    """
+    letters: dict[int, set[int]] = {}  # pitch classes by letter (C 0, D 1, ...), the lowest pitch first
+    for midi in sorted(pitches):
+        letters.setdefault(4 * fifths_of(midi) % 7, set()).add(midi % 12)
+
+    def score(root: int) -> float:
+        return sum(1 / (6 + i) for i, above in enumerate((2, 4, 6, 1, 3, 5)) if (root + above) % 7 in letters)
+
+    root = max(letters, key=score)
+    triad = [tone for above in (0, 2, 4) for tone in letters.get((root + above) % 7, ())]
+    return TRIADS.get("".join(str((tone - triad[0]) % 12) for tone in triad), "other")
+
+
+# ----------------------------------------------------------------------------------------------------------- intervals
+
+
+@lru_cache(None)
+def interval_range(previous: int, midi: int) -> tuple[str, str]:
+    """The interval from one pitch to the next, plus and minus a minor third, as directed names like music21's.
+
+    Parameters
+    ----------
+    previous, midi : MIDI numbers
+
+    Returns
+    -------
+    upper, lower : str, such as ("P4", "m-2")
+    """
+    steps, fifths = midi - previous, fifths_of(midi) - fifths_of(previous)
+    return _interval_name(steps + 3, fifths - 3), _interval_name(steps - 3, fifths + 3)
+
+
+def _interval_name(steps: int, fifths: int) -> str:
+    """The name of the interval of so many semitones and fifths, such as 5, -1 for P4."""
+    letters = 4 * fifths + 7 * (steps - 7 * fifths) // 12
+    sign, letters, fifths = ("-", -letters, -fifths) if letters < 0 else ("", letters, fifths)
+    if abs(fifths) <= 5:
+        kind = "P" if abs(fifths) <= 1 else "M" if fifths > 0 else "m"
+    else:
+        kind = "A" * ((fifths + 1) // 7) or "d" * ((1 - fifths) // 7)
+    return f"{kind}{sign}{letters + 1}"
+
+
+@lru_cache(None)
+def semitones(name: str) -> int:
+    """Semitones of a directed interval name; negative downwards."""
+    kind, sign, number = re.split(r"(-?)(?=\d)", name, maxsplit=1)
+    octaves, letter = divmod(int(number) - 1, 7)
+    perfect = letter in (0, 3, 4)
+    widened = kind.count("A") - kind.count("d") - (kind == "m" or (kind[0] == "d" and not perfect))
+    steps = 12 * octaves + (0, 2, 4, 5, 7, 9, 11)[letter] + widened
+    return -steps if sign else steps
 
 
 # ---------------------------------------------------------------------------------------------- from elements to values
@@ -159,8 +301,8 @@ def encode(melody: Sequence[Element], chords: Sequence[Element]) -> list[Value]:
 
     Parameters
     ----------
-    melody : list of Element of the bar; of several pitches the highest counts, no pitch is a rest
-    chords : list of Element; those of the bar, or at least the one that sounds at its beginning
+    melody : list of Element, of the bar; the highest pitch counts
+    chords : list of Element, the chords of the bar; one or more
 
     Returns
     -------
@@ -180,15 +322,15 @@ def encode(melody: Sequence[Element], chords: Sequence[Element]) -> list[Value]:
             values.append(Value("R", element.duration))
             continue
         pitch = max(element.pitches)
-        kind = theory.harmony(sounding(chords, element.onset).pitches).kinds[pitch % 12]
-        pair = None if previous is None else theory.interval_range(previous, pitch)
+        kind = kinds(sounding(chords, element.onset).pitches)[pitch % 12]
+        pair = None if previous is None else interval_range(previous, pitch)
         values.append(Value(kind, element.duration, pair))
         previous = pitch
     return values
 
 
 def sounding(chords: Sequence[Element], onset: Fraction) -> Element:
-    """The last chord that begins at `onset` or before, else the first."""
+    """The last chord that has begun at `onset`, or else the first."""
     return next((chord for chord in reversed(chords) if chord.onset <= onset), chords[0])
 
 
@@ -196,7 +338,7 @@ def sounding(chords: Sequence[Element], onset: Fraction) -> Element:
 
 
 def candidates(value: Value, previous: int | None, chord: tuple[int, ...], low: int, high: int) -> list[int]:
-    """The pitches that a value may stand for.
+    """The pitches that a value allows.
 
     Parameters
     ----------
@@ -207,10 +349,10 @@ def candidates(value: Value, previous: int | None, chord: tuple[int, ...], low: 
 
     Returns
     -------
-    list of int, from low to high, of the value's type over this chord and within its interval range; may be empty
+    list of int, ascending: the pitches of the value's type within its interval range; may be empty
     """
     if previous is not None and value.interval is not None:
-        upper, lower = (previous + theory.semitones(name) for name in value.interval)
+        upper, lower = (previous + semitones(name) for name in value.interval)
         low, high = max(low, lower), min(high, upper)
-    kinds = theory.harmony(chord).kinds
-    return [pitch for pitch in range(low, high + 1) if kinds[pitch % 12] == value.kind]
+    types = kinds(chord)
+    return [pitch for pitch in range(low, high + 1) if types[pitch % 12] == value.kind]

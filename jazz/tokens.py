@@ -1,9 +1,8 @@
-"""From a tune to what the network reads: before every value what is known already, then the value, in parts.
+"""From a tune to the network's tokens: for each value its context, then the value itself.
 
-The tokens of one value are, in this order: where it begins in its bar, over which kind of chord, from which degree of
-it the line comes, in which register, and what chord is next (all of it known when a solo is played, and independent of
-the key); then its type, its duration and its interval, which are what the network learns to say. As one symbol in place
-of three the value is "atomic".
+The context is known before the value is played and is the same in every key: the position in the bar, the family of the
+chord, the degree and the register of the note before, and the next chord. The network learns to predict the value: its
+type, duration and interval as three tokens ("parts") or as one ("atomic").
 """
 
 from __future__ import annotations
@@ -14,29 +13,28 @@ from fractions import Fraction
 
 from numpyrnn import NumpyrnnError
 
-from .element import Element
-from .grammar import Value, parse_value, sounding
-from .reading.estimate import best_root
+from .chords import family, root_of
+from .grammar import Element, Value, parse_value, sounding
 from .tunes import Tune
 
 FORMS = ("parts", "atomic")
 KIND, DURATION, INTERVAL, WHOLE = "type ", "duration ", "interval ", "value "
-SAID = (KIND, DURATION, INTERVAL, WHOLE)  # what the tokens of a value begin with
+SAID = (KIND, DURATION, INTERVAL, WHOLE)  # the beginnings of a value's tokens
 LOWEST, REGISTER = 48, 4  # a register is four semitones wide
-FAR = Fraction(4)  # quarters; what is further away is not told apart
+FAR = Fraction(4)  # quarters; longer distances count as this
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value will stand.
+    """What is known before a value is played.
 
     Attributes
     ----------
     position : Fraction, quarters from the beginning of the bar
-    chord : Element, what sounds
+    chord : Element, the chord that sounds
     previous : int, the pitch before, or None
     following : Element, the next chord, or None
-    left : Fraction, quarters until it comes
+    left : Fraction, quarters until the next chord
     """
 
     position: Fraction
@@ -46,32 +44,25 @@ class Place:
     left: Fraction = FAR
 
 
-def root_of(chord: Element) -> int:
-    """The root of a chord: as its symbol says, or found in its notes."""
-    return best_root(chord.pitches) if chord.root is None else chord.root
+def _root(chord: Element) -> int:
+    """The root that the symbol names, or else the likely one."""
+    return root_of(chord.pitches) if chord.root is None else chord.root
 
 
-def family(chord: Element) -> str:
-    """Major, dominant, minor, diminished, augmented or suspended, over the chord's root."""
-    root = root_of(chord)
-    tones = {(pitch - root) % 12 for pitch in chord.pitches}
-    if 4 in tones:
-        return "dominant" if 10 in tones else "augmented" if 8 in tones and 7 not in tones else "major"
-    if 3 in tones:
-        return "diminished" if 6 in tones and 7 not in tones else "minor"
-    return "suspended"
+def _family(chord: Element) -> str:
+    return family(chord.pitches, _root(chord))
 
 
 def _next(place: Place) -> str:
     if place.following is None:
         return "-"
-    return f"{(root_of(place.following) - root_of(place.chord)) % 12} {family(place.following)}"
+    return f"{(_root(place.following) - _root(place.chord)) % 12} {_family(place.following)}"
 
 
 CONTEXTS: dict[str, Callable[[Place], str]] = {
     "position": lambda place: f"{float(place.position):.3f}",
-    "chord": lambda place: family(place.chord),
-    "degree": lambda place: "-" if place.previous is None else str((place.previous - root_of(place.chord)) % 12),
+    "chord": lambda place: _family(place.chord),
+    "degree": lambda place: "-" if place.previous is None else str((place.previous - _root(place.chord)) % 12),
     "register": lambda place: "-" if place.previous is None else str((place.previous - LOWEST) // REGISTER),
     "next": _next,
     "left": lambda place: "-" if place.following is None else f"{float(min(place.left, FAR)):.3f}",
@@ -79,7 +70,7 @@ CONTEXTS: dict[str, Callable[[Place], str]] = {
 
 
 def context(place: Place, kinds: Sequence[str]) -> list[str]:
-    """The tokens that say what is known at a place.
+    """The tokens of a value's context.
 
     Parameters
     ----------
@@ -94,7 +85,7 @@ def context(place: Place, kinds: Sequence[str]) -> list[str]:
 
 
 def parts(value: Value, form: str) -> list[str]:
-    """The tokens of a value: type, duration and interval, or the whole as one."""
+    """The tokens of a value: three if the form is "parts", one if it is "atomic"."""
     if form == "atomic":
         return [f"{WHOLE}{value}"]
     kind, duration, *pair = str(value).split(",", 2)
@@ -102,7 +93,7 @@ def parts(value: Value, form: str) -> list[str]:
 
 
 def value_of(tokens: Sequence[str]) -> Value:
-    """The value that tokens say; the inverse of `parts`."""
+    """The value of some tokens; the inverse of `parts`."""
     said = [token.removeprefix(start) for token in tokens for start in SAID if token.startswith(start)]
     if len(said) != len(tokens) or len(said) not in (1, 3):
         raise NumpyrnnError(f"a value must have three parts or be one symbol, got {list(tokens)}")
@@ -110,12 +101,12 @@ def value_of(tokens: Sequence[str]) -> Value:
 
 
 def is_said(token: str) -> bool:
-    """Whether a token is part of a value, and not of what is known before."""
+    """Whether a token belongs to a value, not to its context."""
     return token.startswith(SAID)
 
 
 def stream(tune: Tune, kinds: Sequence[str], form: str) -> list[list[str]]:
-    """The tokens of a tune, a list for each value.
+    """The tokens of a tune, one list for each value.
 
     Parameters
     ----------
@@ -144,7 +135,7 @@ def stream(tune: Tune, kinds: Sequence[str], form: str) -> list[list[str]]:
 def place_of(
     onset: Fraction, bar: Fraction, chords: Sequence[Element], previous: int | None, following: Sequence[Element]
 ) -> Place:
-    """The place of a value that begins at `onset` in a bar with these chords, the next one after them."""
+    """The place of a value that begins at `onset`, given its bar's onset and chords, and the chords that follow."""
     ahead = following[0] if following else None
     left = ahead.onset - onset if ahead else FAR
     return Place(onset - bar, sounding(chords, onset), previous, ahead, left)

@@ -20,9 +20,9 @@ from workbench.ngram import KneserNey, best_ngram
 from workbench.training import Training
 
 from .changes import form
+from .grammar import name_of
 from .model import KIND, OPTIMISERS, EncodedTune, Settings, build, tunes_of, values_of
 from .soloist import Soloist
-from .theory import name_of
 from .tokens import is_said, stream
 from .tunes import Bar, Tune
 

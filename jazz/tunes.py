@@ -1,18 +1,18 @@
-"""A tune: bars of one melody line over chords, on a grid that always adds up."""
+"""A tune: one melody line over chords, in bars, on a grid of sixteenths and triplets."""
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from numpyrnn import NumpyrnnError
 
-from .changes import Chord
-from .element import Element
-from .grammar import SIXTEENTH, TRIPLET, Value, encode
+from .chords import Chord
+from .grammar import SIXTEENTH, TRIPLET, Element, Value, encode
 
-CENTRE = 60  # chord tones are placed above middle C
+CENTRE = 60  # middle C, the lowest root of a chord
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Bar:
     Attributes
     ----------
     onset, length : Fraction, quarters
-    melody : tuple of Element: what begins in this bar, notes and rests
-    chords : tuple of Element: the chord at the bar's beginning and those that come in it
+    melody : tuple of Element, the notes and rests that begin in this bar
+    chords : tuple of Element, the chord at the bar's beginning and those that begin later in it
     """
 
     onset: Fraction
@@ -36,13 +36,13 @@ class Bar:
 class Tune:
     """A melody over chords.
 
-    Notes and rests follow each other without a gap; a note may last into the next bar, a rest never does.
+    There are no gaps between notes and rests. A note may last into the next bar, a rest ends with its bar.
 
     Attributes
     ----------
     name : str
     bars : tuple of Bar
-    group : str, tunes of one group count as versions of one another
+    group : str; the tunes of one group are versions of each other
     """
 
     name: str
@@ -56,14 +56,12 @@ class Tune:
 
 def chord_pitches(chord: Chord) -> tuple[int, ...]:
     """A chord symbol's tones as MIDI numbers: the bass below middle C, the tones above."""
-    tones = [CENTRE + (tone - CENTRE) % 12 for tone in chord.tones]
-    root = CENTRE + (chord.tones[0] - CENTRE) % 12
-    tones = [tone if tone >= root else tone + 12 for tone in tones]
-    return (CENTRE - 12 + (chord.bass or 0) % 12, *tones)
+    root = CENTRE + chord.tones[0]
+    return (CENTRE - 12 + (chord.bass or 0), *(root + interval for interval in chord.intervals))
 
 
 def chord_elements(changes: Sequence[tuple[Fraction, Chord]]) -> list[Element]:
-    """The chords that the grammar sees: N.C. is whatever chord was before (at the beginning: comes next)."""
+    """The chords for the grammar: N.C. prolongs the chord before, or at the beginning anticipates the next one."""
     known = [chord for _, chord in changes if chord.tones]
     if not known:
         raise NumpyrnnError("changes must have a chord, got none")
@@ -89,7 +87,7 @@ def make_bars(
     -------
     tuple of Bar
     """
-    made, i, j, now = [], 0, 0, bars[0][0]
+    made, i, now, onsets = [], 0, bars[0][0], [chord.onset for chord in chords]
     for start, length in bars:
         end, within = start + length, []
         while i < len(melody) and melody[i].onset < end:
@@ -100,20 +98,17 @@ def make_bars(
         if now < end:
             within.append(Element(now, end - now))
             now = end
-        while j + 1 < len(chords) and chords[j + 1].onset <= start:  # what sounds when the bar begins, or comes first
-            j += 1
-        stop = j + 1
-        while stop < len(chords) and chords[stop].onset < end:
-            stop += 1
-        made.append(Bar(start, length, tuple(within), tuple(chords[j:stop])))
+        first = max(bisect_right(onsets, start) - 1, 0)  # the chord that sounds when the bar begins
+        stop = max(bisect_left(onsets, end), first + 1)
+        made.append(Bar(start, length, tuple(within), tuple(chords[first:stop])))
     return tuple(made)
 
 
 def line(notes: Iterable[tuple[Fraction, Fraction, int]]) -> list[Element]:
-    """One melody line on the grid: of notes that begin together the highest, each ended by the next.
+    """One melody line on the grid: the highest of the notes that begin together, each ended by the next.
 
-    Within each beat the onsets go either to sixteenths or to triplets, whichever is nearer in sum; so everything adds
-    up, and nothing is shorter than a sixteenth.
+    The onsets of each beat move to sixteenths or to triplets, whichever is nearer in sum. No note is shorter than a
+    sixteenth.
 
     Parameters
     ----------
@@ -136,12 +131,11 @@ def line(notes: Iterable[tuple[Fraction, Fraction, int]]) -> list[Element]:
             place = beat + round(offset / grid) * grid
             highest[place] = max(highest.get(place, (0, Fraction(0))), (pitch, onset + duration))
     places, elements = sorted(highest), []
-    for place, following in zip(places, [*places[1:], None][: len(places)], strict=True):
+    for i, place in enumerate(places):
         pitch, end = highest[place]
         grid = grids.get(int(end), SIXTEENTH)
         end = int(end) + round(end % 1 / grid) * grid
         end = max(end, place + grids.get(int(place), SIXTEENTH))
-        if following is not None:
-            end = min(end, following)
+        end = min([end, *places[i + 1 : i + 2]])
         elements.append(Element(place, end - place, (pitch,)))
     return elements

@@ -1,4 +1,4 @@
-"""A new cell, optimiser, loss or program is written in one place, and nothing is added to the packages for it.
+"""A new cell, optimiser, loss, chord quality or program is written in one place; nothing else is changed for it.
 
 The program stands in `poems.py`, the others here. Their limits are in formatted lines and are tested too.
 """
@@ -6,14 +6,20 @@ The program stands in `poems.py`, the others here. Their limits are in formatted
 import inspect
 import json
 import pickle
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import poems
 import pytest
 from click.testing import CliRunner
+from music21 import converter, harmony
 from numpy.testing import assert_allclose, assert_array_equal
 
+import jazz
+from jazz import chords
+from jazz.reading.estimate import estimate_chords
+from music.midi import Note
 from numpyrnn import (
     LSTM,
     Dense,
@@ -352,3 +358,33 @@ def test_a_fifth_program_refuses_what_the_others_refuse(poems_folder):
         assert message in done.stderr + str(done.exception)
     Path("one.txt").unlink()
     assert {path.name: path.read_bytes() for path in poems_folder.iterdir()} == before
+
+
+@pytest.fixture
+def quartal():
+    """One row in the table of chord qualities."""
+    chords.QUALITIES.append(chords.Quality("quartal", (0, 5, 10), prior=0.02))
+    yield
+    chords.QUALITIES.pop()
+    chords.parse_chord.cache_clear()
+
+
+@pytest.mark.usefixtures("quartal")
+def test_a_chord_quality_of_one_row_is_read_played_engraved_and_estimated(tmp_path):
+    chord = chords.parse_chord("Cquartal")
+    assert (chord.root, chord.tones) == (0, (0, 5, 10))
+    assert chords.parse_chord("F#quartal/B").tones == (6, 11, 4)
+    solo = jazz.improvise("Cquartal | Ebquartal", seed=1)
+    voiced = {note.pitch % 12 for note in solo.midi.notes if note.track == 2 and note.onset < 4}
+    assert voiced == {0, 5, 10}
+    score = converter.parse(solo.write(tmp_path / "solo")[-1], forceSource=True)
+    symbols = list(score.recurse().getElementsByClass(harmony.ChordSymbol))
+    assert [(symbol.root().name, symbol.chordKindStr) for symbol in symbols] == [("C", "quartal"), ("E-", "quartal")]
+    notes = [Note(Fraction(0), Fraction(4), pitch) for pitch in (48, 65, 70)]
+    (found,) = estimate_chords(notes, [(Fraction(0), Fraction(4))])
+    assert (found.root, {pitch % 12 for pitch in found.pitches}) == (0, {0, 5, 10})
+
+
+def test_without_its_row_a_chord_quality_is_unknown():
+    with pytest.raises(NumpyrnnError, match="got 'Cquartal'"):
+        chords.parse_chord("Cquartal")

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from music21.harmony import ChordSymbol
 
-from jazz.changes import FORMS, QUALITIES, Chord, form, parse_changes, parse_chord, parse_meter, spread
+from jazz.changes import FORMS, form, parse_changes, parse_meter, spread
+from jazz.chords import QUALITIES, Chord, parse_chord
 from numpyrnn import NumpyrnnError
 
 ROOTS = {
@@ -19,6 +20,7 @@ DEGREES = {
     **{"1": 0, "b9": 1, "2": 2, "9": 2, "b3": 3, "#9": 3, "3": 4, "4": 5, "11": 5, "b5": 6, "#11": 6, "5": 7},
     **{"#5": 8, "b13": 8, "6": 9, "bb7": 9, "13": 9, "b7": 10, "7": 11},
 }
+SPELLINGS = {spelling: quality.tones for quality in QUALITIES for spelling in quality.spellings.split(" ")}
 # One spelling of each quality, as a textbook has it: what it is made of over the root.
 TEXTBOOK = {
     **{"": "1 3 5", "m": "1 b3 5", "dim": "1 b3 b5", "aug": "1 3 #5", "5": "1 5", "sus4": "1 4 5", "sus2": "1 2 5"},
@@ -62,11 +64,16 @@ def names(changes):
 
 @pytest.mark.parametrize("quality", sorted(TEXTBOOK))
 def test_a_quality_has_the_tones_of_the_textbook(quality):
-    assert sorted(QUALITIES[quality]) == sorted(DEGREES[degree] for degree in TEXTBOOK[quality].split())
+    assert sorted(SPELLINGS[quality]) == sorted(DEGREES[degree] for degree in TEXTBOOK[quality].split())
+
+
+def test_no_spelling_and_no_tones_stand_twice():
+    assert len(SPELLINGS) == sum(len(quality.spellings.split(" ")) for quality in QUALITIES)
+    assert len({quality.tones for quality in QUALITIES}) == len(QUALITIES)
 
 
 def test_every_spelling_holds_over_every_root():
-    for quality, tones in QUALITIES.items():
+    for quality, tones in SPELLINGS.items():
         for root, pitch_class in ROOTS.items():
             expected = (pitch_class, tuple((pitch_class + tone) % 12 for tone in tones), pitch_class)
             plain = [root + quality] if not quality.startswith("#") else []  # in C#5 the sharp is the root's

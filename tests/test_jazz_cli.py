@@ -125,6 +125,16 @@ def test_the_name_of_one_file_names_all_four(folder, out):
     assert_solo(folder, stem)
 
 
+def test_without_a_lead_sheet_three_files_are_written_and_a_lead_sheet_is_not_replaced(tmp_path):
+    (tmp_path / "solo.musicxml").write_text("mine")
+    out = do_well(tmp_path, "--chords", SHORT, "--seed", 1, "--no-lead-sheet")
+    assert out.endswith("Written: solo.mid, solo.wav, solo.png.\n")
+    assert set(contents(tmp_path)) == four("solo")
+    assert (tmp_path / "solo.musicxml").read_text() == "mine"
+    assert "Written: solo-2.mid" in do_well(tmp_path, "--chords", SHORT, "--no-lead-sheet")
+    assert set(contents(tmp_path)) == four("solo") | (four("solo-2") - {"solo-2.musicxml"})
+
+
 def test_the_summary_says_how_to_have_the_solo_again(folder):
     out = do_well(folder, "--chords", SHORT, "-o", "one")
     seed = re.search(r"Seed (\d+)\.", out)[1]
@@ -175,7 +185,7 @@ def test_an_option_does_what_it_does_in_the_library(folder, monkeypatch, argumen
 
 def test_the_options_that_are_tried_here_are_all_there_are():
     tried = {word[2:].replace("-", "_") for arguments, _ in OPTIONS for word in arguments.split() if word[:2] == "--"}
-    elsewhere = {"chords", "form", "soundfont", "out", "force"}
+    elsewhere = {"chords", "form", "soundfont", "no_lead_sheet", "out", "force"}
     assert tried | elsewhere == {parameter.name for parameter in app.commands["improvise"].params}
 
 

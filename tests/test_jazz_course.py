@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jazz import course, theory
+from jazz import course
 from jazz.course.replay import longest_run, replay
-from jazz.element import Element
-from jazz.grammar import Value, candidates, parse_value, sounding
+from jazz.grammar import Element, Value, candidates, kinds, parse_value, quality, sounding
 from music.midi import Midi, Note, read_midi, write_midi
 from numpyrnn import NumpyrnnError, Sequential
 from numpyrnn.activations import log_softmax
@@ -86,7 +85,7 @@ def test_the_originals_measures_are_the_golden_ones(shared_data, rests):
     gold = golden(shared_data, rests)
     assert [" ".join(map(str, measure)) for measure in values] == gold["grammars"]
     assert [len(measure) for measure in measures] == [len(measure) for measure in values]
-    qualities = [[theory.harmony(chord.pitches).quality for chord in measure] for measure in chords]
+    qualities = [[quality(chord.pitches) for chord in measure] for measure in chords]
     assert qualities == [[chord["quality"] for chord in gold["chords"][str(i)]] for i in range(1, 19)]
 
 
@@ -184,9 +183,7 @@ def test_sampled_sequences_differ_and_repeat_with_their_seed(trained):
 
 def kind_of(pitch, chord):
     """Chord tone, scale tone, approach tone or other."""
-    harmony = theory.harmony(chord)
-    tones = {"C": harmony.chord, "S": harmony.scale, "A": harmony.approach}
-    return next((kind for kind, of_kind in tones.items() if pitch % 12 in of_kind), "X")
+    return kinds(chord)[pitch % 12]
 
 
 @pytest.fixture

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jazz import grammar, theory
-from jazz.element import Element
-from jazz.grammar import Value, candidates, encode, gather, on_grid, parse_value, quantise, sounding, voices
+from jazz import grammar
+from jazz.grammar import Element, Value, candidates, encode, gather, on_grid, parse_value, quantise, sounding, voices
 from music.midi import read_midi
 from numpyrnn import NumpyrnnError
 
@@ -121,11 +120,11 @@ def test_chords_and_their_qualities_are_those_of_the_original_programs(shared_da
                 float(e.onset),
                 float(e.duration or SHORTEST_CHORD[variant]),
                 list(e.pitches),
-                theory.harmony(e.pitches).quality,
+                grammar.quality(e.pitches),
             )
             for e in chords[118 + number]
         ] == expected
-    qualities = [theory.harmony(e.pitches).quality for bar in range(119, 137) for e in chords[bar]]
+    qualities = [grammar.quality(e.pitches) for bar in range(119, 137) for e in chords[bar]]
     counts = {quality: qualities.count(quality) for quality in sorted(set(qualities))}
     assert counts == {"augmented": 1, "major": 16, "minor": 12, "other": 22}
 
@@ -203,7 +202,7 @@ def test_values_of_a_bar_by_hand():
     ]
     expected = ["C,0.333", "C,0.667,<d5,P1>", "R,0.500", "A,0.500,<M2,d-4>", "A,2.000,<m2,P-4>"]
     assert [str(value) for value in encode(melody, chords)][:4] == expected[:4]
-    assert encode(melody, chords)[4].kind == theory.harmony((53, 65, 69, 72, 75)).kinds[4]
+    assert encode(melody, chords)[4].kind == grammar.kinds((53, 65, 69, 72, 75))[4]
     assert [chord.onset for chord in (sounding(chords, F(t)) for t in ("-1", 0, "7/4", 2, 9))] == [0, 0, 0, 2, 2]
 
 
@@ -242,11 +241,11 @@ def test_a_note_is_among_the_candidates_of_its_own_value(pitches, chord):
 
 @given(PITCHES, st.integers(-14, 14), CHORDS, st.integers(40, 62), st.integers(62, 90))
 def test_candidates_are_all_notes_of_the_type_the_range_and_the_interval(previous, step, chord, low, high):
-    interval = theory.interval_range(previous, previous + step)
+    interval = grammar.interval_range(previous, previous + step)
     found = {kind: candidates(Value(kind, F(1), interval), previous, chord, low, high) for kind in "CSAX"}
     reached = [p for p in range(previous + step - 3, previous + step + 4) if low <= p <= high]
     assert sorted(pitch for pitches in found.values() for pitch in pitches) == reached
-    assert all(theory.harmony(chord).kinds[p % 12] == kind for kind in "CSAX" for p in found[kind])
+    assert all(grammar.kinds(chord)[p % 12] == kind for kind in "CSAX" for p in found[kind])
     tones = {tone % 12 for tone in chord}
     assert found["C"] == [p for p in reached if p % 12 in tones]
 

@@ -9,10 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jazz import theory
-from jazz.changes import parse_chord
-from jazz.element import Element
-from jazz.grammar import Value
+from jazz.chords import family, parse_chord, root_of
+from jazz.grammar import Element, Value, semitones
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.tokens import (
     CONTEXTS,
@@ -20,11 +18,9 @@ from jazz.tokens import (
     SAID,
     Place,
     context,
-    family,
     is_said,
     parts,
     place_of,
-    root_of,
     stream,
     value_of,
 )
@@ -149,7 +145,7 @@ def test_at_the_beginning_and_the_end_nothing_is_known():
     ],
 )
 def test_family_of_a_chord(symbols, expected):
-    assert {symbol: family(sound(symbol)) for symbol in symbols.split()} == dict.fromkeys(symbols.split(), expected)
+    assert {family(chord(symbol), parse_chord(symbol).root) for symbol in symbols.split()} == {expected}
 
 
 def test_place_of_a_value_in_a_bar():
@@ -174,7 +170,9 @@ def test_what_is_known_of_the_chord_holds_in_every_key(name, kind):
 )
 def test_the_root_is_found_in_the_notes_where_there_is_no_symbol(symbol):
     known = sound(symbol)
-    assert root_of(known) == root_of(replace(known, root=None)) == parse_chord(symbol).root
+    assert root_of(known.pitches) == parse_chord(symbol).root
+    places = (Place(F(0), element, 60, element) for element in (known, replace(known, root=None)))
+    assert len({tuple(context(place, ["chord", "degree", "next"])) for place in places}) == 1
 
 
 # streams
@@ -249,7 +247,7 @@ def test_rhythm_chord_tones_and_the_size_of_intervals_hold_in_every_key(name):
 
     def sizes(piece):
         values = [value for bar in piece.values() for value in bar]
-        return [value.interval and tuple(map(theory.semitones, value.interval)) for value in values]
+        return [value.interval and tuple(map(semitones, value.interval)) for value in values]
 
     for steps in (-6, -5, -1, 1, 2, 3):
         other = transposed(tune(name), steps)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jazz.changes import parse_changes, parse_chord
-from jazz.element import Element
-from jazz.grammar import encode
+from jazz.changes import parse_changes
+from jazz.chords import parse_chord
+from jazz.grammar import Element, encode
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.tunes import Bar, Tune, chord_elements, chord_pitches, line, make_bars
 from numpyrnn import NumpyrnnError

@@ -29,8 +29,8 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.checks import Array
 from workbench.files import make_folder
 
-from ..element import Element
 from ..grammar import (
+    Element,
     Value,
     candidates,
     encode,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
@@ -10,35 +11,26 @@ from numpy.random import Generator
 
 from music.midi import Note
 
-from ..changes import Change, Changes, Chord
+from ..changes import Changes
+from ..chords import Chord
 
-SOLO, PIANO, BASS, DRUMS = 1, 2, 3, 4  # tracks; the one before has the tempo
+SOLO, PIANO, BASS, DRUMS = 1, 2, 3, 4  # tracks; track 0 has the tempo
 NAMES = ["", "Solo", "Piano", "Bass", "Drums"]
 CHANNELS = {SOLO: 0, PIANO: 1, BASS: 2, DRUMS: 9}
 PROGRAMS = {SOLO: 66, PIANO: 0, BASS: 32, DRUMS: 0}  # General MIDI from 0: tenor saxophone, grand piano, acoustic bass
 INSTRUMENTS = ("piano", "bass", "drums")
 RIDE, CRASH, PEDAL_HAT, CLOSED_HAT, STICK, KICK = 51, 49, 44, 42, 37, 36
-PIANO_RANGE, BASS_RANGE = (52, 74), (28, 50)
-HALF, ONE = Fraction(1, 2), Fraction(1)
+PIANO_RANGE, BASS_RANGE = range(52, 75), range(28, 51)
+HALF = Fraction(1, 2)
 
-# What the piano plays while a chord lasts: (onset, duration) in quarters, by feel and by the length of the chord.
-COMPING: dict[str, dict[int, list[list[tuple[float, float]]]]] = {
+# Rhythms of the piano in eighths, by feel and by the quarters of the chord: x strikes, - holds, . is silent.
+COMPING: dict[str, dict[Fraction | int, list[str]]] = {
     "swing": {
-        4: [
-            [(0, 1), (1.5, 0.5)],
-            [(0, 1.5), (2.5, 1)],
-            [(0.5, 0.5), (2, 1)],
-            [(0, 0.5), (1.5, 0.5), (3, 0.5)],
-            [(1, 2)],
-        ],
-        3: [[(0, 1), (1.5, 0.5)], [(0, 1.5)], [(0, 0.5), (2, 0.5)]],
-        2: [[(0, 1)], [(0, 0.5), (1.5, 0.5)], [(0.5, 1)]],
+        4: ["x-.x....", "x--..x-.", ".x..x-..", "x..x..x.", "..x---.."],
+        3: ["x-.x..", "x--...", "x...x."],
+        2: ["x-..", "x..x", ".x-."],
     },
-    "straight": {
-        4: [[(0, 1), (1.5, 0.5), (3, 0.5)], [(0, 0.5), (1, 0.5), (2.5, 1)], [(0.5, 1), (2, 0.5), (3, 0.5)]],
-        3: [[(0, 1), (1.5, 0.5)], [(0, 0.5), (1, 0.5), (2, 0.5)]],
-        2: [[(0, 0.5), (1.5, 0.5)], [(0, 1)]],
-    },
+    "straight": {4: ["x-.x..x.", "x.x..x-.", ".x-.x.x."], 3: ["x-.x..", "x.x.x."], 2: ["x..x", "x-.."]},
 }
 
 
@@ -53,18 +45,17 @@ def accompany(changes: Changes, rng: Generator, instruments: Sequence[str] = INS
 
     Returns
     -------
-    list of Note, straight (see `solo.swung`), each instrument on its own track and channel
+    list of Note, without swing (see `swing.swung`), each instrument on its own track and channel
     """
     players = {"piano": piano, "bass": bass, "drums": drums}
-    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # leaving one out does not change the others
+    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # the same whoever else plays
     return [note for name in players if name in instruments for note in players[name](changes, streams[name])]
 
 
 def spans(changes: Changes) -> Iterator[tuple[Fraction, Fraction, Chord, Chord]]:
-    """(onset, length, chord, the chord after it) of each chord of each bar; after the last the form begins again."""
-    flat: list[Change] = changes.flat()
-    end = changes.bar * len(changes.bars)
-    for (onset, chord), (following, after) in pairwise([*flat, (end, flat[0][1])]):
+    """(onset, length, chord, next chord) of each chord of each bar; the last is followed by the first."""
+    flat = changes.flat()
+    for (onset, chord), (following, after) in pairwise([*flat, (changes.end, flat[0][1])]):
         yield onset, following - onset, chord, after
 
 
@@ -74,32 +65,32 @@ def note(track: int, onset: Fraction, duration: Fraction, pitch: int, velocity: 
 
 
 def piano(changes: Changes, rng: Generator) -> list[Note]:
-    """Chords, each voiced as near to the one before as it can be."""
-    notes, before, end = [], [57, 62, 65, 69], changes.bar * len(changes.bars)
+    """Chords in a comping rhythm, each voiced as near to the one before as possible."""
+    notes, before = [], [57, 62, 65, 69]
     for onset, length, chord, _ in spans(changes):
         if not chord.tones:
             continue
         before = voicing(chord, before)
-        if changes.ending and onset >= end - changes.bar:
+        if changes.ending and onset >= changes.end - changes.bar:
             notes += [note(PIANO, onset, length, pitch, 64) for pitch in before]
             continue
-        patterns = COMPING[changes.feel].get(int(length) if length.denominator == 1 else 0, [[(0, float(length))]])
-        for start, duration in patterns[int(rng.integers(len(patterns)))]:
-            place, stop = Fraction(start), min(Fraction(start) + Fraction(duration), length)
+        rhythms = COMPING[changes.feel].get(length, [""])
+        strikes = re.finditer("x-*", rhythms[int(rng.integers(len(rhythms)))])
+        for start, end in [(hit.start() / 2, hit.end() / 2) for hit in strikes] or [(0, float(length))]:
+            place, stop = Fraction(start), min(Fraction(end), length)
             velocity = int(rng.integers(54, 66))
             notes += [note(PIANO, onset + place, stop - place, pitch, velocity) for pitch in before]
     return notes
 
 
 def voicing(chord: Chord, before: Sequence[int]) -> list[int]:
-    """Four tones or so of a chord (third and seventh first; the bass has the root), moved as little as possible."""
-    tones = list(dict.fromkeys(chord.tones))
+    """Up to four tones of a chord, near those played before; chords of more than three tones omit their root."""
+    tones = list(chord.tones)
     if len(tones) > 3:
         tones = (tones[1:2] + tones[3:] + tones[2:3])[:4]
-    low, high = PIANO_RANGE
 
     def close(bottom: int) -> list[int]:
-        """All tones upwards from `bottom`, each at its first place."""
+        """All tones in the octave above `bottom`."""
         return sorted(bottom + (tone - bottom) % 12 for tone in tones)
 
     def movement(pitches: list[int]) -> float:
@@ -107,48 +98,44 @@ def voicing(chord: Chord, before: Sequence[int]) -> list[int]:
         rubs = sum(b - a == 1 for a, b in pairwise(pitches))
         return steps + 3 * rubs + abs(sum(pitches) / len(pitches) - 62) / 2
 
-    options = [close(bottom) for bottom in range(low, high - 10)]
-    return min((pitches for pitches in options if pitches[-1] <= high), key=movement)
+    options = map(close, PIANO_RANGE)
+    return min((pitches for pitches in options if pitches[-1] in PIANO_RANGE), key=movement)
 
 
 def bass(changes: Changes, rng: Generator) -> list[Note]:
     """Swing: a walking line in quarters that steps into every new root. Straight: roots and fifths."""
-    notes, last, end = [], 36, changes.bar * len(changes.bars)
+    notes, last = [], 36
     for onset, length, chord, after in spans(changes):
         if not chord.tones:
             continue
         root = nearest(chord.bass or 0, last)
-        if changes.ending and onset >= end - changes.bar:
+        if changes.ending and onset >= changes.end - changes.bar:
             notes.append(note(BASS, onset, length, root, 88))
             continue
         if changes.feel == "straight":
             fifth = nearest(chord.tones[2] if len(chord.tones) > 2 else chord.tones[0], root + 5)
-            for bar_part in range(0, max(1, int(length)), 2):
-                place, pitch = onset + bar_part, fifth if bar_part % 4 else root
-                stop = min(onset + length, place + 2)
-                held = min(stop - place, Fraction(3, 2))
-                notes.append(note(BASS, place, held, pitch, 84))
-                if stop - place > held:
-                    notes.append(note(BASS, place + held, stop - place - held, fifth if pitch == root else pitch, 74))
+            for half in range(0, max(1, int(length)), 2):
+                place, rest = onset + half, length - half
+                notes.append(note(BASS, place, min(rest, 3 * HALF), fifth if half % 4 else root, 84))
+                if rest > 3 * HALF:
+                    notes.append(note(BASS, place + 3 * HALF, min(rest - 3 * HALF, HALF), fifth, 74))
             last = root
             continue
-        steps = int(length) if length >= 1 else 1
+        steps = max(1, int(length))
         target = nearest(chord.tones[0] if after.bass is None else after.bass, root)
         for step in range(steps):
             if step == 0:
                 pitch = root
-            elif step == steps - 1 and onset + length < end and target % 12 != root % 12:
-                # a semitone from below or above leads into the next root
-                sides = [target + side for side in (-1, 1) if BASS_RANGE[0] <= target + side <= BASS_RANGE[1]]
+            elif step == steps - 1 and onset + length < changes.end and target % 12 != root % 12:
+                sides = [side for side in (target - 1, target + 1) if side in BASS_RANGE]  # lead into the next root
                 sides = [side for side in sides if side != last] or sides
                 pitch = sides[int(rng.integers(len(sides)))]
             else:
                 tones = set(chord.tones) if step % 2 == 0 else walkable(chord)
-                choices = [p for p in range(BASS_RANGE[0], BASS_RANGE[1] + 1) if p % 12 in tones and p != last]
                 onwards = 2 if target > last or (target == last and rng.random() < 0.5) else -2
-                choices.sort(key=lambda p: (abs(p - last - onwards), p))
+                choices = [pitch for pitch in BASS_RANGE if pitch % 12 in tones and pitch != last]
+                choices.sort(key=lambda pitch: (abs(pitch - last - onwards), pitch))
                 pitch = choices[int(rng.integers(min(2, len(choices))))]
-            pitch = min(max(pitch, BASS_RANGE[0]), BASS_RANGE[1])
             place = onset + step
             stop = onset + length if step == steps - 1 else place + 1
             notes.append(note(BASS, place, stop - place, pitch, int(rng.integers(80, 92))))
@@ -157,19 +144,18 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
 
 
 def walkable(chord: Chord) -> set[int]:
-    """The pitch classes that a bass may step on between two strong beats: chord tones, fourth, and second and sixth.
+    """The pitch classes of the bass on weak beats: chord tones, fourth, second and sixth.
 
-    The second and the sixth are left out where the chord is altered there (a flat ninth, a fifth that is not perfect).
+    If the chord has an altered ninth, fifth or thirteenth, the second and the sixth are left out.
     """
-    over = {(tone - chord.tones[0]) % 12 for tone in chord.tones}
-    perfect = 7 in over and not over & {1, 6, 8}
+    perfect = 7 in chord.intervals and not {1, 6, 8} & set(chord.intervals)
     return {*chord.tones, *((chord.tones[0] + step) % 12 for step in ((2, 5, 9) if perfect else (5,)))}
 
 
 def nearest(pitch_class: int, pitch: int) -> int:
-    """The pitch of a class that is nearest to `pitch` in the range of the bass."""
-    inside = range(BASS_RANGE[0], BASS_RANGE[1] + 1)
-    return min((p for p in inside if p % 12 == pitch_class % 12), key=lambda p: (abs(p - pitch), p))
+    """The pitch of a pitch class that is nearest to `pitch` in the range of the bass."""
+    same = (other for other in BASS_RANGE if other % 12 == pitch_class)
+    return min(same, key=lambda other: (abs(other - pitch), other))
 
 
 def drums(changes: Changes, rng: Generator) -> list[Note]:

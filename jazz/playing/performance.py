@@ -1,4 +1,4 @@
-"""A solo with its band: made in one call, written as MIDI, sound, picture and lead sheet."""
+"""A solo with its band, made in one call and written as MIDI, sound, picture and lead sheet."""
 
 from __future__ import annotations
 
@@ -21,16 +21,14 @@ from numpyrnn.checks import check_count, check_range
 from numpyrnn.sampling import Sampler
 from workbench.files import data_path
 
-from .. import theory
 from ..changes import LONGEST, Changes, parse_changes, parse_meter
 from ..changes import form as shipped_form
-from ..element import Element
 from ..evaluation import Copied
 from ..evaluation import longest_copy as find_longest_copy
-from ..grammar import Value, parse_value
+from ..grammar import Element, Value, parse_value
 from ..model import KIND, training_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
-from ..soloist import LONGEST_COPY, Line, Soloist, bar_grid
+from ..soloist import LONGEST_COPY, Line, Soloist
 from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 from .band import INSTRUMENTS, NAMES, PROGRAMS, SOLO, accompany, note
 
@@ -49,11 +47,11 @@ class Solo:
 
     Attributes
     ----------
-    line : Line, the solo's values and notes, as written (eighths alike)
-    midi : Midi, all that sounds: the solo alone in the track "Solo", on channel 0
+    line : Line, the solo's values and notes as written, without swing
+    midi : Midi, the whole band; the solo has the track "Solo" and channel 0 for itself
     tempo : int, quarters a minute
-    seed : int, makes it again
-    copied : Copied, the longest run of values that stands in a training tune
+    seed : int, gives the same solo again
+    copied : Copied, the longest run of values that equals a run in a training tune
     """
 
     line: Line
@@ -88,15 +86,17 @@ class Solo:
         shown = [e for e in self.line.elements if e.pitches]
         notes = [RollNote(e.onset, e.duration, e.pitches[0], kind) for e, kind in zip(shown, self.kinds, strict=True)]
         chords = [(onset, str(chord)) for onset, chord in self.changes.flat()]
-        return piano_roll(notes, bar_grid(self.changes), title=f"Solo over {self.title}", chords=chords, kinds=KINDS)
+        return piano_roll(notes, self.changes.grid, title=f"Solo over {self.title}", chords=chords, kinds=KINDS)
 
     def musicxml(self) -> bytes:
         """The lead sheet, as the bytes of a MusicXML file."""
-        return theory.lead_sheet(f"Solo over {self.title}", self.line.elements, self.changes, self.tempo)
+        from .leadsheet import lead_sheet  # and with it music21
+
+        return lead_sheet(f"Solo over {self.title}", self.line.elements, self.changes, self.tempo)
 
     @property
     def title(self) -> str:
-        """What it is played over."""
+        """The form's title, or the first chords."""
         if self.changes.title:
             return self.changes.title
         bars = str(self.changes).split(" | ")
@@ -105,14 +105,16 @@ class Solo:
     def __repr__(self) -> str:
         return f"Solo over {self.title}: {len(self.notes)} notes in {len(self.changes.bars)} bars, seed {self.seed}"
 
-    def write(self, path: str | Path, soundfont: str | Path | None = None) -> list[Path]:
-        """Write MIDI, WAV, PNG and MusicXML side by side: all four or none.
+    def write(self, path: str | Path, soundfont: str | Path | None = None, lead_sheet: bool = True) -> list[Path]:
+        """Write MIDI, WAV, PNG and MusicXML side by side: all of them or none.
 
         Parameters
         ----------
-        path : file; its ending does not count, the four files have their own
+        path : file; its ending is ignored, each file has its own
         soundfont : file, optional
-            Let fluidsynth make the sound, with this sound font.
+            A sound font, with which fluidsynth makes the sound.
+        lead_sheet : bool, default True
+            False leaves the MusicXML file out.
 
         Returns
         -------
@@ -123,20 +125,18 @@ class Solo:
         NumpyrnnError
             if one of the files cannot be written
         """
-        files = output_files(path)
+        files = output_files(path, lead_sheet)
         wav = self.wav() if soundfont is None else by_soundfont(self.midi, soundfont)
-        contents = midi_bytes(self.midi), wav, self.png(), self.musicxml()
+        contents = [midi_bytes(self.midi), wav, self.png(), *([self.musicxml()] if lead_sheet else [])]
         write_together(dict(zip(files, contents, strict=True)))
         return files
 
     def summary(self) -> str:
-        """What was played, in a few lines."""
+        """The figures of the solo, in two lines."""
         kinds = self.kinds
         rests = sum((v.duration for v in self.line.values if v.kind == "R"), Fraction(0))
-        silence = rests / (self.changes.bar * len(self.changes.bars))
-        shares = ", ".join(
-            f"{kinds.count(k) / max(1, len(kinds)):.0%} {name}s" for k, name in KINDS.items() if k in kinds
-        )
+        silence = rests / self.changes.end
+        shares = ", ".join(f"{kinds.count(k) / len(kinds):.0%} {name}s" for k, name in KINDS.items() if k in kinds)
         return (
             f"{self.title}: {len(self.changes.bars)} bars at {self.tempo}, {len(kinds)} notes in the solo "
             f"({shares.replace('others', 'other')}), {float(silence):.0%} silence.\n"
@@ -153,9 +153,9 @@ class Solo:
         )
 
 
-def output_files(path: str | Path) -> list[Path]:
-    """The four files that a name stands for: NAME, NAME.mid, NAME.wav, ... all mean NAME."""
-    return side_by_side(path, ENDINGS, "a solo")
+def output_files(path: str | Path, lead_sheet: bool = True) -> list[Path]:
+    """The output files, MIDI, WAV, PNG and MusicXML: NAME, NAME.mid, NAME.wav, ... all mean NAME."""
+    return side_by_side(path, ENDINGS, "a solo")[: None if lead_sheet else -1]
 
 
 def improvise(
@@ -182,23 +182,23 @@ def improvise(
 
     Parameters
     ----------
-    chords : str, optional, as musicians write them ("Dm7 G7 | Cmaj7 | %"; see `changes.parse_changes`)
-    form : str, optional, a shipped form (see `changes.FORMS`); default, without chords: "blues-f"
+    chords : str or Changes, optional, such as "Dm7 G7 | Cmaj7 | %"; see `changes.parse_changes`
+    form : str, optional, a shipped form; see `changes.FORMS`. Without chords the default is "blues-f".
     meter : str, default "4/4", of `chords`
-    seed : int, optional; same seed, same solo. Without one a new solo, whose `seed` says how to have it again
+    seed : int, optional; the same seed gives the same solo. By default a new one, see `Solo.seed`.
     temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
     top_k : int, optional, draw among the k most probable only
     choruses : int, default 1, how often the form is played
-    density : float, default 1; 2 more notes, 0.5 fewer
-    longest_copy : int, default 8, the longest run of values that may be as in a training tune; None: any
-    primer : file (MIDI or chorus), with whose first two bars the solo begins; "opening": with a training tune's
-    ending : bool, default False; one bar more, held, on the chord to which the last one leads
+    density : float, default 1; 2 for more notes, 0.5 for fewer
+    longest_copy : int, default 8, the longest run of values that may equal a run in a training tune; None: no limit
+    primer : file (MIDI or chorus) whose first two bars begin the solo, or "opening" for those of a training tune
+    ending : bool, default False; add a bar, held on the chord to which the last one resolves
     tempo : int, default 130, quarters a minute
-    swing : float, optional, share of a beat that its first half takes, 0.5 (straight) to 0.8; default: as the form says
+    swing : float, optional, share of the beat that its first half takes, 0.5 (straight) to 0.8; by default the form's
     instruments : any of "piano", "bass", "drums"; default all
     program : int, default 66 (tenor saxophone), the solo's General MIDI program, from 0
-    model : Checkpoint or file, optional; default: the shipped one
-    on_bar : called with the number of bars that are new, now and then (a progress bar)
+    model : Checkpoint or file, optional; default: the shipped model
+    on_bar : function, called with the number of new bars, to show progress
 
     Returns
     -------
@@ -209,69 +209,63 @@ def improvise(
     NumpyrnnError
         if the chords cannot be read or a setting is out of range
     """
-    if chords is not None and form is not None:
-        raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
-    if not isinstance(chords, str | Changes | None) or not isinstance(meter, str):
-        raise NumpyrnnError(f"chords and meter must be text, got {chords!r} and {meter!r}")
     check_count("choruses", choruses, 1)
-    if seed is not None:
-        check_count("seed", seed, 0)
     check_count("program", program, 0)
-    check_range("tempo", tempo, 20, 400)
     check_range("program", program, 0, 127)
+    check_range("tempo", tempo, 20, 400)
+    seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
     if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
         raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r}")
-    if chords is None:
-        changes = shipped_form(form or FORM)
-    else:
-        changes = chords if isinstance(chords, Changes) else parse_changes(chords, parse_meter(meter))
+    changes = read_changes(chords, form, meter)
     if len(changes.bars) * choruses > LONGEST:
         raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {choruses}")
-    minutes = float(len(changes.bars) * choruses * changes.bar / tempo)
+    minutes = float(changes.end * choruses / tempo)
     if minutes > MAX_SECONDS / 60:
         raise NumpyrnnError(f"a solo must last at most {MAX_SECONDS // 60} minutes, this one would last {minutes:.0f}")
     checkpoint = model if isinstance(model, Checkpoint) else load(model or data_path("models/jazz.npz"), KIND)
-    if swing is None:
-        ratio = TRIPLET_FEEL if changes.feel == "swing" else STRAIGHT
-    else:
-        ratio = as_ratio(swing)
-        changes = replace(changes, feel="straight" if ratio == STRAIGHT else "swing")
-    if changes.meter[1] > 4:  # eighths are the beat here
-        ratio = STRAIGHT
-    changes = changes.times(choruses)
+    usual = TRIPLET_FEEL if changes.feel == "swing" else STRAIGHT
+    ratio = usual if swing is None else as_ratio(swing)
+    changes = replace(changes, feel="straight" if ratio == STRAIGHT else "swing").times(choruses)
     if ending:
         changes = changes.with_ending()
-    seed = secrets.randbelow(1 << 31) if seed is None else seed
     soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density, longest_copy)
     line = soloist.play(changes, primer_values(primer, checkpoint, changes), on_bar)
-    notes = [
-        note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))._replace(
-            program=program
-        )
-        for element in line.elements
-        if element.pitches
-    ]
-    notes += accompany(changes, np.random.default_rng([seed, 1]), instruments or ())
-    end = changes.bar * len(changes.bars)
+    notes = accompany(changes, np.random.default_rng([seed, 1]), instruments or ())
+    for element in line.elements:
+        if element.pitches:
+            played = note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))
+            notes.append(played._replace(program=program))
+    notes = swung(notes, STRAIGHT if changes.meter[1] > 4 else ratio)  # in 6/8 the eighths are the beat
     midi = Midi(
-        sorted(swung(notes, ratio), key=lambda played: (played.onset, played.track)),
+        sorted(notes, key=lambda played: (played.onset, played.track)),
         ["", *NAMES[1:]],
         [(Fraction(0), as_tempo(tempo))],
         [(Fraction(0), *changes.meter)],
-        end,
+        changes.end,
     )
     copied = find_longest_copy([str(value) for value in line.values], training_values(checkpoint))
     return Solo(line, midi, tempo, seed, copied)
 
 
+def read_changes(chords: str | Changes | None, form: str | None, meter: str) -> Changes:
+    """The chords that are given, or else a shipped form."""
+    if chords is not None and form is not None:
+        raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
+    if not isinstance(chords, str | Changes | None) or not isinstance(meter, str):
+        raise NumpyrnnError(f"chords and meter must be text, got {chords!r} and {meter!r}")
+    if chords is None:
+        return shipped_form(form or FORM)
+    return chords if isinstance(chords, Changes) else parse_changes(chords, parse_meter(meter))
+
+
 def loudness(element: Element, changes: Changes) -> int:
-    """The velocity of a solo's note: high and off-beat notes stand out a little."""
+    """The velocity of a solo's note: high notes, off-beats and downbeats stand out a little."""
     off_beat = element.onset % 1 != 0
     return min(120, 92 + 6 * off_beat + (element.pitches[0] - 60) // 3 + 6 * (element.onset % changes.bar == 0))
 
 
 def primer_values(primer: str | Path | None, checkpoint: Checkpoint, changes: Changes) -> list[Value]:
-    """What the solo begins with: two bars of a file, or of a training tune of the same form."""
+    """The values that begin the solo: two bars of a file, or of a training tune, of the same form if there is one."""
     if primer is None:
         return []
     if str(primer) == "opening":

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from numpyrnn import NumpyrnnError
 from workbench.files import read_text
 
-from ..changes import ACCIDENTALS, LETTERS, Change, Chord, bar_length, parse_chord, parse_meter, spread
-from ..element import Element
+from ..changes import Change, bar_length, parse_meter, spread
+from ..chords import ACCIDENTALS, LETTERS, Chord, parse_chord
+from ..grammar import Element
 from ..tunes import Tune, chord_elements, make_bars
 
 TOKEN = re.compile(r"(?:([A-Ga-g])(##|bb|#|b|)(\d)|r)/(1|2|4|8|16|32)(t|\.|)(~?)")

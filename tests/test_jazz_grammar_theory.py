@@ -6,12 +6,12 @@ from itertools import accumulate
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from music21 import scale
+from music21 import interval, scale
 from music21.chord import Chord
 from music21.pitch import Pitch
 
-from jazz import theory
-from jazz.theory import harmony, interval_range, name_of, semitones
+from jazz.chords import QUALITIES
+from jazz.grammar import interval_range, kinds, name_of, quality, scale_tones, semitones
 
 NAMES = ["C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B"]
 LETTERS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -70,11 +70,11 @@ def spelled(midi):
 
 def test_a_pitch_has_one_name():
     assert [name_of(midi) for midi in range(12)] == NAMES
-    assert [name_of(midi + 12) for midi in range(116)] == [name_of(midi) for midi in range(116)]
+    assert [name_of(midi) for midi in range(128)] == [Pitch(midi=midi).name for midi in range(128)]
 
 
 @pytest.mark.parametrize(
-    ("pitches", "quality"),
+    ("pitches", "expected"),
     [
         ((60, 64, 67), "major"),
         ((60, 64), "major"),
@@ -89,18 +89,25 @@ def test_a_pitch_has_one_name():
         ((61, 65, 68), "other"),  # C# F G#: as they are spelled these are no thirds
     ],
 )
-def test_quality_of_a_chord(pitches, quality):
-    assert harmony(pitches).quality == quality
-    assert harmony(tuple(pitch + 12 for pitch in pitches[::-1])).quality == quality
+def test_quality_of_a_chord(pitches, expected):
+    assert quality(pitches) == expected
+    assert quality(tuple(pitch + 12 for pitch in pitches[::-1])) == expected
 
 
-def test_chord_and_approach_tones():
-    found = harmony((60, 64, 79))
-    assert found.chord == {0, 4, 7}
-    assert found.approach == {11, 1, 3, 5, 6, 8}
+def test_every_set_of_pitch_classes_has_the_quality_that_music21_finds():
+    draw = random.Random(0)
+    tables = [[root + tone for tone in row.tones] for row in QUALITIES for root in range(48, 60)]
+    some = [[pc + 12 * draw.randint(3, 6) for pc in draw.sample(range(12), draw.randint(1, 7))] for _ in range(500)]
+    for pitches in [*tables, *([bass - 12, *pitches] for bass, pitches in zip(range(48, 60), tables)), *some]:
+        expected = Chord([Pitch(midi=midi) for midi in sorted(pitches)]).quality
+        assert quality(pitches) == expected, pitches
 
 
 # scales
+
+
+def scale_of(pitches):
+    return scale_tones({pitch % 12 for pitch in pitches}, quality(pitches) == "major")
 
 
 @pytest.mark.parametrize(
@@ -114,47 +121,46 @@ def test_chord_and_approach_tones():
 )
 def test_scales_of_clear_chords(pitches, tonic, mode, names):
     assert scale_names(tonic, mode) == derived(pitches, mode) == names.split()
-    assert harmony(pitches).scale == {NAMES.index(name) for name in names.split() if name in NAMES}
+    assert scale_of(pitches) == {NAMES.index(name) for name in names.split() if name in NAMES}
 
 
 @settings(max_examples=60)  # music21 takes 10 ms a scale
 @given(PITCHES)
 def test_the_scale_is_the_one_with_most_of_the_chord(pitches):
-    found = harmony(pitches)
-    names = derived(pitches, "major" if found.quality == "major" else "dorian")
-    assert found.scale == {NAMES.index(name) for name in names if name in NAMES}
+    names = derived(pitches, "major" if quality(pitches) == "major" else "dorian")
+    assert scale_of(pitches) == {NAMES.index(name) for name in names if name in NAMES}
 
 
 def test_a_scale_tone_that_no_pitch_is_spelled_like_is_none():
-    assert harmony((60, 63, 67)).scale == {10, 0, 3, 5, 7}  # D- and A- of B- dorian are C# and G# here
+    assert scale_of((60, 63, 67)) == {10, 0, 3, 5, 7}  # D- and A- of B- dorian are C# and G# here
 
 
 # types
 
 
 @pytest.mark.parametrize(
-    ("pitches", "kinds"),
+    ("pitches", "expected"),
     [
         ((60, 64, 67, 70), "CASACSACASCA"),
         ((60, 64, 67), "CASACASCASXS"),
         ((60, 63, 67), "CAACASACAXSA"),
     ],
 )
-def test_types_of_all_notes_over_a_chord(pitches, kinds):
-    assert "".join(harmony(pitches).kinds) == kinds
+def test_types_of_all_notes_over_a_chord(pitches, expected):
+    assert "".join(kinds(pitches)) == expected
 
 
 @settings(max_examples=40)
 @given(PITCHES)
 def test_every_note_has_exactly_one_type(pitches):
-    found = harmony(pitches)
+    found, scale_of_it = kinds(pitches), scale_of(pitches)
     tones = {pitch % 12 for pitch in pitches}
     near = {(tone + step) % 12 for tone in tones for step in (1, 11)}
-    by_type = {kind: {pc for pc in range(12) if found.kinds[pc] == kind} for kind in "CSAX"}
+    by_type = {kind: {pc for pc in range(12) if found[pc] == kind} for kind in "CSAX"}
     assert by_type["C"] == tones
-    assert by_type["S"] == found.scale - tones
-    assert by_type["A"] == near - tones - found.scale
-    assert by_type["X"] == set(range(12)) - tones - near - found.scale
+    assert by_type["S"] == scale_of_it - tones
+    assert by_type["A"] == near - tones - scale_of_it
+    assert by_type["X"] == set(range(12)) - tones - near - scale_of_it
 
 
 # intervals
@@ -182,9 +188,23 @@ def test_intervals_are_named_by_the_letters_of_their_pitches():
 
 
 def test_an_octave_changes_no_name():
-    for previous in range(48, 60):
-        for midi in range(previous - 14, previous + 15):
-            assert interval_range(previous + 24, midi + 24) == interval_range(previous, midi)
+    for previous in range(128):
+        for midi in range(128):
+            octaves = min(previous, midi) // 12
+            lowest = interval_range(previous - 12 * octaves, midi - 12 * octaves)
+            assert interval_range(previous, midi) == lowest
+
+
+def test_intervals_are_named_as_by_music21():
+    third = "m3"
+    for low in range(12):  # all pairs of MIDI pitches, but for octaves
+        for high in range(128):
+            for previous, midi in ((low, high), (high, low)):
+                step = interval.Interval(Pitch(midi=previous), Pitch(midi=midi))
+                upper, lower = interval.add([step, third]), interval.subtract([step, third])
+                assert interval_range(previous, midi) == (upper.directedName, lower.directedName)
+                assert semitones(upper.directedName) == upper.semitones
+                assert semitones(lower.directedName) == lower.semitones
 
 
 def test_semitones_of_names():
@@ -211,4 +231,5 @@ def test_the_scale_is_the_one_that_music21_derives(kind):
         tones = draw.sample(range(12), draw.randint(1, 7))
         derived_by_music21 = kind().derive(Chord([Pitch(midi=60 + tone) for tone in tones]))
         names = {tone.name for tone in derived_by_music21.getPitches()}
-        assert theory.scale_names(frozenset(tones), kind is scale.MajorScale) == names
+        expected = {NAMES.index(name) for name in names if name in NAMES}
+        assert scale_tones(set(tones), kind is scale.MajorScale) == expected

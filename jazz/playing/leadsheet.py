@@ -1,0 +1,246 @@
+"""The lead sheet: a melody with its chord symbols, engraved by music21 as MusicXML.
+
+music21 takes long to import, so this module is imported when a lead sheet is made.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from operator import itemgetter
+from typing import NamedTuple
+
+from music21 import chord, clef, duration, expressions, metadata, meter, note, stream, tie
+from music21.harmony import ChordSymbol, NoChord
+from music21.layout import SystemLayout
+from music21.musicxml.m21ToXml import GeneralObjectExporter
+from music21.tempo import MetronomeMark
+
+from numpyrnn import NumpyrnnError
+
+from ..changes import Changes
+from ..chords import LETTERS, QUALITIES, Chord
+from ..grammar import NAMES, Element
+
+STEPS = (0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6)  # letters above the root's, by semitones above the root
+BLACK = {"#": {1: "C#", 3: "D#", 6: "F#", 8: "G#", 10: "A#"}, "-": {1: "D-", 3: "E-", 6: "G-", 8: "A-", 10: "B-"}}
+PLAIN = [Fraction(sixteenths, 4) for sixteenths in (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)]  # written with at most one dot
+GRID = 12  # a quarter has twelve places
+TRIPLET = {8: ("quarter", 0), 6: ("eighth", 1), 4: ("eighth", 0), 3: ("16th", 1), 2: ("16th", 0), 1: ("32nd", 0)}
+BARS_A_LINE = 4
+UNWANTED = re.compile(rb"\s*<(encoding-date|software|creator|movement-title|inversion)\b[^>]*>[^<]*</\1>")
+
+
+class Span(NamedTuple):
+    """A note or rest, or the part of it that lies in one bar.
+
+    Attributes
+    ----------
+    start, end : Fraction, quarters from the beginning of the bar
+    names : tuple of str, pitches such as "E-4"; a rest has none
+    before, after : bool, whether it is tied to the bar before or after
+    """
+
+    start: Fraction
+    end: Fraction
+    names: tuple[str, ...]
+    before: bool = False
+    after: bool = False
+
+
+def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: int) -> bytes:
+    """A melody with chord symbols above it as MusicXML, without a key signature; the same music gives the same bytes.
+
+    Parameters
+    ----------
+    title : str
+    melody : sequence of Element, notes and rests in twelfths of a quarter; they fill the form without a gap
+    changes : Changes
+    tempo : int, quarters a minute
+
+    Returns
+    -------
+    bytes, UTF-8
+
+    Raises
+    ------
+    NumpyrnnError
+        if the melody has a gap, is longer or shorter than the form, or has other times than twelfths
+    """
+    measures = []
+    for number, spans in enumerate(_by_bar(melody, changes)):
+        measures.append(stream.Measure(number=number + 1))
+        if number and number % BARS_A_LINE == 0:
+            measures[-1].insert(0, SystemLayout(isNew=True))
+        for onset, element in _notes(spans, changes):
+            measures[-1].insert(onset, element)
+    measures[0].insert(0, meter.TimeSignature("{}/{}".format(*changes.meter)))
+    part = stream.Part(measures)
+    measures[0].insert(0, clef.bestClef(part, recurse=True))
+    measures[0].insert(0, MetronomeMark(number=tempo, referent=1))
+    if changes.feel == "swing":
+        words = expressions.TextExpression("Swing")
+        words.placement = "above"
+        measures[0].insert(0, words)
+    measures[-1].rightBarline = "final"
+    part.makeAccidentals(inPlace=True)
+    part.makeBeams(inPlace=True)
+    for measure, bar in zip(measures, changes.bars, strict=True):  # only now: music21 would beam symbols as notes
+        for onset, symbol in bar:
+            measure.insert(onset, chord_symbol(symbol))
+    score = stream.Score([part])
+    score.metadata = metadata.Metadata(title="".join(letter for letter in title if letter.isprintable()))
+    exporter = GeneralObjectExporter(score)
+    exporter.makeNotation = False  # already made above; a second time would be slow
+    xml = UNWANTED.sub(b"", exporter.parse())
+    name = re.search(rb'<part id="(\w+)"', xml)
+    return xml.replace(name[1], b"P1") if name else xml  # music21 makes a random name
+
+
+def chord_symbol(symbol: Chord) -> ChordSymbol:
+    """A chord symbol that prints as it was written."""
+    if symbol.root is None:
+        return NoChord("N.C.")
+    root, quality, bass = symbol.parts
+    kinds = {known.tones: known.kind for known in QUALITIES if known.kind}
+    beginnings = [symbol.intervals[:n] for n in range(len(symbol.tones), 1, -1)]
+    kind = next((kinds[tones] for tones in beginnings if tones in kinds), "other")
+    return ChordSymbol(root=_flats(root), bass=_flats(bass) or None, kind=kind, kindStr=quality)
+
+
+def _flats(name: str) -> str:
+    """A name with music21's sign for a flat."""
+    return name.replace("b", "-")
+
+
+@lru_cache(None)
+def spelling(symbol: Chord) -> dict[int, str]:
+    """The name of each pitch class over a chord.
+
+    Chord tones and the bass have the letters that the symbol implies, unless that takes two accidentals. Other black
+    keys have the root's accidental, or else the one that most chord tones have, or else the usual one.
+
+    Parameters
+    ----------
+    symbol : Chord
+
+    Returns
+    -------
+    dict of pitch class to a name such as "E-"
+    """
+    usual = dict(enumerate(NAMES))
+    if symbol.root is None:
+        return usual
+    root, _, bass = map(_flats, symbol.parts)
+    names = {}
+    for tone, above in zip(symbol.tones, symbol.intervals, strict=True):
+        letter = "CDEFGAB"[("CDEFGAB".index(root[0]) + _step(above, symbol)) % 7]
+        alter = (tone - LETTERS[letter] + 6) % 12 - 6
+        if abs(alter) <= 1:
+            names[tone] = letter + ("", "#", "-")[alter]
+    if bass and len(bass) < 3 and symbol.bass is not None:
+        names.setdefault(symbol.bass, bass)
+    sharps, flats = (sum(sign in name for name in names.values()) for sign in "#-")
+    sign = root[1:2] or ("#" if sharps > flats else "-" if flats > sharps else "")
+    return usual | BLACK.get(sign, {}) | names
+
+
+def _step(above: int, symbol: Chord) -> int:
+    """How many letters above the root a chord tone is written that sounds `above` semitones above it."""
+    tones, quality = set(symbol.intervals), symbol.parts[1]
+    if tones == {0, 3, 6, 9} and above == 9:
+        return 6  # diminished seventh
+    raised = (above == 3 and 4 in tones) or (above == 6 and 7 in tones) or (above == 8 and 7 not in tones)
+    if raised and "alt" not in quality and not (above == 8 and "b13" in quality):
+        return STEPS[above - 1]  # #9, #11, #5
+    return STEPS[above]
+
+
+def _by_bar(melody: Sequence[Element], changes: Changes) -> list[list[Span]]:
+    """The notes and rests of each bar, cut at the bar lines; successive rests are joined."""
+    bars: list[list[Span]] = [[] for _ in changes.bars]
+    flat, now = changes.flat(), Fraction(0)
+    for element in melody:
+        if element.onset != now or element.duration <= 0 or element.duration * GRID % 1:
+            come = f"{element.onset} for {element.duration}"
+            raise NumpyrnnError(f"the melody must go on at quarter {now} in twelfths of a quarter, got {come}")
+        sounding = flat[max(bisect_right(flat, now, key=itemgetter(0)) - 1, 0)][1]
+        names = tuple(_name(midi, sounding) for midi in element.pitches)
+        while now < min(element.end, changes.end):
+            number = now // changes.bar
+            start, end = number * changes.bar, min(element.end, (number + 1) * changes.bar)
+            spans, tied = bars[number], bool(names)
+            span = Span(now - start, end - start, names, tied and now > element.onset, tied and end < element.end)
+            if spans and not names and not spans[-1].names:
+                span = spans.pop()._replace(end=span.end)
+            spans.append(span)
+            now = end
+        now = element.end
+    if now != changes.end:
+        raise NumpyrnnError(f"the melody must last {changes.end} quarters as the form does, got {now}")
+    return bars
+
+
+def _name(midi: int, symbol: Chord) -> str:
+    """A pitch with its octave: the C flat below middle C is C-4."""
+    name = spelling(symbol)[midi % 12]
+    natural = midi - name.count("#") + name.count("-")
+    return f"{name}{natural // 12 - 1}"
+
+
+def _notes(spans: Sequence[Span], changes: Changes) -> Iterator[tuple[Fraction, note.GeneralNote]]:
+    """The written notes and rests of a bar with their onsets in it."""
+    if len(spans) == 1 and not spans[0].names:
+        rest = note.Rest(quarterLength=changes.bar)
+        rest.fullMeasure = True
+        yield Fraction(0), rest
+        return
+    places = {place for span in spans for place in (span.start, span.end)}
+    triplets = {place // 1 for place in places if place * 4 % 1}  # beats that sixteenths do not divide
+    for span in spans:
+        start = span.start
+        while start < span.end:
+            end = _next(start, span, triplets, changes)
+            length = duration.Duration(end - start)
+            if start // 1 in triplets:
+                kind, dots = TRIPLET[int((end - start) * GRID)]
+                tuplet = duration.Tuplet(3, 2, "eighth")
+                edge = min(start // 1 + 1, changes.bar)
+                tuplet.type = "start" if start % 1 == 0 else "stop" if end == edge else None
+                length = duration.Duration(type=kind, dots=dots)
+                length.appendTuplet(tuplet)
+            if len(span.names) > 1:
+                written: note.GeneralNote = chord.Chord(span.names, duration=length)
+            else:
+                written = note.Note(span.names[0], duration=length) if span.names else note.Rest(duration=length)
+            before, after = span.before or start > span.start, span.after or end < span.end
+            if span.names and (before or after):
+                written.tie = tie.Tie("continue" if before and after else "stop" if before else "start")
+            yield start, written
+            start = end
+
+
+def _next(start: Fraction, span: Span, triplets: set[int], changes: Changes) -> Fraction:
+    """The end of a note's written piece from `start` on, so that its value is plain and the beat can be seen."""
+    if start // 1 in triplets:
+        room = (min(span.end, start // 1 + Fraction(1)) - start) * GRID
+        return start + Fraction(max(size for size in TRIPLET if size <= room), GRID)
+    end = min([Fraction(beat) for beat in triplets if start < beat < span.end], default=span.end)
+    compound = changes.meter[0] % 3 == 0 and changes.meter[1] >= 8
+    beat = Fraction(12, changes.meter[1]) if compound else Fraction(1)
+    group = beat if compound else Fraction(2) if changes.bar % 2 == 0 else changes.bar  # half a bar of 4/4
+    grain = Fraction(1, 2) if span.names else beat  # notes may be syncopated by an eighth, rests may not
+
+    def fits(stop: Fraction) -> bool:
+        if start // group < -(-stop // group) - 1:  # a group begins inside
+            return start % group == 0 and stop % beat == 0
+        if start // 1 == -(-stop // 1) - 1:
+            return True
+        return start % grain == stop % grain == 0 and (stop - start <= beat * 3 / 2 or start % beat == 0)
+
+    stops = [start + value for value in PLAIN if start + value <= end]
+    order = [stop for unit in (beat, Fraction(1, 4)) for stop in stops if stop == end or stop % unit == 0]
+    return next(stop for stop in order if fits(stop))
