@@ -32,7 +32,7 @@ class Settings(TrainingSettings):
     dropout, input_dropout, weight_dropout : float, dropout rates
     optimiser : "adam" or "rmsprop"
     learning_rate, decay : float, of the optimiser
-    batch_size : int, pieces of tunes in a batch
+    batch_size : int, crops of tunes in a batch
     width : int, values in a piece
     clip_norm : float, the largest norm of the gradients
     average : float, decay of the averaged weights

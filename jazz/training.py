@@ -11,7 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.batches import Batch, padded
+from numpyrnn.batches import Batch, crops, padded
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array
 from numpyrnn.sampling import Sampler
@@ -25,8 +25,6 @@ from .model import KIND, OPTIMISERS, EncodedTune, Settings, build, tunes_of, val
 from .soloist import Soloist
 from .tokens import is_said, stream
 from .tunes import Bar, Tune
-
-SHORTEST = 8  # values; a shorter piece of a tune is left out
 
 
 def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[list[Tune], list[Tune]]:
@@ -56,30 +54,6 @@ def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[l
     order = np.random.default_rng(seed).permutation(len(tunes))
     held_out = set(order[: max(1, round(len(tunes) * share))].tolist())
     return [t for i, t in enumerate(tunes) if i not in held_out], [t for i, t in enumerate(tunes) if i in held_out]
-
-
-def pieces(sequences: Iterable[Array], width: int, step: int, batch_size: int, rng: Generator) -> Iterator[Batch]:
-    """Tunes cut into pieces at places that change from epoch to epoch.
-
-    Parameters
-    ----------
-    sequences : integer arrays, each of two ids or more
-    width : int, values in a piece
-    step : int, tokens that stand for a value
-    batch_size : int
-    rng : numpy Generator
-
-    Yields
-    ------
-    Batch with lengths
-    """
-    cut = []
-    for ids in sequences:
-        for start in range(int(rng.integers(width)) - width, len(ids) // step, width):
-            piece = ids[max(start, 0) * step : (start + width) * step + 1]
-            if len(piece) > min(SHORTEST * step, len(ids) - 1):
-                cut.append(piece)
-    return padded(cut, batch_size, rng)
 
 
 def masked(batches: Iterable[Batch], counted: Array) -> Iterator[Batch]:
@@ -158,9 +132,8 @@ class JazzTraining(Training):
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
         """A function from a random generator to the batches of one epoch."""
-        sequences, settings = [np.array(tune.ids) for tune in self.training], self.settings
-        sizes = settings.width, settings.step, settings.batch_size
-        return lambda rng: masked(pieces(sequences, *sizes, rng), self.predicted)
+        tunes, s = [np.array(tune.ids) for tune in self.training], self.settings
+        return lambda rng: masked(padded(crops(tunes, s.width, rng, s.step), s.batch_size, rng), self.predicted)
 
     def held_out_batches(self) -> Iterable[Batch]:
         """The held-out tunes, as one batch."""
