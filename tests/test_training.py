@@ -136,7 +136,7 @@ def test_a_resumed_training_takes_no_other_settings():
     for arguments, named in (("--hidden 8", "--hidden"), ("--keep-case --hidden 9", "--hidden, --keep-case")):
         done = resumed(*arguments.split())
         assert done.exit_code == 2
-        assert done.output.endswith(f"Error: a resumed training keeps its settings, got {named}\n")
+        assert done.stderr.endswith(f"Error: a resumed training keeps its settings, got {named}\n")
     assert resumed(env={"HIDDEN_UNITS": "8"}).exit_code == 2
 
 
