@@ -1,13 +1,16 @@
-# Two commands do everything: `make demo` and `make test`. CONTRIBUTING.md lists the others.
+# Start with `make demo` or `make test`. CONTRIBUTING.md lists all commands.
 
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 BENCH := .venv-bench
-TIMED := env -u OPENBLAS_CORETYPE $(BENCH)/bin/python # each library chooses its own kernels for the machine
+TIMED := env -u OPENBLAS_CORETYPE $(BENCH)/bin/python # every library picks its own kernels for this machine
 READY := $(VENV)/.ready
+EXTRAS := fast
+# One process per core, each with one thread.
+PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
-.PHONY: demo test check bench bench-quick bench-more models clean
+.PHONY: demo test test-extras check bench bench-quick bench-more models clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -22,7 +25,10 @@ demo: $(READY)
 	@$(PY) -m piano --seed 1 --force --out demo/piano.mid
 
 test: $(READY)
-	@OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto  # a process a core, each with one thread
+	@$(PYTEST)
+
+test-extras: $(VENV)/.extras
+	@$(PYTEST) -m extra --extras
 
 check: $(READY)
 	@$(PY) -m ruff check .
@@ -65,6 +71,11 @@ $(READY): setup.cfg pyproject.toml
 	@echo "Setting up $(VENV) (once, a minute or two) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
+	@touch $@
+
+# Without build isolation, so that no network is needed if the packages are there already.
+$(VENV)/.extras: $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[$(EXTRAS),test]'
 	@touch $@
 
 $(BENCH)/.ready: setup.cfg

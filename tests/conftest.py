@@ -1,19 +1,88 @@
-"""Settings and fixtures for all tests."""
+"""Settings, options and fixtures for all tests."""
 
+import random
+from configparser import ConfigParser
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+from packaging.requirements import Requirement
+from tqdm import tqdm
 
 from numpyrnn import fast
 
-settings.register_profile("numpyrnn", derandomize=True, deadline=None)
+# No verdict depends on how fast the machine is.
+settings.register_profile("numpyrnn", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("numpyrnn")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--extras", action="store_true", help="fail if a test marked `extra` is skipped")
+    parser.addoption("--random-order", type=int, metavar="SEED", help="shuffle the modules, and the tests in each")
+
+
+def pytest_collection_modifyitems(config, items):
+    seed = config.getoption("--random-order")
+    if seed is not None:
+        rng, places = random.Random(seed), {}
+        items.sort(key=lambda item: (places.setdefault(item.path, rng.random()), rng.random()))
+
+
+# Tests marked `extra(name)` need the packages of that extra in setup.cfg
+
+
+@cache
+def missing(root, extra):
+    """The requirements of an extra that are not installed."""
+    config = ConfigParser(interpolation=None)
+    config.read(root / "setup.cfg", "utf-8")
+    requirements = config["options.extras_require"][extra].strip().splitlines()
+    return [line for line in requirements if not is_installed(Requirement(line))]
+
+
+def is_installed(requirement):
+    try:
+        return version(requirement.name) in requirement.specifier
+    except PackageNotFoundError:
+        return False
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("extra"):
+        if lacking := missing(item.config.rootpath, *mark.args):
+            pytest.skip(f"the extra {mark.args[0]} is not installed: {', '.join(lacking)} is missing")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    skipped = call.excinfo is not None and call.excinfo.errisinstance(pytest.skip.Exception)
+    if skipped and item.get_closest_marker("extra") and item.config.getoption("--extras"):
+        report.outcome, report.longrepr = "failed", f"{call.excinfo.value} (--extras allows no skips)"
+    return report
+
+
+# Fixtures
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_late_bars():
+    """Progress bars that appear after a delay never appear, so output is the same on a slow machine."""
+    init = tqdm.__init__
+
+    def init_without_late_bars(self, *arguments, delay=0, **options):
+        init(self, *arguments, disable=delay > 0, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tqdm, "__init__", init_without_late_bars)
+        yield
 
 
 @pytest.fixture
 def shared_data() -> Path:
-    """The folder of reference data beside the repository; tests that need it are skipped where it is not."""
+    """The folder of reference data beside the repository; without it, tests that use it are skipped."""
     path = Path(__file__).parents[1].parent / "shared" / "data"
     if not path.is_dir():
         pytest.skip("../shared/data is not there")
@@ -38,10 +107,8 @@ def plain(choose):
     choose("plain")
 
 
-@pytest.fixture(params=["plain", "fast"])
+@pytest.fixture(params=["plain", pytest.param("fast", marks=pytest.mark.extra("fast"))])
 def back_end(request, choose):
-    """The test runs once with the plain cells and once with the compiled ones, where Numba is there."""
-    if request.param == "fast":
-        pytest.importorskip("numba")
+    """The test runs once with the plain cells and once with the compiled ones."""
     choose(request.param)
     return request.param

@@ -30,9 +30,9 @@ def test_the_plain_cells_are_the_default(choose, value):
     assert fast.compiled_cell(cells.LSTM) is cells.LSTM
 
 
+@pytest.mark.extra("fast")
 @pytest.mark.parametrize("layer", [RNN, LSTM, GRU])
 def test_fast_has_a_compiled_form_of_each_cell_and_a_layer_runs_it(choose, layer):
-    pytest.importorskip("numba")
     choose("fast")
     assert fast.chosen()
     compiled = fast.compiled_cell(layer.cell)
@@ -83,9 +83,9 @@ PLAIN = {
 runs_plain = pytest.mark.parametrize("make", PLAIN.values(), ids=PLAIN)
 
 
+@pytest.mark.extra("fast")
 @runs_plain
 def test_it_runs_plain_and_the_summary_says_so(choose, make):
-    pytest.importorskip("numba")
     choose("fast")
     layer = make(np.float32)
     assert layer.running_cell() is layer.cell
@@ -96,16 +96,16 @@ def test_it_runs_plain_and_the_summary_says_so(choose, make):
     assert "plain" not in Sequential(make(np.float32)).summary()
 
 
+@pytest.mark.extra("fast")
 def test_what_runs_plain_does_not_move_the_numbers_of_its_line(choose):
-    pytest.importorskip("numba")
     choose("fast")
     table = Sequential(LSTM(3, 4, hard_sigmoid=True), LSTM(4, 2)).summary().splitlines()
     assert len({len(line.removesuffix("  (runs plain)")) for line in table}) == 1
 
 
+@pytest.mark.extra("fast")
 @runs_plain
 def test_under_both_back_ends_it_gives_the_same_bits(choose, make):
-    pytest.importorskip("numba")
     rng, layer = np.random.default_rng(0), make(np.float32)
     x, dy = rng.standard_normal((5, 4, 3)), rng.standard_normal((5, 4, 4))
     results = []
@@ -119,15 +119,15 @@ def test_under_both_back_ends_it_gives_the_same_bits(choose, make):
     assert_array_equal(grads_fast.flat, grads.flat)
 
 
+@pytest.mark.extra("fast")
 def test_a_cell_that_changes_an_equation_is_not_run_by_the_compiled_one(choose):
-    pytest.importorskip("numba")
     choose("fast")
     x = np.random.default_rng(0).standard_normal((1, 2, 3))  # one step: the doubled h is not read again
     assert_allclose(DoubledLSTM(3, 4, rng=0)(x), 2 * LSTM(3, 4, rng=0)(x), rtol=1e-5)
 
 
+@pytest.mark.extra("fast")
 def test_complex_weights_run_plain(choose):
-    pytest.importorskip("numba")
     choose("fast")
     for kind in (RNN, LSTM, GRU):
         layer = kind(3, 4, np.complex128, rng=0)
@@ -139,9 +139,11 @@ def test_complex_weights_run_plain(choose):
 # The compiled tanh
 
 
+@pytest.mark.extra("fast")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_the_compiled_tanh_is_right_in_the_last_places(dtype):
-    numba = pytest.importorskip("numba")
+    import numba
+
     from numpyrnn.fast.math import tanh
 
     @numba.njit

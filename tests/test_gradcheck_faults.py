@@ -358,6 +358,7 @@ def test_a_planted_fault_turns_what_it_touches_red(monkeypatch, plain, fault):
     assert reds(fault.check()) == set(fault.red.split())
 
 
+@pytest.mark.extra("fast")
 @pytest.mark.parametrize(
     ("kind", "old", "new"),
     [
@@ -373,7 +374,8 @@ def test_a_planted_fault_turns_what_it_touches_red(monkeypatch, plain, fault):
     ],
 )
 def test_a_fault_planted_into_a_compiled_cell_turns_all_red(monkeypatch, choose, kind, old, new):
-    numba = pytest.importorskip("numba")
+    import numba
+
     choose("fast")
     cell = fast.compiled_cell(kind.cell)
     assert reds(check_kind(kind)) == set()

@@ -240,7 +240,7 @@ def command(*arguments):
 def test_choruses_are_written_as_they_swing_and_never_over_others(tmp_path):
     done = command("choruses", "--out", tmp_path / "new" / "folder")
     assert done.exit_code == 0, done.output
-    assert done.output.startswith(f"{len(shipped_choruses())} choruses, ")
+    assert done.stdout.startswith(f"{len(shipped_choruses())} choruses, ")
     written = {path.stem: path.read_bytes() for path in (tmp_path / "new" / "folder").iterdir()}
     assert written == {path.stem: midi_bytes(chorus_midi(read_chorus(path))) for path in shipped_choruses()}
     path = data_path("choruses/waltz-1.txt")
@@ -257,7 +257,7 @@ def test_an_excerpt_can_be_heard(files, monkeypatch, name):
     (files / "other").mkdir()
     monkeypatch.chdir(files / "other")
     done = command("listen", files / name, "--from-bar", 3, "--bars", 4)
-    assert done.output == f"Written: {name[0]}.wav.\n"
+    assert done.stdout == f"Written: {name[0]}.wav.\n"
     with wave.open(f"{name[0]}.wav") as sound:
         frames = np.frombuffer(sound.readframes(sound.getnframes()), "<i2").reshape(-1, sound.getnchannels())
         second = sound.getframerate()

@@ -150,7 +150,7 @@ def test_the_command_prints_the_lines(waltz):
     options = [word for name, value in which.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     done = CliRunner().invoke(app, ["doctor", str(waltz), *options])
     assert done.exit_code == 0, done.output
-    assert done.output == "\n".join(diagnose(waltz, **which)) + "\n"
+    assert done.stdout == "\n".join(diagnose(waltz, **which)) + "\n"
 
 
 def test_a_close_choice_is_said_to_be_close_and_a_chorus_can_be_looked_at(tmp_path):

@@ -178,7 +178,8 @@ def music21_notes(data):
 
     The nth beginning of a pitch is paired with its nth end, which is right where all notes have one.
     """
-    midi = pytest.importorskip("music21.midi")
+    from music21 import midi
+
     file = midi.MidiFile()
     file.readstr(data)
     begins, ends = defaultdict(list), defaultdict(list)

@@ -47,22 +47,22 @@ def run(*arguments):
 )
 def test_options_without_a_command_are_those_of_the_default(arguments, printed):
     done = run(*arguments)
-    assert (done.exit_code, done.output) == (0, printed + "\n")
+    assert (done.exit_code, done.stdout) == (0, printed + "\n")
 
 
 @pytest.mark.parametrize("option", ["-h", "--help"])
 def test_help_is_the_groups_and_lists_all_commands(option):
     done = run(option)
     assert done.exit_code == 0
-    assert "A poet." in done.output
-    assert "Train on a file." in done.output
-    assert "--lines" not in done.output
-    assert "--lines" in run("write", option).output
-    assert "--lines" in run("-n", "2", option).output
+    assert "A poet." in done.stdout
+    assert "Train on a file." in done.stdout
+    assert "--lines" not in done.stdout
+    assert "--lines" in run("write", option).stdout
+    assert "--lines" in run("-n", "2", option).stdout
 
 
 def test_the_version_is_the_groups():
-    assert run("--version").output == "poet, version 1.2.3\n"
+    assert run("--version").stdout == "poet, version 1.2.3\n"
 
 
 @pytest.mark.parametrize(
@@ -78,18 +78,18 @@ def test_the_version_is_the_groups():
 def test_what_is_wrong_is_said_of_the_command_that_was_meant(arguments, message):
     done = run(*arguments)
     assert done.exit_code == 2
-    assert message in done.output
+    assert message in done.stderr
 
 
 def test_the_help_shows_the_default_temperature_of_each_command():
-    assert "[default: 0.7; x>=0]" in run("write", "--help").output
-    assert "[default: 1.0; x>=0]" in run("train", "--help").output
+    assert "[default: 0.7; x>=0]" in run("write", "--help").stdout
+    assert "[default: 1.0; x>=0]" in run("train", "--help").stdout
 
 
 def test_two_groups_have_their_own_defaults():
     other = click.Group("other", commands=app.commands)
     mine = default_group("train")("mine", commands=app.commands)
     assert CliRunner().invoke(mine, []).exit_code == 2  # it lacks its FILE
-    assert "Missing argument 'FILE'" in CliRunner().invoke(mine, ["--temperature", "1"]).output
-    assert "No such option" in CliRunner().invoke(other, ["--temperature", "1"]).output
-    assert run().output == "write 4 0.7\n"
+    assert "Missing argument 'FILE'" in CliRunner().invoke(mine, ["--temperature", "1"]).stderr
+    assert "No such option" in CliRunner().invoke(other, ["--temperature", "1"]).stderr
+    assert run().stdout == "write 4 0.7\n"

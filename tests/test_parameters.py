@@ -5,6 +5,7 @@ import multiprocessing
 import pickle
 import re
 
+import joblib
 import numpy as np
 import pytest
 from every_layer import EVERY, Noted, V, input_of, make
@@ -120,7 +121,6 @@ def test_a_copy_can_be_trained_and_the_model_is_as_it_was(duplicate):
 
 @every
 def test_joblib_gives_the_layer_back(tmp_path, name):
-    joblib = pytest.importorskip("joblib")
     layer = make(name)
     joblib.dump(layer, tmp_path / "layer.joblib")
     twin = joblib.load(tmp_path / "layer.joblib")
@@ -129,7 +129,6 @@ def test_joblib_gives_the_layer_back(tmp_path, name):
 
 
 def test_after_joblib_a_model_can_be_trained(tmp_path):
-    joblib = pytest.importorskip("joblib")
     joblib.dump(learner(Noted, title="mine"), tmp_path / "model.joblib")
     model = joblib.load(tmp_path / "model.joblib")
     assert model.title == "mine"

@@ -34,7 +34,11 @@ TINY = {
     for name, settings in MODELS.items()
 }
 SMALL = ("--min-count", 3, "--window", 8)
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(Path(__file__).parents[1]),
+    "OPENBLAS_NUM_THREADS": "1",
+    "TQDM_DISABLE": "1",  # a slow machine would show a progress bar
+}
 
 
 def do(folder, *arguments):
@@ -415,7 +419,7 @@ def test_every_command_has_help(tmp_path, command):
 
 
 def test_piano_is_a_module_that_can_be_run(folder):
-    options = {"capture_output": True, "timeout": 120, "encoding": "utf-8", "check": False}
+    options = {"capture_output": True, "timeout": 600, "encoding": "utf-8", "check": False}
     command = [sys.executable, "-m", "piano", "--model", "model.npz", "--length", "4", "--seed", "1"]
     done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, **options)
     assert (done.returncode, done.stderr) == (0, "")

@@ -42,7 +42,7 @@ def test_the_names_shown_are_what_the_command_prints():
     assert printed.split() == shown.split()
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make (\w+)(?:`| {2,})", SHOWN))))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"`?make ([\w-]+)(?:`| {2,})", SHOWN))))
 def test_make_knows_the_targets_that_are_named(target):
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
 
