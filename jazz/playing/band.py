@@ -12,78 +12,72 @@ from music.midi import Note
 
 from ..changes import Change, Changes, Chord
 
-SOLO, PIANO, BASS, DRUMS = 1, 2, 3, 4  # tracks; the one before has the tempo
+SOLO, PIANO, BASS, DRUMS = 1, 2, 3, 4  # tracks; track 0 has the tempo
 NAMES = ["", "Solo", "Piano", "Bass", "Drums"]
 CHANNELS = {SOLO: 0, PIANO: 1, BASS: 2, DRUMS: 9}
 PROGRAMS = {SOLO: 66, PIANO: 0, BASS: 32, DRUMS: 0}  # General MIDI from 0: tenor saxophone, grand piano, acoustic bass
 INSTRUMENTS = ("piano", "bass", "drums")
 RIDE, CRASH, PEDAL_HAT, CLOSED_HAT, STICK, KICK = 51, 49, 44, 42, 37, 36
-PIANO_RANGE, BASS_RANGE = (52, 74), (28, 50)
-HALF, ONE = Fraction(1, 2), Fraction(1)
+PIANO_RANGE = 52, 74
+BASS_PITCHES = range(28, 51)
 
-# What the piano plays while a chord lasts: (onset, duration) in quarters, by feel and by the length of the chord.
-COMPING: dict[str, dict[int, list[list[tuple[float, float]]]]] = {
-    "swing": {
-        4: [
-            [(0, 1), (1.5, 0.5)],
-            [(0, 1.5), (2.5, 1)],
-            [(0.5, 0.5), (2, 1)],
-            [(0, 0.5), (1.5, 0.5), (3, 0.5)],
-            [(1, 2)],
-        ],
-        3: [[(0, 1), (1.5, 0.5)], [(0, 1.5)], [(0, 0.5), (2, 0.5)]],
-        2: [[(0, 1)], [(0, 0.5), (1.5, 0.5)], [(0.5, 1)]],
-    },
-    "straight": {
-        4: [[(0, 1), (1.5, 0.5), (3, 0.5)], [(0, 0.5), (1, 0.5), (2.5, 1)], [(0.5, 1), (2, 0.5), (3, 0.5)]],
-        3: [[(0, 1), (1.5, 0.5)], [(0, 0.5), (1, 0.5), (2, 0.5)]],
-        2: [[(0, 0.5), (1.5, 0.5)], [(0, 1)]],
-    },
+# What the piano plays during a chord, by the chord's length: patterns of (onset, duration), all in quarters.
+Comping = dict[Fraction | int, list[list[tuple[float, float]]]]
+SWING_COMPING: Comping = {
+    4: [[(0, 1), (1.5, 0.5)], [(0, 1.5), (2.5, 1)], [(0.5, 0.5), (2, 1)], [(0, 0.5), (1.5, 0.5), (3, 0.5)], [(1, 2)]],
+    3: [[(0, 1), (1.5, 0.5)], [(0, 1.5)], [(0, 0.5), (2, 0.5)]],
+    2: [[(0, 1)], [(0, 0.5), (1.5, 0.5)], [(0.5, 1)]],
+}
+STRAIGHT_COMPING: Comping = {
+    4: [[(0, 1), (1.5, 0.5), (3, 0.5)], [(0, 0.5), (1, 0.5), (2.5, 1)], [(0.5, 1), (2, 0.5), (3, 0.5)]],
+    3: [[(0, 1), (1.5, 0.5)], [(0, 0.5), (1, 0.5), (2, 0.5)]],
+    2: [[(0, 0.5), (1.5, 0.5)], [(0, 1)]],
 }
 
 
 def accompany(changes: Changes, rng: Generator, instruments: Sequence[str] = INSTRUMENTS) -> list[Note]:
-    """A rhythm section over changes.
+    """Play a rhythm section over changes.
 
     Parameters
     ----------
     changes : Changes
     rng : numpy Generator
-    instruments : any of "piano", "bass", "drums"
+    instruments : any of "piano", "bass", "drums"; default all
 
     Returns
     -------
-    list of Note, straight (see `solo.swung`), each instrument on its own track and channel
+    list of Note, each instrument on its own track and channel; eighths are straight (`swing.swung` swings them)
     """
     players = {"piano": piano, "bass": bass, "drums": drums}
-    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # leaving one out does not change the others
+    # each has a generator of its own, so that leaving out an instrument does not change the others
+    streams = dict(zip(players, rng.spawn(len(players)), strict=True))
     return [note for name in players if name in instruments for note in players[name](changes, streams[name])]
 
 
 def spans(changes: Changes) -> Iterator[tuple[Fraction, Fraction, Chord, Chord]]:
-    """(onset, length, chord, the chord after it) of each chord of each bar; after the last the form begins again."""
+    """Give (onset, length, chord, next chord) of each chord, without N.C.; the first chord follows the last."""
     flat: list[Change] = changes.flat()
     end = changes.bar * len(changes.bars)
     for (onset, chord), (following, after) in pairwise([*flat, (end, flat[0][1])]):
-        yield onset, following - onset, chord, after
+        if chord.tones:
+            yield onset, following - onset, chord, after
 
 
 def note(track: int, onset: Fraction, duration: Fraction, pitch: int, velocity: int) -> Note:
-    """A note on the channel and with the program of its track."""
+    """Make a note on the channel and with the program of its track."""
     return Note(onset, duration, pitch, velocity, CHANNELS[track], PROGRAMS[track], track)
 
 
 def piano(changes: Changes, rng: Generator) -> list[Note]:
-    """Chords, each voiced as near to the one before as it can be."""
-    notes, before, end = [], [57, 62, 65, 69], changes.bar * len(changes.bars)
+    """Play chords, each voiced as near to the previous one as possible."""
+    notes, before = [], [57, 62, 65, 69]
+    comping = SWING_COMPING if changes.feel == "swing" else STRAIGHT_COMPING
     for onset, length, chord, _ in spans(changes):
-        if not chord.tones:
-            continue
         before = voicing(chord, before)
-        if changes.ending and onset >= end - changes.bar:
+        if is_held(changes, onset):
             notes += [note(PIANO, onset, length, pitch, 64) for pitch in before]
             continue
-        patterns = COMPING[changes.feel].get(int(length) if length.denominator == 1 else 0, [[(0, float(length))]])
+        patterns = comping.get(length, [[(0, float(length))]])
         for start, duration in patterns[int(rng.integers(len(patterns)))]:
             place, stop = Fraction(start), min(Fraction(start) + Fraction(duration), length)
             velocity = int(rng.integers(54, 66))
@@ -91,15 +85,20 @@ def piano(changes: Changes, rng: Generator) -> list[Note]:
     return notes
 
 
+def is_held(changes: Changes, onset: Fraction) -> bool:
+    """Whether a chord belongs to the ending, which the band holds."""
+    return changes.ending and onset >= changes.bar * (len(changes.bars) - 1)
+
+
 def voicing(chord: Chord, before: Sequence[int]) -> list[int]:
-    """Four tones or so of a chord (third and seventh first; the bass has the root), moved as little as possible."""
+    """Voice a chord with up to four tones near the previous voicing; a four-note chord leaves its root to the bass."""
     tones = list(dict.fromkeys(chord.tones))
     if len(tones) > 3:
         tones = (tones[1:2] + tones[3:] + tones[2:3])[:4]
     low, high = PIANO_RANGE
 
     def close(bottom: int) -> list[int]:
-        """All tones upwards from `bottom`, each at its first place."""
+        """Place each tone at its lowest pitch from `bottom` on."""
         return sorted(bottom + (tone - bottom) % 12 for tone in tones)
 
     def movement(pitches: list[int]) -> float:
@@ -115,10 +114,8 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
     """Swing: a walking line in quarters that steps into every new root. Straight: roots and fifths."""
     notes, last, end = [], 36, changes.bar * len(changes.bars)
     for onset, length, chord, after in spans(changes):
-        if not chord.tones:
-            continue
         root = nearest(chord.bass or 0, last)
-        if changes.ending and onset >= end - changes.bar:
+        if is_held(changes, onset):
             notes.append(note(BASS, onset, length, root, 88))
             continue
         if changes.feel == "straight":
@@ -129,26 +126,25 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
                 held = min(stop - place, Fraction(3, 2))
                 notes.append(note(BASS, place, held, pitch, 84))
                 if stop - place > held:
-                    notes.append(note(BASS, place + held, stop - place - held, fifth if pitch == root else pitch, 74))
+                    notes.append(note(BASS, place + held, stop - place - held, fifth, 74))
             last = root
             continue
-        steps = int(length) if length >= 1 else 1
+        steps = max(int(length), 1)
         target = nearest(chord.tones[0] if after.bass is None else after.bass, root)
         for step in range(steps):
             if step == 0:
                 pitch = root
             elif step == steps - 1 and onset + length < end and target % 12 != root % 12:
                 # a semitone from below or above leads into the next root
-                sides = [target + side for side in (-1, 1) if BASS_RANGE[0] <= target + side <= BASS_RANGE[1]]
+                sides = [side for side in (target - 1, target + 1) if side in BASS_PITCHES]
                 sides = [side for side in sides if side != last] or sides
                 pitch = sides[int(rng.integers(len(sides)))]
             else:
                 tones = set(chord.tones) if step % 2 == 0 else walkable(chord)
-                choices = [p for p in range(BASS_RANGE[0], BASS_RANGE[1] + 1) if p % 12 in tones and p != last]
+                choices = [p for p in BASS_PITCHES if p % 12 in tones and p != last]
                 onwards = 2 if target > last or (target == last and rng.random() < 0.5) else -2
                 choices.sort(key=lambda p: (abs(p - last - onwards), p))
                 pitch = choices[int(rng.integers(min(2, len(choices))))]
-            pitch = min(max(pitch, BASS_RANGE[0]), BASS_RANGE[1])
             place = onset + step
             stop = onset + length if step == steps - 1 else place + 1
             notes.append(note(BASS, place, stop - place, pitch, int(rng.integers(80, 92))))
@@ -157,9 +153,9 @@ def bass(changes: Changes, rng: Generator) -> list[Note]:
 
 
 def walkable(chord: Chord) -> set[int]:
-    """The pitch classes that a bass may step on between two strong beats: chord tones, fourth, and second and sixth.
+    """List the pitch classes for the bass's weak beats: chord tones, fourth, second and sixth.
 
-    The second and the sixth are left out where the chord is altered there (a flat ninth, a fifth that is not perfect).
+    A chord with a flat ninth or without a perfect fifth has no second and sixth.
     """
     over = {(tone - chord.tones[0]) % 12 for tone in chord.tones}
     perfect = 7 in over and not over & {1, 6, 8}
@@ -167,26 +163,24 @@ def walkable(chord: Chord) -> set[int]:
 
 
 def nearest(pitch_class: int, pitch: int) -> int:
-    """The pitch of a class that is nearest to `pitch` in the range of the bass."""
-    inside = range(BASS_RANGE[0], BASS_RANGE[1] + 1)
-    return min((p for p in inside if p % 12 == pitch_class % 12), key=lambda p: (abs(p - pitch), p))
+    """Find the pitch of a class that is nearest to `pitch` in the range of the bass."""
+    return min((p for p in BASS_PITCHES if p % 12 == pitch_class % 12), key=lambda p: (abs(p - pitch), p))
 
 
 def drums(changes: Changes, rng: Generator) -> list[Note]:
     """Swing: ride cymbal and hi-hat pedal. Straight: closed hi-hat, side stick and bass drum."""
-    notes = []
+    notes: list[Note] = []
     beat = Fraction(4, changes.meter[1])
-    short = HALF * beat
+    short = beat / 2
     for bar in range(len(changes.bars)):
         start = changes.bar * bar
-        if changes.ending and bar == len(changes.bars) - 1:
-            notes += [note(DRUMS, start, beat, CRASH, 84), note(DRUMS, start, beat, KICK, 70)]
-            break
+        if is_held(changes, start):
+            return [*notes, note(DRUMS, start, beat, CRASH, 84), note(DRUMS, start, beat, KICK, 70)]
         for i in range(changes.meter[0]):
             place, back = start + i * beat, i % 2 == 1
             if changes.feel == "straight":
                 notes += [note(DRUMS, place + half * short, short, CLOSED_HAT, 62 - 14 * half) for half in (0, 1)]
-                notes.append(note(DRUMS, place if not back else place + short, short, KICK, 58))
+                notes.append(note(DRUMS, place + back * short, short, KICK, 58))
                 continue
             notes.append(note(DRUMS, place, beat, RIDE, int(rng.integers(76, 86)) + 8 * back))
             if back and rng.random() < 0.85:  # the skip before the next beat
