@@ -1,8 +1,8 @@
 """The deep-learning course's dinosaur exercise, with its names and its printed form, driven by `single.py`.
 
 One name a step: X = [None] + characters, Y = characters + [newline], plain gradient descent with element-wise clipping;
-the hidden state is carried from name to name. Random draws come from the legacy generator with the course's seeds, but
-without touching NumPy's global state.
+the hidden state is carried from name to name. Random draws come from NumPy's legacy generator with the course's seeds,
+but the global state is not touched.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from numpyrnn.checks import Array, check_shape
 from .single import SingleRNN
 
 LEARNING_RATE, CLIP, LONGEST, CHECKPOINT = 0.01, 5.0, 50, 1000
+NAMES = "Wax", "Waa", "Wya", "b", "by"  # of the parameters
 Dict = dict[str, Array]
 
 
 def initialize_parameters(n_a: int, n_x: int, n_y: int) -> Dict:
-    """Small normal weights (seed 1) and zero biases.
+    """Draw small normal weights (seed 1) and make zero biases.
 
     Parameters
     ----------
@@ -35,30 +36,28 @@ def initialize_parameters(n_a: int, n_x: int, n_y: int) -> Dict:
     dict with Wax (n_a, n_x), Waa (n_a, n_a), Wya (n_y, n_a), b (n_a, 1), by (n_y, 1)
     """
     draw = RandomState(1)
-    Wax = draw.randn(n_a, n_x) * 0.01
-    Waa = draw.randn(n_a, n_a) * 0.01
-    Wya = draw.randn(n_y, n_a) * 0.01
-    return {"Wax": Wax, "Waa": Waa, "Wya": Wya, "b": np.zeros((n_a, 1)), "by": np.zeros((n_y, 1))}
+    weights = [draw.randn(*shape) * 0.01 for shape in ((n_a, n_x), (n_a, n_a), (n_y, n_a))]
+    return dict(zip(NAMES, [*weights, np.zeros((n_a, 1)), np.zeros((n_y, 1))], strict=True))
 
 
 def get_initial_loss(vocab_size: int, seq_length: int) -> float:
-    """Loss of a uniform guess: seq_length ln(vocab_size)."""
+    """Compute the loss of a uniform guess: seq_length ln(vocab_size)."""
     return float(-np.log(1.0 / vocab_size) * seq_length)
 
 
 def smooth(loss: float, cur_loss: float) -> float:
-    """Exponential moving average: 0.999 loss + 0.001 cur_loss."""
+    """Update an exponential moving average: 0.999 loss + 0.001 cur_loss."""
     return loss * 0.999 + cur_loss * 0.001
 
 
 def get_sample(sample_ix: Sequence[int], ix_to_char: dict[int, str]) -> str:
-    """The sampled name with a capital first letter; the newline at its end is kept."""
+    """Convert a sample to a name with a capital first letter; the newline at its end is kept."""
     text = "".join(ix_to_char[ix] for ix in sample_ix)
     return text[:1].upper() + text[1:]
 
 
 def clip(gradients: Dict, maxValue: float) -> Dict:
-    """Clip every element into [-maxValue, maxValue].
+    """Clip every element to [-maxValue, maxValue].
 
     Parameters
     ----------
@@ -89,11 +88,11 @@ def sample(parameters: Dict, char_to_ix: dict[str, int], seed: int) -> list[int]
     -------
     list of int; it ends with the newline, which is appended after 50 characters
     """
-    Wax, Waa, Wya, b, by = (parameters[name] for name in ("Wax", "Waa", "Wya", "b", "by"))
+    Wax, Waa, Wya, b, by = (parameters[name] for name in NAMES)
     newline = char_to_ix["\n"]
     x_part, a_prev = np.zeros_like(b), np.zeros_like(b)
     indices: list[int] = []
-    while len(indices) < LONGEST and (not indices or indices[-1] != newline):
+    while len(indices) < LONGEST and newline not in indices[-1:]:
         a_prev = np.tanh(x_part + Waa @ a_prev + b)
         y = softmax(Wya @ a_prev + by, axis=0)
         draw = RandomState(seed + 2 * len(indices))
@@ -105,13 +104,13 @@ def sample(parameters: Dict, char_to_ix: dict[str, int], seed: int) -> list[int]
 def optimize(
     X: Sequence[int | None], Y: Sequence[int], a_prev: Array, parameters: Dict, learning_rate: float = LEARNING_RATE
 ) -> tuple[float, Dict, Array]:
-    """One step of the training: forward, backward, clip to 5, gradient descent. `parameters` are updated in place.
+    """Take one training step: forward, backward, clip to 5, gradient descent. `parameters` are updated in place.
 
     Parameters
     ----------
-    X : list of int, None for a step without input (only the first)
-    Y : list of int, X moved by one
-    a_prev : (n_a, 1) hidden state before
+    X : list of int; the first may be None, a step without input
+    Y : list of int, the targets: X one step ahead
+    a_prev : (n_a, 1) initial hidden state
     parameters : dict with Wax, Waa, Wya, b, by
     learning_rate : float, default 0.01
 
@@ -145,7 +144,7 @@ def model(
     vocab_size: int = 27,
     verbose: bool = False,
 ) -> tuple[Dict, str]:
-    """Train on one name an iteration; every 1000 iterations print the smoothed loss and `dino_names` sampled names.
+    """Train on one name an iteration; print the smoothed loss and sampled names every 1000 iterations.
 
     Parameters
     ----------
@@ -153,20 +152,20 @@ def model(
     ix_to_char, char_to_ix : dicts between characters and indices
     num_iterations : int, default 35000
     n_a : int, default 50, hidden units
-    dino_names : int, default 7, names printed at a time
+    dino_names : int, default 7, number of names printed at a time
     vocab_size : int, default 27
     verbose : bool, default False
-        Also print which name is used at the beginning and the end of the list, and what the first one becomes.
+        Also print the index of the first and the last name of the list, and how the first name is encoded.
 
     Returns
     -------
     parameters : dict with Wax, Waa, Wya, b, by
-    last_dino_name : str, the last name printed, with its newline
+    last_dino_name : str, the last printed name, with its newline
 
     Raises
     ------
     NumpyrnnError
-        if there is no name or a character is unknown
+        if there are no names or a character is unknown
     """
     examples = [name.strip() for name in data_x]
     unknown = sorted(set("".join(examples)) - set(char_to_ix))
@@ -214,16 +213,18 @@ class _Fast:
 
     @staticmethod
     def _views(params: Dict) -> Dict:
-        Wax, Waa, Wya = params["0.Wx"].T, params["0.Wh"].T, params["1.W"].T
-        return {"Wax": Wax, "Waa": Waa, "Wya": Wya, "b": params["0.b"][:, None], "by": params["1.b"][:, None]}
+        views = [params[name].T for name in ("0.Wx", "0.Wh", "1.W")]
+        return dict(zip(NAMES, [*views, params["0.b"][:, None], params["1.b"][:, None]], strict=True))
 
     def step(self, encoded: tuple[Array, Array], a_prev: Array, learning_rate: float) -> float:
+        """Take one training step and return the loss."""
         loss = self.single(*encoded, a_prev)
         self.single.update(learning_rate, CLIP)
         return loss
 
 
 def _encode(X: Sequence[Any], Y: Sequence[int], parameters: Dict) -> tuple[Array, Array]:
+    """Check X and Y and convert them to arrays; None becomes -1."""
     ids, targets = np.array([-1 if ix is None else ix for ix in X], np.intp), np.array(Y, np.intp)
     n_x, n_y = parameters["Wax"].shape[1], len(parameters["by"])
     if not len(ids) or len(ids) != len(targets) or (ids[1:] < 0).any() or ids[0] < -1:

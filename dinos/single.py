@@ -1,8 +1,8 @@
-"""Training of an RNN on one name at a time, where the engine's matrix products would be mostly overhead.
+"""Training of an RNN on one name at a time, where the layers' matrix products would be mostly overhead.
 
-With one sequence and a few dozen units a NumPy call costs as much as its arithmetic. So the layout keeps calls few and
-cheap: buffers and the views into them are made once, scipy's `gemv` writes in place, and [h; 1] is one row,
-so that a bias costs no call of its own. The tests hold the results to those of the layers.
+With one sequence and a few dozen units, a NumPy call costs as much as its arithmetic. So there are few, cheap calls:
+buffers and their views are made once, SciPy's `gemv` writes in place, and [h; 1] is one row, so that a bias needs no
+call of its own. The tests compare the results with those of the layers.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from numpyrnn.checks import Array
 from numpyrnn.parameters import Parameters
 from numpyrnn.products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, TRANSPOSED, blas
 
-SAFE_EXPONENT = 60.0  # exp of it, and sums and products of a few such, stay finite in float32
+SAFE_EXPONENT = 60.0  # its exp, and sums and products of a few of these, stay finite in float32
 
 
 class SingleRNN:
-    """Loss and gradients of a tanh RNN with a softmax over its outputs, one sequence of integers at a time.
+    """Loss and gradients of a tanh RNN with softmax outputs, for one sequence of integers at a time.
 
         h_t = tanh(x_t Wx + [h_{t-1}; 1] [Wh; b]),   loss = -sum over t of log softmax([h_t; 1] [W; b])[y_t]
 
-    The model's flat buffer already holds the matrices in brackets, and [Wx; Wh; b], row after row.
+    The model's flat buffer holds the bracketed matrices without copying: their rows follow one another.
 
     Parameters
     ----------
     model : Sequential(RNN(V, H), Dense(H, V)), float32 or float64
-        Its parameters are used in place: every call sees, and `update` changes, `model.params`.
+        Its parameters are used in place; `update` changes them.
 
     Attributes
     ----------
-    grads : Parameters, the gradients of the last call
-    h : (H,) the hidden state after the last call
+    grads : Parameters, the gradients from the last call
+    h : (H,) the last hidden state of the last call
     """
 
     def __init__(self, model: Sequential):
@@ -52,17 +52,21 @@ class SingleRNN:
         self.ones = np.ones(self.n_out, model.dtype)
         self.one, self.h = np.array(1, model.dtype), np.zeros(self.H, model.dtype)
         self._reserve(32)
-        self._compiled = _compiled()
+        self._compiled: Any = None
+        if fast.chosen():
+            from .single_compiled import single_rnn  # late: it needs Numba
+
+            self._compiled = single_rnn
         self._arrays = [p[name] for p in (self.params, self.grads) for name in ("0.Wx", "0.Wh", "0.b", "1.W", "1.b")]
 
     def _fused(self, params: Parameters) -> tuple[Array, Array, Array]:
-        """Wx, [Wh; b] and [W; b] as views of the flat buffer, transposed: columns first, as BLAS has it."""
+        """View Wx, [Wh; b] and [W; b] in the flat buffer, transposed to BLAS's column-major order."""
         i, j = self.V * self.H, (self.V + self.H + 1) * self.H
         flat, H = params.flat, self.H
         return flat[:i].reshape(-1, H).T, flat[i:j].reshape(-1, H).T, flat[j:].reshape(-1, self.n_out).T
 
     def _reserve(self, steps: int) -> None:
-        """Make the buffers for sequences of up to `steps`."""
+        """Make buffers for sequences of up to `steps` steps."""
         H, dtype = self.H, self.params.flat.dtype
         self.h_1 = np.ones((steps + 1, H + 1), dtype)  # [h_t; 1], slot 0 is the initial state
         self.slope = np.ones((steps, H + 1), dtype)
@@ -71,7 +75,7 @@ class SingleRNN:
         self.views: dict[int, tuple[Any, ...]] = {}
 
     def _views(self, T: int) -> tuple[Any, ...]:
-        """What a sequence of T steps uses of the buffers, made once for every T."""
+        """Make the views of the buffers for sequences of T steps."""
         if len(self.dh) < T:
             self._reserve(2 * T)
         h_1, slope, dh, dz, logits = self.h_1[1 : T + 1], self.slope[:T], self.dh[:T], self.dz[:T], self.logits[:T]
@@ -87,12 +91,16 @@ class SingleRNN:
         return self.views[T]
 
     def __call__(self, ids: Array, targets: Array, h0: Array) -> float:
-        """Loss in nats, summed over the steps; the gradients are then in `grads`, the last state in `h`.
+        """Compute the loss; the gradients go to `grads`, the last hidden state to `h`.
 
         Parameters
         ----------
-        ids, targets : (T,) integers, not checked; the first of `ids` may be -1: a step without input
+        ids, targets : (T,) integers, not checked; the first of `ids` may be -1, a step without input
         h0 : (H,) initial state
+
+        Returns
+        -------
+        float, nats, summed over the steps
         """
         if self._compiled:
             loss, self.h = self._compiled(ids, targets, h0, *self._arrays)
@@ -113,7 +121,7 @@ class SingleRNN:
             tanh(z_t, h_t)
         self.h = h_last.copy()
 
-        # loss: log of the sum of exponentials, less the target's logit
+        # loss: log of the sum of exponentials, minus the target's logit
         h_1T, logits, logitsT, logits_flat, sums, sums_column, ones = for_loss
         gemm(1.0, self.W_b, h_1T, 0.0, logitsT, AS_IS, AS_IS, IN_PLACE)
         if abs(logits_flat.item(self.iamax(logits_flat))) > SAFE_EXPONENT:
@@ -142,17 +150,8 @@ class SingleRNN:
         return float(loss)
 
     def update(self, learning_rate: float, limit: float) -> None:
-        """Clip the gradients into [-limit, limit] and take one step of gradient descent."""
+        """Clip the gradients to [-limit, limit] and take one step of gradient descent."""
         grad = self.grads.flat
         if abs(grad.item(self.iamax(grad))) > limit:
             np.clip(grad, -limit, limit, out=grad)
         self.axpy(grad, self.params.flat, len(grad), -learning_rate)
-
-
-def _compiled() -> Any:
-    """The compiled function that does all of a call, or None for the plain way."""
-    if not fast.chosen():
-        return None
-    from .single_compiled import single_rnn
-
-    return single_rnn

@@ -1,4 +1,4 @@
-"""`SingleRNN` compiled by Numba: what `single.py` does under `NUMPYRNN_BACKEND=fast`."""
+"""`SingleRNN` compiled by Numba, for `NUMPYRNN_BACKEND=fast`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numba import njit
 from numpyrnn.checks import Array
 from numpyrnn.fast.math import add_product, compiled, exp64, tanh
 
-reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})  # sums, as it likes
+reordered = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc"})  # sums may be reordered
 
 
 @compiled
@@ -19,7 +19,7 @@ def single_rnn(
     ids: Array, targets: Array, h0: Array, Wx: Array, Wh: Array, b: Array, W: Array, bias: Array,
     dWx: Array, dWh: Array, db: Array, dW: Array, dbias: Array,
 ) -> Any:  # fmt: skip
-    """`SingleRNN.__call__`, all of it: the loss and the last state; the gradients are written."""
+    """Compute `SingleRNN.__call__`: return the loss and the last state, and write the gradients."""
     (T, H), dtype, loss = (len(ids), len(b)), b.dtype, 0.0
     h, carry = np.empty((T + 1, H), dtype), np.zeros(H, dtype)
     h[0] = h0
@@ -51,7 +51,7 @@ def single_rnn(
 
 @compiled
 def _softmax_cross_entropy(p: Array, bias: Array, target: int) -> Any:
-    """The loss; logits without their bias become the loss's gradient."""
+    """Compute the loss; `p` holds the logits without bias and receives the loss's gradient."""
     total = 0.0
     p += bias
     largest = p.max()

@@ -1,4 +1,4 @@
-"""Swing: eighths are written alike and played long and short."""
+"""Swing: eighths are written as equals and played long and short."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ STRAIGHT, TRIPLET_FEEL = Fraction(1, 2), Fraction(2, 3)
 
 
 def swung(notes: Iterable[Note], ratio: Fraction = TRIPLET_FEEL) -> list[Note]:
-    """Move everything that begins or ends between two beats, so that a beat's first half takes `ratio` of it.
+    """Swing notes: stretch the first half of each beat to `ratio` of the beat, and shorten the second.
 
-    What stands on a triplet stays: it is played as it is written.
+    Onsets and ends on triplets keep their places.
 
     Parameters
     ----------
-    notes : of Note
-    ratio : Fraction, default 2/3
-        1/2 is straight.
+    notes : iterable of Note
+    ratio : Fraction, default 2/3, share of a beat that its first half takes; 1/2 is straight
 
     Returns
     -------
@@ -31,14 +30,13 @@ def swung(notes: Iterable[Note], ratio: Fraction = TRIPLET_FEEL) -> list[Note]:
         beat, within = divmod(time, 1)
         if (within * 3).denominator == 1:
             return time
-        half = Fraction(1, 2)
-        return beat + (within * 2 * ratio if within < half else ratio + (within - half) * 2 * (1 - ratio))
+        return beat + (2 * within * ratio if 2 * within < 1 else ratio + (2 * within - 1) * (1 - ratio))
 
     return [n._replace(onset=place(n.onset), duration=place(n.onset + n.duration) - place(n.onset)) for n in notes]
 
 
 def as_ratio(swing: float) -> Fraction:
-    """A ratio that the ticks of a MIDI file can show: 0.67 is two thirds.
+    """Round a swing ratio to a fraction with a denominator of at most 24; 0.67 becomes two thirds.
 
     Parameters
     ----------
@@ -51,7 +49,7 @@ def as_ratio(swing: float) -> Fraction:
     Raises
     ------
     NumpyrnnError
-        if it lies outside
+        if `swing` is out of range
     """
     check_range("swing", swing, 0.5, 0.8)
     return Fraction(swing).limit_denominator(24)

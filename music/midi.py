@@ -19,22 +19,10 @@ from typing import NamedTuple
 from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import atomic_write
 
-from .reader import (
-    DEFAULT_METER,
-    DEFAULT_TEMPO,
-    MAX_BYTES,
-    MAX_EVENTS,
-    MAX_NUMBER,
-    MAX_QUARTERS,
-    MAX_TEMPO,
-    MAX_TICKS,
-    MAX_TRACKS,
-    MAX_UNIT_POWER,
-    printable,
-    read_tracks,
-)
+from . import reader
+from .files import first_bytes
 
-DRUMS = 9  # their channel
+DRUMS = 9  # channel
 RANGES = {"pitch": (0, 127), "velocity": (1, 127), "channel": (0, 15), "program": (0, 127)}
 
 
@@ -47,7 +35,7 @@ class Note(NamedTuple):
     pitch : int, 0 to 127; 60 is the middle C
     velocity : int, 1 to 127, default 80
     channel : int, 0 to 15, default 0; 9 is the drums
-    program : int, 0 to 127, default 0: the instrument, the piano
+    program : int, 0 to 127, default 0: the General MIDI instrument; 0 is the piano
     track : int, from 0, default 0
     """
 
@@ -62,34 +50,34 @@ class Note(NamedTuple):
 
 @dataclass(frozen=True)
 class Midi:
-    """A piece of music as a MIDI file holds it.
+    """The content of a MIDI file.
 
     Attributes
     ----------
-    notes : list of Note, by onset; where onsets are equal in the file's order: track by track, as the notes begin
-    names : list of str, one per track (`Note.track` is the index), "" where there is none
-    tempos : list of (onset in quarters, whole microseconds a quarter), sorted, beginning at 0; default 120 quarters a
-        minute. A tempo of q quarters a minute is `as_tempo(q)`, wrong by up to half a microsecond
+    notes : list of Note, sorted by onset; notes with equal onsets are in the file's order
+    names : list of str, one for each track (`Note.track` is the index); "" for a track without a name
+    tempos : list of (onset in quarters, microseconds a quarter), sorted, beginning at 0; default 120 quarters a minute.
+        `as_tempo` converts q quarters a minute, rounded to the microsecond.
     meters : list of (onset in quarters, beats, unit), sorted, beginning at 0; default 4/4
     length : Fraction, quarters, the end of the last event
     """
 
     notes: list[Note]
     names: list[str] = field(default_factory=lambda: [""])
-    tempos: list[tuple[Fraction, int]] = field(default_factory=lambda: [(Fraction(0), DEFAULT_TEMPO)])
-    meters: list[tuple[Fraction, int, int]] = field(default_factory=lambda: [(Fraction(0), *DEFAULT_METER)])
+    tempos: list[tuple[Fraction, int]] = field(default_factory=lambda: [(Fraction(0), reader.DEFAULT_TEMPO)])
+    meters: list[tuple[Fraction, int, int]] = field(default_factory=lambda: [(Fraction(0), *reader.DEFAULT_METER)])
     length: Fraction = Fraction(0)
 
     def seconds(self, quarters: Fraction | float) -> float:
-        """The time of a place under the tempos.
+        """Convert an onset in quarters to seconds.
 
         Parameters
         ----------
-        quarters : from the beginning; 0 or more
+        quarters : number of quarters from the beginning, 0 or more
 
         Returns
         -------
-        float, seconds, rounded once: the sum over the tempos is exact
+        float, seconds; computed exactly and rounded once
         """
         place = Fraction(quarters)
         index = max(bisect_right(self.tempos, place, key=itemgetter(0)) - 1, 0)
@@ -98,7 +86,7 @@ class Midi:
 
     @cached_property
     def _microseconds(self) -> list[Fraction]:
-        """When each tempo begins."""
+        """The onset of each tempo, in microseconds."""
         times = [Fraction(0)]
         for (onset, tempo), (end, _) in pairwise(self.tempos):
             times.append(times[-1] + (end - onset) * tempo)
@@ -106,7 +94,7 @@ class Midi:
 
 
 def as_tempo(quarters_a_minute: float) -> int:
-    """Quarters a minute as whole microseconds a quarter, and the other way round."""
+    """Convert quarters a minute to microseconds a quarter, or back; the result is rounded to a whole number."""
     return round(60_000_000 / quarters_a_minute)
 
 
@@ -124,31 +112,22 @@ def read_midi(path: str | Path) -> Midi:
     Raises
     ------
     NumpyrnnError
-        if there is no such file, it is a folder or not readable, or `parse_midi` refuses what it holds
+        if the file cannot be read, or `parse_midi` refuses it
     """
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file():  # a pipe would block
-            raise NumpyrnnError(f"{path} must be a MIDI file, it is {'a folder' if path.is_dir() else 'no plain file'}")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
-    return parse_midi(data, str(path))
+    return parse_midi(first_bytes(path, reader.MAX_BYTES + 1, "a MIDI file"), str(path))
 
 
 def parse_midi(data: bytes, name: str) -> Midi:
     """Read the bytes of a MIDI file of type 0 or 1, bare or wrapped in RIFF.
 
-    A note-on is paired with the next unused note-off of its pitch and channel in its track, first in, first out. A note
-    that is never ended ends with its track; a note-off without a note means nothing. A note's program is the last one
-    that any track has set for its channel up to its onset. Fewer tracks than declared, bytes after the last one and a
-    track without an end mark are tolerated.
+    A note-off ends the oldest sounding note of its track, channel and pitch. If there is none, it is ignored. A note
+    without a note-off ends with its track. A note's program is the last one set for its channel, by any track, at or
+    before its onset. Missing tracks, bytes after the last track and tracks without an end mark are tolerated.
 
     Parameters
     ----------
     data : bytes
-    name : str, how errors call the file
+    name : str, the file's name in errors
 
     Returns
     -------
@@ -157,10 +136,10 @@ def parse_midi(data: bytes, name: str) -> Midi:
     Raises
     ------
     NumpyrnnError
-        if it is not MIDI, damaged, of type 2, in time codes, or larger than one of the limits in `reader`
+        if the data is not MIDI, is damaged, has type 2 or time codes, or exceeds one of the limits in `reader`
     """
     try:
-        tracks = read_tracks(data)
+        tracks = reader.read_tracks(data)
     except NumpyrnnError as error:
         raise NumpyrnnError(f"{name} {error}") from None
     quarters = cache(lambda tick: Fraction(tick, tracks.division))
@@ -195,17 +174,17 @@ def write_midi(path: str | Path, midi: Midi) -> None:
 
 
 def midi_bytes(midi: Midi, ticks: int = 480) -> bytes:
-    """The bytes of a MIDI file of type 1, the same for the same music.
+    """Encode music as a MIDI file of type 1; the same music gives the same bytes.
 
-    Each of `midi.names` becomes a track; the first one also holds the tempos and the meters (so leave it without notes
-    where a reader wants these by themselves). Times are rounded to the nearest tick. A note that still sounds when its
-    pitch begins again in its track and channel ends there. What has no such notes, has times on ticks and one program
-    at a time in each channel, `parse_midi` reads back as it was.
+    Each of `midi.names` becomes a track. The first one also holds the tempos and meters; leave it without notes for
+    programs that expect them in a track of their own. Times are rounded to ticks. A note that still sounds when its
+    pitch begins again in its track and channel ends there. Music without such overlaps, with all times on ticks and one
+    program at a time in each channel, round-trips exactly.
 
     Parameters
     ----------
-    midi : Midi; notes in any order
-    ticks : int, default 480, a quarter
+    midi : Midi; its notes may be in any order
+    ticks : int, default 480, ticks a quarter
 
     Returns
     -------
@@ -214,31 +193,31 @@ def midi_bytes(midi: Midi, ticks: int = 480) -> bytes:
     Raises
     ------
     NumpyrnnError
-        if a value does not fit into the file, or the music is larger than one of the limits in `reader`
+        if a value is out of range, or the music exceeds one of the limits in `reader`
     """
-    _check("ticks", ticks, 1, MAX_TICKS)
-    _check("the number of tracks", len(midi.names), 1, MAX_TRACKS)
+    _check("ticks", ticks, 1, reader.MAX_TICKS)
+    _check("the number of tracks", len(midi.names), 1, reader.MAX_TRACKS)
     tracks = _note_events(midi, ticks)
     for onset, tempo in midi.tempos:
-        _check("a tempo", tempo, 1, MAX_TEMPO)
+        _check("a tempo", tempo, 1, reader.MAX_TEMPO)
         tracks[0].append(_Event(_tick(onset, ticks), 0, 0, _meta_event(0x51, int(tempo).to_bytes(3, "big"))))
     for onset, beats, unit in midi.meters:
         _check("the beats of a meter", beats, 1, 255)
-        if unit not in [1 << power for power in range(MAX_UNIT_POWER + 1)]:
-            raise NumpyrnnError(f"the unit of a meter must be 1, 2, 4 ... {1 << MAX_UNIT_POWER}, got {unit!r}")
-        content = bytes([beats, int(unit).bit_length() - 1, 24, 8])  # a click a quarter, which has 8 thirty-seconds
+        if unit not in [1 << power for power in range(reader.MAX_UNIT_POWER + 1)]:
+            raise NumpyrnnError(f"the unit of a meter must be 1, 2, 4 ... {1 << reader.MAX_UNIT_POWER}, got {unit!r}")
+        content = bytes([beats, int(unit).bit_length() - 1, 24, 8])  # a click a quarter, 8 thirty-seconds a quarter
         tracks[0].append(_Event(_tick(onset, ticks), 0, 0, _meta_event(0x58, content)))
     for name, track in zip(midi.names, tracks, strict=True):
-        if content := printable(name).encode():
+        if content := reader.printable(name).encode():
             track.append(_Event(0, -1, 0, _meta_event(0x03, content)))
-    _check("the number of events", sum(len(track) + 1 for track in tracks), 1, MAX_EVENTS)
+    _check("the number of events", sum(len(track) + 1 for track in tracks), 1, reader.MAX_EVENTS)
     ends = [_tick(midi.length, ticks)] + [0] * (len(tracks) - 1)
     chunks = [_track_chunk(track, end) for track, end in zip(tracks, ends, strict=True)]
     return b"MThd" + struct.pack(">IHHH", 6, 1, len(tracks), ticks) + b"".join(chunks)
 
 
 class _Event(NamedTuple):
-    """A message and where it stands: by tick, then rank, then order."""
+    """A message and its place in the track: events are sorted by tick, rank and order."""
 
     tick: int
     rank: int  # -1 name, 0 tempo and meter, 1 note-off, 2 program, 3 note-on
@@ -247,7 +226,7 @@ class _Event(NamedTuple):
 
 
 def _note_events(midi: Midi, ticks: int) -> list[list[_Event]]:
-    """For each track the events of its notes and programs."""
+    """Make the note and program events of each track."""
     tracks: list[list[_Event]] = [[] for _ in midi.names]
     for note in midi.notes:
         for name, (low, high) in RANGES.items():
@@ -261,8 +240,8 @@ def _note_events(midi: Midi, ticks: int) -> list[list[_Event]]:
     first = {note.channel: note.program for note in reversed(notes)}
     for track, channel in sorted({(note.track, note.channel) for note in notes}):
         tracks[track].append(_Event(0, 2, -1, bytes([0xC0 | channel, first[channel]])))
-    programs = dict(first)  # a channel's program is the same for all tracks
-    last: dict[tuple[int, int, int], int] = {}  # note of each track, channel and pitch
+    programs = dict(first)  # all tracks share a channel's program
+    last: dict[tuple[int, int, int], int] = {}  # index of the last note of each track, channel and pitch
     for index, note in enumerate(notes):
         voice = note.track, note.channel, note.pitch
         if voice in last:
@@ -273,7 +252,7 @@ def _note_events(midi: Midi, ticks: int) -> list[list[_Event]]:
             message = bytes([0xC0 | note.channel, note.program])
             tracks[note.track].append(_Event(starts[index], 2, index, message))
     for index, (note, start, end) in enumerate(zip(notes, starts, ends, strict=True)):
-        rank, order = (1, index) if end > start else (3, 2 * index + 1)  # ends come first, but not before their onset
+        rank, order = (1, index) if end > start else (3, 2 * index + 1)  # a note without duration ends after it begins
         tracks[note.track] += [
             _Event(start, 3, 2 * index, bytes([0x90 | note.channel, note.pitch, note.velocity])),
             _Event(end, rank, order, bytes([0x80 | note.channel, note.pitch, 0])),
@@ -282,7 +261,7 @@ def _note_events(midi: Midi, ticks: int) -> list[list[_Event]]:
 
 
 def _track_chunk(events: list[_Event], end: int) -> bytes:
-    """A track with its events and its end, which is at tick `end` or at the last event."""
+    """Encode a track; it ends at tick `end`, or with its last event if that is later."""
     parts, now = [], 0
     for event in sorted(events, key=itemgetter(0, 1, 2)):
         parts += [_delta(event.tick - now), event.message]
@@ -296,8 +275,8 @@ def _meta_event(kind: int, content: bytes) -> bytes:
 
 
 def _delta(number: int) -> bytes:
-    """A number in bytes of seven bits."""
-    _check("the ticks between two events", number, 0, MAX_NUMBER)
+    """Encode a number as a variable-length quantity: seven bits a byte."""
+    _check("the ticks between two events", number, 0, reader.MAX_NUMBER)
     digits = [number & 0x7F]
     while number := number >> 7:
         digits.append(0x80 | number & 0x7F)
@@ -305,9 +284,9 @@ def _delta(number: int) -> bytes:
 
 
 def _tick(quarters: Fraction, ticks: int) -> int:
-    """The tick nearest to a place."""
-    if not 0 <= quarters <= MAX_QUARTERS:
-        raise NumpyrnnError(f"a time must be from 0 to {MAX_QUARTERS} quarters, got {quarters!s}")
+    """Round a time in quarters to ticks."""
+    if not 0 <= quarters <= reader.MAX_QUARTERS:
+        raise NumpyrnnError(f"a time must be from 0 to {reader.MAX_QUARTERS} quarters, got {quarters!s}")
     return round(quarters * ticks)
 
 

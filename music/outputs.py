@@ -1,28 +1,133 @@
-"""What a piece is written as: files side by side under one name, and sound from outside."""
+"""The files of a new piece, MIDI, sound and picture: written side by side, all of them or none."""
 
 from __future__ import annotations
 
+import base64
+import html
 import os
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import atomic_write
 
-from .midi import Midi
+from .midi import Midi, midi_bytes
 from .soundfont import render_soundfont
+from .synth import render, wav_bytes
+
+ENDINGS = (".mid", ".wav", ".png")
+NO_PART_OF_A_NAME = {*ENDINGS, ".midi", ".musicxml"}
+RATE, NOTEBOOK_RATE = 44100, 22050  # samples a second
 
 
-def side_by_side(path: str | Path, endings: Sequence[str], what: str) -> list[Path]:
-    """The files that a name stands for, one an ending: NAME, NAME.mid, NAME.wav, ... all mean NAME.
+class Performance(ABC):
+    """A new piece that can be heard, seen and written to files; a notebook shows it.
+
+    Attributes
+    ----------
+    midi : Midi
+    """
+
+    midi: Midi
+
+    @abstractmethod
+    def png(self) -> bytes:
+        """Draw the piano roll, as the bytes of a PNG file."""
+
+    @abstractmethod
+    def summary(self) -> str:
+        """Describe the piece in a few lines."""
+
+    def wav(self, rate: int = RATE) -> bytes:
+        """Render the sound, 16-bit stereo, as the bytes of a WAV file.
+
+        Parameters
+        ----------
+        rate : int, default 44100, samples a second
+
+        Returns
+        -------
+        bytes
+        """
+        return wav_bytes(render(self.midi, rate), rate)
+
+    def contents(self, soundfont: str | Path | None = None) -> dict[str, bytes]:
+        """Make the contents of the files.
+
+        Parameters
+        ----------
+        soundfont : file, optional, see `write`
+
+        Returns
+        -------
+        dict from a file's ending (".mid", ".wav", ".png") to its bytes
+        """
+        wav = self.wav() if soundfont is None else render_soundfont(self.midi, soundfont)
+        return {".mid": midi_bytes(self.midi), ".wav": wav, ".png": self.png()}
+
+    def write(self, path: str | Path, soundfont: str | Path | None = None) -> list[Path]:
+        """Write the files side by side: all of them or none.
+
+        Parameters
+        ----------
+        path : the files' common name; an ending such as .mid is replaced by each file's own
+        soundfont : file, optional
+            Render the sound with FluidSynth and this soundfont.
+
+        Returns
+        -------
+        list of Path
+
+        Raises
+        ------
+        NumpyrnnError
+            if one of the files cannot be written, or the soundfont cannot be used
+        """
+        return write_side_by_side(path, self.contents(soundfont))
+
+    def _repr_html_(self) -> str:
+        picture = base64.b64encode(self.png()).decode()
+        sound = base64.b64encode(self.wav(NOTEBOOK_RATE)).decode()
+        words = html.escape(self.summary()).replace("\n", "<br>")
+        return (
+            f'<p>{words}</p><img alt="Piano roll" style="max-width:100%" src="data:image/png;base64,{picture}">'
+            f'<br><audio controls src="data:audio/wav;base64,{sound}"></audio>'
+        )
+
+
+def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Path]:
+    """Name the files of a piece: NAME, NAME.mid, NAME.wav ... all mean NAME.
 
     Parameters
     ----------
-    path : file; its ending does not count
-    endings : list of str, with their dots
-    what : the piece, in an error
+    path : the files' common name
+    endings : one for each file, with the dot; default MIDI, sound and picture
+
+    Returns
+    -------
+    list of Path, one for each ending
+
+    Raises
+    ------
+    NumpyrnnError
+        if the path has no file name
+    """
+    path = Path(path)
+    if not path.name:
+        raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r}")
+    stem = path.with_suffix("") if path.suffix.lower() in NO_PART_OF_A_NAME else path
+    return [stem.with_name(stem.name + ending) for ending in endings]
+
+
+def write_side_by_side(path: str | Path, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write files of one name: all of them or none.
+
+    Parameters
+    ----------
+    path : the files' common name, see `side_by_side`
+    contents : the bytes of each file, by its ending
 
     Returns
     -------
@@ -31,38 +136,29 @@ def side_by_side(path: str | Path, endings: Sequence[str], what: str) -> list[Pa
     Raises
     ------
     NumpyrnnError
-        if it is no name of a file
+        if one of the files cannot be written
     """
-    path = Path(path)
-    if not path.name:
-        raise NumpyrnnError(f"{what} must have a file name, got {str(path)!r}")
-    stem = path.with_suffix("") if path.suffix.lower() in (*endings, ".midi") else path
-    return [stem.with_name(stem.name + ending) for ending in endings]
-
-
-def by_soundfont(midi: Midi, soundfont: str | Path) -> bytes:
-    """The sound of a piece by fluidsynth, as the bytes of a WAV file; see `render_soundfont`."""
-    with TemporaryDirectory() as folder:
-        render_soundfont(midi, soundfont, Path(folder, "piece.wav"))
-        return Path(folder, "piece.wav").read_bytes()
+    files = side_by_side(path, contents)
+    write_together(dict(zip(files, contents.values(), strict=True)))
+    return files
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write several files: all of them, or none.
+    """Write several files: all of them or none.
 
     Parameters
     ----------
-    contents : what each file shall hold
+    contents : the bytes of each file
 
     Raises
     ------
     NumpyrnnError
-        if one of them cannot be written
+        if one of the files cannot be written
     """
     with ExitStack() as stack:
         files = [stack.enter_context(atomic_write(path)) for path in contents]
         for file, content in zip(files, contents.values(), strict=True):
             file.write(content)
-        for file in files:  # a full disk shows here, before the first of them takes its place
+        for file in files:  # a full disk must show before the first file is replaced
             file.flush()
             os.fsync(file.fileno())

@@ -1,4 +1,4 @@
-"""The bytes of a Standard MIDI File, taken apart: chunks, events, and what they say, all times in ticks."""
+"""The parser of Standard MIDI Files: from bytes to chunks, events and tracks, with all times in ticks."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from numpyrnn.checks import NumpyrnnError
 
 MAX_BYTES = 16_000_000  # of a file
 MAX_TRACKS = 1024
-MAX_CHUNKS = 4096  # of any kind, tracks and unknown ones
-MAX_EVENTS = 250_000  # of all tracks, of any kind
-MAX_QUARTERS = 100_000  # of each track
+MAX_CHUNKS = 4096  # tracks and other chunks
+MAX_EVENTS = 250_000  # in all tracks together
+MAX_QUARTERS = 100_000  # length of a track
 MAX_NAME = 80  # characters
 MAX_NUMBER = (1 << 28) - 1  # four bytes of seven bits
 MAX_TEMPO = (1 << 24) - 1  # microseconds a quarter, three bytes
-MAX_TICKS = (1 << 15) - 1  # a quarter; larger ones mean time codes
-MAX_UNIT_POWER = 6  # a meter of sixty-fourths
+MAX_TICKS = (1 << 15) - 1  # a quarter; larger numbers mean time codes
+MAX_UNIT_POWER = 6  # meters are counted in sixty-fourths or longer notes
 
-DEFAULT_TEMPO = 500_000
+DEFAULT_TEMPO = 500_000  # microseconds a quarter
 DEFAULT_METER = (4, 4)
 
 
 def read_tracks(data: bytes) -> Tracks:
-    """All that the tracks of a file say.
+    """Read the tracks of a MIDI file.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def read_tracks(data: bytes) -> Tracks:
     Raises
     ------
     NumpyrnnError
-        if `midi.parse_midi` refuses the file; its line begins with "must" and wants the file's name before it
+        if the file is refused, see `midi.parse_midi`; the message begins with "must", without the file's name
     """
     if len(data) > MAX_BYTES:
         raise NumpyrnnError(f"must have at most {MAX_BYTES} bytes, it has more")
@@ -68,7 +68,7 @@ def read_tracks(data: bytes) -> Tracks:
 
 
 def _chunks(data: bytes, at: int, order: Literal["little", "big"]) -> Iterator[tuple[bytes, bytes]]:
-    """Kind and content of each chunk from byte `at` on."""
+    """Give the kind and content of each chunk from byte `at` on."""
     for _ in range(MAX_CHUNKS):
         if at >= len(data):
             return
@@ -77,12 +77,12 @@ def _chunks(data: bytes, at: int, order: Literal["little", "big"]) -> Iterator[t
         if start + size > len(data):
             raise NumpyrnnError(f"must be whole, its chunk {kind!r} at byte {at} is cut off")
         yield kind, data[start : start + size]
-        at = start + size + (size % 2 if order == "little" else 0)  # RIFF fills up to even places
+        at = start + size + (size % 2 if order == "little" else 0)  # RIFF pads chunks to an even size
     raise NumpyrnnError(f"must have at most {MAX_CHUNKS} chunks, it has more")
 
 
 class Tracks:
-    """What was read of the tracks.
+    """The content of the tracks read so far.
 
     Parameters
     ----------
@@ -90,25 +90,24 @@ class Tracks:
 
     Attributes
     ----------
-    notes : list of [onset, end, pitch, velocity, channel, track], track by track, as the notes begin
-    names : list of str, one per track
-    tempos : dict, tick to microseconds a quarter
-    meters : dict, tick to (beats, unit)
-    programs : for each channel a list of (tick, program), track by track
-    length : int, end of the last event
+    notes : list of [onset, end, pitch, velocity, channel, track], in the file's order
+    names : list of str, one for each track
+    tempos : dict from tick to microseconds a quarter
+    meters : dict from tick to (beats, unit)
+    programs : list of (tick, program) for each channel, in the file's order
+    length : int, tick of the last event
     """
 
     def __init__(self, division: int):
         self.division, self.length, self.events = division, 0, 0
         self.notes: list[list[int]] = []
         self.names: list[str] = []
-        self.instrument = ""
         self.tempos = {0: DEFAULT_TEMPO}
         self.meters = {0: DEFAULT_METER}
         self.programs: list[list[tuple[int, int]]] = [[] for _ in range(16)]
 
     def read(self, data: bytes) -> None:
-        """Read the content of the next track."""
+        """Read the next track from the content of its chunk."""
         self.names.append("")
         self.instrument = ""
         try:
@@ -124,7 +123,7 @@ class Tracks:
         return f"its track {len(self.names)}"
 
     def _read_events(self, data: bytes) -> int:
-        """Read a track's events up to its end, which is returned; IndexError where one is cut off."""
+        """Read a track's events and return the tick of its end; raise IndexError if an event is cut off."""
         sounding: defaultdict[int, deque[list[int]]] = defaultdict(deque)
         at = tick = status = 0
         track, size = len(self.names) - 1, len(data)
@@ -143,14 +142,14 @@ class Tracks:
                 if kind == 0x2F:
                     break
                 self._meta(kind, tick, data[start:at])
-                continue  # the status is kept for files that go on with it, though it should be said again
+                continue  # some files keep using the running status after such an event, against the standard
             if first >= 0x80:
                 status, at = first, at + 1
             elif not status:
                 raise NumpyrnnError(f"must say what a track's first event is, {self._here()} begins with data")
             one, two = data[at], 0
             at += 1
-            if not 0xC0 <= status < 0xE0:  # programs and channel pressures have one byte of data
+            if not 0xC0 <= status < 0xE0:  # all but program changes and channel pressure have two data bytes
                 two = data[at]
                 at += 1
             if (one | two) >= 0x80:
@@ -171,7 +170,7 @@ class Tracks:
         return tick
 
     def _skip(self, data: bytes, at: int) -> tuple[int, int, int]:
-        """The kind (-1 for a system exclusive one), start and end of the content of a long event."""
+        """Give kind, start and end of the content of a meta event or, with kind -1, a system exclusive one."""
         status, kind = data[at], -1
         if status == 0xFF:
             at += 1
@@ -184,7 +183,7 @@ class Tracks:
         return kind, start, start + size
 
     def _number(self, data: bytes, at: int) -> tuple[int, int]:
-        """A number of up to four bytes of seven bits, and the place after it."""
+        """Decode a variable-length quantity; return the number and the place after it."""
         number = 0
         for place in range(at, at + 4):
             byte = data[place]
@@ -194,7 +193,7 @@ class Tracks:
         raise NumpyrnnError(f"must have numbers of at most 4 bytes, {self._here()} has a longer one")
 
     def _meta(self, kind: int, tick: int, content: bytes) -> None:
-        """Keep what a meta event says, if it is a name, a tempo or a meter."""
+        """Keep the name, tempo or meter that a meta event holds; ignore other kinds."""
         if kind == 0x03:
             self.names[-1] = self.names[-1] or _decode(content)
         elif kind == 0x04:
@@ -212,7 +211,7 @@ class Tracks:
 
 
 def _decode(content: bytes) -> str:
-    """A name: UTF-8, or else Latin-1."""
+    """Decode a name as UTF-8, or else as Latin-1."""
     try:
         return printable(content.decode())
     except UnicodeDecodeError:
@@ -220,5 +219,5 @@ def _decode(content: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    """The first characters of a name that can be shown in one line."""
+    """Drop the characters of a name that cannot be shown in one line, and shorten it."""
     return "".join(islice(filter(str.isprintable, text), MAX_NAME))

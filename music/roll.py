@@ -1,4 +1,4 @@
-"""A picture of notes over time: systems of bars under one another, pitches upwards."""
+"""A picture of notes: time runs to the right, line by line of bars, and pitch upwards."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import math
 import warnings
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpyrnn.checks import NumpyrnnError
 
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
 
 Bars = Sequence[tuple[Fraction, Fraction]]
 
-# Okabe and Ito's colours, told apart with any colour vision.
+# The palette of Okabe and Ito, which colour-blind people can tell apart.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B09F00", "#555555")
 BLACK_KEYS = (1, 3, 6, 8, 10)
-DPI, WIDTH, LEFT, RIGHT = 100, 10.0, 0.45, 0.15  # inches from here on
-TALL, LEAST_ROW, LARGEST_ROW = 260, 3, 7  # pixels: a system about, a semitone
-GAP, TITLE, LEGEND = 0.42, 0.42, 0.27
+DPI = 100
+WIDTH, LEFT, RIGHT = 10.0, 0.45, 0.15  # the picture and its margins, in inches
+TALL, LEAST_ROW, LARGEST_ROW = 260, 3, 7  # desired height of a system; limits of a semitone's height; in pixels
+GAP, TITLE, LEGEND = 0.42, 0.42, 0.27  # heights in inches
 MOST_SYSTEMS, MOST_BEATS = 16, 72
-LETTER, LARGEST, SMALLEST = 0.66 / 72, 9.5, 5.5  # width of a letter in sizes; sizes of chord names in points
+LETTER = 0.66 / 72  # width of a letter in inches, for each point of its size
+LARGEST, SMALLEST = 9.5, 5.5  # sizes of chord names in points
 
 
 class RollNote(NamedTuple):
@@ -35,7 +38,7 @@ class RollNote(NamedTuple):
     ----------
     onset, duration : Fraction, quarters
     pitch : int, MIDI number
-    kind : str, what its colour says, default ""
+    kind : str, default "", decides the colour
     """
 
     onset: Fraction
@@ -52,17 +55,18 @@ def piano_roll(
     chords: Sequence[tuple[Fraction, str]] = (),
     kinds: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Draw notes as a PNG, the same bytes for the same music.
+    """Draw notes as a PNG; the same music gives the same bytes.
 
-    Up to sixteen bars stand four to a system, up to 128 eight; larger pieces get more. Bars are numbered from 1.
+    A system has four bars in pieces of up to 16 bars, eight in pieces of up to 128, and more in longer ones. Bars are
+    numbered from 1.
 
     Parameters
     ----------
-    notes : sequence of RollNote; what lies outside the bars is not drawn
-    bars : sequence of (onset, length) in quarters, one after the other, one or more
+    notes : sequence of RollNote; notes outside the bars are not drawn
+    bars : sequence of (onset, length) in quarters, at least one, without gaps
     title : str
-    chords : sequence of (onset, name), by onset; a name stands where it changes and where a system begins
-    kinds : what the legend says of each kind of note; default: all notes in one colour, no legend
+    chords : sequence of (onset, name), by onset; names are drawn at changes and at the beginning of each system
+    kinds : dict from kind to its text in the legend; by default all notes have one colour and there is no legend
 
     Returns
     -------
@@ -71,7 +75,7 @@ def piano_roll(
     Raises
     ------
     NumpyrnnError
-        if there is no bar, there are more kinds than colours, or `kinds` lacks the kind of a note
+        if there are no bars, there are more kinds than colours, or `kinds` lacks the kind of a note
     """
     if not bars:
         raise NumpyrnnError("a piano roll must have at least 1 bar, got none")
@@ -85,7 +89,7 @@ def piano_roll(
     systems = split(bars)
     span = max(sum(length for _, length in system) for system in systems)
     low, high = pitch_range([note.pitch for note in notes])
-    rows = high - low + 1  # of whole pixels, so that all notes look equally tall
+    rows = high - low + 1  # each is a whole number of pixels tall, so that all notes look alike
     tall = rows * min(max(TALL // rows, LEAST_ROW), LARGEST_ROW) / DPI
     head = TITLE + (LEGEND if kinds else 0) + (0.2 if chords else 0)
     height = round(head + len(systems) * (tall + GAP), 2)
@@ -103,85 +107,73 @@ def piano_roll(
         _names(axes, system, chords, size)
     file = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # such a letter of the title becomes a box
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a letter that the font lacks is drawn as a box
         figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
 def split(bars: Bars) -> list[Bars]:
-    """The bars of each system."""
+    """Divide the bars into systems."""
     size = 4 if len(bars) <= 16 else max(8, math.ceil(len(bars) / MOST_SYSTEMS))
     return [bars[i : i + size] for i in range(0, len(bars), size)]
 
 
 def pitch_range(pitches: Sequence[int]) -> tuple[int, int]:
-    """Lowest and highest row: a little more than the pitches need, and at least an octave and a half."""
+    """Find the lowest and highest row: a little more than the pitches need, and at least an octave and a half."""
     low, high = min(pitches, default=60) - 2, max(pitches, default=72) + 2
     missing = max(18 - (high - low), 0)
     return low - missing // 2, high + (missing + 1) // 2
 
 
 def chord_size(chords: Sequence[tuple[Fraction, str]], quarter: float) -> float:
-    """The size in points at which names do not run into each other, within limits; `quarter` is its width in inches."""
+    """Choose the size of chord names, in points, so that they do not overlap; a quarter is `quarter` inches wide."""
     fits = [float(end - onset) * quarter / ((len(name) + 1) * LETTER) for (onset, name), (end, _) in pairwise(chords)]
     return min(max(min(fits, default=LARGEST), SMALLEST), LARGEST)
 
 
 def _heading(figure: Figure, title: str, kinds: Mapping[str, str]) -> None:
-    """The title and under it the legend."""
+    """Draw the title and, below it, the legend."""
     from matplotlib.patches import Patch
 
     height = figure.get_figheight()
     place = LEFT / WIDTH, 1 - 0.12 / height
-    figure.text(*place, title, size=13, weight="bold", va="top", parse_math=False)  # a dollar is a dollar
+    figure.text(*place, title, size=13, weight="bold", va="top", parse_math=False)  # dollar signs are no mathematics
     if kinds:
-        figure.legend(
-            handles=[Patch(color=colour, label=text) for colour, text in zip(COLOURS, kinds.values(), strict=False)],
-            loc="upper left",
-            bbox_to_anchor=(LEFT / WIDTH, 1 - TITLE / height),
-            ncols=len(kinds),
-            frameon=False,
-            fontsize=9,
-            borderpad=0,
-            borderaxespad=0,
-            handlelength=1.2,
-            handleheight=0.8,
-            handletextpad=0.5,
-            columnspacing=1.6,
-        )
+        patches = [Patch(color=colour, label=text) for colour, text in zip(COLOURS, kinds.values(), strict=False)]
+        place = LEFT / WIDTH, 1 - TITLE / height
+        style: dict[str, Any] = {"frameon": False, "fontsize": 9, "handlelength": 1.2, "handleheight": 0.8}
+        style |= {"borderpad": 0, "borderaxespad": 0, "handletextpad": 0.5, "columnspacing": 1.6}
+        figure.legend(handles=patches, loc="upper left", bbox_to_anchor=place, ncols=len(kinds), **style)
 
 
 def _paper(axes: Axes, system: Bars, rows: tuple[int, int], number: int) -> None:
-    """What lies under the notes: rows of the black keys, beats, bar lines, octaves and bar numbers."""
+    """Draw the background: rows of the black keys, beats, bar lines, octaves and bar numbers."""
     from matplotlib.collections import LineCollection, PolyCollection
 
     low, high = rows
     bottom, top = low - 0.5, high + 0.5
+    add = partial(axes.add_collection, autolim=False)
     start, end = float(system[0][0]), float(system[-1][0] + system[-1][1])
-    black = [pitch for pitch in range(low, high + 1) if pitch % 12 in BLACK_KEYS]
+    rows_of_black = [_rectangle(start, end, pitch) for pitch in range(low, high + 1) if pitch % 12 in BLACK_KEYS]
     octaves = [pitch for pitch in range(low, high + 1) if pitch % 12 == 0]
-    rows_of_black = [_rectangle(start, end, pitch) for pitch in black]
-    axes.add_collection(PolyCollection(rows_of_black, facecolor="#F1F2F4", zorder=0), autolim=False)
+    add(PolyCollection(rows_of_black, facecolor="#F1F2F4", zorder=0))
     beats = [float(onset + i) for onset, length in system for i in range(1, math.ceil(length))]
     lines = [float(onset) for onset, _ in system] + [end]
     for xs, colour, width in ((beats if len(beats) <= MOST_BEATS else [], "#DADDE2", 0.6), (lines, "#6B7078", 1.0)):
         segments = [[(x, bottom), (x, top)] for x in xs]
-        axes.add_collection(
-            LineCollection(segments, color=colour, linewidth=width, zorder=1, clip_on=False), autolim=False
-        )
+        add(LineCollection(segments, color=colour, linewidth=width, zorder=1, clip_on=False))
     levels = [[(start, y), (end, y)] for y in [*(pitch - 0.5 for pitch in octaves), bottom, top]]
     colours = ["#C3C7CE"] * len(octaves) + ["#6B7078"] * 2
-    axes.add_collection(LineCollection(levels, color=colours, linewidth=0.7, zorder=1, clip_on=False), autolim=False)
+    add(LineCollection(levels, color=colours, linewidth=0.7, zorder=1, clip_on=False))
     step = math.ceil(len(system) / 16)
     axes.set_xticks(lines[:-1:step], [str(number + i) for i in range(0, len(system), step)], ha="left")
     axes.set_yticks(octaves, [f"C{pitch // 12 - 1}" for pitch in octaves])
     axes.tick_params(length=0, pad=3, labelsize=8, labelcolor="#555A62")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    axes.spines[:].set_visible(False)
 
 
 def _notes(axes: Axes, system: Bars, notes: Sequence[RollNote], colours: Mapping[str, str]) -> None:
-    """The notes that sound in a system, cut where it begins and ends."""
+    """Draw the notes that sound in a system, cut at its beginning and end."""
     from matplotlib.collections import PolyCollection
 
     start, end = system[0][0], system[-1][0] + system[-1][1]
@@ -191,34 +183,26 @@ def _notes(axes: Axes, system: Bars, notes: Sequence[RollNote], colours: Mapping
         for note in within
     ]
     fill = [colours.get(note.kind, COLOURS[0]) for note in within]
-    axes.add_collection(
-        PolyCollection(shapes, facecolor=fill, edgecolor="white", linewidth=0.6, zorder=2), autolim=False
-    )
+    rectangles = PolyCollection(shapes, facecolor=fill, edgecolor="white", linewidth=0.6, zorder=2)
+    axes.add_collection(rectangles, autolim=False)
 
 
 def _names(axes: Axes, system: Bars, chords: Sequence[tuple[Fraction, str]], size: float) -> None:
-    """The chord names over a system: the one that sounds at its beginning, and where another comes."""
+    """Write the chord names over a system: at its beginning, and wherever the name changes."""
     start, end = system[0][0], system[-1][0] + system[-1][1]
-    free = -math.inf  # names that even the smallest letters leave no room for are left out
+    free = -math.inf  # where the next name has room; a name without room in the smallest size is left out
     quarter = axes.get_position().width * WIDTH / float(axes.get_xlim()[1] - axes.get_xlim()[0])
     last: str | None = None
-    before = [name for onset, name in chords if onset <= start][-1:]
-    for onset, name in [(start, name) for name in before] + [c for c in chords if start < c[0] < end]:
+    before = [(start, name) for onset, name in chords if onset <= start][-1:]
+    for onset, name in before + [chord for chord in chords if start < chord[0] < end]:
         if name != last and onset >= free:
-            axes.annotate(
-                name,
-                (float(onset), axes.get_ylim()[1]),
-                xytext=(1, 3),
-                textcoords="offset points",
-                size=size,
-                weight="bold",
-                annotation_clip=False,
-                parse_math=False,
-            )
+            place = float(onset), axes.get_ylim()[1]
+            style: dict[str, Any] = {"size": size, "weight": "bold", "parse_math": False}
+            axes.annotate(name, place, (1, 3), textcoords="offset points", annotation_clip=False, **style)
             free = float(onset) + len(name) * 0.8 * SMALLEST * LETTER / quarter
         last = name
 
 
 def _rectangle(start: float, end: float, pitch: int) -> list[tuple[float, float]]:
-    """The corners of a part of a pitch's row."""
+    """Give the corners of a part of a pitch's row."""
     return [(start, pitch - 0.5), (end, pitch - 0.5), (end, pitch + 0.5), (start, pitch + 0.5)]

@@ -1,38 +1,45 @@
-"""From notes to sound with a sound font, by FluidSynth, for those who have it."""
+"""From notes to sound with a soundfont, by FluidSynth if it is installed."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
-import wave
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from numpyrnn.checks import NumpyrnnError
-from numpyrnn.files import atomic_write
 
+from .files import first_bytes
 from .midi import Midi, midi_bytes
 
+WAV_HEADER = 44  # bytes
 
-def render_soundfont(midi: Midi, soundfont: str | Path, path: str | Path) -> None:
-    """Render a piece with FluidSynth, which must be installed, into a WAV file.
+
+def render_soundfont(midi: Midi, soundfont: str | Path) -> bytes:
+    """Render a piece with FluidSynth.
 
     Parameters
     ----------
     midi : Midi
     soundfont : file, SF2 or SF3
-    path : file
+
+    Returns
+    -------
+    bytes of a WAV file, 44,100 samples a second
 
     Raises
     ------
     NumpyrnnError
-        if the program is not installed or fails, the soundfont is none, or the file cannot be written
+        if FluidSynth is not installed or fails, or the file is not a soundfont
     """
     program = shutil.which("fluidsynth")
     if program is None:
         raise NumpyrnnError("the program fluidsynth must be installed to render with a soundfont, it is not")
-    soundfont, data = _checked_soundfont(soundfont), midi_bytes(midi)
-    with tempfile.TemporaryDirectory() as folder:
+    soundfont, data = Path(soundfont).absolute(), midi_bytes(midi)
+    head = first_bytes(soundfont, 12, "a soundfont")
+    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+        raise NumpyrnnError(f"{soundfont} must be a soundfont (RIFF of the form sfbk), it begins with {head!r}")
+    with TemporaryDirectory() as folder:
         score, result = Path(folder, "piece.mid"), Path(folder, "piece.wav")
         command = [program, "-ni", "-F", str(result), "-r", "44100", str(soundfont), str(score)]
         try:
@@ -40,33 +47,11 @@ def render_soundfont(midi: Midi, soundfont: str | Path, path: str | Path) -> Non
             run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
         except OSError as error:
             raise NumpyrnnError(f"{program} could not be run in {folder}: {error.strerror or error}") from error
-        # it has gone on with a soundfont of its own, and a success, where it could not load the one it was given
+        # FluidSynth may report success although it fell back to its default soundfont
         if run.returncode or "Failed to load SoundFont" in run.stderr:
             said = run.stderr.strip().splitlines() or ["nothing"]
             raise NumpyrnnError(f"{program} must render the piece, it ended with {run.returncode}, saying {said[-1]}")
-        if not _is_wav(result):  # raw samples come from a FluidSynth without libsndfile
+        sound = result.read_bytes() if result.is_file() else b""
+        if sound[:4] != b"RIFF" or len(sound) <= WAV_HEADER:  # without libsndfile FluidSynth writes raw samples
             raise NumpyrnnError(f"{program} must write a WAV file, it wrote none")
-        with atomic_write(path) as file, result.open("rb") as rendered:
-            shutil.copyfileobj(rendered, file)
-
-
-def _checked_soundfont(path: str | Path) -> Path:
-    """The absolute path of a soundfont; an error if it is none."""
-    path = Path(path).absolute()
-    try:
-        with path.open("rb") as file:
-            head = file.read(12)
-    except OSError as error:
-        raise NumpyrnnError(f"the soundfont {path} could not be read: {error.strerror or error}") from error
-    if head[:4] != b"RIFF" or head[8:] != b"sfbk":
-        raise NumpyrnnError(f"{path} must be a soundfont (RIFF of the form sfbk), it begins with {head!r}")
-    return path
-
-
-def _is_wav(path: Path) -> bool:
-    """Whether it is a WAV file with samples in it."""
-    try:
-        with wave.open(str(path), "rb") as sound:
-            return sound.getnframes() > 0
-    except (OSError, EOFError, wave.Error):
-        return False
+        return sound

@@ -16,19 +16,19 @@ from numpyrnn.files import atomic_write
 
 from .midi import DRUMS, Midi, Note
 
-MAX_SECONDS = 30 * 60  # of sound; up to 1.4 GB while it is mixed
-RATES = 8000, 48000
-PEAK = 0.98  # of full scale, that the mix may reach
-GAIN = 0.25  # of a note at full velocity: most pieces then need no scaling
-HIGHEST = 0.45  # share of the rate, above which there is no partial
-RING = 1.8  # s, that a cymbal sounds at most
-TAIL = 1.9  # s, room for what sounds after the last note
-CUT = 0.01  # s, to fade out where the end is cut off
-BLOCKS = 700  # a second, between which envelopes and vibrato are straight lines
-CHUNK = 4096  # blocks at a time, which bounds the memory of a long note
-SHORT = 2.0  # s, notes up to which are kept for the next equal one
+MAX_SECONDS = 30 * 60  # mixing so much takes up to 1.4 GB
+RATES = 8000, 48000  # samples a second
+PEAK = 0.98  # share of full scale that the mix may reach
+GAIN = 0.25  # share of full scale for a note at full velocity; most pieces then need no scaling
+HIGHEST = 0.45  # share of the sampling rate up to which there are partials
+RING = 1.8  # s, the longest sound of a cymbal
+TAIL = 1.9  # s, room after the last note for sounds that die away
+CUT = 0.01  # s, fade-out where the end is cut off
+BLOCKS = 700  # a second; envelopes and vibrato are interpolated within a block
+CHUNK = 4096  # blocks computed at a time, to bound the memory of long notes
+SHORT = 2.0  # s, longest notes that are cached
 VIBRATO = 5.2  # Hz
-SEED = 1  # of the noise
+SEED = 1  # for the noise
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class Voice:
 
     Attributes
     ----------
-    levels : of the partials, from the fundamental on
-    cutoff : Hz, above which partials are weak; a harder note has a higher one
-    attack : s, for the fundamental to rise in a straight line; the k-th partial takes sqrt(k) times as long
-    decay : s, in which what is not sustained falls to 1/e, at A4; lower notes take longer
+    levels : tuple of float, amplitudes of the partials, the fundamental first
+    cutoff : Hz, partials above it are weakened; it rises with the velocity
+    attack : s, linear rise of the fundamental; the k-th partial takes sqrt(k) times as long
+    decay : s, time constant of the unsustained share at A4; lower notes decay more slowly
     sustain : share of the level that is sustained
-    fade : s, in which that share falls to 1/e, at A4; infinite where it is blown or bowed
-    damping : the k-th partial falls k**damping times as fast
+    fade : s, time constant of the sustained share at A4; infinite for blown and bowed instruments
+    damping : the k-th partial decays k**damping times as fast
     release : s, from the end of the note to silence
-    vibrato : cents to either side; it comes in after a quarter of a second
-    stretch : inharmonicity of the partials, as of stiff strings; the fundamental stays
-    gain : against the other voices
-    pan : from -1, left, to 1, right
+    vibrato : cents up and down; it sets in after a quarter of a second
+    stretch : inharmonicity of the partials, as on stiff strings; the fundamental stays
+    gain : level compared with the other voices
+    pan : -1 left to 1 right
     """
 
     levels: tuple[float, ...]
@@ -67,18 +67,18 @@ class Voice:
 
 @dataclass(frozen=True)
 class Drum:
-    """How a piece of the drum kit sounds: a few tones and filtered noise, each dying away.
+    """How a part of the drum kit sounds: a few tones and filtered noise, both decaying.
 
     Attributes
     ----------
-    tones : Hz
-    decay : s, in which they fall to 1/e
-    noise : Hz, from where to where it reaches
-    hiss : s, in which it falls to 1/e
-    share : of the noise; the rest are the tones
-    drop : the tones begin 1 + `drop` times as high
-    gain : against the voices
-    pan : from -1, left, to 1, right
+    tones : tuple of float, Hz
+    decay : s, time constant of the tones
+    noise : (lowest, highest) frequency of the noise, Hz
+    hiss : s, time constant of the noise
+    share : share of the noise; the rest is tones
+    drop : the tones begin 1 + `drop` times as high and fall to their pitch
+    gain : level compared with the voices
+    pan : -1 left to 1 right
     """
 
     tones: tuple[float, ...]
@@ -111,13 +111,13 @@ REED = Voice((1, 0.9, 0.6, 0.55, 0.3, 0.22, 0.2, 0.12, 0.08, 0.06, 0.05, 0.03), 
 PIPE = Voice((1, 0.35, 0.15, 0.06, 0.03), attack=0.015, sustain=0.9, vibrato=7, gain=0.9, pan=0.2)
 SYNTH = Voice(tuple(1 / k for k in range(1, 11)), cutoff=2000, attack=0.006, sustain=0.8, release=0.15, gain=0.8)
 
-FAMILIES = (PIANO, MALLETS, ORGAN, GUITAR, BASS, STRINGS, STRINGS, BRASS,  # of eight General MIDI programs each
+FAMILIES = (PIANO, MALLETS, ORGAN, GUITAR, BASS, STRINGS, STRINGS, BRASS,  # each for eight General MIDI programs
             REED, PIPE, SYNTH, SYNTH, SYNTH, GUITAR, MALLETS, SYNTH)
 # fmt: on
 EXCEPTIONS = {4: ELECTRIC_PIANO, 5: ELECTRIC_PIANO, 45: GUITAR, 46: GUITAR, 47: MALLETS, 108: MALLETS}
 EXCEPTIONS |= {109: REED, 110: STRINGS, 111: REED}
 
-METAL = (2350.0, 3170.0, 4210.0, 5280.0, 6830.0, 8120.0)  # no common fundamental
+METAL = (2350.0, 3170.0, 4210.0, 5280.0, 6830.0, 8120.0)  # without a common fundamental
 KICK = Drum((50.0,), 0.1, (200, 3000), 0.01, 0.1, drop=2, gain=1.3)
 SNARE = Drum((185.0, 330.0), 0.07, (1200, 10000), 0.09, 0.6, drop=0.2, gain=0.6, pan=-0.1)
 STICK = Drum((1700.0, 2400.0), 0.012, (2000, 9000), 0.015, 0.4, gain=0.6, pan=-0.1)
@@ -134,27 +134,26 @@ for _i, _pitch in enumerate((41, 43, 45, 47, 48, 50)):  # the toms
 
 
 def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array:
-    """The sound of a piece.
+    """Render the sound of a piece; the same input gives the same samples.
 
-    A4 is 440 Hz. A note begins at the sample nearest to its time and passes 1 % of its peak within 2 ms. It ends after
-    its release, 0.3 s at most; drums ring up to 1.8 s, however long they are written. The same input gives the same
-    samples. The mix is scaled down, as a whole, only where it would pass 0.98 of full scale.
+    A4 is 440 Hz. A note begins at the sample nearest to its onset and passes 1 % of its peak within 2 ms. Its release
+    takes up to 0.3 s. Drums ring up to 1.8 s, whatever their written duration. A mix that would exceed 0.98 of full
+    scale is scaled down as a whole.
 
     Parameters
     ----------
     midi : Midi
-    rate : int, default 44100, samples a second, 8000 to 48000; a note whose fundamental is above 0.45 of it is silent
-    seconds : float, optional, at most so much of the piece; all of it otherwise
+    rate : int, default 44100, samples a second, 8000 to 48000; a note with a fundamental above 0.45 `rate` is silent
+    seconds : float, optional, longest part of the piece to render; default all
 
     Returns
     -------
-    (samples, 2) int16, left and right; it ends less than 2 s after the last note
+    (samples, 2) int16, left and right; ends less than 2 s after the last note
 
     Raises
     ------
     NumpyrnnError
-        if there are no notes (within `seconds`), if more than 30 minutes are to be rendered, or for an argument out of
-        its range
+        if there are no notes (within `seconds`), the piece is longer than 30 minutes, or an argument is out of range
     """
     check_count("rate", rate, RATES[0])
     check_range("rate", rate, *RATES)
@@ -173,11 +172,14 @@ def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array
     if stop > size:
         faded = mix[:, -ceil(CUT * rate) :]
         faded *= np.linspace(1, 0, faded.shape[1], dtype=np.float32)
-    return _to_int16(mix[:, :stop])
+    mix = mix[:, :stop]
+    peak = max(float(mix.max()), -float(mix.min()))
+    mix *= 32767 * min(1, PEAK / peak if peak else 1)
+    return np.rint(mix, out=mix).T.astype(np.int16, order="C")
 
 
 def _timed(midi: Midi, seconds: float | None) -> tuple[list[tuple[Note, float, float]], float]:
-    """The notes to render with onset and duration in seconds, and when the last of them ends, or is cut."""
+    """List the notes to render with onset and duration in seconds, and say when the last one ends or is cut."""
     if not midi.notes:
         raise NumpyrnnError("a piece must have notes to be rendered, it has none")
     until = float("inf") if seconds is None else seconds
@@ -198,7 +200,7 @@ def _timed(midi: Midi, seconds: float | None) -> tuple[list[tuple[Note, float, f
 
 
 class _Player:
-    """Plays notes, and remembers what may come again."""
+    """Renders notes and caches their sounds."""
 
     def __init__(self, rate: int):
         self.rate = rate
@@ -206,7 +208,7 @@ class _Player:
         self._drum = lru_cache(128)(drum_parts)
 
     def play(self, note: Note, hold: int) -> tuple[Array, float]:
-        """The sound of a note held for `hold` samples, float32, and its place from left to right."""
+        """Render a note held for `hold` samples: its float32 sound and its pan."""
         if note.channel == DRUMS:
             drum = KIT.get(note.pitch, OTHER)
             tones, noise = self._drum(drum, self.rate)
@@ -222,17 +224,17 @@ def _loudness(velocity: int) -> float:
 
 
 def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array:
-    """The sound of one pitched note.
+    """Render one pitched note.
 
-    Within blocks of some 1.4 ms each partial fades from the sinusoid that leaves the block's start to the one that
-    arrives at its end. That makes the sum over partials one matrix product, and envelopes and vibrato are needed only
-    between the blocks.
+    Within blocks of about 1.4 ms each partial crossfades between two sinusoids: one with the phase and level of the
+    block's start, the other with those of its end. So the sum over the partials is one matrix product, and envelopes
+    and vibrato are computed only at the block boundaries.
 
     Parameters
     ----------
     voice : Voice
     pitch, velocity : int, as in MIDI
-    hold : int, samples to the beginning of the release
+    hold : int, samples before the release begins
     rate : int, samples a second
 
     Returns
@@ -261,12 +263,12 @@ def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array
         sound[first : first + CHUNK] = (between @ sinusoids).imag
     sound = sound.ravel()[:n]
     place = np.linspace(0, 1, n, dtype=np.float32)
-    sound -= 6 * float(sound.mean()) * place * (1 - place)  # no direct current, and no step at the ends
+    sound -= 6 * float(sound.mean()) * place * (1 - place)  # a mean of 0, without a step at the ends
     return sound
 
 
 def _envelope(voice: Voice, pitch: int, ratios: Array, times: Array, hold: float) -> Array:
-    """Attack, decay, sustain and release of each partial, (times, partials)."""
+    """Compute attack, decay, sustain and release of each partial, (times, partials)."""
     slowness = 2 ** ((69 - pitch) / 24) / ratios**voice.damping
     lasting = voice.sustain * np.exp(-times / (voice.fade * slowness))
     passing = (1 - voice.sustain) * np.exp(-times / (voice.decay * slowness))
@@ -276,13 +278,18 @@ def _envelope(voice: Voice, pitch: int, ratios: Array, times: Array, hold: float
 
 
 def _vibrato(voice: Voice, fundamental: Array, times: Array) -> Array:
-    """How far the fundamental's phase is from that of the plain pitch; bounded, so the mean pitch stays."""
+    """Compute the phase that vibrato adds to the fundamental; it is bounded, so the mean pitch stays."""
     depth = fundamental * (2 ** (voice.vibrato / 1200) - 1) / VIBRATO
     return depth * np.clip((times - 0.25) / 0.3, 0, 1) * np.sin(2 * pi * VIBRATO * times)
 
 
 def drum_parts(drum: Drum, rate: int) -> tuple[Array, Array]:
-    """The sound of a drum, in two parts, for the noise is what a softer stroke has less of.
+    """Render a drum's tones and noise, apart because a softer stroke has less noise.
+
+    Parameters
+    ----------
+    drum : Drum
+    rate : int, samples a second
 
     Returns
     -------
@@ -304,29 +311,26 @@ def drum_parts(drum: Drum, rate: int) -> tuple[Array, Array]:
     noise = np.fft.irfft(np.fft.rfft(white) * band, n)
     noise *= drum.share * shape * np.exp(-t / drum.hiss) / noise.std()
     window = np.hanning(n)
-    parts = [part - window * (part.sum() / window.sum()) for part in (tones, noise)]  # no direct current
+    parts = [part - window * (part.sum() / window.sum()) for part in (tones, noise)]  # a mean of 0
     return parts[0].astype(np.float32), parts[1].astype(np.float32)
 
 
-def _to_int16(mix: Array) -> Array:
-    """The (2, samples) mix, scaled down where it is too loud, as (samples, 2); it is overwritten."""
-    peak = max(float(mix.max()), -float(mix.min()))
-    mix *= 32767 * min(1, PEAK / peak if peak else 1)
-    return np.rint(mix, out=mix).T.astype(np.int16, order="C")
-
-
 def wav_bytes(samples: Array, rate: int = 44100) -> bytes:
-    """A WAV file, 16-bit PCM, as bytes.
+    """Encode samples as a WAV file, 16-bit PCM.
 
     Parameters
     ----------
     samples : (samples, 2) int16, left and right
     rate : int, default 44100, samples a second
 
+    Returns
+    -------
+    bytes
+
     Raises
     ------
     NumpyrnnError
-        if the samples are not of that kind
+        if the samples have another shape or type
     """
     if not isinstance(samples, np.ndarray) or samples.dtype != np.int16:
         raise NumpyrnnError(f"samples must be int16, got {getattr(samples, 'dtype', type(samples).__name__)}")
@@ -340,7 +344,18 @@ def wav_bytes(samples: Array, rate: int = 44100) -> bytes:
 
 
 def write_wav(path: str | Path, samples: Array, rate: int = 44100) -> None:
-    """Write `wav_bytes` to a file; an error if it cannot be written."""
+    """Write samples as a WAV file.
+
+    Parameters
+    ----------
+    path : file
+    samples, rate : see `wav_bytes`
+
+    Raises
+    ------
+    NumpyrnnError
+        if the samples have another shape or type, or the file cannot be written
+    """
     data = wav_bytes(samples, rate)
     with atomic_write(path) as file:
         file.write(data)

@@ -1,9 +1,9 @@
-"""What MIDI files would give: which can be used, how often their tokens occur, and what would be learned."""
+"""A report on MIDI files: which can be used, how often their tokens occur, and what would be learned."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from numpyrnn import NumpyrnnError
@@ -13,7 +13,7 @@ from numpyrnn.files import atomic_write
 from .corpus import Piece, Progress, read_pieces
 from .tokens import NAMES, PITCHES, common_rhythms, count_names, keep_common, name_of
 
-STEPS = (1, 2, 5, 10, 20, 50, 100, 200)  # occurrences
+STEPS = (1, 2, 5, 10, 20, 50, 100, 200)  # numbers of occurrences
 
 
 def diagnose(
@@ -24,24 +24,23 @@ def diagnose(
     histogram: str | Path | None = None,
     progress: Progress = lambda items: items,
 ) -> Iterator[str]:
-    """Lines that describe MIDI files as training data.
+    """Describe MIDI files as training data.
 
     Parameters
     ----------
     paths, cache, progress : see `corpus.read_pieces`
-    min_count : int, default 50
-        Tokens that occur so often would be learned.
-    window : int, default 32, tokens after which the next one would be learned
-    histogram : file, optional, where `plot_histogram` draws
+    min_count : int, default 50, least number of occurrences of a token to learn
+    window : int, default 32, number of tokens from which the next one is learned
+    histogram : file, optional, for the picture of `plot_histogram`
 
     Yields
     ------
-    str
+    str, lines of the report
 
     Raises
     ------
     NumpyrnnError
-        if `corpus.read_pieces` raises it, a number is not a whole one of at least 1, or the picture cannot be written
+        if no piece can be used (see `corpus.read_pieces`), a number is below 1, or the picture cannot be written
     """
     check_count("min_count", min_count, 1)
     check_count("window", window, 1)
@@ -67,13 +66,14 @@ def diagnose(
 
 
 def _not_used(refused: Sequence[NumpyrnnError]) -> Iterator[str]:
+    """List the files that cannot be used."""
     if refused:
         yield f"\nNot used, {len(refused)}:"
         yield from (f"  {reason}" for reason in refused)
 
 
 def _files(pieces: Sequence[Piece]) -> Iterator[str]:
-    """A table of the pieces."""
+    """Describe each piece in a row of a table."""
     width = min(max(len("piece"), *(len(piece.name) for piece in pieces)), 40)
     yield f"{'piece':{width}}{'tokens':>8}{'different':>11}{'chords':>8}  single notes"
     for piece in pieces:
@@ -85,16 +85,15 @@ def _files(pieces: Sequence[Piece]) -> Iterator[str]:
 
 
 def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) -> Iterator[str]:
-    """A table of what different numbers of occurrences leave."""
+    """Tabulate what is left with different values of min_count."""
     yield f"{'min-count':>9}{'different':>11}{'tokens':>10}{'share':>7}{'windows':>10}{'with rhythm':>13}"
     for step in sorted({*STEPS, min_count}):
         kept = keep_common(pieces, step)
-        share = sum(map(len, kept)) / sum(map(len, pieces))
-        with_rhythm = len({token for piece in common_rhythms(kept, step) for token in piece})
-        yield (
-            f"{step:9,}{len(count_names(kept)):11,}{sum(map(len, kept)):10,}{share:7.0%}{_windows(kept, window):10,}"
-            f"{with_rhythm:13,}{'  <' if step == min_count else ''}"
-        )
+        n_kept, different = sum(map(len, kept)), len(count_names(kept))
+        share = n_kept / sum(map(len, pieces))
+        with_rhythm = len(set(chain.from_iterable(common_rhythms(kept, step))))
+        row = f"{step:9,}{different:11,}{n_kept:10,}{share:7.0%}{_windows(kept, window):10,}{with_rhythm:13,}"
+        yield row + ("  <" if step == min_count else "")
     yield f"A window is {window} tokens of a piece and the one that comes next."
     yield "With rhythm: different tokens, where a rare rhythm gives way to the commonest one of the same notes."
     if not _windows(keep_common(pieces, min_count), window):
@@ -102,16 +101,16 @@ def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) ->
 
 
 def _windows(pieces: Sequence[Sequence[str]], window: int) -> int:
-    """How many windows pieces have."""
+    """Count the windows of pieces."""
     return sum(max(len(piece) - window, 0) for piece in pieces)
 
 
 def plot_histogram(counts: Mapping[str, int], path: str | Path, min_count: int) -> None:
-    """Draw how often tokens occur as a PNG: each token by its rank, and how many tokens are how frequent.
+    """Draw two charts as a PNG: occurrences of each token by rank, and number of tokens by frequency.
 
     Parameters
     ----------
-    counts : token to its number of occurrences, not empty
+    counts : dict from token to its number of occurrences, not empty
     path : file
     min_count : int, drawn as a line
 

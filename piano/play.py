@@ -1,4 +1,4 @@
-"""From tokens to music: composed with a network, written as MIDI, sound and picture."""
+"""From a network to piano music: compose tokens, play them, and write MIDI, sound and picture."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 
 import numpy as np
 
-from music.midi import Midi, Note, as_tempo, midi_bytes, read_midi
-from music.outputs import by_soundfont, side_by_side, write_together
-from music.synth import MAX_SECONDS, render, wav_bytes
+from music.files import naming
+from music.midi import Midi, Note, as_tempo, read_midi
+from music.outputs import Performance, side_by_side
+from music.synth import MAX_SECONDS
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array, check_count, check_range
@@ -23,27 +24,26 @@ from .model import Material, material_of
 from .tokens import PITCHES, name_of, pitches_of, split_token, tokens_of
 
 LENGTH = 200  # notes and chords
-TEMPO = 120  # quarters a minute: without rhythm a note each half second, as in the article
-RHYTHM_TEMPO = 80  # of a piece with rhythm: about what most of the shipped ones have
+TEMPO = 120  # quarters a minute, without rhythm: a note each half second, as in the article
+RHYTHM_TEMPO = 80  # with rhythm: close to most of the shipped pieces
 BAR = Fraction(4)  # quarters
-PLAIN = Fraction(1)  # quarters, of a token without rhythm
-ENDINGS = (".mid", ".wav", ".png")
-Progress = Callable[[Iterable[int], int], Iterable[int]]
-SHOWN = 8  # tokens of a primer, in an error
+PLAIN = Fraction(1)  # duration of a token without rhythm, in quarters
+SHOWN = 8  # tokens of a primer that an error shows
 KINDS = {"primer": "primer", "note": "single notes", "chord": "chords"}
+Progress = Callable[[Iterable[int], int], Iterable[int]]
 
 
 @dataclass(frozen=True, repr=False)
-class Music:
+class Music(Performance):
     """A new piece.
 
     Attributes
     ----------
-    tokens : list of str, all that is played
-    n_primer : int, so many of them, at the beginning, were given
+    tokens : list of str, the whole piece
+    n_primer : int, how many tokens at the beginning come from the primer
     midi : Midi
     tempo : int, quarters a minute
-    seed : int, makes it again
+    seed : int, composes the same piece again
     """
 
     tokens: list[str]
@@ -52,12 +52,8 @@ class Music:
     tempo: int
     seed: int
 
-    def wav(self) -> bytes:
-        """The sound, 16-bit stereo, as the bytes of a WAV file."""
-        return wav_bytes(render(self.midi))
-
     def png(self) -> bytes:
-        """The piano roll, as the bytes of a PNG file."""
+        """Draw the piano roll, as the bytes of a PNG file."""
         from music.roll import RollNote, piano_roll
 
         of_tokens = ["chord" if name_of(token) not in PITCHES else "note" for token in self.tokens]
@@ -68,32 +64,8 @@ class Music:
         kinds = {kind: words for kind, words in KINDS.items() if kind in of_tokens}
         return piano_roll(notes, bars, title=f"{len(self.tokens) - self.n_primer} new notes and chords", kinds=kinds)
 
-    def write(self, path: str | Path, soundfont: str | Path | None = None) -> list[Path]:
-        """Write MIDI, WAV and PNG side by side: all three or none.
-
-        Parameters
-        ----------
-        path : file; its ending does not count, the three files have their own
-        soundfont : file, optional
-            Let fluidsynth make the sound, with this sound font.
-
-        Returns
-        -------
-        list of Path
-
-        Raises
-        ------
-        NumpyrnnError
-            if one of the files cannot be written
-        """
-        files = output_files(path)
-        wav = self.wav() if soundfont is None else by_soundfont(self.midi, soundfont)
-        contents = midi_bytes(self.midi), wav, self.png()
-        write_together(dict(zip(files, contents, strict=True)))
-        return files
-
     def summary(self) -> str:
-        """What is played, in a line."""
+        """Describe the piece in one line."""
         new = [name_of(token) for token in self.tokens[self.n_primer :]]
         after = f" after the {self.n_primer} of the primer" if self.n_primer else ""
         chords = sum(name not in PITCHES for name in new) / len(new)
@@ -105,8 +77,8 @@ class Music:
 
 
 def output_files(path: str | Path) -> list[Path]:
-    """The three files that a name stands for: NAME, NAME.mid, NAME.wav and NAME.png all mean NAME."""
-    return side_by_side(path, ENDINGS, "a piece")
+    """Name the three files of a piece: NAME, NAME.mid, NAME.wav and NAME.png all mean NAME."""
+    return side_by_side(path)
 
 
 def compose(
@@ -116,48 +88,48 @@ def compose(
     primer: Sequence[str] = (),
     progress: Progress = lambda items, length: items,
 ) -> list[str]:
-    """Write music in tokens.
+    """Compose tokens with a network.
 
     Parameters
     ----------
     checkpoint : Checkpoint of a network
-    length : int, how many tokens are written
+    length : int, number of new tokens
     sampler : Sampler
     primer : list of str, optional
-        Tokens that the music begins with; those that are not learned are left out. Without one the network first reads
-        a random window of what was held out, which is not part of the music.
-    progress : function of the new ids and of their number, gives the ids: a progress bar
+        Tokens that the music begins with; unknown ones are left out. Without a primer the network first reads a random
+        held-out window, which does not become part of the music.
+    progress : function that receives the new ids and their number and returns the ids: a progress bar
 
     Returns
     -------
-    list of str, the known ones of the primer and `length` new ones
+    list of str, the known tokens of the primer and `length` new ones
 
     Raises
     ------
     NumpyrnnError
-        if no token of the primer is known, or the checkpoint is not one of a network with its pieces
+        if no token of the primer is known, or the checkpoint is not of a piano network
     """
     check_count("length", length, 1)
     material = material_of(checkpoint)
     given = known_part(material, primer) if len(primer) else held_out_window(material, sampler)
     settings = material.settings
-    if settings.windowed:  # such a model has only ever seen whole windows: a short primer comes several times
-        read = np.tile(given, -(-settings.window // len(given)))[-settings.window :]
-        ids = stream(checkpoint.model, read, sampler, window=settings.window)
-    else:
-        ids = stream(checkpoint.model, given, sampler)
+    window = settings.window if settings.windowed else None
+    read = given
+    if window:  # the model has learned from whole windows only, so a short primer is repeated
+        read = np.tile(given, -(-window // len(given)))[-window:]
+    ids = stream(checkpoint.model, read, sampler, window=window)
     written = material.vocabulary.decode(progress(islice(ids, length), length))
     return [*material.vocabulary.decode(given), *written] if len(primer) else written
 
 
 def held_out_window(material: Material, sampler: Sampler) -> Array:
-    """A random window of what was held out, in ids; drawn by the sampler's generator."""
+    """Draw a random held-out window, (window,) ids, with the sampler's generator."""
     start = int(sampler.rng.choice(material.unseen.starts))
     return material.unseen.ids[start : start + material.settings.window]
 
 
 def known_part(material: Material, primer: Sequence[str]) -> Array:
-    """The tokens of a primer that are learned, in ids; an error if there is none."""
+    """Encode a primer without its unknown tokens; an error if no token is known."""
     (ids,) = material.encode([primer])
     if not len(ids):
         found = " ".join(dict.fromkeys(map(name_of, primer[:SHOWN])))
@@ -167,7 +139,7 @@ def known_part(material: Material, primer: Sequence[str]) -> Array:
 
 
 def read_primer(path: str | Path, checkpoint: Checkpoint) -> list[str]:
-    """The beginning of a MIDI file as a model knows it.
+    """Read the beginning of a MIDI file as tokens that a model knows.
 
     Parameters
     ----------
@@ -176,18 +148,16 @@ def read_primer(path: str | Path, checkpoint: Checkpoint) -> list[str]:
 
     Returns
     -------
-    list of str, the first tokens that are learned, as many as the model's windows have
+    list of str, the first known tokens, at most one window of the model
 
     Raises
     ------
     NumpyrnnError
         if the file cannot be read or has none of the model's tokens
     """
-    material = material_of(checkpoint)
-    try:
-        ids = known_part(material, tokens_of(read_midi(path), material.settings.rhythm))
-    except NumpyrnnError as error:
-        raise NumpyrnnError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
+    material, midi = material_of(checkpoint), read_midi(path)
+    with naming(path):
+        ids = known_part(material, tokens_of(midi, material.settings.rhythm))
     return material.vocabulary.decode(ids[: material.settings.window])
 
 
@@ -202,16 +172,16 @@ def perform(
     tempo: int | None = None,
     progress: Progress = lambda items, length: items,
 ) -> Music:
-    """Compose a piece and set it for the piano.
+    """Compose a piece and play it on the piano.
 
     Parameters
     ----------
     checkpoint : Checkpoint of a network
-    length : int, default 200, new notes and chords
+    length : int, default 200, number of new notes and chords
     temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
     top_k : int, optional, draw among the k most probable only
-    seed : int, optional; same seed, same piece. Without one a new piece, whose `seed` says how to have it again
-    primer : MIDI file, optional, with whose beginning the piece begins
+    seed : int, optional; same seed, same piece. By default a new seed is drawn, kept as the piece's `seed`
+    primer : MIDI file, optional; the piece begins with its beginning
     tempo : int, quarters a minute; default 120, or 80 if the network knows rhythm
     progress : see `compose`
 
@@ -227,9 +197,7 @@ def perform(
     if tempo is None:
         tempo = RHYTHM_TEMPO if material_of(checkpoint).settings.rhythm else TEMPO
     check_range("tempo", tempo, 20, 400)
-    if seed is not None:
-        check_count("seed", seed, 0)
-    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
     given = read_primer(primer, checkpoint) if primer is not None else []
     tokens = compose(checkpoint, length, Sampler(np.random.default_rng(seed), temperature, top_k), given, progress)
     midi = midi_of(tokens, tempo)
@@ -240,10 +208,10 @@ def perform(
 
 
 def midi_of(tokens: Sequence[str], tempo: int = TEMPO) -> Midi:
-    """Tokens as piano music.
+    """Play tokens as piano music.
 
-    A token without rhythm lasts a quarter, and the next one follows it. Chords are a little louder than single notes,
-    and so is what comes on a beat, more so at the beginning of a bar.
+    A token without rhythm lasts a quarter, and the next one follows it. Chords are a little louder than single notes.
+    Beats are accented, and the first beat of a bar most.
 
     Parameters
     ----------
@@ -265,8 +233,5 @@ def midi_of(tokens: Sequence[str], tempo: int = TEMPO) -> Midi:
 
 
 def _onsets(tokens: Sequence[str]) -> list[Fraction]:
-    """When each token begins, in quarters, and when one more would."""
-    onsets = [Fraction(0)]
-    for token in tokens:
-        onsets.append(onsets[-1] + (split_token(token)[2] or PLAIN))
-    return onsets
+    """List when each token begins, in quarters, and when the last one gives way to the next."""
+    return list(accumulate((split_token(token)[2] or PLAIN for token in tokens), initial=Fraction(0)))

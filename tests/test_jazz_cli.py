@@ -205,9 +205,9 @@ def test_changes_come_from_a_file_or_a_form(folder):
 def test_a_sound_font_makes_the_sound(folder, monkeypatch):
     used = []
 
-    def render(midi, soundfont, path):
+    def render(midi, soundfont):
         used.append(str(soundfont))
-        Path(path).write_bytes(b"RIFF by another")
+        return b"RIFF by another"
 
     monkeypatch.setattr("music.outputs.render_soundfont", render)
     do_well(folder, "--chords", SHORT, "--soundfont", "some.sf2", "-o", "x")
@@ -337,7 +337,7 @@ ERRORS = """
 1 ; empty.mid: a file must have notes ; --primer empty.mid ; train empty.mid
 1 ; must be in a folder that exists ; -o nowhere/x ; -o text.txt/x ; train -o nowhere/a.npz
 1 ; must be in a folder that exists ; listen x.mid -o nowhere/a.wav
-1 ; a solo must have a file name, got '.' ; -o .
+1 ; a piece must have a file name, got '.' ; -o .
 1 ; model.png is there already ; -o model ; train waltz.mid -o a.npz --plot model.png
 1 ; model.npz is there already ; train waltz.mid -o model.npz
 1 ; sound is written as a .wav file ; listen waltz.mid -o model.npz ; listen waltz.mid -o waltz.mid --force

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 
 from jazz.cli import app
 from jazz.reading.choruses import read_chorus, tune_of_chorus
-from jazz.reading.corpus import MIDI_ENDINGS, chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
+from jazz.reading.corpus import chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
 from jazz.reading.tracks import bars_of
+from music.files import MIDI_ENDINGS
 from music.midi import Midi, Note, midi_bytes, read_midi, write_midi
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path

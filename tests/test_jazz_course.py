@@ -13,6 +13,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jazz import course
+from jazz.course.exercise import accompaniment, choose_pitch, play
 from jazz.course.replay import longest_run, replay
 from jazz.grammar import Element, Value, candidates, kinds, parse_value, quality, sounding
 from music.midi import Midi, Note, read_midi, write_midi
@@ -281,17 +282,17 @@ def bar_of(*onsets):
 
 def test_bars_hold_time_and_the_sets_come_round():
     values = [parse_value(text) for text in ("C,3.500", "S,0.750", "R,71.000", "A,0.333", "C,4.000", "C,0.250")]
-    notes, n_bars = course.play(values, [bar_of(0), bar_of(0, 2)], seed=0)
+    notes, n_bars = play(values, [bar_of(0), bar_of(0, 2)], seed=0)
     expected = [(0, Fraction(7, 2)), (Fraction(7, 2), Fraction(1, 2)), (8, Fraction(1, 3))]
     expected += [(8 + Fraction(1, 3), 4 - Fraction(1, 3)), (12, Fraction(1, 4))]
     assert [(note.onset, note.duration) for note in notes] == expected
     assert n_bars == 4
-    assert course.play([], [bar_of(0)], seed=0) == ([], 0)
-    assert course.play(values[:2], [bar_of(0)], seed=0)[1] == 1  # a full bar begins no second
+    assert play([], [bar_of(0)], seed=0) == ([], 0)
+    assert play(values[:2], [bar_of(0)], seed=0)[1] == 1  # a full bar begins no second
 
 
 def test_the_first_chord_sounds_from_the_bar_line_and_chords_that_begin_together_are_one():
-    notes = course.accompaniment(bar_of(1, 2, 2), Fraction(8))
+    notes = accompaniment(bar_of(1, 2, 2), Fraction(8))
     first, second, third = ({p + i for p in C7} for i in range(3))
     assert {(note.onset, note.duration, note.pitch) for note in notes} == {
         *((8, 2, pitch) for pitch in first),
@@ -305,7 +306,7 @@ def test_a_pitch_is_of_its_kind_in_reach_and_within_its_interval_where_it_can_be
         for previous in (None, 48, 60, 71, 84):
             if value.kind == "R":
                 continue
-            pitch = course.choose_pitch(value, previous, chord, rng)
+            pitch = choose_pitch(value, previous, chord, rng)
             assert 48 <= pitch <= 84
             assert kind_of(pitch, chord) == value.kind
             if previous is not None and value.interval is not None:
@@ -320,7 +321,7 @@ def test_a_pitch_is_of_its_kind_in_reach_and_within_its_interval_where_it_can_be
 def test_a_kind_that_the_chord_does_not_have_becomes_the_nearest_chord_tone():
     every = tuple(range(60, 72))  # nothing is left for the other kinds
     rng = np.random.default_rng(0)
-    assert course.choose_pitch(Value("X", Fraction(1)), 66, every, rng) in (65, 67)
+    assert choose_pitch(Value("X", Fraction(1)), 66, every, rng) in (65, 67)
 
 
 def test_the_music_can_be_rendered_as_sound(music, tmp_path, monkeypatch):

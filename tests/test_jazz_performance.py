@@ -240,7 +240,7 @@ def test_a_folder_that_is_not_there_is_an_error(solo, tmp_path):
     with pytest.raises(NumpyrnnError, match=r"^.*solo\.mid could not be written: No such file or directory$"):
         solo.write(tmp_path / "nowhere" / "solo.mid")
     assert not list(tmp_path.iterdir())
-    with pytest.raises(NumpyrnnError, match=r"^a solo must have a file name, got '\.'$"):
+    with pytest.raises(NumpyrnnError, match=r"^a piece must have a file name, got '\.'$"):
         solo.write("")
 
 

@@ -17,13 +17,14 @@ from click.testing import CliRunner
 from numpy.testing import assert_array_equal
 
 from music.midi import Midi, Note, read_midi, write_midi
+from music.outputs import ENDINGS
 from numpyrnn.checkpoint import load
 from numpyrnn.cli import run
 from numpyrnn.train import Trainer
 from piano import cli
 from piano.corpus import CACHE_NAME
 from piano.model import LEAK, MODELS, material_of
-from piano.play import ENDINGS, midi_of
+from piano.play import midi_of
 from piano.tokens import split_token, tokens_of
 from workbench.files import data_path
 from workbench.history import read_history

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from music.midi import Midi, Note, midi_bytes, parse_midi, read_midi, write_midi
+from music.outputs import ENDINGS
 from numpyrnn import NumpyrnnError
 from numpyrnn.sampling import Sampler
 from numpyrnn.stepper import Stepper
 from piano.corpus import Piece
 from piano.model import MODELS, material_of
-from piano.play import ENDINGS, Music, compose, midi_of, output_files, perform, read_primer
+from piano.play import Music, compose, midi_of, output_files, perform, read_primer
 from piano.tokens import GRID, NAMES, pitches_of, split_token, tokens_of
 from piano.training import PianoTraining
 
@@ -274,6 +275,12 @@ def test_what_is_written_belongs_together(checkpoint, tmp_path):
     assert music.wav() == files[1].read_bytes()
     with wave.open(BytesIO(music.wav())) as sound:
         assert np.frombuffer(sound.readframes(44100), np.int16).any()
+
+
+def test_a_notebook_shows_it(checkpoint):
+    page = perform(checkpoint, 3, seed=1)._repr_html_()
+    assert "3 notes and chords" in page
+    assert page.index("data:image/png;base64,") < page.index("data:audio/wav;base64,")
 
 
 def test_a_picture_is_drawn_of_every_kind_of_music():

@@ -9,7 +9,7 @@
     out = generate_music(inference_model, indices_values, chords)
     mid2wav("output/my_music.midi")
 
-Where the exercise plays five solos at once and late, this plays one, in time. Random draws are seeded.
+The exercise plays five solos at once, out of time. This plays one solo in time. Random draws are seeded.
 """
 
 from __future__ import annotations
@@ -25,48 +25,27 @@ import numpy as np
 from numpy.random import Generator, RandomState
 
 from music.midi import Midi, Note, as_tempo, read_midi, write_midi
+from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import Array
 from workbench.files import make_folder
 
-from ..grammar import (
-    Element,
-    Value,
-    candidates,
-    encode,
-    gather,
-    on_grid,
-    parse_value,
-    sounding,
-    with_rests,
-    without_rests,
-)
+from ..grammar import Element, Value, candidates, encode, parse_value, sounding, with_rests, without_rests
 from ..reading.tracks import named, parts_of
-from .models import InferenceModel, djmodel, music_inference_model, predict_and_sample, shared_layers
+from .models import InferenceModel, predict_and_sample
 
-WINDOW = 476, 548  # quarters: the solo with accompaniment
-LONGEST = 1000  # values, where the model does not get on
-STEPS, EXAMPLES = 30, 60
-BAR = Fraction(4)
-CHORD_SETS = 5
+WINDOW = 476, 548  # quarters; here the solo has an accompaniment
+LONGEST = 1000  # values to write at most, if they do not fill the bars
+STEPS, EXAMPLES = 30, 60  # length and number of the training examples
+BAR = Fraction(4)  # quarters
+CHORD_SETS = 5  # measures whose chords accompany the solo
 TEMPO = 130  # quarters a minute
-LOW, HIGH, START = 48, 84, 67  # the lowest and the highest pitch, and near which a solo begins
-LEAP = 7  # semitones that a value without an interval may lie from the note before
+LOW, HIGH, START = 48, 84, 67  # lowest and highest pitch, and the pitch near which a solo begins
+LEAP = 7  # largest distance from the previous note of a value without an interval, in semitones
 SOLO = {"velocity": 90, "channel": 0, "program": 26, "track": 0}  # a jazz guitar
 COMPING = {"velocity": 60, "channel": 1, "program": 0, "track": 1}  # a piano
 
 Bars = list[list[Element]]
-
-__all__ = [
-    "djmodel",
-    "generate_music",
-    "load_music_utils",
-    "mid2wav",
-    "music_inference_model",
-    "originals",
-    "predict_and_sample",
-    "shared_layers",
-]
 
 
 def originals(
@@ -76,21 +55,21 @@ def originals(
     chords: str = "Piano",
     window: tuple[float, float] = WINDOW,
 ) -> tuple[Bars, Bars, list[list[Value]]]:
-    """What the original programs read from their file.
+    """Read the tune as the original programs do.
 
     Parameters
     ----------
     path : MIDI file
     rests : bool, default True
-        Read it as the newer programs do, with rests (275 values, 90 different); False: 193 values, 78 different.
-    melody, chords : str, default "Guitar" and "Piano": name or number of a part
+        Read rests, as the newer programs do (275 values, 90 different). False gives 193 values, 78 different.
+    melody, chords : str, default "Guitar" and "Piano", names or numbers of parts
     window : (first, last) onset in quarters, both included, default (476, 548)
 
     Returns
     -------
     measures : list of lists of Element, the melody of each 4-quarter measure that has melody and chords
-    chords : list of lists of Element, its chords
-    values : list of lists of Value
+    chords : list of lists of Element, the chords of each such measure
+    values : list of lists of Value, the values of each such measure
 
     Raises
     ------
@@ -101,11 +80,10 @@ def originals(
     by_measure = []
     for what, name in (("melody", melody), ("chords", chords)):
         part = named(parts, name, f"{what} of {path}")
-        elements = on_grid(gather([(note.onset, note.duration, note.pitch) for note in part.notes]))
         if what == "melody":
-            elements = (with_rests if rests else without_rests)(elements)
+            elements = (with_rests if rests else without_rests)(part.elements)
         else:
-            elements = [element for element in elements if len(element.pitches) > 1]
+            elements = [element for element in part.elements if len(element.pitches) > 1]
         measures = defaultdict(list)
         for element in elements:
             if window[0] <= element.onset <= window[1]:
@@ -122,19 +100,19 @@ def originals(
 
 
 def windows(ids: Sequence[int], n_values: int, starts: Sequence[int], steps: int = STEPS) -> tuple[Array, Array]:
-    """One-hot examples: X[i, t] is value starts[i] + t, but X[:, 0] is zero; Y[t] is X[:, t + 1], and Y's end is zero.
+    """Cut one-hot examples from a tune.
 
     Parameters
     ----------
     ids : sequence of int, the whole tune
-    n_values : int
-    starts : sequence of int
-    steps : int, default 30
+    n_values : int, number of different values
+    starts : sequence of int, where the examples begin
+    steps : int, default 30, length of an example
 
     Returns
     -------
-    X : (examples, steps, n_values) float32
-    Y : (steps, examples, n_values) float32
+    X : (examples, steps, n_values) float32; X[i, t] stands for ids[starts[i] + t], but X[:, 0] is zero
+    Y : (steps, examples, n_values) float32; Y[t] is X[:, t + 1], and Y[-1] is zero
     """
     X = np.eye(n_values, dtype=np.float32)[np.asarray(ids)[np.add.outer(np.asarray(starts), np.arange(steps))]]
     X[:, 0] = 0
@@ -144,7 +122,23 @@ def windows(ids: Sequence[int], n_values: int, starts: Sequence[int], steps: int
 
 
 def window_starts(length: int, examples: int = EXAMPLES, steps: int = STEPS) -> list[int]:
-    """Where the exercise's examples begin in a tune of `length` values: the legacy generator's draws for seed 0."""
+    """Draw where the exercise's examples begin, with NumPy's legacy generator and seed 0.
+
+    Parameters
+    ----------
+    length : int, number of values in the tune
+    examples : int, default 60
+    steps : int, default 30, length of an example
+
+    Returns
+    -------
+    list of int
+
+    Raises
+    ------
+    NumpyrnnError
+        if the tune is not longer than an example
+    """
     if length <= steps:
         raise NumpyrnnError(f"a tune must have more than {steps} values, got {length}")
     draw = RandomState(0)
@@ -152,25 +146,26 @@ def window_starts(length: int, examples: int = EXAMPLES, steps: int = STEPS) -> 
 
 
 def load_music_utils(path: str | Path, rests: bool = True) -> tuple[Array, Array, int, dict[int, str], Bars]:
-    """Read the training tune: examples of 30 values, and what the values are.
+    """Read the training tune as examples of 30 values.
 
     Parameters
     ----------
     path : the course's MIDI file
-    rests : bool, default True: 90 values; False: the 78 of the older edition
+    rests : bool, default True
+        Read rests, as the newer edition does (90 different values). False gives the older edition's 78.
 
     Returns
     -------
     X : (60, 30, n_values) float32, one-hot; its first step is zero
     Y : (30, 60, n_values) float32, X a step ahead; its last step is zero
     n_values : int
-    indices_values : dict from id to value; the values are sorted
+    indices_values : dict from id to value, in sorted order
     chords : list of lists of Element, the chords of each measure
 
     Raises
     ------
     NumpyrnnError
-        as `originals`, or if the tune is too short
+        if `originals` raises it, or the tune is too short
     """
     _, chords, values = originals(path, rests)
     corpus = [str(value) for measure in values for value in measure]
@@ -178,9 +173,6 @@ def load_music_utils(path: str | Path, rests: bool = True) -> tuple[Array, Array
     values_indices = {value: index for index, value in indices_values.items()}
     X, Y = windows([values_indices[value] for value in corpus], len(indices_values), window_starts(len(corpus)))
     return X, Y, len(indices_values), indices_values, chords
-
-
-# ------------------------------------------------------------------------------------------------------------- models
 
 
 def generate_music(
@@ -192,19 +184,19 @@ def generate_music(
     seed: int = 0,
     report: Callable[[str], None] = print,
 ) -> Midi:
-    """Write values and play them as one solo over the first five measures' chords, bar after bar, round and round.
+    """Write values and play them as one solo over the chords of the first five measures.
 
-    Where the model's Ty values do not fill these measures it goes on for as long again.
+    These measures are repeated as needed. If the model's Ty values do not fill them once, Ty is doubled until they do.
 
     Parameters
     ----------
     inference_model : InferenceModel
     indices_values : dict from id to value
     chords : list of lists of Element, the chords of each measure
-    out_path : default "output/my_music.midi"; its folder is made if need be
-    diversity : float, taken and not used, as in the exercise: the most probable value is always the same
-    seed : int, default 0, of the choice among the pitches that a value allows
-    report : function of a line, default print
+    out_path : file, default "output/my_music.midi"; a missing folder is created
+    diversity : float, ignored, as in the exercise, which always takes the most probable value
+    seed : int, default 0, for the choice among the pitches that a value allows
+    report : function that receives each line of output, default print
 
     Returns
     -------
@@ -213,7 +205,7 @@ def generate_music(
     Raises
     ------
     NumpyrnnError
-        if the model has other values than `indices_values`, there are no chords, or the file cannot be written
+        if `indices_values` does not fit the model, there are no chords, or the file cannot be written
     """
     sets = [[replace(chord, onset=chord.onset % BAR) for chord in measure] for measure in chords[:CHORD_SETS]]
     if not sets or not all(sets):
@@ -222,10 +214,10 @@ def generate_music(
         wanted = f"the ids 0 to {inference_model.n_values - 1} of the model"
         raise NumpyrnnError(f"indices_values must have {wanted}, got {len(indices_values)} ids")
     report("Predicting new values for different set of chords.")
-    values = [parse_value(indices_values[i]) for i in predict_and_sample(inference_model)[1][:, 0].tolist()]
-    while sum(value.duration for value in values) < BAR * len(sets) and len(values) < LONGEST:
-        longer = InferenceModel(inference_model.LSTM_cell, inference_model.densor, 2 * len(values))
-        values = [parse_value(indices_values[i]) for i in predict_and_sample(longer)[1][:, 0].tolist()]
+    values, model = list[Value](), inference_model
+    while not values or (sum(value.duration for value in values) < BAR * len(sets) and len(values) < LONGEST):
+        values = [parse_value(indices_values[i]) for i in predict_and_sample(model)[1][:, 0].tolist()]
+        model = InferenceModel(model.LSTM_cell, model.densor, 2 * len(values))
     notes, n_bars = play(values, sets, seed)
     for i in range(len(sets)):
         n = sum(note.onset // BAR % len(sets) == i for note in notes)
@@ -242,18 +234,18 @@ def generate_music(
 
 
 def play(values: Sequence[Value], sets: Bars, seed: int) -> tuple[list[Note], int]:
-    """Play values over bars of chords: each where the one before ends, and none across the end of a bar.
+    """Play values one after the other over bars of chords; notes are cut at the bar lines.
 
     Parameters
     ----------
     values : sequence of Value
-    sets : list of lists of Element, the chords of each bar with onsets from its beginning; after the last the first
-    seed : int, of the choice of pitches
+    sets : list of lists of Element, the chords of each bar with onsets from the bar line; the bars are repeated
+    seed : int, for the choice of pitches
 
     Returns
     -------
-    notes : list of Note, one at a time
-    n_bars : int, bars begun
+    notes : list of Note, without overlaps
+    n_bars : int, number of bars, the last of which may be incomplete
     """
     rng, notes, now = np.random.default_rng(seed), list[Note](), Fraction(0)
     for value in values:
@@ -268,16 +260,26 @@ def play(values: Sequence[Value], sets: Bars, seed: int) -> tuple[list[Note], in
 
 
 def choose_pitch(value: Value, previous: int | None, chord: tuple[int, ...], rng: Generator) -> int:
-    """A pitch of the value's type, within its interval where there is one, and not the one before if it can be helped.
+    """Choose a pitch of the value's type within its interval, if it has one.
 
-    Where the interval holds none it is the nearest of that type, or, where the chord has none, the nearest chord tone.
+    The previous pitch is avoided if possible. If the interval holds no pitch of the type, the nearest of the type is
+    taken; if the chord has none, the nearest chord tone.
+
+    Parameters
+    ----------
+    value : Value
+    previous : int, the previous pitch; None at the beginning
+    chord : tuple of MIDI numbers
+    rng : numpy Generator
+
+    Returns
+    -------
+    int, MIDI number
     """
-    near = START if previous is None else previous
+    near, low, high = START if previous is None else previous, LOW, HIGH
     if value.interval is None or previous is None:
-        found = candidates(value, None, chord, max(LOW, near - LEAP), min(HIGH, near + LEAP))
-    else:
-        found = candidates(value, previous, chord, LOW, HIGH)
-    if found:
+        low, high = max(LOW, near - LEAP), min(HIGH, near + LEAP)
+    if found := candidates(value, previous, chord, low, high):
         return int(rng.choice(_moving(found, previous)))
     anywhere = candidates(replace(value, interval=None), None, chord, LOW, HIGH)
     anywhere = anywhere or candidates(Value("C", value.duration), None, chord, LOW, HIGH)
@@ -285,12 +287,12 @@ def choose_pitch(value: Value, previous: int | None, chord: tuple[int, ...], rng
 
 
 def _moving(pitches: list[int], previous: int | None) -> list[int]:
-    """The pitches without the one before, unless it is the only one."""
+    """Leave out the previous pitch, unless it is the only one."""
     return [pitch for pitch in pitches if pitch != previous] or pitches
 
 
 def accompaniment(chords: Sequence[Element], start: Fraction) -> list[Note]:
-    """The chords of a bar that begins at `start`, each held until the next; the first sounds from the bar line."""
+    """Play the chords of a bar that begins at `start`; each is held until the next, the first from the bar line."""
     pitches: dict[Fraction, set[int]] = {}
     for chord in chords:
         pitches.setdefault(chord.onset if pitches else Fraction(0), set()).update(chord.pitches)
@@ -304,13 +306,11 @@ def mid2wav(file: str | Path, out: str | Path = "rendered.wav") -> None:
     Parameters
     ----------
     file : MIDI file
-    out : WAV file to write, default "rendered.wav": 44,100 samples a second, stereo, 16 bit
+    out : WAV file to write, default "rendered.wav"; 44,100 samples a second, stereo, 16 bits
 
     Raises
     ------
     NumpyrnnError
-        if the one cannot be read or the other not written
+        if the MIDI file cannot be read or the WAV file cannot be written
     """
-    from music.synth import render, write_wav  # late: only sound needs it
-
     write_wav(out, render(read_midi(file)))

@@ -1,4 +1,4 @@
-"""The models of the course's jazz exercise: one trains the shared layers, the other writes with them."""
+"""The two models of the course's jazz exercise: one trains the shared layers, the other writes with them."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Examples = tuple[Array, Array, Array, Array]
 
 
 class TrainingModel:
-    """The training model; `djmodel` makes it.
+    """The training model; see `djmodel`.
 
     Parameters
     ----------
-    Tx : int, steps
+    Tx : int, number of steps
     LSTM_cell, densor : the shared layers, trained in place
 
     Attributes
     ----------
-    optimizer : Optimizer, as `compile` chose it
+    optimizer : Optimizer, set by `compile`
     """
 
     def __init__(self, Tx: int, LSTM_cell: LSTM, densor: Dense):
@@ -41,7 +41,7 @@ class TrainingModel:
     def compile(
         self, optimizer: Optimizer | None = None, loss: str = "categorical_crossentropy", metrics: object = None
     ) -> None:
-        """Choose the optimiser, default Adam(0.01, decay=0.01). There is one loss; `metrics` is taken and not used."""
+        """Choose the optimiser, default Adam(0.01, decay=0.01). There is only one loss; `metrics` is ignored."""
         optimizer = Adam(0.01, decay=0.01) if optimizer is None else optimizer
         if not isinstance(optimizer, Optimizer) or loss != "categorical_crossentropy":
             came = f"{type(optimizer).__name__} and {loss!r}"
@@ -49,7 +49,7 @@ class TrainingModel:
         self.optimizer = optimizer
 
     def count_params(self) -> int:
-        """How many weights there are."""
+        """Count the weights."""
         return int(self.LSTM_cell.params.flat.size + self.densor.params.flat.size)
 
     def fit(
@@ -63,32 +63,33 @@ class TrainingModel:
         on_epoch: Callable[[int, float], None] | None = None,
         report: Callable[[str], None] = print,
     ) -> SimpleNamespace:
-        """Train, one update a batch.
+        """Train with one update for each batch.
 
         Parameters
         ----------
         inputs : [X (m, Tx, n_values) one-hot with a first step of zeros, a0 (m, n_a), c0 (m, n_a)]
-        Y : Tx arrays (m, n_values), one-hot; a row of zeros does not count
+        Y : Tx arrays (m, n_values), one-hot; a row of zeros has no loss
         epochs : int, default 100
         batch_size : int, default 32
-        verbose : int, default 1, whether to report the loss of each epoch
-        seed : int, default 0, of the order of the examples
+        verbose : int, default 1; 0 does not report the loss of each epoch
+        seed : int, default 0, for the order of the examples
         on_epoch : function, optional, called with the number of the epoch, from 1, and its loss
-        report : function of a line, default print
+        report : function that receives each line of output, default print
 
         Returns
         -------
-        namespace with `history`: {"loss": [...]}, for each epoch the sum over the steps of the mean cross-entropy, nats
+        namespace with `history`: {"loss": list of float}
+            The loss of each epoch is the mean over the examples of the cross-entropy summed over the steps, in nats.
 
         Raises
         ------
         NumpyrnnError
-            if an array has another shape, or X or Y is not one-hot
+            if an array has a wrong shape, or X or Y is not one-hot
         """
         check_count("epochs", epochs, 0)
         check_count("batch_size", batch_size, 1)
         x, targets, a0, c0 = self._examples(inputs, Y)
-        network = _copies(self.LSTM_cell, self.densor)  # a layer can be in one Sequential only, and these are shared
+        network = _copies(self.LSTM_cell, self.densor)  # the shared layers cannot be in two Sequentials
         rng, losses = np.random.default_rng(seed), []
         for epoch in range(1, epochs + 1):
             order, total = rng.permutation(len(a0)), 0.0
@@ -107,11 +108,11 @@ class TrainingModel:
         return SimpleNamespace(history={"loss": losses})
 
     def evaluate(self, inputs: Sequence[Array], Y: Sequence[Array] | Array) -> float:
-        """The loss, without training; arguments and errors as of `fit`."""
+        """Compute the loss without training; see `fit` for arguments and errors."""
         return loss_and_grads(_copies(self.LSTM_cell, self.densor), *self._examples(inputs, Y))[0]
 
     def _examples(self, inputs: Sequence[Array], Y: Sequence[Array] | Array) -> Examples:
-        """What `loss_and_grads` takes."""
+        """Check the examples and convert them to the arguments of `loss_and_grads`."""
         if len(inputs) != 3:
             raise NumpyrnnError(f"inputs must be [X, a0, c0], got {len(inputs)} arrays")
         dtype, n_values, n_a = self.LSTM_cell.dtype, self.LSTM_cell.input_size, self.LSTM_cell.hidden_size
@@ -128,21 +129,21 @@ class TrainingModel:
 
 
 def loss_and_grads(network: Sequential, x: Array, targets: Array, a0: Array, c0: Array) -> tuple[float, Parameters]:
-    """Loss and gradients of a batch whose first input is zero.
+    """Compute loss and gradients of a batch whose first input is zero.
 
-    The zero input passes as floats and the others as ids; the first pass hands its state to the second, which hands the
-    gradient of that state back.
+    The zero input is given as floats, the others as ids, so there are two forward passes. The first hands its state to
+    the second, which hands the gradient of that state back.
 
     Parameters
     ----------
     network : Sequential of LSTM and Dense
     x : (T - 1, N) integers, the inputs after the first
-    targets : (T, N) integers, -1 where nothing counts
-    a0, c0 : (N, n_a)
+    targets : (T, N) integers; -1 has no loss
+    a0, c0 : (N, n_a), initial states
 
     Returns
     -------
-    loss : float, the sum over the steps of the mean over the batch, nats
+    loss : float, nats; the mean over the batch of the cross-entropy summed over the steps
     grads : Parameters like `network.params`
     """
     N = len(a0)
@@ -157,12 +158,12 @@ def loss_and_grads(network: Sequential, x: Array, targets: Array, a0: Array, c0:
 
 
 class InferenceModel:
-    """The writing model; `music_inference_model` makes it. It sees later training of its layers.
+    """The writing model; see `music_inference_model`. Later training of its layers changes it.
 
     Parameters
     ----------
     LSTM_cell, densor : the shared layers
-    Ty : int, values to write
+    Ty : int, number of values to write
     """
 
     def __init__(self, LSTM_cell: LSTM, densor: Dense, Ty: int):
@@ -172,11 +173,11 @@ class InferenceModel:
         self.n_values, self.n_a = LSTM_cell.input_size, LSTM_cell.hidden_size
 
     def zeros(self, N: int = 1) -> list[Array]:
-        """The initial inputs of the exercise for N sequences: x (N, 1, n_values), a (N, n_a), c (N, n_a)."""
+        """Make the exercise's initial inputs for N sequences: x (N, 1, n_values), a (N, n_a), c (N, n_a)."""
         return [np.zeros(shape, np.float32) for shape in ((N, 1, self.n_values), (N, self.n_a), (N, self.n_a))]
 
     def write(self, inputs: Sequence[Array], sampler: Sampler) -> tuple[Array, Array]:
-        """Write N sequences, each value drawn being the next input.
+        """Write N sequences; each drawn value is the next input.
 
         Parameters
         ----------
@@ -191,15 +192,15 @@ class InferenceModel:
         Raises
         ------
         NumpyrnnError
-            if an input has another shape
+            if an input has a wrong shape
         """
         names = ("x_initializer", "a_initializer", "c_initializer")
-        arrays = [as_array(name, x, self.LSTM_cell.dtype) for name, x in zip(names, inputs, strict=True)]
-        shapes: list[tuple[int | str, ...]] = [("N", 1, self.n_values), (len(arrays[0]), self.n_a)]
-        for name, array, shape in zip(names, arrays, [*shapes, shapes[-1]], strict=True):
-            check_shape(name, array, shape)
+        x, a, c = (as_array(name, array, self.LSTM_cell.dtype) for name, array in zip(names, inputs, strict=True))
+        check_shape("x_initializer", x, ("N", 1, self.n_values))
+        check_shape("a_initializer", a, (len(x), self.n_a))
+        check_shape("c_initializer", c, (len(x), self.n_a))
         network = _copies(self.LSTM_cell, self.densor)
-        step, state = arrays[0].swapaxes(0, 1), (tuple(arrays[1:]), None)
+        step, state = x.swapaxes(0, 1), ((a, c), None)
         ids, probabilities = [], []
         for _ in range(self.Ty):
             logits, state, _ = network.forward(step, state, cache=False)
@@ -209,24 +210,24 @@ class InferenceModel:
         return np.array(ids), np.array(probabilities)
 
     def predict(self, inputs: Sequence[Array]) -> Array:
-        """Probabilities (Ty, N, n_values), the most probable value being fed back; `inputs` as of `write`."""
+        """Compute probabilities (Ty, N, n_values) with the most probable value as the next input; see `write`."""
         return self.write(inputs, Sampler(0, temperature=0))[1]
 
 
 def shared_layers(n_values: int, n_a: int = 64, seed: int = 0) -> tuple[LSTM, Dense, tuple[int, int]]:
-    """The layers that the training and the generating model share.
+    """Make the layers that the training and the writing model share.
 
     Parameters
     ----------
-    n_values : int
-    n_a : int, default 64, units
-    seed : int, default 0, of the initial weights
+    n_values : int, number of different values
+    n_a : int, default 64, number of units
+    seed : int, default 0, for the initial weights
 
     Returns
     -------
     LSTM_cell : LSTM
     densor : Dense
-    reshaper : (1, n_values), the shape that the exercise gives each step; nothing has to be reshaped here
+    reshaper : (1, n_values), the exercise's shape of a step; it is not needed here
     """
     rng = np.random.default_rng(seed)
     return LSTM(n_values, n_a, rng=rng), Dense(n_a, n_values, rng=rng), (1, n_values)
@@ -241,14 +242,14 @@ def djmodel(
     n_a: int | None = None,
     n_values: int | None = None,
 ) -> TrainingModel:
-    """The training model: djmodel(Tx, LSTM_cell, densor, reshaper), in the older edition djmodel(Tx, n_a, n_values).
+    """Make the training model: djmodel(Tx, LSTM_cell, densor, reshaper) or, in the older edition, (Tx, n_a, n_values).
 
     Parameters
     ----------
-    Tx : int, steps
-    LSTM_cell, densor : the shared layers; or n_a and n_values, of which new ones are made (the model's attributes)
+    Tx : int, number of steps
+    LSTM_cell, densor : the shared layers, or the numbers n_a and n_values to make new layers from
     reshaper : shape whose last number is n_values, optional
-    n_a, n_values : int, the older edition's names
+    n_a, n_values : int, the older edition's names of these numbers
 
     Returns
     -------
@@ -257,30 +258,29 @@ def djmodel(
     Raises
     ------
     NumpyrnnError
-        if these are neither layers that fit each other nor two sizes
+        if the arguments are not two layers that fit each other, or two numbers
     """
     if isinstance(LSTM_cell, LSTM) and isinstance(densor, Dense):
         _check_sizes(LSTM_cell, n_a, n_values if reshaper is None else reshaper[-1])
         return TrainingModel(Tx, LSTM_cell, densor)
     n_a, n_values = LSTM_cell if n_a is None else n_a, densor if n_values is None else n_values  # type: ignore[assignment]
     if not isinstance(n_a, int) or not isinstance(n_values, int):
-        raise NumpyrnnError(
-            f"djmodel needs LSTM_cell and densor, or n_a and n_values; got {LSTM_cell!r} and {densor!r}"
-        )
+        came = f"{LSTM_cell!r} and {densor!r}"
+        raise NumpyrnnError(f"djmodel needs LSTM_cell and densor, or n_a and n_values; got {came}")
     return TrainingModel(Tx, *shared_layers(n_values, n_a)[:2])
 
 
 def music_inference_model(
     LSTM_cell: LSTM, densor: Dense, *sizes: int, n_values: int | None = None, n_a: int | None = None, Ty: int = 100
 ) -> InferenceModel:
-    """The writing model: music_inference_model(LSTM_cell, densor, Ty), in the older edition (..., n_values, n_a, Ty).
+    """Make the writing model: (LSTM_cell, densor, Ty) or, in the older edition, (LSTM_cell, densor, n_values, n_a, Ty).
 
     Parameters
     ----------
     LSTM_cell, densor : the shared layers
-    *sizes : Ty, or n_values, n_a and perhaps Ty
-    n_values, n_a : int, the older edition's; they must be those of the layers
-    Ty : int, default 100, values to write
+    *sizes : Ty, or n_values and n_a, or n_values, n_a and Ty
+    n_values, n_a : int, the layers' sizes, which the older edition repeats
+    Ty : int, default 100, number of values to write
 
     Returns
     -------
@@ -308,7 +308,7 @@ def predict_and_sample(
     a_initializer: Array | None = None,
     c_initializer: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Write values, each step's most probable one being the next input.
+    """Write values; each step's most probable value is the next input.
 
     Parameters
     ----------
@@ -328,7 +328,7 @@ def predict_and_sample(
 
 
 def _copies(LSTM_cell: LSTM, densor: Dense) -> Sequential:
-    """A network that leaves the shared layers where they are."""
+    """Make a network from copies of the shared layers."""
     return Sequential(LSTM_cell.copy(), densor.copy())
 
 
@@ -340,14 +340,14 @@ def _check_layers(LSTM_cell: LSTM, densor: Dense) -> None:
 
 
 def _ids(name: str, one_hot: Array) -> Array:
-    """The ids that one-hot rows stand for, -1 for a row of zeros."""
+    """Convert one-hot rows to ids; a row of zeros gives -1."""
     if not ((one_hot == 0) | (one_hot == 1)).all() or (one_hot.sum(axis=-1) > 1).any():
         raise NumpyrnnError(f"{name} must be one-hot, or zero, along its last axis; it is not")
     return np.where(one_hot.any(axis=-1), one_hot.argmax(axis=-1), -1)
 
 
 def _check_sizes(LSTM_cell: LSTM, n_a: int | None, n_values: int | None) -> None:
-    """Raise if sizes are given that are not those of the layer."""
+    """Raise if a given size is not that of the layer."""
     for name, given, real in (("n_a", n_a, LSTM_cell.hidden_size), ("n_values", n_values, LSTM_cell.input_size)):
         if given is not None and given != real:
             raise NumpyrnnError(f"{name} must be that of the layers, {real}, got {given!r}")

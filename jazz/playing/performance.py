@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from music.midi import Midi, Note, as_tempo, midi_bytes
-from music.outputs import by_soundfont, side_by_side, write_together
-from music.synth import MAX_SECONDS, render, wav_bytes
+from music.midi import Midi, Note, as_tempo
+from music.outputs import Performance, side_by_side, write_side_by_side
+from music.synth import MAX_SECONDS
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.checks import check_count, check_range
@@ -38,11 +36,10 @@ PRIMER_BARS = 2
 TITLE_BARS = 4
 ENDINGS = (".mid", ".wav", ".png", ".musicxml")
 KINDS = {"C": "chord tone", "S": "scale tone", "A": "approach tone", "X": "other"}
-RATE = 44100
 
 
 @dataclass(frozen=True, repr=False)
-class Solo:
+class Solo(Performance):
     """A solo over changes, with its rhythm section.
 
     Attributes
@@ -75,10 +72,6 @@ class Solo:
         """The type of each note of the solo: C, S, A or X."""
         return [value.kind for value in self.line.values if value.kind != "R"]
 
-    def wav(self, rate: int = RATE) -> bytes:
-        """The sound, 16-bit stereo, as the bytes of a WAV file."""
-        return wav_bytes(render(self.midi, rate), rate)
-
     def png(self) -> bytes:
         """The piano roll, as the bytes of a PNG file."""
         from music.roll import RollNote, piano_roll
@@ -105,6 +98,11 @@ class Solo:
     def __repr__(self) -> str:
         return f"Solo over {self.title}: {len(self.notes)} notes in {len(self.changes.bars)} bars, seed {self.seed}"
 
+    def contents(self, soundfont: str | Path | None = None, lead_sheet: bool = True) -> dict[str, bytes]:
+        """The contents of the files by ending: MIDI, WAV, PNG and, unless it is left out, MusicXML."""
+        contents = super().contents(soundfont)
+        return contents | {".musicxml": self.musicxml()} if lead_sheet else contents
+
     def write(self, path: str | Path, soundfont: str | Path | None = None, lead_sheet: bool = True) -> list[Path]:
         """Write MIDI, WAV, PNG and MusicXML side by side: all of them or none.
 
@@ -125,11 +123,7 @@ class Solo:
         NumpyrnnError
             if one of the files cannot be written
         """
-        files = output_files(path, lead_sheet)
-        wav = self.wav() if soundfont is None else by_soundfont(self.midi, soundfont)
-        contents = [midi_bytes(self.midi), wav, self.png(), *([self.musicxml()] if lead_sheet else [])]
-        write_together(dict(zip(files, contents, strict=True)))
-        return files
+        return write_side_by_side(path, self.contents(soundfont, lead_sheet))
 
     def summary(self) -> str:
         """The figures of the solo, in two lines."""
@@ -143,19 +137,10 @@ class Solo:
             f"Longest run copied: {self.copied}. Seed {self.seed}."
         )
 
-    def _repr_html_(self) -> str:
-        picture = base64.b64encode(self.png()).decode()
-        sound = base64.b64encode(self.wav(22050)).decode()
-        words = html.escape(self.summary()).replace("\n", "<br>")
-        return (
-            f'<p>{words}</p><img alt="Piano roll" style="max-width:100%" src="data:image/png;base64,{picture}">'
-            f'<br><audio controls src="data:audio/wav;base64,{sound}"></audio>'
-        )
-
 
 def output_files(path: str | Path, lead_sheet: bool = True) -> list[Path]:
     """The output files, MIDI, WAV, PNG and MusicXML: NAME, NAME.mid, NAME.wav, ... all mean NAME."""
-    return side_by_side(path, ENDINGS, "a solo")[: None if lead_sheet else -1]
+    return side_by_side(path, ENDINGS)[: None if lead_sheet else -1]
 
 
 def improvise(

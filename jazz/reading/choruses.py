@@ -1,4 +1,4 @@
-"""Choruses as readable text: pitches, durations and chord symbols, a bar a line."""
+"""Choruses in readable text files: pitches, durations and chord symbols, one bar a line."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
+from music.files import naming
+from music.midi import Note
 from numpyrnn import NumpyrnnError
 from workbench.files import read_text
 
@@ -21,25 +23,17 @@ FIELDS = ("title", "form", "meter", "tempo", "feel")
 
 
 @dataclass(frozen=True)
-class Tone:
-    """One note of a melody: where it starts and how long it is, in quarters, and its MIDI pitch."""
-
-    onset: Fraction
-    duration: Fraction
-    pitch: int
-
-
-@dataclass(frozen=True)
 class Chorus:
     """One chorus: a melody over changes.
 
     Attributes
     ----------
     name : str, the file's name without its ending
-    title, form, feel : str; the feel is "swing" or "straight" (how eighths are played; they are written as halves)
+    title, form : str
+    feel : "swing" or "straight", how the eighths are played; they are written as equals
     meter : (beats, unit)
     tempo : int, quarters a minute
-    melody : list of Tone, in order
+    melody : list of Note, in order
     chords : list of (onset in quarters, Chord)
     n_bars : int
     """
@@ -50,22 +44,23 @@ class Chorus:
     feel: str
     meter: tuple[int, int]
     tempo: int
-    melody: list[Tone]
+    melody: list[Note]
     chords: list[tuple[Fraction, Chord]]
     n_bars: int
 
     @property
     def bar(self) -> Fraction:
-        """Length of a bar in quarters."""
+        """The length of a bar in quarters."""
         return bar_length(self.meter)
 
 
 def read_chorus(path: str | Path) -> Chorus:
     """Read a chorus from its text file.
 
-    First come the fields title, form, meter, tempo and feel (`name: value`), then one bar a line, `chords | notes`.
-    The chords share the bar's beats. A note is PITCH/DURATION: `Eb5/8` an eighth, `C5/4.` a dotted quarter, `A4/8t` an
-    eighth triplet, `r/2` a half rest; `~` after it ties it to the next. Lines that begin with # do not count.
+    The file begins with the fields title, form, meter, tempo and feel, written `name: value`. Then each line is a bar,
+    written `chords | notes`. The chords share the bar's beats. A note is PITCH/DURATION: `Eb5/8` is an eighth, `C5/4.`
+    a dotted quarter, `A4/8t` an eighth triplet, `r/2` a half rest. A `~` ties a note to the next. Lines that begin with
+    # are comments.
 
     Parameters
     ----------
@@ -78,7 +73,7 @@ def read_chorus(path: str | Path) -> Chorus:
     Raises
     ------
     NumpyrnnError
-        if a line is wrong, named with its number
+        if the file cannot be read, or a line is wrong; the error has its number
     """
     path = Path(path)
     fields, bars = _read_lines(path)
@@ -89,33 +84,31 @@ def read_chorus(path: str | Path) -> Chorus:
         raise NumpyrnnError(f"{path} must have {', '.join(FIELDS)} (feel: swing or straight) and bars; got {why}")
     if not 20 <= int(tempo[:6]) <= 400:
         raise NumpyrnnError(f"{path}: the tempo must lie in 20 to 400 quarters a minute, got {tempo}")
-    try:
+    with naming(path):
         meter = parse_meter(fields["meter"])
-    except NumpyrnnError as error:
-        raise NumpyrnnError(f"{path}: {error}") from error
     length = bar_length(meter)
-    melody: list[Tone] = []
+    melody: list[Note] = []
     changes: list[Change] = []
     tied = False
     for i, bar in enumerate(bars):
         where, onset = f"{path}, line {bar.line}", length * i
         total = sum((written.duration for written in bar.notes), Fraction(0))
         if total != length or not bar.chords:
-            got = f"{len(bar.chords)} and {total}"
+            got = f"{total} quarters" if bar.chords else "no chords"
             raise NumpyrnnError(f"{where}: a bar must have chords and {length} quarters, got {got}")
         changes += [(onset + place, chord) for place, chord in spread(bar.chords, meter)]
         for pitch, duration, ties in bar.notes:
             if tied and (not melody or melody[-1].pitch != pitch):
-                raise NumpyrnnError(f"{where}: a tied note must go on with its own pitch")
+                raise NumpyrnnError(f"{where}: a tied note must have the pitch of the note before")
             if tied:
-                melody[-1] = Tone(melody[-1].onset, melody[-1].duration + duration, melody[-1].pitch)
+                melody[-1] = melody[-1]._replace(duration=melody[-1].duration + duration)
             elif pitch is not None:
-                melody.append(Tone(onset, duration, pitch))
+                melody.append(Note(onset, duration, pitch))
             onset, tied = onset + duration, ties
     if tied or not melody:
         raise NumpyrnnError(f"{path} must have notes, and its last note must not be tied")
-    title, form, feel = fields["title"], fields["form"], fields["feel"]
-    return Chorus(path.stem, title, form, feel, meter, int(tempo), melody, changes, len(bars))
+    texts = path.stem, fields["title"], fields["form"], fields["feel"]
+    return Chorus(*texts, meter, int(tempo), melody, changes, len(bars))
 
 
 class _Note(NamedTuple):
@@ -131,14 +124,14 @@ class _Bar(NamedTuple):
 
 
 def _read_lines(path: Path) -> tuple[dict[str, str], list[_Bar]]:
-    """The fields and the bars of a file."""
+    """Parse the fields and the bars of a file."""
     fields: dict[str, str] = {}
     bars: list[_Bar] = []
     for number, line in enumerate(read_text(path).splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue
-        try:
+        with naming(f"{path}, line {number}"):
             if "|" in line:
                 chords, _, notes = line.partition("|")
                 bars.append(_Bar(number, [parse_chord(symbol) for symbol in chords.split()], _read_notes(notes)))
@@ -147,13 +140,11 @@ def _read_lines(path: Path) -> tuple[dict[str, str], list[_Bar]]:
             if not colon or name not in FIELDS or bars:
                 raise NumpyrnnError(f"a line must be `chords | notes` or, above them, `{FIELDS[0]}: ...`")
             fields[name] = value.strip()
-        except NumpyrnnError as error:
-            raise NumpyrnnError(f"{path}, line {number}: {error}") from error
     return fields, bars
 
 
 def _read_notes(text: str) -> list[_Note]:
-    """The note or rest that every token says."""
+    """Parse the notes and rests of a bar."""
     notes = []
     for token in text.split():
         match = TOKEN.fullmatch(token)
@@ -171,7 +162,7 @@ def _read_notes(text: str) -> list[_Note]:
 
 
 def tune_of_chorus(chorus: Chorus) -> Tune:
-    """The tune that a written chorus is."""
+    """Convert a written chorus to a tune."""
     bars = [(chorus.bar * i, chorus.bar) for i in range(chorus.n_bars)]
-    melody = [Element(tone.onset, tone.duration, (tone.pitch,)) for tone in chorus.melody]
+    melody = [Element(note.onset, note.duration, (note.pitch,)) for note in chorus.melody]
     return Tune(chorus.name, make_bars(melody, chord_elements(chorus.chords), bars), chorus.form)

@@ -1,4 +1,4 @@
-"""Training data: choruses in text and MIDI files become tunes, and choruses become MIDI files."""
+"""Training data: read tunes from MIDI files and written choruses, and convert choruses to MIDI."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+from music.files import MIDI_ENDINGS, different_names, naming
 from music.midi import Midi, Note, as_tempo, read_midi
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path
@@ -18,11 +19,9 @@ from ..tunes import Tune, chord_pitches
 from .choruses import Chorus, read_chorus, tune_of_chorus
 from .tracks import bars_of, choose, tune_of_midi
 
-MIDI_ENDINGS = (".mid", ".midi", ".kar", ".rmi")
-
 
 def shipped_choruses() -> list[Path]:
-    """The files of the shipped choruses, by name."""
+    """List the files of the shipped choruses, sorted by name."""
     return sorted(data_path("choruses").glob("*.txt"))
 
 
@@ -34,13 +33,14 @@ def read_tunes(
     to_bar: int | None = None,
     on_refused: Callable[[NumpyrnnError], object] | None = None,
 ) -> list[Tune]:
-    """The tunes of files: MIDI (by ending) or choruses in text.
+    """Read tunes from MIDI files and from written choruses (.txt).
 
     Parameters
     ----------
-    paths : files, or folders whose files count
+    paths : files, or folders of files
     melody, chords, from_bar, to_bar : for MIDI files, see `tracks.choose` and `tracks.tune_of_midi`
-    on_refused : called with the reason for each file of a folder that cannot be used; default: that is an error too
+    on_refused : function, optional
+        Called with the reason for each file of a folder that cannot be used. By default such a file is an error.
 
     Returns
     -------
@@ -49,56 +49,49 @@ def read_tunes(
     Raises
     ------
     NumpyrnnError
-        if a file that is named, or all files of a folder, cannot be used
+        if a named file, or every file of a folder, cannot be used
     """
 
     def read(file: Path) -> Tune:
         if file.suffix.lower() == ".txt":
             return tune_of_chorus(read_chorus(file))
-        try:
-            midi = read_midi(file)
+        midi = read_midi(file)
+        with naming(file):
             return tune_of_midi(midi, choose(midi, melody, chords), file.stem, from_bar, to_bar)[0]
-        except NumpyrnnError as error:
-            raise error if str(file) in str(error) else NumpyrnnError(f"{file}: {error}") from error
 
     tunes: list[Tune] = []
     for path in paths:
-        if not path.is_dir():
-            tunes.append(read(path))
-            continue
-        found, before = sorted(f for f in path.iterdir() if f.suffix.lower() in (*MIDI_ENDINGS, ".txt")), len(tunes)
-        for file in found:
+        files, before = sorted(path.iterdir()) if path.is_dir() else [path], len(tunes)
+        for file in files:
+            if file != path and file.suffix.lower() not in (*MIDI_ENDINGS, ".txt"):
+                continue
             try:
                 tunes.append(read(file))
             except NumpyrnnError as error:
-                if on_refused is None:
+                if on_refused is None or file == path:
                     raise
                 on_refused(error)
         if len(tunes) == before:
             raise NumpyrnnError(f"{path} must hold MIDI files or choruses (.txt) that can be used, it holds none")
-    names: set[str] = set()
-    for i, tune in enumerate(tunes):
-        candidates = (tune.name, *(f"{tune.name} ({k})" for k in range(2, len(tunes) + 2)))
-        tunes[i] = replace(tune, name=next(name for name in candidates if name not in names))
-        names.add(tunes[i].name)
-    return tunes
+    names = different_names(tune.name for tune in tunes)
+    return [replace(tune, name=name) for tune, name in zip(tunes, names, strict=True)]
 
 
 def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
-    """A chorus as MIDI: the tracks "Melody" and "Chords", swung where its feel is swing.
+    """Convert a chorus to MIDI.
 
     Parameters
     ----------
     chorus : Chorus
     straight : bool, default False
-        Leave the eighths as they are written, whatever the feel.
+        Leave the eighths as they are written. By default they swing if the chorus has a swing feel.
 
     Returns
     -------
-    Midi
+    Midi, with the tracks "Melody" and "Chords"
     """
     end = chorus.bar * chorus.n_bars
-    notes = [Note(tone.onset, tone.duration, tone.pitch, 90, 0, 66, 1) for tone in chorus.melody]
+    notes = [note._replace(velocity=90, program=66, track=1) for note in chorus.melody]
     closing: list[Change] = [(end, chorus.chords[0][1])]
     for (onset, chord), (following, _) in pairwise([*chorus.chords, *closing]):
         if chord.tones:
@@ -112,27 +105,27 @@ def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
 
 
 def read_music(path: Path, straight: bool = False) -> Midi:
-    """A MIDI file, or a written chorus (.txt) as it sounds."""
+    """Read a MIDI file, or a written chorus (.txt) as it sounds."""
     return chorus_midi(read_chorus(path), straight) if path.suffix.lower() == ".txt" else read_midi(path)
 
 
 def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:
-    """Some bars of a piece, from their beginning on.
+    """Cut some bars out of a piece.
 
     Parameters
     ----------
     midi : Midi
-    from_bar : int, the first, from 1
-    n_bars : int, how many
+    from_bar : int, the first bar, counted from 1
+    n_bars : int, number of bars
 
     Returns
     -------
-    Midi
+    Midi, beginning with the first of these bars
 
     Raises
     ------
     NumpyrnnError
-        if the piece ends before, or has no notes there
+        if the piece has no such bar, or no notes in these bars
     """
     bars = bars_of(midi)
     if not bars:
@@ -148,6 +141,6 @@ def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:
     ]
     if not notes:
         raise NumpyrnnError(f"bars {from_bar} to {from_bar - 1 + len(chosen)} must have notes, they have none")
-    before = [(tempo_at, tempo) for tempo_at, tempo in midi.tempos if tempo_at <= start]
-    tempos = [(max(onset - start, Fraction(0)), tempo) for onset, tempo in midi.tempos if start < onset < end]
-    return replace(midi, notes=notes, tempos=[(Fraction(0), before[-1][1]), *tempos], length=end - start)
+    *_, first = (tempo for onset, tempo in midi.tempos if onset <= start)
+    tempos = [(onset - start, tempo) for onset, tempo in midi.tempos if start < onset < end]
+    return replace(midi, notes=notes, tempos=[(Fraction(0), first), *tempos], length=end - start)

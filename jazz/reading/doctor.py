@@ -1,4 +1,4 @@
-"""What a MIDI file would give: its parts, the choice and its reasons, and what would be learned."""
+"""A report on a MIDI file: its parts, which ones are chosen and why, and what would be learned."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from music.files import naming
 from music.midi import as_tempo
-from numpyrnn import NumpyrnnError
 
 from .corpus import read_music
 from .tracks import Part, Score, bars_of, choose, parts_of, tune_of_midi
 
-CLOSE = 1.0  # points
+CLOSE = 1.0  # difference in points
 
 
 def diagnose(
@@ -22,7 +22,7 @@ def diagnose(
     from_bar: int | None = None,
     to_bar: int | None = None,
 ) -> Iterator[str]:
-    """Lines that describe a MIDI file.
+    """Describe a MIDI file as training data.
 
     Parameters
     ----------
@@ -31,12 +31,12 @@ def diagnose(
 
     Yields
     ------
-    str
+    str, lines of the report
 
     Raises
     ------
     NumpyrnnError
-        if it is not a MIDI file, or has nothing that could be learned
+        if the file cannot be read or has nothing to learn
     """
     midi = read_music(path, straight=True)
     bars = bars_of(midi)
@@ -52,11 +52,9 @@ def diagnose(
             f"{part.number:4}  {part.name[:23]:24}{program:>8}{len(part.notes):7}{part.bars_played(bars):6}"
             f"{f'{min(pitches)}-{max(pitches)}':>9}{part.polyphony:10.0%}"
         )
-    try:
+    with naming(path):
         choice = choose(midi, melody, chords)
         tune, left_out = tune_of_midi(midi, choice, path.stem, from_bar, to_bar)
-    except NumpyrnnError as error:
-        raise NumpyrnnError(f"{path}: {error}") from error
     yield ""
     yield from reasons("Melody", choice.melody, choice.as_melody, said=melody is not None)
     if choice.chords:
@@ -70,11 +68,23 @@ def diagnose(
         f"\nTo be learned: {len(values):,} values, {len({str(value) for value in values})} of them different, "
         f"in {len(tune.bars)} bars; {shares}."
     )
-    yield "Left out: " + ("; ".join(left_out) if left_out else "nothing.")
+    yield f"Left out: {'; '.join(left_out) or 'nothing.'}"
 
 
 def reasons(what: str, part: Part, scores: dict[int, Score], said: bool) -> Iterator[str]:
-    """Lines that explain a choice: a line for each point, and the next best part."""
+    """Explain the choice of a part: a line for each reason, and the next best part.
+
+    Parameters
+    ----------
+    what : "Melody" or "Chords"
+    part : Part, the chosen one
+    scores : dict from part number to Score
+    said : bool, whether the user has chosen it
+
+    Yields
+    ------
+    str
+    """
     if said:
         yield f"{what}: part {part}, as you said."
         return

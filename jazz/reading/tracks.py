@@ -1,19 +1,20 @@
-"""Which track of a MIDI file is the melody, which has the chords, and why."""
+"""From MIDI files to tunes: find the melody and the chords, and say why they were chosen."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 from music.midi import DRUMS, Midi, Note
 from numpyrnn import NumpyrnnError
 
-from ..grammar import gather, on_grid
+from ..grammar import Element, gather, on_grid
 from ..tunes import Bar, Tune, line, make_bars
 from .estimate import estimate_chords
 
@@ -25,18 +26,18 @@ DRUM_WORDS = ("drum", "drums", "percussion", "kit")
 MELODY_PROGRAMS = {*range(8, 16), *range(22, 32), *range(40, 43), *range(52, 55), *range(56, 80), *range(80, 88)}
 CHORD_PROGRAMS = {*range(8), *range(16, 24), *range(24, 28), *range(48, 52), *range(88, 96)}
 BASS_PROGRAMS = {*range(32, 40), 43}
-SILENT_BARS = 2  # in a row; more of them teach nothing
+SILENT_BARS = 2  # longest silence that is kept, in bars
 
 
 @dataclass(frozen=True)
 class Part:
-    """The notes of one track and channel.
+    """The notes of one channel in one track.
 
     Attributes
     ----------
-    number : int, from 1, among the parts with notes
-    name : str
-    program : int, of its first note
+    number : int, from 1, counting the parts with notes
+    name : str, the track's name
+    program : int, of the first note
     drums : bool
     notes : list of Note
     """
@@ -49,28 +50,32 @@ class Part:
 
     @property
     def pitch(self) -> float:
-        """Mean pitch."""
+        """The mean pitch."""
         return sum(note.pitch for note in self.notes) / len(self.notes)
 
     @property
     def polyphony(self) -> float:
-        """Share of its notes that begin together with another."""
+        """The share of notes that begin together with another note."""
         together = Counter(round(note.onset * 8) for note in self.notes)
         return sum(count for count in together.values() if count > 1) / len(self.notes)
 
+    @property
+    def elements(self) -> list[Element]:
+        """The notes on the grid; those that begin and end together are one element."""
+        return on_grid(gather([note[:3] for note in self.notes]))
+
     def bars_played(self, bars: Sequence[tuple[Fraction, Fraction]]) -> int:
-        """In how many bars a note begins."""
-        starts = sorted({note.onset for note in self.notes})
-        played, i = 0, 0
-        for start, length in bars:
-            first = i
-            while i < len(starts) and starts[i] < start + length:
-                i += 1
-            played += i > first
-        return played
+        """Count the bars in which a note begins."""
+        starts = [start for start, _ in bars]
+        return len({bisect_right(starts, note.onset) for note in self.notes})
+
+    @property
+    def is_bass(self) -> bool:
+        """Whether it is a bass, by its name or instrument."""
+        return self.says(BASS_WORDS) or self.program in BASS_PROGRAMS
 
     def says(self, words: Sequence[str]) -> bool:
-        """Whether its name has one of the words."""
+        """Whether one of the words is in the name."""
         return any(re.search(rf"(?<![a-z]){word}(?![a-z])", self.name.lower()) for word in words)
 
     def __str__(self) -> str:
@@ -78,7 +83,7 @@ class Part:
 
 
 class Score(NamedTuple):
-    """How much a part looks like what is looked for, and the points that make it up, in words."""
+    """How much a part looks like a melody, or like chords: the points, and the reasons in words."""
 
     points: float
     why: list[str]
@@ -86,12 +91,12 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen in a file.
+    """The parts chosen in a file.
 
     Attributes
     ----------
     melody : Part
-    chords : Part, or None where the chords are estimated from the other parts
+    chords : Part, or None if the chords are to be estimated from the other parts
     as_melody, as_chords : dicts from part number to Score
     """
 
@@ -102,37 +107,32 @@ class Choice:
 
 
 def parts_of(midi: Midi) -> list[Part]:
-    """The parts of a file that have notes: one for each channel of each track, in the file's order."""
+    """List the parts of a file that have notes, one for each channel of each track, in the file's order."""
     groups: dict[tuple[int, int], list[Note]] = {}
     for note in midi.notes:
         groups.setdefault((note.track, note.channel), []).append(note)
-    parts = []
-    for number, ((track, channel), notes) in enumerate(sorted(groups.items()), 1):
-        name = midi.names[track]
-        parts.append(Part(number, name, notes[0].program, channel == DRUMS, notes))
-    return parts
+    return [
+        Part(number, midi.names[track], notes[0].program, channel == DRUMS, notes)
+        for number, ((track, channel), notes) in enumerate(sorted(groups.items()), 1)
+    ]
 
 
 def bars_of(midi: Midi) -> list[tuple[Fraction, Fraction]]:
-    """(onset, length) of each bar under the file's meters; a meter that changes within a bar cuts it short."""
+    """List (onset, length) of each bar under the file's meters; a change of meter within a bar cuts it short."""
     ends = (max(note.onset + note.duration, note.onset + Fraction(1, 64)) for note in midi.notes)
     end = max(ends, default=Fraction(0))
     bars: list[tuple[Fraction, Fraction]] = []
     now = Fraction(0)
-    for i, (_, beats, unit) in enumerate(midi.meters):
-        stop = midi.meters[i + 1][0] if i + 1 < len(midi.meters) else end
+    for (_, beats, unit), following in zip_longest(midi.meters, midi.meters[1:]):
         length = Fraction(4 * beats, unit)
-        while now < stop:
-            last = i + 1 == len(midi.meters)
-            bars.append((now, length if last else min(length, stop - now)))
+        while now < (following[0] if following else end):
+            bars.append((now, min(length, following[0] - now) if following else length))
             now += bars[-1][1]
     return bars
 
 
 def melody_score(part: Part, n_bars: int, played: int) -> Score:
-    """How much a part looks like a melody, and why."""
-    if part.drums or part.says(DRUM_WORDS):
-        return Score(-100.0, ["drums are never a melody"])
+    """Score how much a part looks like a melody."""
     per_bar = len(part.notes) / max(1, played)
     points = [
         (2.0 * (1 - part.polyphony), f"{1 - part.polyphony:.0%} of its notes sound alone"),
@@ -141,36 +141,51 @@ def melody_score(part: Part, n_bars: int, played: int) -> Score:
         (1.5 * played / n_bars, f"it plays in {played} of {n_bars} bars"),
         (2.0 * part.says(MELODY_WORDS), "its name says melody"),
         (-1.0 * part.says(CHORD_WORDS), "its name says chords"),
-        (-4.0 * (part.says(BASS_WORDS) or part.program in BASS_PROGRAMS), "it is a bass"),
+        (-4.0 * part.is_bass, "it is a bass"),
         (0.5 * (part.program in MELODY_PROGRAMS), "its instrument often has the melody"),
         (-2.0 * (len(part.notes) < 16), "it has few notes"),
     ]
-    return Score(sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p])
+    return _score(part, "a melody", points)
 
 
 def chord_score(part: Part, n_bars: int, played: int) -> Score:
-    """How much a part looks like an accompaniment in chords, and why."""
-    if part.drums or part.says(DRUM_WORDS):
-        return Score(-100.0, ["drums are never chords"])
+    """Score how much a part looks like an accompaniment in chords."""
     points = [
         (4.0 * part.polyphony - 2.0, f"{part.polyphony:.0%} of its notes sound together with others"),
         (1.5 * played / n_bars, f"it plays in {played} of {n_bars} bars"),
         (1.0 - abs(part.pitch - 58) / 12, f"its mean pitch is {part.pitch:.0f}"),
         (2.0 * part.says(CHORD_WORDS), "its name says chords"),
         (-1.0 * part.says(MELODY_WORDS), "its name says melody"),
-        (-4.0 * (part.says(BASS_WORDS) or part.program in BASS_PROGRAMS), "it is a bass"),
+        (-4.0 * part.is_bass, "it is a bass"),
         (0.5 * (part.program in CHORD_PROGRAMS), "its instrument often has chords"),
     ]
+    return _score(part, "chords", points)
+
+
+def _score(part: Part, what: str, points: Sequence[tuple[float, str]]) -> Score:
+    """Add up points, each with its reason; drums are ruled out."""
+    if part.drums or part.says(DRUM_WORDS):
+        return Score(-100.0, [f"drums are never {what}"])
     return Score(sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p])
 
 
 def named(parts: Sequence[Part], wanted: str, what: str) -> Part:
-    """The part that a user names by its number or by a piece of its name.
+    """Find a part by its number, its name or a piece of its name.
+
+    Parameters
+    ----------
+    parts : list of Part
+    wanted : str, number or name
+    what : str, the option's name in errors
+
+    Returns
+    -------
+    Part
 
     Raises
     ------
     NumpyrnnError
-        unless there is exactly one
+        unless exactly one part fits, and it is not drums
     """
     found = [part for part in parts if wanted == str(part.number)]
     found = found or [part for part in parts if wanted.lower() == part.name.lower()]
@@ -188,8 +203,8 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     Parameters
     ----------
     midi : Midi
-    melody, chords : str, optional, number or name of a part; default: found by register, density, polyphony, names and
-        instruments; drums never
+    melody, chords : str, optional, number or name of a part
+        By default they are found by register, density, polyphony, names and instruments. Drums are never chosen.
 
     Returns
     -------
@@ -198,17 +213,13 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     Raises
     ------
     NumpyrnnError
-        if there is no part that could be a melody, or a name fits none
+        if no part could be a melody, or a name fits no part
     """
-    parts = parts_of(midi)
-    if not any(not part.drums for part in parts):
-        raise NumpyrnnError(
-            "a file must have a melody, it has no notes but drums" if parts else "a file must have notes"
-        )
-    bars = bars_of(midi)
-    played = {part.number: part.bars_played(bars) for part in parts}
-    as_melody = {part.number: melody_score(part, len(bars), played[part.number]) for part in parts}
-    as_chords = {part.number: chord_score(part, len(bars), played[part.number]) for part in parts}
+    parts, bars = parts_of(midi), bars_of(midi)
+    if all(part.drums for part in parts):
+        raise NumpyrnnError(f"a file must have {'a melody, it has no notes but drums' if parts else 'notes'}")
+    as_melody = {part.number: melody_score(part, len(bars), part.bars_played(bars)) for part in parts}
+    as_chords = {part.number: chord_score(part, len(bars), part.bars_played(bars)) for part in parts}
     if melody is not None:
         chosen = named(parts, melody, "--melody")
     else:
@@ -228,13 +239,13 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
 def tune_of_midi(
     midi: Midi, choice: Choice, name: str, from_bar: int | None = None, to_bar: int | None = None
 ) -> tuple[Tune, list[str]]:
-    """The tune that a file holds.
+    """Make a tune of a file.
 
     Parameters
     ----------
     midi : Midi
     choice : Choice
-    name : str
+    name : str, the tune's name
     from_bar, to_bar : int, optional, the first and the last bar, counted from 1
 
     Returns
@@ -254,16 +265,15 @@ def tune_of_midi(
         raise NumpyrnnError(f"--from-bar and --to-bar must lie in 1 to {len(bars)}, got {from_bar} and {to_bar}")
     bars = bars[first - 1 : last]
     start, end = bars[0][0], bars[-1][0] + bars[-1][1]
-    melody = [e for e in line((n.onset, n.duration, n.pitch) for n in choice.melody.notes) if start <= e.onset < end]
+    melody = [e for e in line(note[:3] for note in choice.melody.notes) if start <= e.onset < end]
     if not melody:
-        raise NumpyrnnError(f"{name}: the melody must have notes in bars {first} to {last}, it has none")
+        raise NumpyrnnError(f"the melody must have notes in bars {first} to {last}, it has none")
     doubled = sum(start <= n.onset < end for n in choice.melody.notes) - len(melody)
     if doubled > 0:
         left_out.append(f"{doubled} notes of the melody that sound below another, or too near to it")
     chords = []
     if choice.chords:
-        chords = on_grid(gather([(n.onset, n.duration, n.pitch) for n in choice.chords.notes]))
-        chords = [chord for chord in chords if len(set(chord.pitches)) > 1]
+        chords = [element for element in choice.chords.elements if len(set(element.pitches)) > 1]
         if not any(start <= chord.onset < end for chord in chords):
             left_out.append(f"part {choice.chords}: it has no chords in these bars; they are estimated")
     if not any(start <= chord.onset < end for chord in chords):
@@ -281,7 +291,7 @@ def tune_of_midi(
 
 
 def without_silence(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], list[tuple[int, int]]]:
-    """Leave out bars without a note where there are more than two in a row, or at the beginning or the end.
+    """Leave out silent bars at the beginning, at the end, and where there are more than two in a row.
 
     Parameters
     ----------
@@ -290,21 +300,22 @@ def without_silence(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], list[tuple[in
     Returns
     -------
     kept : tuple of Bar
-    left_out : list of (index of the first, how many)
+    left_out : list of (index of the first silent bar, number of bars)
     """
     kept: list[Bar] = []
     left_out = []
 
-    def is_silent(i: int) -> bool:
-        """Whether nothing begins in the bar, and nothing is held into it."""
-        bar = bars[i]
+    def is_silent(bar: Bar) -> bool:
+        """Whether no note begins in the bar or is held into it."""
         held = not bar.melody or bar.melody[0].onset > bar.onset
         return not held and not any(element.pitches for element in bar.melody)
 
-    for silent, group in groupby(range(len(bars)), is_silent):
+    first = 0
+    for silent, group in groupby(bars, is_silent):
         run = list(group)
-        if silent and (len(run) > SILENT_BARS or run[0] == 0 or run[-1] == len(bars) - 1):
-            left_out.append((run[0], len(run)))
+        if silent and (len(run) > SILENT_BARS or first == 0 or first + len(run) == len(bars)):
+            left_out.append((first, len(run)))
         else:
-            kept += [bars[i] for i in run]
+            kept += run
+        first += len(run)
     return tuple(kept), left_out
