@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .checks import NumpyrnnError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a new file beside `path` that takes its place when the block ends well, and vanishes when it does not.
+    """Open a temporary file that replaces `path` when the block ends, and is deleted if the block raises.
 
     Parameters
     ----------
-    path : where the file shall be; its folder must exist
+    path : the file to write; its folder must exist
 
     Yields
     ------
@@ -27,14 +27,14 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     NumpyrnnError
-        if it cannot be written; what was at `path` is untouched
+        if it cannot be written; an existing file is then unchanged
     """
     path = Path(path)
     if path.is_dir():
         raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
     if path.exists() and not path.is_file():
         raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
-    temporary, target = None, Path(os.path.realpath(path))  # a link stays one
+    temporary, target = None, Path(os.path.realpath(path))  # keeps a link a link
     try:
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             temporary = Path(file.name)
