@@ -109,8 +109,7 @@ def streams(ids: Array, batch_size: int, steps: int) -> Iterator[Batch]:
     length = (len(ids) - 1) // batch_size
     if length < 1:
         raise NumpyrnnError(f"{batch_size} streams need at least {batch_size + 1} ids, got {len(ids)}")
-    x = ids[: length * batch_size].reshape(batch_size, length).T
-    targets = ids[1 : length * batch_size + 1].reshape(batch_size, length).T
+    x, targets = (ids[i : i + length * batch_size].reshape(batch_size, length).T for i in (0, 1))
     for start in range(0, length, steps):
         yield Batch(x[start : start + steps], targets[start : start + steps])
 

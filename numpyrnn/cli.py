@@ -1,4 +1,4 @@
-"""The command `numpyrnn`, which checks gradients and describes model files, and what all commands share."""
+"""The command `numpyrnn`, for gradient checks and model files; and `run`, which runs any command line."""
 
 from __future__ import annotations
 

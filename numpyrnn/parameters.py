@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -33,14 +35,11 @@ class Parameters(dict[str, Array]):
     is_part: bool = False
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = np.float32, flat: Array | None = None):
-        size = sum(int(np.prod(shape)) for shape in shapes.values())
-        self.flat = np.zeros(size, dtype) if flat is None else flat
-        check_shape("flat", self.flat, (size,))
-        start = 0
-        for name, shape in shapes.items():
-            stop = start + int(np.prod(shape))
+        ends = list(accumulate(map(prod, shapes.values()), initial=0))
+        self.flat = np.zeros(ends[-1], dtype) if flat is None else flat
+        check_shape("flat", self.flat, (ends[-1],))
+        for (name, shape), start, stop in zip(shapes.items(), ends, ends[1:]):
             super().__setitem__(name, self.flat[start:stop].reshape(shape))
-            start = stop
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

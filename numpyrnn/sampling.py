@@ -69,9 +69,7 @@ class Sampler:
         logits = np.asarray(logits)
         V = logits.shape[1]
         if self.temperature == 0:
-            chosen = np.zeros_like(logits)
-            chosen[np.arange(len(logits)), logits.argmax(axis=1)] = 1
-            return chosen
+            return np.asarray(logits.argmax(axis=1)[:, None] == np.arange(V), logits.dtype)
         if self.top_k is not None and self.top_k < V:
             dropped = np.argpartition(logits, V - self.top_k, axis=1)[:, : V - self.top_k]
             logits = logits.copy()
@@ -219,7 +217,7 @@ def generate(
 def uniforms(keys: Array, t: Array) -> Array:
     """Uniform random number t = 0, 1, 2, ... of the stream of each key, by SplitMix64 (Steele, Lea and Flood 2014).
 
-    Two of N streams of length L meet with a probability of about N^2 L / 2^64.
+    Any two of N streams of length L overlap with a probability of about N^2 L / 2^64.
 
     Parameters
     ----------
@@ -228,7 +226,7 @@ def uniforms(keys: Array, t: Array) -> Array:
 
     Returns
     -------
-    (N,) float64, 0 <= u < 1: the upper 53 bits
+    (N,) float64, 0 <= u < 1, made of the upper 53 bits
     """
     z = keys + (t.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -237,7 +235,7 @@ def uniforms(keys: Array, t: Array) -> Array:
 
 
 def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window: int | None = None) -> Iterator[int]:
-    """Continue a prompt without an end, and yield each id as soon as it is drawn.
+    """Continue a prompt endlessly, and yield each id as soon as it is drawn.
 
     The state of the recurrent layers, and the last inputs of the convolutions, are kept, so that an id costs one step.
 

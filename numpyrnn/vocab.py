@@ -71,7 +71,7 @@ class Vocabulary:
         return np.array([self.ids[token] for token in tokens], np.intp)
 
     def encode_text(self, text: str) -> Array:
-        """Ids of the characters of a text of any length, in little memory.
+        """Ids of the characters of a text of any length, with little memory.
 
         Parameters
         ----------
