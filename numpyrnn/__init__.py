@@ -1,12 +1,13 @@
 """Recurrent networks in NumPy, with hand-written forward and backward passes.
 
-In the order of the data's way: `vocab` and `batches` make arrays of ids; `layer` says what a layer is, `layers`,
-`recurrent` and `convolution` have them, and `sequential` makes models of them. A recurrent layer runs a cell of `cells`
-over the steps, forward and back, in the loops of `unroll`, with the products of `products`. `fast` has the same cells
-compiled. `losses`, `optim` and `train` learn, on the threads of `threads`; `sampling` and `stepper` write; `checkpoint`
-keeps; `gradcheck` proves. `course` has the textbook functions, one equation a line.
+The modules, in the order in which data pass through them: `vocab` and `batches` make arrays of ids. `layer` defines the
+interface of a layer; `layers`, `recurrent` and `convolution` implement it, and `sequential` stacks layers into models.
+A recurrent layer runs a cell of `cells` over the steps, with the loops of `unroll` and the matrix products of
+`products`; `fast` holds the same cells, compiled. `losses`, `optim` and `train` train a model, with the threads of
+`threads`. `sampling` and `stepper` generate, `checkpoint` saves and loads, and `gradcheck` checks gradients. `course`
+holds the textbook functions, one equation a line.
 
-The textbook's letters and the engine's:
+The letters of the textbook functions, and those of the engine:
 
 ==============================  ==============================================
 course (feature-major)          engine (time-major)
@@ -33,31 +34,8 @@ from .sequential import Sequential
 from .train import Trainer
 from .vocab import Vocabulary
 
-__all__ = [
-    "GRU",
-    "LSTM",
-    "RNN",
-    "SGD",
-    "Adam",
-    "CausalConv1D",
-    "Checkpoint",
-    "Dense",
-    "Dropout",
-    "Embedding",
-    "GatedBlock",
-    "GatedStack",
-    "GlobalMaxPool1D",
-    "LastStep",
-    "MaxPool1D",
-    "NumpyrnnError",
-    "RMSprop",
-    "ReLU",
-    "Sampler",
-    "Sequential",
-    "Trainer",
-    "Vocabulary",
-    "generate",
-    "load",
-    "save",
-]
+__all__ = ["GRU", "LSTM", "RNN", "CausalConv1D", "Dense", "Dropout", "Embedding", "GatedBlock", "GatedStack"]
+__all__ += ["GlobalMaxPool1D", "LastStep", "MaxPool1D", "ReLU", "Sequential"]
+__all__ += ["SGD", "Adam", "Checkpoint", "NumpyrnnError", "RMSprop", "Sampler", "Trainer", "Vocabulary"]
+__all__ += ["generate", "load", "save"]
 __version__ = "0.1.0"

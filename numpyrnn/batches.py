@@ -1,9 +1,10 @@
-"""From ids to batches: padded sequences, contiguous streams, fixed windows, crops. No one-hot rows are made."""
+"""From ids to batches: padded sequences, contiguous streams, fixed windows, crops. Ids stay ids: no one-hot rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.random import Generator
@@ -13,15 +14,15 @@ from .checks import Array, NumpyrnnError, check_range, check_shape
 
 @dataclass(frozen=True)
 class Batch:
-    """What one training step takes.
+    """Inputs and targets of one training step.
 
     Attributes
     ----------
     x : (T, N) integers, inputs
-    targets : (T, N) integers, what should come next at each step; or (T, N, V) floating, how probable each id should
-        be. (1, N) for models that end in `LastStep` or `GlobalMaxPool1D`: they say one thing of each sequence
+    targets : (T, N) integers, the next id at each step; or (T, N, V) floating, the probability of each id
+        (1, N) for models that end in `LastStep` or `GlobalMaxPool1D`, which make one prediction for each sequence.
     lengths : (N,) integers, real steps of each sequence; None: all T
-    mask : boolean like `targets`, where the loss counts; None: at every real step
+    mask : boolean, (T, N) or (1, N) like `targets`, where the loss counts; None: at every real step
     """
 
     x: Array
@@ -31,16 +32,15 @@ class Batch:
 
     @property
     def counts(self) -> Array | None:
-        """Where the loss counts, boolean like `targets`, or None for everywhere."""
+        """Where the loss counts, boolean like `mask`; None: everywhere."""
         if self.mask is not None or self.lengths is None:
             return self.mask
         return np.asarray(np.arange(len(self.targets))[:, None] < self.lengths)
 
     @property
     def places(self) -> int:
-        """At how many places the loss counts."""
-        counts = self.counts
-        return self.targets.shape[0] * self.targets.shape[1] if counts is None else int(counts.sum())
+        """The number of places at which the loss counts."""
+        return prod(self.targets.shape[:2]) if self.counts is None else int(self.counts.sum())
 
 
 def padded(
@@ -48,17 +48,17 @@ def padded(
 ) -> Iterator[Batch]:
     """Batches of whole sequences, padded to the longest of each batch.
 
-    The input at each step is an id of the sequence, the target the next one; so a sequence of L ids makes L - 1 steps.
-    Within a batch the sequences come from the longest to the shortest, so that recurrent layers need not sort them.
+    At each step the input is an id of the sequence and the target is the next one, so a sequence of L ids has L - 1
+    steps. Within a batch the sequences are sorted from the longest to the shortest, so that no layer has to do it.
 
     Parameters
     ----------
     sequences : list of integer arrays, each of two ids or more
     batch_size : int, sequences in a batch (the last may have fewer)
     rng : numpy Generator, optional
-        Shuffles the sequences; default: as they come.
+        Shuffles the sequences; by default they keep their order.
     soft : list of (L - 1, V) arrays, optional
-        Targets to use in place of each sequence's next ids: distributions.
+        Distributions to use as targets, in place of the next ids of each sequence.
 
     Yields
     ------
@@ -66,12 +66,11 @@ def padded(
     """
     check_range("batch_size", batch_size, 1)
     sequences = [np.asarray(sequence) for sequence in sequences]
-    short = [i for i, sequence in enumerate(sequences) if len(sequence) < 2]
-    if short:
-        i = short[0]
-        raise NumpyrnnError(f"every sequence must have two ids or more, number {i} has {len(sequences[i])}")
+    for i, sequence in enumerate(sequences):
+        if len(sequence) < 2:
+            raise NumpyrnnError(f"every sequence must have two ids or more, number {i} has {len(sequence)}")
     if soft is not None and [len(s) + 1 for s in soft] != [len(s) for s in sequences]:
-        raise NumpyrnnError("soft must have an array of one row a step for every sequence")
+        raise NumpyrnnError("soft must hold one array for each sequence, with one row for each step")
     order = np.arange(len(sequences)) if rng is None else rng.permutation(len(sequences))
     for start in range(0, len(order), batch_size):
         group = sorted(order[start : start + batch_size], key=lambda i: len(sequences[i]), reverse=True)
@@ -81,7 +80,7 @@ def padded(
 
 
 def _side_by_side(sequences: Sequence[Array]) -> Array:
-    """Sequences as columns, (longest, N, ...), zero after their ends."""
+    """Stack sequences, the longest first, as columns: (longest, N, ...), zero after their ends."""
     first = sequences[0]
     columns = np.zeros((len(first), len(sequences), *first.shape[1:]), first.dtype)
     for n, sequence in enumerate(sequences):
@@ -90,9 +89,9 @@ def _side_by_side(sequences: Sequence[Array]) -> Array:
 
 
 def streams(ids: Array, batch_size: int, steps: int) -> Iterator[Batch]:
-    """Contiguous streams for truncated backpropagation through time: each batch goes on where the last one ended.
+    """Contiguous streams for truncated backpropagation through time: each batch continues where the last one ended.
 
-    The text is cut into `batch_size` parts of one length, which are read side by side; a rest is left out.
+    The ids are cut into `batch_size` parts of equal length, which are read side by side; the remainder is left out.
 
     Parameters
     ----------
@@ -110,8 +109,7 @@ def streams(ids: Array, batch_size: int, steps: int) -> Iterator[Batch]:
     length = (len(ids) - 1) // batch_size
     if length < 1:
         raise NumpyrnnError(f"{batch_size} streams need at least {batch_size + 1} ids, got {len(ids)}")
-    x = ids[: length * batch_size].reshape(batch_size, length).T
-    targets = ids[1 : length * batch_size + 1].reshape(batch_size, length).T
+    x, targets = (ids[i : i + length * batch_size].reshape(batch_size, length).T for i in (0, 1))
     for start in range(0, length, steps):
         yield Batch(x[start : start + steps], targets[start : start + steps])
 
@@ -119,23 +117,23 @@ def streams(ids: Array, batch_size: int, steps: int) -> Iterator[Batch]:
 def windows(
     ids: Array, width: int, stride: int, batch_size: int, rng: Generator | None = None, last_only: bool = False
 ) -> Iterator[Batch]:
-    """Overlapping windows of one width.
+    """Overlapping windows of a fixed width.
 
     Parameters
     ----------
     ids : (L,) integers
     width : int, steps of a window
-    stride : int, between the starts of two windows
+    stride : int, from the start of one window to the next
     batch_size : int, windows in a batch (the last may have fewer)
     rng : numpy Generator, optional
-        Shuffles the windows; default: as they come.
+        Shuffles the windows; by default they keep their order.
     last_only : bool, default False
-        Targets (1, N): what comes after the window, for models that end in `LastStep` (the course's sonnets) or
-        `GlobalMaxPool1D`; default: what comes next at every step.
+        The only target is the id after the window, (1, N), for models that end in `LastStep` or `GlobalMaxPool1D`. By
+        default each step has the next id as its target.
 
     Yields
     ------
-    Batch, made as it is asked for
+    Batch
     """
     check_shape("ids", ids, ("L",))
     for name, value in {"width": width, "stride": stride, "batch_size": batch_size}.items():

@@ -1,13 +1,12 @@
-"""One file for a model: parameters, vocabulary, configuration and, to go on training, the state of the training.
+"""A model in one file: parameters, vocabulary, configuration and, to resume the training, its state.
 
-The file is a NumPy archive (.npz): flat buffers, and a JSON text that says what they are. Nothing in it is executed.
+The file is a NumPy archive (.npz): flat buffers, and a JSON text that describes them. Nothing in it is executed.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,23 +25,23 @@ FORMAT = "numpyrnn model 1"
 
 @dataclass
 class Checkpoint:
-    """What a model file holds.
+    """The content of a model file.
 
     Attributes
     ----------
     kind : str, the program that made it ("dinos"), or "numpyrnn"
     model : Sequential, with the parameters to use
     vocabulary : Vocabulary, or None
-    config : dict that JSON can hold: how it was trained, on what
+    config : dict that JSON can hold: how the model was trained, and on what
     training : dict, or None
-        From `Trainer.state`: what resuming needs (weights, optimiser, random state, epoch and step). None in a finished
-        model that is only to be used.
+        What `Trainer.state` returns: all that resuming needs (weights, optimiser, random state, epoch and step). A
+        finished model has None.
 
     Examples
     --------
     >>> checkpoint = load("model.npz")
     >>> checkpoint.generate("Shall I ", 200)
-    >>> checkpoint.probabilities("Shall")[-1]  # of what comes next
+    >>> checkpoint.probabilities("Shall")[-1]  # of the next token
     """
 
     kind: str
@@ -52,38 +51,37 @@ class Checkpoint:
     training: dict[str, Any] | None = None
 
     def resumable(self) -> dict[str, Any]:
-        """The state of the training; an error if there is none."""
+        """Return the state of the training, or raise if there is none."""
+        needs = "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
         if self.training is None:
-            raise NumpyrnnError(
-                "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
-            )
+            raise NumpyrnnError(needs)
         return self.training
 
     def generate(self, prompt: str | list[str], length: int, seed: int | None = None, **settings: Any) -> Any:
-        """Let the model write on.
+        """Continue a prompt.
 
         Parameters
         ----------
         prompt : str, or list of tokens
-        length : int, how many tokens to write
-        seed : int, optional; default a new one each time
+        length : int, the number of tokens to generate
+        seed : int, optional; by default a new one each time
         **settings : temperature, top_k, top_p, as for `Sampler`
 
         Returns
         -------
-        str, or list of tokens: what was written, without the prompt
+        str, or list of tokens like the prompt: the continuation
 
         Raises
         ------
         NumpyrnnError
-            if there is no vocabulary, the prompt is empty, or it has a token that the vocabulary does not know
+            if there is no vocabulary, or the prompt is empty or has an unknown token
         """
         ids, sampler = self._encode(prompt), Sampler(as_rng(seed), **settings)
         tokens = self.vocabulary.decode(generate(self.model, ids, sampler, length)[0])
         return "".join(tokens) if isinstance(prompt, str) else tokens
 
     def probabilities(self, text: str | list[str]) -> Array:
-        """Probabilities of what comes next, after each token of a text.
+        """Probabilities of the next token, after each token of a text.
 
         Parameters
         ----------
@@ -91,18 +89,19 @@ class Checkpoint:
 
         Returns
         -------
-        (length, V), rows that sum to one, in the order of `vocabulary.tokens`; one row if the model gives one a window
+        (length, V), rows that sum to one, in the order of `vocabulary.tokens`
+            (1, V) if the model makes one prediction for a whole window.
 
         Raises
         ------
         NumpyrnnError
-            if there is no vocabulary, the text is empty, or it has a token that the vocabulary does not know
+            if there is no vocabulary, or the text is empty or has an unknown token
         """
         return softmax(self.model(self._encode(text)[:, None])[:, 0])
 
     def _encode(self, tokens: str | list[str]) -> Array:
         if self.vocabulary is None:
-            raise NumpyrnnError("a model without a vocabulary knows no text: use its model with ids")
+            raise NumpyrnnError("a model without a vocabulary takes no text: call its model with ids")
         if not (isinstance(tokens, str | list | tuple) and all(isinstance(token, str) for token in tokens)):
             raise NumpyrnnError(f"the text must be a string or a list of strings, got {tokens!r:.80}")
         ids: Array = self.vocabulary.encode(tokens)
@@ -112,43 +111,32 @@ class Checkpoint:
 
 
 def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabulary | None = None) -> None:
-    """Write a model file, whole or not at all.
+    """Write a model file, completely or not at all.
 
     Parameters
     ----------
-    path : file, overwritten
-    model : Sequential, or a whole Checkpoint
-    vocabulary : Vocabulary, optional, beside a Sequential
+    path : the file, replaced if it exists
+    model : Sequential, or Checkpoint
+    vocabulary : Vocabulary, optional, of a Sequential
 
     Raises
     ------
     NumpyrnnError
-        if it cannot be written, or holds something else than it should; what was there before is untouched
+        if the file cannot be written, or the model has a part that no model file can hold; an existing file is then
+        unchanged
     """
     if isinstance(model, Checkpoint) and vocabulary is not None:
-        raise NumpyrnnError("a checkpoint has its vocabulary: save(path, checkpoint)")
+        raise NumpyrnnError("a checkpoint holds its vocabulary: save(path, checkpoint)")
     checkpoint = model if isinstance(model, Checkpoint) else Checkpoint("numpyrnn", model, vocabulary)
-    model, words = checkpoint.model, checkpoint.vocabulary
-    if not isinstance(model, Sequential) or not (words is None or isinstance(words, Vocabulary)):
+    model, words, training = checkpoint.model, checkpoint.vocabulary, checkpoint.training
+    if not isinstance(model, Sequential) or not isinstance(words, Vocabulary | None):
         raise NumpyrnnError("a model file holds a Sequential and, if it has one, a Vocabulary")
-    arrays: dict[str, Array] = {"params": model.params.flat}
-    scalars: dict[str, Any] | None = None
-    if checkpoint.training is not None:
-        scalars = {}
-        for name, value in checkpoint.training.items():
-            if isinstance(value, np.ndarray):
-                arrays[f"training.{name}"] = value
-            else:
-                scalars[name] = value
-    about = {
-        "format": FORMAT,
-        "kind": checkpoint.kind,
-        "model": model.config(),
-        "dtype": str(model.dtype),
-        "vocabulary": None if words is None else words.tokens,
-        "config": checkpoint.config,
-        "training": scalars,
-    }
+    in_training = {name: value for name, value in (training or {}).items() if isinstance(value, np.ndarray)}
+    arrays = {"params": model.params.flat} | {f"training.{name}": array for name, array in in_training.items()}
+    others = training and {name: value for name, value in training.items() if name not in in_training}
+    about: dict[str, Any] = {"format": FORMAT, "kind": checkpoint.kind, "model": model.config()}
+    about |= {"dtype": str(model.dtype), "vocabulary": words and words.tokens}
+    about |= {"config": checkpoint.config, "training": others}
     try:
         arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     except TypeError as error:
@@ -162,9 +150,9 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
 
     Parameters
     ----------
-    path : file
+    path : the file
     kind : str, optional
-        The program that must have made it.
+        The program that must have made the model; its models must have a vocabulary.
 
     Returns
     -------
@@ -173,16 +161,14 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
     Raises
     ------
     NumpyrnnError
-        if there is no such file, it is damaged, not a model file, or of another kind
+        if the file does not exist, is damaged, is not a model file, or holds a model of another kind
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
-    if not zipfile.is_zipfile(io.BytesIO(data)):
-        raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged (no zip archive)")
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        with np.lib.npyio.NpzFile(io.BytesIO(data), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(arrays.pop("about").tobytes())
         if about["format"] != FORMAT:
@@ -193,14 +179,13 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
             raise NumpyrnnError("a model file holds a Sequential and its parameters")
         check_shape("params", params, model.params.flat.shape)
         check_finite("params", params)
-        words, config = about["vocabulary"], dict(about["config"])
+        words, config, training = about["vocabulary"], dict(about["config"]), about["training"]
         vocabulary = None if words is None else Vocabulary(words)
-        training = None
-        if about["training"] is not None:
-            training = {**about["training"], **{name.removeprefix("training."): arrays[name] for name in arrays}}
+        if training is not None:
+            training |= {name.removeprefix("training."): array for name, array in arrays.items()}
     except UnknownLayerError as error:
         raise NumpyrnnError(f"{path}: {error}") from error
-    except Exception as error:  # zipfile, zlib, NumPy and JSON raise a dozen kinds for a damaged file
+    except Exception as error:  # a damaged file makes zipfile, zlib, NumPy and JSON raise a dozen kinds
         why = " ".join(str(error).split()) or type(error).__name__
         raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({why})") from error
     if kind is not None and found != kind:

@@ -1,4 +1,4 @@
-"""The project's one error type, and the checks that raise it: what was expected, and what came."""
+"""The project's one error type, and the checks that raise it."""
 
 from __future__ import annotations
 
@@ -11,21 +11,20 @@ Array = NDArray[Any]
 
 
 class NumpyrnnError(ValueError):
-    """The one error of this project: bad input, said in one line (what was expected, what came)."""
+    """Bad input, described in one line: what was expected and what came."""
 
 
 def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
-    """Raise unless `array` has the shape `expected`; a string in it names an axis of any size."""
-    fits = np.ndim(array) == len(expected) and all(
-        isinstance(want, str) or want == got for want, got in zip(expected, np.shape(array), strict=True)
-    )
-    if not fits:
-        wanted = ", ".join(str(size) for size in expected) + ("," if len(expected) == 1 else "")
-        raise NumpyrnnError(f"{name} must have shape ({wanted}), got {np.shape(array)}")
+    """Raise unless `array` has the shape `expected`, in which a string stands for any size."""
+    shape = np.shape(array)
+    wanted = tuple(got if isinstance(want, str) else want for want, got in zip(expected, shape))
+    if wanted != shape or len(shape) != len(expected):
+        sizes = ", ".join(map(str, expected)) + "," * (len(expected) == 1)
+        raise NumpyrnnError(f"{name} must have shape ({sizes}), got {shape}")
 
 
 def check_finite(name: str, array: Array) -> None:
-    """Raise if `array` holds NaN or infinity, naming the first place."""
+    """Raise if `array` holds NaN or infinity; the error gives the first index."""
     finite = np.isfinite(array)
     if not finite.all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -45,7 +44,7 @@ def is_integer(array: Array) -> bool:
 
 
 def to_array(name: str, value: Any) -> Array:
-    """`value` as an array, or one error if it cannot be one (a ragged list)."""
+    """Convert `value` to an array, or raise if that is impossible (a ragged list)."""
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -53,22 +52,20 @@ def to_array(name: str, value: Any) -> Array:
 
 
 def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """`value` as an array of the floating (or complex) `dtype`, not copied where it has it already."""
+    """Convert `value` to an array of the floating (or complex) `dtype`, without a copy if it already is one."""
     array = to_array(name, value)
     if not (array.dtype.kind in "fiu" or (array.dtype.kind == "c" and dtype.kind == "c")):
         raise NumpyrnnError(f"{name} must be numbers that fit {dtype}, got dtype {array.dtype}")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is another check's to say
+    with np.errstate(over="ignore"):  # too large a number becomes infinite; check_finite reports it
         return array.astype(dtype, copy=False)
 
 
 def as_rng(seed: Any) -> np.random.Generator:
-    """Return a Generator, the given one or a new one from a seed (None: a fresh one), or raise if it is neither."""
+    """Return the given Generator, or a new one from a seed (None: a random seed); raise for anything else."""
     try:
         return np.random.default_rng(seed)
     except (TypeError, ValueError):
-        raise NumpyrnnError(
-            f"rng must be a numpy Generator or a seed, a whole number from 0, got {seed!r:.80}"
-        ) from None
+        raise NumpyrnnError(f"rng must be a numpy Generator or a seed of at least 0, got {seed!r:.80}") from None
 
 
 def check_range(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> None:

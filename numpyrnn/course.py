@@ -1,7 +1,7 @@
-"""The textbook functions: one time step and one equation at a time, with the deep-learning course's signatures.
+"""The textbook functions: one time step and one equation at a time, with the signatures of the deep-learning course.
 
 Arrays are feature-major: `x` (n_x, m, T_x), `a` and `c` (n_a, m, T_x), `y` (n_y, m, T_x), one step `xt` (n_x, m).
-They are here to be read and to check the cells of `cells.py`, which do the real work.
+They are here to be read, and to check the cells of `cells.py`, which do the real work.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from .activations import sigmoid, softmax
 from .checks import Array, NumpyrnnError, check_shape
 
 Dict = dict[str, Array]
+Cache = tuple[Any, ...]
 
 
-def rnn_cell_forward(xt: Array, a_prev: Array, parameters: Dict) -> tuple[Array, Array, tuple[Any, ...]]:
+def rnn_cell_forward(xt: Array, a_prev: Array, parameters: Dict) -> tuple[Array, Array, Cache]:
     """One step of a tanh RNN.
 
         a<t> = tanh(Waa a<t-1> + Wax x<t> + ba)
@@ -25,7 +26,7 @@ def rnn_cell_forward(xt: Array, a_prev: Array, parameters: Dict) -> tuple[Array,
     Parameters
     ----------
     xt : (n_x, m) input at this step
-    a_prev : (n_a, m) hidden state of the step before
+    a_prev : (n_a, m) hidden state of the previous step
     parameters : dict with Wax (n_a, n_x), Waa (n_a, n_a), Wya (n_y, n_a), ba (n_a, 1), by (n_y, 1)
 
     Returns
@@ -40,7 +41,8 @@ def rnn_cell_forward(xt: Array, a_prev: Array, parameters: Dict) -> tuple[Array,
         if a shape does not fit or a parameter is missing
     """
     Wax, Waa, Wya, ba, by = _take(parameters, "Wax", "Waa", "Wya", "ba", "by")
-    _check_step(xt, a_prev, n_x=Wax.shape[1], n_a=Waa.shape[0])
+    check_shape("xt", xt, (Wax.shape[1], "m"))
+    check_shape("a_prev", a_prev, (len(Waa), xt.shape[1]))
 
     a_next = np.tanh(Waa @ a_prev + Wax @ xt + ba)
     yt_pred = softmax(Wya @ a_next + by, axis=0)
@@ -48,8 +50,8 @@ def rnn_cell_forward(xt: Array, a_prev: Array, parameters: Dict) -> tuple[Array,
     return a_next, yt_pred, (a_next, a_prev, xt, parameters)
 
 
-def rnn_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, tuple[Any, ...]]:
-    """A tanh RNN over a whole sequence: `rnn_cell_forward` from the first step to the last.
+def rnn_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, Cache]:
+    """A tanh RNN over a whole sequence: `rnn_cell_forward` at each step, from the first to the last.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ def rnn_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, tu
     -------
     a : (n_a, m, T_x)
     y_pred : (n_y, m, T_x)
-    caches : (list of the cells' caches, x)
+    caches : (list of the steps' caches, x)
 
     Raises
     ------
@@ -69,18 +71,15 @@ def rnn_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, tu
         if a shape does not fit or a parameter is missing
     """
     check_shape("x", x, ("n_x", "m", "T_x"))
-    a_next, steps, outputs, caches = a0, [], [], []
+    a_next, steps = a0, []
     for t in range(x.shape[2]):
         a_next, yt_pred, cache = rnn_cell_forward(x[:, :, t], a_next, parameters)
-        steps.append(a_next)
-        outputs.append(yt_pred)
-        caches.append(cache)
-    return np.stack(steps, axis=2), np.stack(outputs, axis=2), (caches, x)
+        steps.append((a_next, yt_pred, cache))
+    a, y_pred, caches = zip(*steps)
+    return np.stack(a, axis=2), np.stack(y_pred, axis=2), (list(caches), x)
 
 
-def lstm_cell_forward(
-    xt: Array, a_prev: Array, c_prev: Array, parameters: Dict
-) -> tuple[Array, Array, Array, tuple[Any, ...]]:
+def lstm_cell_forward(xt: Array, a_prev: Array, c_prev: Array, parameters: Dict) -> tuple[Array, Array, Array, Cache]:
     """One step of an LSTM (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
 
         f<t> = sigmoid(Wf [a<t-1>; x<t>] + bf)          forget gate
@@ -111,7 +110,8 @@ def lstm_cell_forward(
     Wf, Wi, Wc, Wo, Wy = _take(parameters, "Wf", "Wi", "Wc", "Wo", "Wy")
     bf, bi, bc, bo, by = _take(parameters, "bf", "bi", "bc", "bo", "by")
     n_a = Wf.shape[0]
-    _check_step(xt, a_prev, n_x=Wf.shape[1] - n_a, n_a=n_a)
+    check_shape("xt", xt, (Wf.shape[1] - n_a, "m"))
+    check_shape("a_prev", a_prev, (n_a, xt.shape[1]))
     check_shape("c_prev", c_prev, a_prev.shape)
 
     concat = np.concatenate([a_prev, xt])  # (n_a + n_x, m)
@@ -126,8 +126,8 @@ def lstm_cell_forward(
     return a_next, c_next, yt_pred, (a_next, c_next, a_prev, c_prev, ft, it, cct, ot, xt, parameters)
 
 
-def lstm_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, Array, tuple[Any, ...]]:
-    """An LSTM over a whole sequence: `lstm_cell_forward` from the first step to the last, from a cell state of zero.
+def lstm_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, Array, Cache]:
+    """An LSTM over a whole sequence: `lstm_cell_forward` at each step, beginning with a cell state of zero.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def lstm_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, A
     a : (n_a, m, T_x)
     y : (n_y, m, T_x)
     c : (n_a, m, T_x)
-    caches : (list of the cells' caches, x)
+    caches : (list of the steps' caches, x)
 
     Raises
     ------
@@ -148,18 +148,15 @@ def lstm_forward(x: Array, a0: Array, parameters: Dict) -> tuple[Array, Array, A
         if a shape does not fit or a parameter is missing
     """
     check_shape("x", x, ("n_x", "m", "T_x"))
-    a_next, c_next = a0, np.zeros_like(a0)
-    steps, cells, outputs, caches = [], [], [], []
+    a_next, c_next, steps = a0, np.zeros_like(a0), []
     for t in range(x.shape[2]):
         a_next, c_next, yt_pred, cache = lstm_cell_forward(x[:, :, t], a_next, c_next, parameters)
-        steps.append(a_next)
-        cells.append(c_next)
-        outputs.append(yt_pred)
-        caches.append(cache)
-    return np.stack(steps, axis=2), np.stack(outputs, axis=2), np.stack(cells, axis=2), (caches, x)
+        steps.append((a_next, yt_pred, c_next, cache))
+    a, y, c, caches = zip(*steps)
+    return np.stack(a, axis=2), np.stack(y, axis=2), np.stack(c, axis=2), (list(caches), x)
 
 
-def rnn_cell_backward(da_next: Array, cache: tuple[Any, ...]) -> Dict:
+def rnn_cell_backward(da_next: Array, cache: Cache) -> Dict:
     """Backward through one step of a tanh RNN.
 
         dz       = da<t> * (1 - a<t>^2)
@@ -178,54 +175,48 @@ def rnn_cell_backward(da_next: Array, cache: tuple[Any, ...]) -> Dict:
     Raises
     ------
     NumpyrnnError
-        if `da_next` has another shape than a<t>
+        if the shape of `da_next` is not that of a<t>
     """
     a_next, a_prev, xt, parameters = cache
     Wax, Waa = _take(parameters, "Wax", "Waa")
     check_shape("da_next", da_next, a_next.shape)
 
     dz = da_next * (1 - a_next**2)  # through tanh
-    return {
-        "dxt": Wax.T @ dz,
-        "da_prev": Waa.T @ dz,
-        "dWax": dz @ xt.T,
-        "dWaa": dz @ a_prev.T,
-        "dba": dz.sum(axis=1, keepdims=True),
-    }
+    weights = {"dWax": dz @ xt.T, "dWaa": dz @ a_prev.T, "dba": dz.sum(axis=1, keepdims=True)}
+    return {"dxt": Wax.T @ dz, "da_prev": Waa.T @ dz, **weights}
 
 
-def rnn_backward(da: Array, caches: tuple[Any, ...]) -> Dict:
-    """Backward through a tanh RNN: `rnn_cell_backward` from the last step of `da` to the first, gradients summed.
+def rnn_backward(da: Array, caches: Cache) -> Dict:
+    """Backward through a tanh RNN: `rnn_cell_backward` from the last step of `da` to the first.
+
+    The gradients of the weights are summed over the steps.
 
     Parameters
     ----------
-    da : (n_a, m, T_x) gradient with respect to every a<t> from above (with fewer steps: only the first ones are used)
+    da : (n_a, m, T) gradient with respect to each a<t> from above; T <= T_x, only the first T caches are used
     caches : from `rnn_forward`
 
     Returns
     -------
-    dict with dx (n_x, m, T_x), da0 (n_a, m), dWax, dWaa, dba
+    dict with dx (n_x, m, T), da0 (n_a, m), dWax, dWaa, dba
 
     Raises
     ------
     NumpyrnnError
-        if `da` has another shape than `a` or more steps
+        if `da` has another shape than `a`, or more steps
     """
     cells, x = caches
     _check_da(da, a_shape=cells[0][0].shape, n_caches=len(cells))
-    Wax, Waa, ba = _take(cells[0][3], "Wax", "Waa", "ba")
-    dx = np.zeros((*x.shape[:2], da.shape[2]))
-    total = {"dWax": np.zeros_like(Wax), "dWaa": np.zeros_like(Waa), "dba": np.zeros_like(ba)}
-    da_prev = np.zeros_like(da[:, :, 0])
+    dx, da_prev, total = np.zeros((*x.shape[:2], da.shape[2])), np.zeros_like(da[:, :, 0]), Dict()
     for t in reversed(range(da.shape[2])):
         step = rnn_cell_backward(da[:, :, t] + da_prev, cells[t])
-        dx[:, :, t], da_prev = step["dxt"], step["da_prev"]
-        total = {name: total[name] + step[name] for name in total}
+        dx[:, :, t], da_prev = step.pop("dxt"), step.pop("da_prev")
+        total = {name: total.get(name, 0) + gradient for name, gradient in step.items()}
     return {"dx": dx, "da0": da_prev, **total}
 
 
-def lstm_cell_backward(da_next: Array, dc_next: Array, cache: tuple[Any, ...]) -> Dict:
-    """Backward through one step of an LSTM; the gates' gradients are taken before their non-linearity.
+def lstm_cell_backward(da_next: Array, dc_next: Array, cache: Cache) -> Dict:
+    """Backward through one step of an LSTM; df, di, dcct and do are taken before the non-linearity of their gate.
 
         dc    = dc<t> + da<t> * o * (1 - tanh(c<t>)^2)
         do    = da<t> * tanh(c<t>) * o * (1 - o)
@@ -248,7 +239,7 @@ def lstm_cell_backward(da_next: Array, dc_next: Array, cache: tuple[Any, ...]) -
     Raises
     ------
     NumpyrnnError
-        if a gradient has another shape than the state
+        if the shape of a gradient is not that of the state
     """
     a_next, c_next, a_prev, c_prev, ft, it, cct, ot, xt, parameters = cache
     Wf, Wi, Wc, Wo = _take(parameters, "Wf", "Wi", "Wc", "Wo")
@@ -272,12 +263,14 @@ def lstm_cell_backward(da_next: Array, dc_next: Array, cache: tuple[Any, ...]) -
     return gradients
 
 
-def lstm_backward(da: Array, caches: tuple[Any, ...]) -> Dict:
-    """Backward through an LSTM: `lstm_cell_backward` from the last step of `da` to the first, gradients summed.
+def lstm_backward(da: Array, caches: Cache) -> Dict:
+    """Backward through an LSTM: `lstm_cell_backward` from the last step of `da` to the first.
+
+    The gradients of the weights are summed over the steps.
 
     Parameters
     ----------
-    da : (n_a, m, T) gradient with respect to a<t> from above; with fewer steps than caches only the first are used
+    da : (n_a, m, T) gradient with respect to each a<t> from above; T <= T_x, only the first T caches are used
     caches : from `lstm_forward`
 
     Returns
@@ -287,31 +280,23 @@ def lstm_backward(da: Array, caches: tuple[Any, ...]) -> Dict:
     Raises
     ------
     NumpyrnnError
-        if `da` has another shape than `a` or more steps
+        if `da` has another shape than `a`, or more steps
     """
     cells, x = caches
     _check_da(da, a_shape=cells[0][0].shape, n_caches=len(cells))
-    parameters = cells[0][9]
-    dx = np.zeros((*x.shape[:2], da.shape[2]))
-    total = {f"d{kind}{gate}": np.zeros_like(parameters[kind + gate]) for gate in "fico" for kind in "Wb"}
+    dx, total = np.zeros((*x.shape[:2], da.shape[2])), Dict()
     da_prev = dc_prev = np.zeros_like(da[:, :, 0])
     for t in reversed(range(da.shape[2])):
         step = lstm_cell_backward(da[:, :, t] + da_prev, dc_prev, cells[t])
-        dx[:, :, t], da_prev, dc_prev = step["dxt"], step["da_prev"], step["dc_prev"]
-        total = {name: total[name] + step[name] for name in total}
+        dx[:, :, t], da_prev, dc_prev = step.pop("dxt"), step.pop("da_prev"), step.pop("dc_prev")
+        total = {name: total.get(name, 0) + gradient for name, gradient in step.items()}
     return {"dx": dx, "da0": da_prev, **total}
 
 
 def _take(parameters: Dict, *names: str) -> list[Array]:
-    missing = [name for name in names if name not in parameters]
-    if missing:
+    if missing := [name for name in names if name not in parameters]:
         raise NumpyrnnError(f"parameters must have {', '.join(names)}, missing {', '.join(missing)}")
     return [parameters[name] for name in names]
-
-
-def _check_step(xt: Array, a_prev: Array, n_x: int, n_a: int) -> None:
-    check_shape("xt", xt, (n_x, "m"))
-    check_shape("a_prev", a_prev, (n_a, xt.shape[1]))
 
 
 def _check_da(da: Array, a_shape: tuple[int, int], n_caches: int) -> None:

@@ -1,12 +1,12 @@
-"""Files written whole or not at all."""
+"""Writing files, completely or not at all."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 from typing import IO
 
 from .checks import NumpyrnnError
@@ -14,11 +14,11 @@ from .checks import NumpyrnnError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a new file beside `path` that takes its place when the block ends well, and vanishes when it does not.
+    """Open a temporary file that replaces `path` when the block ends, and is deleted if the block raises.
 
     Parameters
     ----------
-    path : where the file shall be; its folder must exist
+    path : the file to write; its folder must exist
 
     Yields
     ------
@@ -27,26 +27,23 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     NumpyrnnError
-        if it cannot be written; what was at `path` is untouched
+        if it cannot be written; an existing file is then unchanged
     """
     path = Path(path)
     if path.is_dir():
         raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
     if path.exists() and not path.is_file():
         raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
-    temporary, target = None, Path(os.path.realpath(path))  # a link stays one
+    target = Path(os.path.realpath(path))  # keeps a link a link
+    temporary = target.with_name(f".{target.name}.{token_hex(8)}")
     try:
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            temporary = Path(file.name)
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be written: {error.strerror or error}") from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it has replaced the target, or was never made
+            temporary.unlink()

@@ -1,9 +1,9 @@
-"""Gradient checks: what `backward` says against what `forward` does.
+"""Gradient checks: the gradients of `backward` against the derivatives of `forward`.
 
-Two independent witnesses. The complex step (Squire and Trapp 1998) takes f(x + i h) with h = 1e-30: its imaginary part
-over h is the derivative without any subtraction, so without rounding error. The central difference
-(f(x + h) - f(x - h)) / 2h knows nothing of complex numbers, but is good to seven digits only. It judges alone where the
-complex step cannot: abs, .real, Python's max or an array of floats to write into raise or lose the imaginary part.
+There are two independent witnesses. The complex step (Squire and Trapp 1998) evaluates f(x + i h) with h = 1e-30: the
+imaginary part over h is the derivative, without a subtraction and so without its rounding error. The central difference
+(f(x + h) - f(x - h)) / 2h does not depend on complex numbers, but is good to seven digits only. It judges alone where
+the complex step fails: abs, .real, Python's max and writing into an array of floats raise or lose the imaginary part.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from .losses import softmax_cross_entropy
 from .recurrent import GRU, LSTM, RNN
 from .sequential import Sequential
 
-NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # the largest errors that pass
+NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # larger errors fail
 WORST_CENTRAL = 1e-6  # in place of WORST where central differences judge alone
-ZERO = 1e-6  # a derivative below this part of the case's largest counts as zero
-ROUGHLY_ZERO = 1e-3  # likewise for central differences, which round at 1e-11 of the largest
+ZERO = 1e-6  # times the largest derivative of the case; smaller ones count as zero
+ROUGHLY_ZERO = 1e-3  # likewise for central differences, whose rounding error is 1e-11 of the largest
 
 Arrays = dict[str, Array]
 Function = Callable[..., Any]
@@ -37,21 +37,20 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class GradientError:
-    """How far one gradient is from its witnesses.
+    """The distance of one gradient from its witnesses. All its elements are checked.
 
     Attributes
     ----------
-    what, size, shape : the array's name, its number of elements, all of which were checked, and its shape
-    norm : |gradient - complex step| / |complex step|, Euclidean (over a thousandth of the case's largest if that is
-        more); NaN if complex numbers raised
-    worst : the largest such error of an element, relative to the element (to the case's largest where it is zero)
-    central : |gradient - central difference| / |central difference|, Euclidean
-    index, ours, theirs : where the worst element is, and its values: backward's and the witness's
-    why : why central differences judge alone, in `worst` and `theirs` too; empty if they do not
+    what, shape : name and shape of the array
+    norm : |gradient - complex step| / |complex step|, in the Euclidean norm; NaN if complex numbers raised
+        The divisor is at least a thousandth of the largest derivative of the case.
+    worst : the largest relative error of an element; where the derivative is zero, relative to the case's largest
+    central : |gradient - central difference| / |central difference|, in the Euclidean norm
+    index, ours, theirs : the index of the worst element, and its values from backward and from the witness
+    why : why central differences judge alone, also for `worst` and `theirs`; empty if they do not
     """
 
     what: str
-    size: int
     norm: float
     worst: float
     central: float
@@ -63,19 +62,19 @@ class GradientError:
 
     @property
     def ok(self) -> bool:
-        """Whether all errors that count are small enough (NaN is not)."""
+        """Whether all errors that count are small enough; NaN is not."""
         exact = self.norm <= NORM and self.worst <= WORST
         return bool(self.central <= CENTRAL and (self.worst <= WORST_CENTRAL if self.why else exact))
 
     def row(self) -> tuple[str, ...]:
-        """The gradient's row of the table; its error is the larger of the worst element's and that in norm."""
+        """The row of the table; its error is the larger of the worst element's and that in the norm."""
         error = np.maximum(self.worst, self.central if self.why else self.norm)
         values = f"{error:.1e}", str(self.index), f"{self.ours:.12g}", f"{self.theirs:.12g}"
         return self.what, str(self.shape), *values, f"{'right' if self.ok else 'WRONG'} {self.why}"
 
 
 class GradientReport(list[GradientError]):
-    """The errors of all gradients of a check, printed as a table; `note` says what was checked if that is not plain."""
+    """The errors of all gradients of a check, printed as a table after which `note` says what was checked."""
 
     note = ""
 
@@ -96,9 +95,9 @@ def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) ->
 
     Parameters
     ----------
-    f : function of a dict of arrays that accepts complex ones
+    f : function of a dict of arrays, which may be complex
     arrays : dict of real arrays
-    name : which of them
+    name : str
     step : float, default 1e-30
 
     Returns
@@ -109,65 +108,71 @@ def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) ->
 
 
 def central_difference(f: Function, arrays: Arrays, name: str, step: float = 1e-5) -> Array:
-    """The same as `complex_step` by central differences; `f` need not accept complex arrays."""
+    """The same by central differences; `f` need not accept complex arrays."""
     return _slopes(f, arrays, name, np.float64, lambda at, x: (at(x + step) - at(x - step)) / (2 * step))
 
 
 def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientReport:
-    """Hold the gradients of a scalar function to both witnesses, or to one where the complex step does not apply.
+    """Compare the gradients of a scalar function with both witnesses, or with one where the complex step fails.
 
     Parameters
     ----------
     f : function of a dict of arrays
     arrays : dict of float64 arrays
-    gradients : dict with the names of `arrays`, or some of them; each gets one GradientError in the report
+    gradients : dict with some or all of the names of `arrays`
+
+    Raises
+    ------
+    NumpyrnnError
+        if a gradient has another shape than its array
     """
     for name, gradient in gradients.items():
         check_shape(f"the gradient of {name}", gradient, arrays[name].shape)
     near = {name: central_difference(f, arrays, name) for name in gradients}
     witnesses = {name: _witnesses(f, arrays, name, near[name], _largest(near)) for name in gradients}
-    judges = {name: central if why else exact for name, (exact, central, why) in witnesses.items()}
-    largest, report = _largest(judges), GradientReport()
+    largest = _largest({name: central if why else exact for name, (exact, central, why) in witnesses.items()})
+    report = GradientReport()
     for name, (exact, central, why) in witnesses.items():
-        ours, judge = gradients[name], judges[name]
+        ours, judge = gradients[name], central if why else exact
         zero = np.abs(judge) <= (ROUGHLY_ZERO if why else ZERO) * largest
         errors = np.abs(ours - judge) / np.where(zero, largest, np.abs(judge))
         index = tuple(int(i) for i in np.unravel_index(errors.argmax(), ours.shape)) if ours.size else ()
         worst, our, its = (float(part[index]) if ours.size else 0.0 for part in (errors, ours, judge))
-        size = max(float(np.linalg.norm(exact)), ROUGHLY_ZERO * largest)
-        norm = float(np.linalg.norm(ours - exact)) / size
+        norm = float(np.linalg.norm(ours - exact)) / max(float(np.linalg.norm(exact)), ROUGHLY_ZERO * largest)
         rough = _relative(ours - central, central, largest)
-        report.append(GradientError(name, ours.size, norm, worst, rough, ours.shape, index, our, its, why))
+        report.append(GradientError(name, norm, worst, rough, ours.shape, index, our, its, why))
     return report
 
 
 def check_gradients(
     forward: Function, backward: Function, arrays: Arrays, outputs: int | None = None, seed: Any = 0
 ) -> GradientReport:
-    """Check the gradients of a function, also of one of the course's form: `a, y, cache = forward(...)`.
+    """Check the gradients of a function. It may have the form of the course's: `a, y, cache = forward(...)`.
 
-    The scalar is a random weighting of forward's results; the weights are the upstream gradients that backward gets.
+    The scalar to differentiate is a weighted sum of the results of forward. The weights are random, and are passed to
+    backward as the upstream gradients.
 
     Parameters
     ----------
-    forward : function of the arrays, by name
-        It returns a number, an array, or a tuple of these that ends with the cache (of any kind).
-    backward : function of one upstream gradient a result (1 if the only result is a number), and of the cache if any
-        It returns a dict of gradients, with the names of `arrays` or these after a d, or a tuple in their order.
+    forward : function that takes the arrays by name
+        It returns a number, an array, or a tuple of these that ends with a cache of any type.
+    backward : function of one upstream gradient for each result, and of the cache if there is one
+        It returns the gradients: a dict with the names of `arrays`, or with a d before each, or a tuple in their order.
+        The upstream gradient of a single number is 1.
     arrays : dict of float64 arrays
     outputs : int, optional
-        Number of leading results that are differentiated; default all but the last, which is the cache. If all are,
+        The number of leading results to differentiate. By default all but the last, which is the cache; if it is all,
         there is no cache.
     seed : int, default 0; of the weights
 
     Returns
     -------
-    GradientReport of one GradientError an array; printed it is a table
+    GradientReport with one GradientError for each array; it prints as a table
 
     Raises
     ------
     NumpyrnnError
-        if an array is not float64, forward or backward cannot be called so, or a gradient is missing or of nothing
+        if an array is not float64, forward or backward cannot be called so, or the gradients do not match `arrays`
 
     Examples
     --------
@@ -209,17 +214,22 @@ def check_gradients(
 def check_layer(
     layer: Layer, x: Array | None = None, lengths: Array | None = None, dropout: int | None = None, seed: int = 0
 ) -> GradientReport:
-    """Check a layer: every parameter, the input (where it is floating) and the initial state.
+    """Check the gradients of a layer: of every parameter, of the initial state, and of the input unless it is ids.
 
-    The scalar is a random weighting of all that `forward` returns, y and the last state. The layer stays as it is.
+    The scalar to differentiate is a weighted sum of y and of the last state, with random weights.
 
     Parameters
     ----------
-    layer : Layer; of one of float32 a float64 copy is checked, and the report says so
-    x : (T, N, D) float64 or (T, N) integers; default random ones of a form that the layer takes
+    layer : Layer; if it is float32, a float64 copy is checked, and the report says so
+    x : (T, N, D) float64 or (T, N) integers; default random ones that the layer accepts
     lengths : (N,) integers, optional
-    dropout : int, optional; seed of the dropout masks; default none are drawn
-    seed : int, default 0; of the weighting, of the initial state and of the default `x`
+    dropout : int, optional; seed of the dropout masks; by default there is no dropout
+    seed : int, default 0; of the weights of the results, of the initial state and of the default `x`
+
+    Raises
+    ------
+    NumpyrnnError
+        if the layer is complex, does not accept `x`, or returns other gradients than it should
     """
     if not isinstance(layer, Layer) or layer.params.flat.dtype.kind != "f":
         raise NumpyrnnError(f"check_layer needs a layer of float64 or float32, got {layer!r:.80}")
@@ -237,7 +247,7 @@ def check_layer(
         y, end, kept = one.forward(values.get("x", x), state, lengths, dropout)
         return y, *leaves(end), kept
 
-    def backward(dy: Array, *dend: Any) -> Any:  # and the cache, the last
+    def backward(dy: Array, *dend: Any) -> Any:  # the last of dend is the cache
         dx, dstate, grads = twin(np.float64).backward(dy, dend[-1], _like(zero_state, dend[:-1]))
         dstates = {f"state {i}": part for i, part in enumerate(leaves(dstate))}
         return {**grads, **dstates, **({} if dx is None else {"x": dx})}
@@ -248,11 +258,11 @@ def check_layer(
 
 
 def assert_gradients(checked: Any, *rest: Any, **options: Any) -> GradientReport:
-    """Raise AssertionError, with the table, unless all gradients are right; else return the report.
+    """Check gradients, and raise AssertionError with the table unless all are right.
 
     Parameters
     ----------
-    checked, *rest, **options : a layer and what else `check_layer` takes, or what `check_gradients` takes
+    checked, *rest, **options : the arguments of `check_layer`, or those of `check_gradients`
     """
     report = (check_layer if isinstance(checked, Layer) else check_gradients)(checked, *rest, **options)
     if not report.ok:
@@ -261,56 +271,42 @@ def assert_gradients(checked: Any, *rest: Any, **options: Any) -> GradientReport
 
 
 def check_loss(logits: Array, targets: Array, mask: Array | None = None) -> GradientReport:
-    """Check `numpyrnn.losses.softmax_cross_entropy`, whose arguments these are: the gradient of the float64 logits."""
+    """Check the gradient of `numpyrnn.losses.softmax_cross_entropy`, with its arguments; the logits must be float64."""
     loss, arrays = partial(softmax_cross_entropy, targets=targets, mask=mask), {"logits": logits}
     return check_gradients(loss, lambda dloss, dlogits: dlogits, arrays)
 
 
 def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
-    """All layers and the loss, each in the cases that matter: name, formula, errors of the gradients."""
+    """Check all layers and the loss, in all cases that matter; yield a name, a description and the errors of each."""
     T, N, D, H, draw = 5, 4, 3, 4, np.random.default_rng(seed)
     x, ids, lengths = draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N)), np.array([5, 2, 0, 4])
     kw: Any = {"dtype": np.float64, "rng": draw}
-    padded = "steps after a sequence's end change nothing"
-    formulas = "h = tanh(x Wx + h' Wh + b)", "c = f c' + i g,  h = o tanh(c)", "h = (1 - z) n + z h'"
-    for kind, formula in zip((RNN, LSTM, GRU), formulas, strict=True):
-        name, cell, dropped = kind.__name__, kind(D, H, **kw), kind(D, H, weight_dropout=0.5, **kw)
-        yield name, formula, check_layer(cell, x, seed=seed)
-        yield f"{name}, padded", padded, check_layer(cell, x, lengths)
-        yield f"{name}, integers", "an id stands for a one-hot row", check_layer(cell, ids, lengths)
-        yield f"{name}, one step", "T = 1, N = 1", check_layer(cell, x[:1, :1], seed=seed)
-        yield f"{name}, weight dropout", "Wh mask / (1 - rate)", check_layer(dropped, x, lengths, seed)
-    hard = LSTM(D, H, hard_sigmoid=True, **kw)
-    hard.params.flat[...] *= 2  # so that some gates are at their ends
-    yield "LSTM, hard sigmoid", "o, i, f = min(max(z / 5 + 1/2, 0), 1)", check_layer(hard, x, lengths)
-    yield "Dense", "y = x W + b", check_layer(Dense(D, H, **kw), x, lengths)
-    yield "Dense, integers", "y = W[x] + b", check_layer(Dense(D, H, **kw), ids)
-    yield "Embedding", "y = W[x]", check_layer(Embedding(D, H, **kw), ids, lengths)
-    for shared, more in ((None, ""), ("time", ", shared: time"), ("features", ", shared: features")):
-        yield f"Dropout{more}", "y = x mask / (1 - rate)", check_layer(Dropout(0.5, shared, **kw), x, lengths, seed)
-    for name, layer, formula in (
-        ("CausalConv1D", CausalConv1D(D, H, 2, 1, **kw), "y = b + sum of x[t - (K-1-k) d] W[k]"),
-        ("CausalConv1D, d = 2", CausalConv1D(D, H, 3, 2, **kw), "K = 3: its reach is 4 of 5 steps"),
-        ("GatedBlock", GatedBlock(D, 2, 2, 2, **kw), "u = tanh(.) sigmoid(.), y = [x + u Wr, u Ws]"),
-        ("GatedStack", GatedStack(D, 2, 2, (1, 2), **kw), "the blocks' skips, added up"),
+    cells: list[Layer] = [kind(D, H, weight_dropout=rate, **kw) for kind in (RNN, LSTM, GRU) for rate in (0, 0.5)]
+    cells.append(LSTM(D, H, hard_sigmoid=True, **kw))
+    cells[-1].params.flat[...] *= 2  # so that some gates are at their ends
+    convolutions = [CausalConv1D(D, H, 2, 1, **kw), CausalConv1D(D, H, 3, 2, **kw)]
+    blocks = [GatedBlock(D, 2, 2, 2, **kw), GatedStack(D, 2, 2, (1, 2), **kw)]
+    dropouts = [Dropout(0.5, shared, **kw) for shared in (None, "time", "features")]
+    pools = [ReLU(**kw), MaxPool1D(2, **kw), GlobalMaxPool1D(**kw), LastStep(**kw)]
+    dense, embedding = Dense(D, H, **kw), Embedding(D, H, **kw)
+    wavenet = [embedding.copy(), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU(), MaxPool1D(2)]
+    stack = [embedding.copy(), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
+    models = Sequential(*wavenet, GlobalMaxPool1D(), Dense(3, D, **kw)), Sequential(stack)
+    for case, layers, inputs, real in (
+        ("all steps", [*cells, *convolutions, *blocks], x, None),
+        ("one step", cells, x[:1, :1], None),
+        ("padded", [*cells, dense, *dropouts, *convolutions, *blocks, *pools], x, lengths),
+        ("integers, padded", [*cells, dense, embedding, *models], ids, lengths),
     ):
-        yield name, formula, check_layer(layer, x, seed=seed)
-        yield f"{name}, padded", padded, check_layer(layer, x, lengths)
-    yield "ReLU", "y = max(x, 0)", check_layer(ReLU(**kw), x, lengths)
-    yield "MaxPool1D", "y = max over every two steps", check_layer(MaxPool1D(2, **kw), x, lengths)
-    yield "GlobalMaxPool1D", "y = max over all steps", check_layer(GlobalMaxPool1D(**kw), x, lengths)
-    yield "LastStep", "y = x[T]", check_layer(LastStep(**kw), x, lengths)
-    wavenet = [Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()]
-    model = Sequential(*wavenet, MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw))
-    yield "Sequential", "Embedding, convolution, GatedStack, ReLU, pooling", check_layer(model, ids, lengths)
-    stack = [Embedding(D, H, **kw), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
-    yield "Sequential", "Embedding, LSTM, Dropout, GRU, RNN, Dense", check_layer(Sequential(stack), ids, lengths, seed)
+        for layer in layers:
+            about = str(inspect.getdoc(layer)).partition("\n")[0]
+            yield f"{layer!r}, {case}", about, check_layer(layer, inputs, real, seed, seed)
     loss = check_loss(draw.standard_normal((T, N, D)), ids, np.arange(T)[:, None] < lengths)
-    yield "Cross-entropy", "-log softmax(logits)[target], masked mean", loss
+    yield "Cross-entropy, padded", "-log softmax(logits)[target], averaged over the real steps", loss
 
 
 def _slopes(f: Function, arrays: Arrays, name: str, dtype: Any, slope: Function) -> Array:
-    """`slope(at, x)` of every element x of `arrays[name]`; `at(value)` is f with the value in its place."""
+    """Return `slope(at, x)` for every element x of `arrays[name]`; `at(value)` is f with x replaced by the value."""
     x, slopes = arrays[name].astype(dtype), np.zeros(arrays[name].shape)
 
     def at(place: Any, value: Any) -> Any:
@@ -324,15 +320,15 @@ def _slopes(f: Function, arrays: Arrays, name: str, dtype: Any, slope: Function)
 
 
 def _witnesses(f: Function, arrays: Arrays, name: str, near: Array, largest: float) -> tuple[Array, Array, str]:
-    """The complex step, the central difference, and why the latter must judge alone, if it must."""
+    """The derivatives by complex step and by central difference, and why the latter must judge alone, or ""."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             exact = complex_step(f, arrays, name)
-    except Exception as error:  # of any kind: real numbers raised none
+    except Exception as error:  # any: real numbers raised none
         return np.full(near.shape, np.nan), near, f"(central difference only: complex raises {type(error).__name__})"
     agree = _relative(exact - near, near, largest) <= CENTRAL
-    finer = near if agree else central_difference(f, arrays, name, 1e-7)  # f may bend much, or have a kink close by
+    finer = near if agree else central_difference(f, arrays, name, 1e-7)  # f may be steep, or have a kink nearby
     if _relative(exact - finer, finer, largest) <= CENTRAL:
         return exact, finer, ""
     return exact, near, "(central difference only: the complex step disagrees, as for abs or .real)"
@@ -359,17 +355,15 @@ def _float64(name: str, value: Any) -> Array:
 def _check_call(needs: str, function: Function, /, *parts: Any, **named: Any) -> None:
     try:
         inspect.signature(function).bind(*parts, **named)
-    except (TypeError, ValueError) as error:  # ValueError: a built-in function that does not say what it takes
+    except (TypeError, ValueError) as error:  # ValueError: a built-in function without a signature
         raise NumpyrnnError(f"{needs}: {error}") from None
 
 
 def _by_name(gradients: Any, arrays: Arrays) -> Arrays:
-    """What backward returned, by the names of the arrays, or an error if that is anything but their gradients."""
+    """The results of backward by the names of the arrays; an error if they are not exactly the gradients of these."""
     if not isinstance(gradients, dict):
         parts = gradients if isinstance(gradients, tuple) else (gradients,)
-        if len(parts) != len(arrays):
-            raise NumpyrnnError(f"backward must return {len(arrays)} gradients ({', '.join(arrays)}), got {len(parts)}")
-        gradients = dict(zip(arrays, parts, strict=True))
+        gradients = dict(zip([*arrays, *range(len(parts))], parts))  # those that are too many keep their number
     named = {key if key in arrays else str(key).removeprefix("d"): gradient for key, gradient in gradients.items()}
     if named.keys() != arrays.keys() or len(named) < len(gradients):
         needs = f"one gradient for each of {', '.join(arrays)} (missing: {[n for n in arrays if n not in named]})"
@@ -378,17 +372,17 @@ def _by_name(gradients: Any, arrays: Arrays) -> Arrays:
 
 
 def _fitting(layer: Layer, lengths: Array | None, draw: np.random.Generator) -> Array:
-    """An input that the layer takes: of floats or of ids, five steps or more."""
+    """An input that the layer accepts: floats or ids, of five steps or more."""
     N, D = 3 if lengths is None else np.size(lengths), getattr(layer, "input_size", 4)
     for T in (5, 40, 320):
         for x in (draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N))):
-            with suppress(Exception):  # of any kind: the layer need not be one of ours
+            with suppress(Exception):  # any: the layer may be a user's
                 layer.forward(x, None, lengths, None, False)
                 return x
-    return np.zeros((5, N, D))  # the check will say what is wrong with it
+    return np.zeros((5, N, D))  # the check will report what is wrong
 
 
 def _like(state: Any, arrays: Iterable[Array]) -> Any:
-    """A state of the same form with other arrays."""
+    """A state of the same form, made of other arrays."""
     others = iter(arrays)
     return map_state(lambda _: next(others), state)

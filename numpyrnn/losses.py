@@ -1,11 +1,11 @@
 """Losses: softmax cross-entropy over integer targets or over distributions, and label smoothing.
 
-`Trainer(loss=...)` takes any function, or object, of the form
+`Trainer(loss=...)` takes any function or object of the form
 
     loss(logits, targets, mask) -> (mean over the places that count, gradient of that mean)
 
-`mask` is True where a place counts, None for everywhere. If a loss has an attribute `validation`, another loss, then
-held-out data are measured with that.
+`mask` is True where a place counts; None means everywhere. A loss may have an attribute `validation`: another loss, to
+measure held-out data with.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from .activations import below_largest
 from .checks import Array, NumpyrnnError, check_finite, check_ids, check_range, check_shape, is_integer
 
 Loss = Callable[[Array, Array, Array | None], tuple[float, Array]]
-SMALL = 30.0  # logits up to this size have exponentials and sums that neither overflow nor vanish in float32
+SMALL = 30.0  # the exponentials of smaller logits, and their sums, neither overflow nor vanish in float32
 
 
 def softmax_cross_entropy(
     logits: Array, targets: Array, mask: Array | None = None, reduction: str = "mean"
 ) -> tuple[float, Array]:
-    """Cross-entropy of the softmax of `logits` against integer targets, in nats, and its gradient.
+    """Cross-entropy of the softmax of `logits` against the targets, in nats, and its gradient.
 
-        loss = -sum over real places of log softmax(logits)[target]        ("mean": over their number)
-        dlogits = softmax(logits) - one_hot(target)                        (likewise; zero at masked places)
+        loss = -sum of log softmax(logits)[target] over the places that count
+        dlogits = softmax(logits) - one_hot(target), zero elsewhere
+
+    "mean" divides both by the number of places that count.
 
     Parameters
     ----------
     logits : (..., V) floating
-    targets : (...) integers in 0 .. V - 1; what stands at masked places does not matter
-        Or (..., V) floating, a distribution (soft targets; Hinton et al. 2015) in place of one_hot(target).
+    targets : (...) integers in 0 .. V - 1; their values at masked places are ignored
+        Or (..., V) floating: distributions in place of one_hot(target) (soft targets; Hinton et al. 2015).
     mask : (...) boolean, True where a place counts; default everywhere
     reduction : "mean" (default) or "sum"
 
@@ -45,15 +47,14 @@ def softmax_cross_entropy(
     Raises
     ------
     NumpyrnnError
-        if shapes or dtypes do not fit, a target lies outside 0 .. V - 1, a logit is not finite, soft
-        targets are no distributions, or no place counts
+        if shapes or dtypes do not fit, a target lies outside 0 .. V - 1, a logit is not finite, soft targets are not
+        distributions, or no place counts
     """
     logits, targets = np.asarray(logits), np.asarray(targets)
     soft = not is_integer(targets)
     if logits.ndim == 0 or logits.dtype.kind not in "fc" or (soft and targets.dtype.kind != "f"):
-        raise NumpyrnnError(
-            f"logits must be floating (..., V) and targets integers or floating, got {logits.dtype} and {targets.dtype}"
-        )
+        came = f"{logits.dtype} and {targets.dtype}"
+        raise NumpyrnnError(f"logits must be floating (..., V) and targets integers or floating, got {came}")
     if reduction not in ("mean", "sum"):
         raise NumpyrnnError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
     V = logits.shape[-1]
@@ -72,41 +73,42 @@ def softmax_cross_entropy(
     small = np.abs(rows).max() <= SMALL
     if not small:
         check_finite("logits", rows)
-        rows = below_largest(rows, axis=1)  # a third of the time of the whole, and seldom needed
+        rows = below_largest(rows, axis=1)  # a third of the whole time, and rarely needed
     e = np.exp(rows)
-    with np.errstate(invalid="ignore"):  # OpenBLAS has warned here, seldom, of finite numbers
+    with np.errstate(invalid="ignore"):  # OpenBLAS has, rarely, warned here of finite numbers
         sums = e @ np.ones(V, e.dtype)  # 6 times faster than e.sum(axis=1)
+    wanted = targets.reshape(rows.shape if soft else count) if everywhere else targets[real]
     if soft:
-        wanted = targets.reshape(-1, V) if everywhere else targets[real]
         check_finite("targets", wanted)
         if wanted.min() < 0 or np.abs(wanted.sum(axis=1) - 1).max() > 1e-3:
-            raise NumpyrnnError("floating targets must be distributions: not negative, with sums of one")
+            raise NumpyrnnError("floating targets must be distributions: at least 0, with sums of one")
         total = (wanted.sum(axis=1) * np.log(sums)).sum() - (wanted * rows).sum()
         e /= sums[:, None]
         e -= wanted
     else:
-        wanted = targets.ravel() if everywhere else targets[real]
         check_ids("targets", wanted, V)
         target = np.arange(count), wanted
         total = (np.log(sums / e[target]) if small else np.log(sums) - rows[target]).sum()
         e /= sums[:, None]
         e[target] -= 1
     scale = 1 / count if reduction == "mean" else 1.0
-    d_rows = np.multiply(e, scale, out=e)
-    loss = total.item() * scale  # in float64, so that times `count` it is the sum again
+    e *= scale  # now the gradient
+    loss = total.item() * scale  # in float64, so that `count` times the mean is the sum again
     if everywhere:
-        return loss, d_rows.reshape(logits.shape)
+        return loss, e.reshape(logits.shape)
     dlogits = np.zeros_like(logits)
-    dlogits[real] = d_rows
+    dlogits[real] = e
     return loss, dlogits
 
 
 class LabelSmoothing:
-    """Softmax cross-entropy against targets of which a share is spread evenly over all V ids (Szegedy et al. 2016).
+    """Softmax cross-entropy with label smoothing (Szegedy et al. 2016).
+
+    A share of each target is spread evenly over all V ids:
 
         target = (1 - share) target + share / V
 
-    What is held out is measured without it.
+    Held-out data are measured without smoothing.
 
     Parameters
     ----------
@@ -120,7 +122,7 @@ class LabelSmoothing:
         self.share = float(share)
 
     def __call__(self, logits: Array, targets: Array, mask: Array | None = None) -> tuple[float, Array]:
-        """Mean loss and its gradient; otherwise as `softmax_cross_entropy`, which is linear in its targets."""
+        """Mean loss and its gradient, as in `softmax_cross_entropy`, which is linear in its targets."""
         loss, dlogits = softmax_cross_entropy(logits, targets, mask)
         logits, share = np.asarray(logits), self.share
         evenly = np.full(logits.shape, 1 / logits.shape[-1], logits.real.dtype)

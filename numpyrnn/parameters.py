@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,48 +13,45 @@ from .checks import Array, NumpyrnnError, check_shape
 
 
 class Parameters(dict[str, Array]):
-    """A dict of arrays that share one flat buffer, so that clipping, an update or a checkpoint is one operation.
+    """A dict of arrays that share one flat buffer, so that clipping, updating or saving them is one operation.
 
-    `parameters["Wh"]` is a view: writing into it writes into `parameters.flat`, and the other way round. Assigning
+    `parameters["Wh"]` is a view of `parameters.flat`: writing into one writes into the other. An assignment
     (`parameters["Wh"] = values`) copies the values into the view.
 
     Parameters
     ----------
     shapes : mapping from name to shape, in the order of the buffer
-    dtype : of the buffer
+    dtype : of a new buffer
     flat : 1-D array, default new zeros
-        The buffer to look into.
+        The buffer.
 
     Attributes
     ----------
-    flat : 1-D array that holds all of them
-    is_part : bool, whether `flat` is a part of a model's buffer
+    flat : 1-D array, the buffer
+    is_part : bool, whether `flat` is part of a model's buffer
     """
 
     flat: Array
     is_part: bool = False
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = np.float32, flat: Array | None = None):
-        size = sum(int(np.prod(shape)) for shape in shapes.values())
-        self.flat = np.zeros(size, dtype) if flat is None else flat
-        check_shape("flat", self.flat, (size,))
-        start = 0
-        for name, shape in shapes.items():
-            stop = start + int(np.prod(shape))
+        ends = list(accumulate(map(prod, shapes.values()), initial=0))
+        self.flat = np.zeros(ends[-1], dtype) if flat is None else flat
+        check_shape("flat", self.flat, (ends[-1],))
+        for (name, shape), start, stop in zip(shapes.items(), ends, ends[1:]):
             super().__setitem__(name, self.flat[start:stop].reshape(shape))
-            start = stop
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name to shape, in the order of the buffer."""
+        """The shape of each array, in the order of the buffer."""
         return {name: array.shape for name, array in self.items()}
 
     def zeros_like(self) -> Parameters:
-        """New zeros of the same names, shapes and dtype: a place for gradients."""
+        """Zeros with the same names, shapes and dtype, for instance to hold gradients."""
         return Parameters(self.shapes, self.flat.dtype)
 
     def copy(self) -> Parameters:
-        """A copy with a buffer of its own."""
+        """Return a copy with its own buffer."""
         return Parameters(self.shapes, self.flat.dtype, self.flat.copy())
 
     def __setitem__(self, name: str, value: Array) -> None:
@@ -66,5 +65,5 @@ class Parameters(dict[str, Array]):
         for name, value in dict(*others, **more).items():
             self[name] = value
 
-    def __reduce__(self) -> tuple[Any, ...]:  # in a copy, too, the arrays are views of one buffer
+    def __reduce__(self) -> tuple[Any, ...]:  # keeps the arrays of a copy views of one buffer
         return Parameters, (self.shapes, self.flat.dtype, self.flat.copy())

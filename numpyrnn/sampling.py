@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import chain, islice
 from typing import Any
 
@@ -17,25 +17,25 @@ from .sequential import Sequential
 from .stepper import Stepper, can_step
 from .threads import blas_threads, run_all
 
-HOTTEST = 1e6  # a temperature; beyond it nothing changes, for all ids are equally probable
-BLOCK = 4096  # sequences side by side: their states stay in the cache
-NOISE = 64  # rows of noise made at once
-WORTH = 2e8  # operations of a step for all sequences, from which several workers gain
-WIDE = 1024  # columns of a step's product; BLAS gives narrower ones (up to 460,800 weights) one thread anyway
+HOTTEST = 1e6  # a temperature at which all ids are equally probable; higher ones change nothing
+BLOCK = 4096  # sequences side by side, so few that their states stay in the cache
+NOISE = 64  # rows of noise that are drawn at once
+WORTH = 2e8  # operations of a step for all sequences; from here on several workers are faster than one
+WIDE = 1024  # columns of a step's product; BLAS uses one thread for narrower ones (up to 460,800 weights) anyway
 
 
 class Sampler:
-    """How to draw the next id from logits. Its settings are not to be changed afterwards.
+    """How to draw the next id from logits. The settings must not be changed later.
 
     Parameters
     ----------
     rng : numpy Generator or int seed
     temperature : float, default 1
-        Logits are divided by it; below 1 is safer, above 1 wilder, 0 is greedy (the largest logit).
+        The logits are divided by it: below 1 is safer, above 1 is wilder, 0 is greedy (the largest logit).
     top_k : int, optional
-        Draw among the k largest only.
+        Draw only among the ids with the k largest logits.
     top_p : float, optional, 0 < top_p <= 1
-        Draw among the smallest set of largest probabilities whose sum reaches p (nucleus; Holtzman et al. 2020).
+        Draw only among the most probable ids, as few as reach a probability of p (nucleus; Holtzman et al. 2020).
 
     Raises
     ------
@@ -53,10 +53,10 @@ class Sampler:
             check_range("top_p", top_p, 0, 1, open_low=True)
         self.rng = as_rng(rng)
         self.temperature, self.top_k, self.top_p = min(temperature, HOTTEST), top_k, top_p
-        self._single: dict[tuple[int, Any], Callable[[Array], int]] = {}
+        self.single = cache(self._single)  # kept, because each has noise in store
 
     def probabilities(self, logits: Array) -> Array:
-        """The distribution that is drawn from.
+        """The distribution from which ids are drawn.
 
         Parameters
         ----------
@@ -69,9 +69,7 @@ class Sampler:
         logits = np.asarray(logits)
         V = logits.shape[1]
         if self.temperature == 0:
-            chosen = np.zeros_like(logits)
-            chosen[np.arange(len(logits)), logits.argmax(axis=1)] = 1
-            return chosen
+            return np.asarray(logits.argmax(axis=1)[:, None] == np.arange(V), logits.dtype)
         if self.top_k is not None and self.top_k < V:
             dropped = np.argpartition(logits, V - self.top_k, axis=1)[:, : V - self.top_k]
             logits = logits.copy()
@@ -80,31 +78,30 @@ class Sampler:
         if self.top_p is not None and self.top_p < 1:
             order = np.argsort(-p, axis=1, kind="stable")
             ranked = np.take_along_axis(p, order, axis=1)
-            beyond = ranked.cumsum(axis=1) - ranked >= self.top_p  # the larger ones already reach p
+            beyond = ranked.cumsum(axis=1) - ranked >= self.top_p  # those before it reach p
             np.put_along_axis(p, order, np.where(beyond, 0, ranked), axis=1)
             p /= p.sum(axis=1, keepdims=True)
         return p
 
     def draw(self, logits: Array, u: Array | None = None) -> Array:
-        """One id for every row, by inversion of the cumulative distribution.
+        """Draw one id for each row, by inversion of the cumulative distribution.
 
         Parameters
         ----------
         logits : (N, V) floating
-        u : (N,) floating, 0 <= u < 1, what is drawn with; default: from the sampler's stream
+        u : (N,) floating, 0 <= u < 1, the random numbers to use; by default the sampler's own
 
         Returns
         -------
         (N,) integers
         """
-        check_shape("logits", logits, ("N", "V"))
+        _check_logits(logits, "N", "V")
         if u is not None:
             check_shape("u", u, (len(logits),))
-        _check_logits(logits)
         if self.temperature == 0:
             return np.asarray(logits.argmax(axis=1))
         if self.top_k is None and self.top_p is None:
-            w = logits.T.copy()  # (V, N): each sum below runs over one contiguous row
+            w = logits.T.copy()  # (V, N), so that each sum below runs over one contiguous row
             w -= w.max(axis=0)
             np.exp(self._heated(w), out=w)
         else:
@@ -112,36 +109,21 @@ class Sampler:
         for v in range(1, len(w)):  # 6 times faster than np.cumsum
             np.add(w[v - 1], w[v], out=w[v])
         u = ((self.rng.random(w.shape[1]) if u is None else u) * w[-1]).astype(w.dtype)
-        np.minimum(u, np.nextafter(w[-1], 0), out=u)  # rounding must not reach the end
-        count = np.int8 if len(w) < 128 else np.intp  # 4 times faster where it is enough
+        np.minimum(u, np.nextafter(w[-1], 0), out=u)  # rounded up to the sum, u would draw no id
+        count = np.int8 if len(w) < 128 else np.intp  # the small type is 4 times faster
         return np.asarray(np.add.reduce(w <= u, axis=0, dtype=count).astype(np.intp))
 
     def draw_one(self, logits: Array) -> int:
-        """One id from one row (V,).
+        """Draw one id from one row (V,).
 
-        Without top-k and top-p this takes the largest of logits / temperature + Gumbel noise, which has the same
-        distribution as `draw` (Gumbel 1954) and, with the noise of many draws made at once, takes the fewest calls.
+        Without top-k and top-p this takes the largest of logits / temperature + Gumbel noise. Its distribution is that
+        of `draw` (Gumbel 1954), but it takes fewer calls, because the noise of many draws is made at once.
         """
-        check_shape("logits", logits, ("V",))
-        _check_logits(logits)
+        _check_logits(logits, "V")
         return self.single(len(logits), logits.dtype)(logits)
 
-    def single(self, V: int, dtype: Any) -> Callable[[Array], int]:
-        """`draw_one` for a loop over rows of one length and dtype.
-
-        Parameters
-        ----------
-        V, dtype : of the logits to come
-
-        Returns
-        -------
-        function of (V,) logits, which gives an int
-        """
-        if (V, dtype) not in self._single:
-            self._single[V, dtype] = self._make_single(V, dtype)
-        return self._single[V, dtype]
-
-    def _make_single(self, V: int, dtype: Any) -> Callable[[Array], int]:
+    def _single(self, V: int, dtype: Any) -> Callable[[Array], int]:
+        """`draw_one` without its checks, for rows of one length and dtype."""
         if self.temperature == 0:
             return lambda logits: int(logits.argmax())
         if self.top_k is not None or self.top_p is not None:
@@ -156,14 +138,15 @@ class Sampler:
         return lambda logits: int(add(logits, noise(), w).argmax())
 
     def _heated(self, logits: Array) -> Array:
-        """Logits, at most 0, over the temperature."""
+        """Divide logits, none of them above 0, by the temperature."""
         if self.temperature == 1:
             return logits
-        with np.errstate(over="ignore"):  # a tiny temperature: -inf, a probability of zero
+        with np.errstate(over="ignore"):  # -inf, for a tiny temperature, is a probability of zero
             return np.asarray((logits / np.float64(self.temperature)).astype(logits.dtype))
 
 
-def _check_logits(logits: Array) -> None:
+def _check_logits(logits: Array, *shape: str) -> None:
+    check_shape("logits", logits, shape)
     if not (logits < np.inf).all():  # minus infinity is a probability of zero
         raise NumpyrnnError("logits must be numbers below infinity, got NaN or infinity")
 
@@ -177,36 +160,36 @@ def generate(
     state: Any = None,
     workers: int | None = None,
 ) -> list[Array]:
-    """Let the model write on: each drawn id is the next input.
+    """Continue one prompt or many: each drawn id is the next input.
 
     Parameters
     ----------
-    model : Sequential from ids to logits, or a `Stepper` of it (made once for many sequences, one after the other)
+    model : Sequential from ids to logits, or a `Stepper` of it, which writes one sequence after the other
     prompt : (P,) integers for one sequence, or (P, N) for N sequences at once; P is at least 1
     sampler : Sampler
-    steps : int, how many ids to draw at most
+    steps : int, the largest number of ids to draw for a sequence
     stop : int, optional
-        The id that ends a sequence; sequences that have ended take no further work.
-    state : initial state for all N, default zeros (a stepper always starts from zeros)
-    workers : int, optional
-        Threads that share the sequences (not a stepper's). Each sequence then draws from a random stream of its own, so
-        the result does not depend on the number, except for rounding. A second thread nearly halves the time where a
-        step is much work (2,000 sequences of an LSTM of 256 units); where it is little one thread does it all. Default:
-        one thread, and the sequences draw in turn from the sampler's stream.
+        The id that ends a sequence.
+    state : initial state of the N sequences, default zeros; not for a stepper
+    workers : int, optional; not for a stepper
+        Threads that share the sequences. Each sequence then has a random stream of its own, so that the number changes
+        nothing but rounding. A second thread nearly halves the time if a step is much work (2,000 sequences of an LSTM
+        of 256 units); if it is little, one thread does it all. By default there is one thread, and all sequences draw
+        from the sampler's stream.
 
     Returns
     -------
-    list of N integer arrays: the ids drawn, with `stop` at the end where it was drawn, without the prompt
+    list of N integer arrays: the ids drawn, without the prompt, with `stop` at the end if it was drawn
 
     Raises
     ------
     NumpyrnnError
-        if the prompt is empty, an id is out of range, or a stepper is given a state or workers
+        if the prompt is empty, an id is out of range, or a stepper gets a state or workers
     """
     prompt = np.asarray(prompt)
     if not is_integer(prompt) or prompt.ndim not in (1, 2) or 0 in prompt.shape:
         raise NumpyrnnError(f"prompt must be integers of shape (P,) or (P, N), got {prompt.dtype} {prompt.shape}")
-    if prompt.size > 1 or not 0 <= prompt.item() < model.input_size:  # one id is not worth two passes
+    if prompt.size > 1 or not 0 <= prompt.item() < model.input_size:  # for one id, check_ids takes too long
         check_ids("prompt", prompt, model.input_size)
     check_count("steps", steps, 0)
     prompt = prompt.reshape(len(prompt), -1)
@@ -232,9 +215,9 @@ def generate(
 
 
 def uniforms(keys: Array, t: Array) -> Array:
-    """Number t = 0, 1, 2, ... of the stream of each key: SplitMix64 (Steele, Lea and Flood 2014), begun at the key.
+    """Uniform random number t = 0, 1, 2, ... of the stream of each key, by SplitMix64 (Steele, Lea and Flood 2014).
 
-    Two of N streams of length L meet with a probability of about N^2 L / 2^64.
+    Any two of N streams of length L overlap with a probability of about N^2 L / 2^64.
 
     Parameters
     ----------
@@ -243,7 +226,7 @@ def uniforms(keys: Array, t: Array) -> Array:
 
     Returns
     -------
-    (N,) float64, 0 <= u < 1: the upper 53 bits
+    (N,) float64, 0 <= u < 1, made of the upper 53 bits
     """
     z = keys + (t.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -252,18 +235,18 @@ def uniforms(keys: Array, t: Array) -> Array:
 
 
 def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window: int | None = None) -> Iterator[int]:
-    """Let the model write on without an end, and give each id as soon as it is drawn.
+    """Continue a prompt endlessly, and yield each id as soon as it is drawn.
 
-    Recurrent layers carry their state and convolutions the inputs that they still need, so that each id costs one step.
+    The state of the recurrent layers, and the last inputs of the convolutions, are kept, so that an id costs one step.
 
     Parameters
     ----------
     model : Sequential from ids to logits, or a `Stepper` of it
     prompt : (P,) integers, P is at least 1
     sampler : Sampler
-    window : int, optional
-        Each id is drawn from a new pass over the last `window` ids only, as models that learned from windows (and
-        those with pooling, which have no steps) expect it.
+    window : int, optional; not for a stepper
+        For models trained on windows, and for those with pooling, which have no steps. Each id is drawn after a new
+        pass over the last `window` ids.
 
     Yields
     ------
@@ -272,28 +255,27 @@ def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window:
     Raises
     ------
     NumpyrnnError
-        if the prompt is empty, or an id is out of range
+        if the prompt is empty, an id is out of range, or a stepper gets a window
     """
     prompt = np.asarray(prompt)
     if not is_integer(prompt) or prompt.ndim != 1 or not len(prompt):
         raise NumpyrnnError(f"prompt must be integers of shape (P,), got {prompt.dtype} {prompt.shape}")
     check_ids("prompt", prompt, model.input_size)
-    if isinstance(model, Stepper):
-        if window is not None:
-            raise NumpyrnnError("a Stepper carries its state: window must be None")
-        return _by_steps(model, prompt.tolist(), sampler)
+    if window is not None and isinstance(model, Stepper):
+        raise NumpyrnnError("a Stepper carries its state: window must be None")
     if window is not None:
         check_count("window", window, 1)
-        return _by_windows(model, prompt, sampler, window)
-    _check_stepwise(model)
-    return _by_steps(Stepper(model), prompt.tolist(), sampler) if can_step(model) else _by_state(model, prompt, sampler)
+    elif isinstance(model, Sequential):
+        _check_stepwise(model)
+        model = Stepper(model) if can_step(model) else model
+    if isinstance(model, Stepper):
+        return _by_steps(model, prompt.tolist(), sampler)
+    return _by_passes(model, prompt, sampler, window)
 
 
 def _by_steps(stepper: Stepper, prompt: list[int], sampler: Sampler) -> Iterator[int]:
-    if not stepper.in_use.acquire(blocking=False):
-        raise NumpyrnnError("a Stepper writes one sequence at a time, and this one is at one: make another")
+    stepper.begin()
     try:
-        stepper.forget()
         step = blas_threads()(stepper.advance) if stepper.widest >= WIDE else stepper.advance
         for token in prompt[:-1]:
             step(token)
@@ -305,25 +287,19 @@ def _by_steps(stepper: Stepper, prompt: list[int], sampler: Sampler) -> Iterator
         stepper.in_use.release()
 
 
-def _by_state(model: Sequential, x: Array, sampler: Sampler) -> Iterator[int]:
-    state, forward = None, blas_threads()(model.forward)
+def _by_passes(model: Sequential, prompt: Array, sampler: Sampler, window: int | None) -> Iterator[int]:
+    """Pass over the last `window` ids; without a window, over the new id with the state carried."""
+    x, state, forward = prompt[-(window or 0) :], None, blas_threads()(model.forward)
     while True:
-        logits, state, _ = forward(x[:, None], state, cache=False)
-        x = np.array([sampler.draw_one(logits[-1, 0])])
-        yield int(x[0])
-
-
-def _by_windows(model: Sequential, x: Array, sampler: Sampler, window: int) -> Iterator[int]:
-    forward = blas_threads()(model.forward)
-    while True:
-        x = x[-window:]
-        x = np.append(x, sampler.draw_one(forward(x[:, None], cache=False)[0][-1, 0]))
-        yield int(x[-1])
+        logits, after, _ = forward(x[:, None], state, cache=False)
+        token = sampler.draw_one(logits[-1, 0])
+        yield token
+        x, state = (np.array([token]), after) if window is None else (np.append(x, token)[-window:], None)
 
 
 def _check_stepwise(model: Sequential) -> None:
     if not model.stepwise:
-        raise NumpyrnnError("a model with pooling has no steps to go on from: stream(..., window=) reads it in windows")
+        raise NumpyrnnError("a model with pooling has no steps to continue from: use stream(..., window=)")
 
 
 def _ended(tokens: Iterator[int], steps: int, stop: int | None) -> Array:
@@ -338,7 +314,7 @@ def _ended(tokens: Iterator[int], steps: int, stop: int | None) -> Array:
 def _generate_many(
     model: Sequential, sampler: Sampler, steps: int, stop: int | None, prompt: Array, state: Any, keys: Array | None
 ) -> list[Array]:
-    """Up to BLOCK sequences side by side; the place of one that has ended goes to the next that waits."""
+    """Write up to BLOCK sequences side by side; as soon as one has ended, the next one takes its place."""
     if len(prompt) > 1:
         _, state, _ = model.forward(prompt[:-1], state, cache=False)
     first, first_state, N = prompt[-1], state, prompt.shape[1]
@@ -350,9 +326,7 @@ def _generate_many(
         ids = sampler.draw(logits[0], None if keys is None else uniforms(keys[running], lengths[running]))
         written[running, lengths[running]] = ids
         lengths[running] += 1
-        going = lengths[running] < steps
-        if stop is not None:
-            going &= ids != stop
+        going = (lengths[running] < steps) & (ids != stop)
         if not going.all():
             keep = np.flatnonzero(going)
             fresh = np.arange(n_started, min(N, n_started + BLOCK - len(keep)))
@@ -363,12 +337,12 @@ def _generate_many(
 
 
 def _rows(state: Any, rows: Array) -> Any:
-    """The rows of a state, whatever it is made of."""
+    """Some rows of each array of a state."""
     return map_state(lambda array: array.take(rows, 0), state)
 
 
 def _join(state: Any, more: Any, n_more: int) -> Any:
-    """The rows of `state` and then those of `more`, where None is `n_more` rows of zeros."""
+    """The rows of `state`, then the `n_more` rows of `more`; None stands for zeros."""
     if n_more == 0 or state is None:
         return state
     if isinstance(state, tuple):

@@ -1,13 +1,13 @@
 """Generation of one sequence, a step at a time, with as few calls as possible.
 
-With one sequence and a few dozen units a NumPy call costs as much as its arithmetic. So all views are made once, every
-layer makes one product a step, and SciPy's `gemv` writes it in place.
+For one sequence and a few dozen units, a NumPy call costs as much as its arithmetic. So all views are made once, each
+layer takes one product per step, and SciPy's `gemv` writes it in place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import dropwhile
+from itertools import dropwhile, zip_longest
 from threading import Lock, get_ident
 from typing import Any
 
@@ -22,26 +22,28 @@ from .products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, aligned, blas
 from .recurrent import Recurrent
 from .sequential import Sequential
 
-PASSING = (Dropout, LastStep)  # layers that leave a single step as it is
+PASSING = (Dropout, LastStep)  # layers that leave a single step unchanged
+BUSY = "a Stepper writes one sequence at a time, and only in the thread that made or last reset it: make another"
 
 
 class Stepper:
-    """A model that takes one id and gives one row of logits, with its state kept between the calls.
+    """A model as a function from one id to one row of logits; it keeps its state from call to call.
 
-    Each layer makes one product: [h; 1] times [its own Wh, the next layer's Wx; the next layer's b] gives what its next
-    step and the layer above need of h. What the first layer needs of an id is a row of a table, made beforehand.
+    Each layer takes one product per step: [h; 1] times [its Wh, Wx of the layer above; zeros, b of the layer above]. It
+    gives all that its own next step and the layer above need of h. For the first layer, a table holds x Wx + b of each
+    id.
 
-    A stepper serves the thread that made it, or last called `reset`; a call from another one is an error.
+    A stepper serves the thread that made it or last called `reset`. Calls from other threads raise.
 
     Parameters
     ----------
-    model : Sequential of recurrent, Embedding, Dense and (doing nothing here) Dropout and LastStep layers
-        Its first layer takes ids. The parameters are copied: a stepper does not see later updates.
+    model : Sequential of recurrent, Embedding and Dense layers; Dropout and LastStep do nothing here
+        Its first layer takes ids. The parameters are copied: later updates of the model have no effect.
 
     Raises
     ------
     NumpyrnnError
-        if the model holds another kind of layer
+        if the model holds a layer of another kind
 
     Examples
     --------
@@ -54,7 +56,7 @@ class Stepper:
         if not can_step(model):
             raise NumpyrnnError(f"Stepper needs RNN, LSTM, GRU and Dense layers of real numbers, got {model!r}")
         layers = [layer for layer in model.layers if type(layer) not in PASSING]
-        table = np.eye(model.input_size, dtype=model.dtype)  # what each id stands for
+        table = np.eye(model.input_size, dtype=model.dtype)  # one-hot rows
         while isinstance(layers[0], Embedding):
             table = table @ layers.pop(0).params["W"]
         self.input_size, self.dtype, self.in_use = model.input_size, model.dtype, Lock()
@@ -62,10 +64,10 @@ class Stepper:
         Wx, _, b, form = _weights(layers[0])
         rows = list((table @ Wx + b).reshape(-1, *form))
         self._states: list[Array] = []
-        steps = [self._step(layer, above) for layer, above in zip(layers, [*layers[1:], None], strict=True)]
+        steps = [self._step(layer, above) for layer, above in zip_longest(layers, layers[1:])]
         if isinstance(layers[-1], Dense):
             steps.pop()  # its x W + b is the result
-        self.advance = _in_turn(rows, steps)  # what a call does, without looking which thread it comes from
+        self.advance = _in_turn(rows, steps)  # a call without its checks
         self.output_size = len(self.advance(0))
         self.widest = max(rows[0].size, self.output_size)
         self.reset()
@@ -73,31 +75,28 @@ class Stepper:
             self._compare(model)
 
     def __call__(self, token: int) -> Array:
-        """Logits after `token`; the array is overwritten by the next call."""
-        self._check_free()
-        if get_ident() != self._owner:
-            raise NumpyrnnError("a Stepper must be used by one thread, the one that made or last reset it")
+        """Logits after `token`; the next call overwrites them."""
+        if self.in_use.locked() or get_ident() != self._owner:
+            raise NumpyrnnError(BUSY)
         if not 0 <= token < self.input_size:
             raise NumpyrnnError(f"token must be an id from 0 to {self.input_size - 1}, got {token!r:.40}")
         return self.advance(token)
 
     def reset(self) -> None:
-        """Go back to the zero state; from now on the stepper serves this thread."""
-        self._check_free()
-        self.forget()
+        """Return to the zero state; from now on the stepper serves this thread."""
+        self.begin()
+        self.in_use.release()
 
-    def forget(self) -> None:
-        """What `reset` does, also while a sequence is written."""
+    def begin(self) -> None:
+        """Reset, and refuse all calls until `in_use` is released; meanwhile only `advance` works."""
+        if not self.in_use.acquire(blocking=False):
+            raise NumpyrnnError(BUSY)
         self._owner = get_ident()
         for array in self._states:
             array[...] = 0
 
-    def _check_free(self) -> None:
-        if self.in_use.locked():
-            raise NumpyrnnError("a Stepper writes one sequence at a time, and this one is at one: make another")
-
     def _compare(self, model: Sequential) -> None:
-        """Raise if the steps are not the model's: a cell's `step` may read a state that it has written already."""
+        """Raise if the logits are not those of the model: a cell's `step` may read a state that it has overwritten."""
         ids = np.arange(3) % self.input_size
         for token in ids.tolist():
             logits = self.advance(token)
@@ -106,38 +105,33 @@ class Stepper:
         self.reset()
 
     def _step(self, layer: Layer, above: Layer | None) -> Callable[[Array], Array]:
-        """From the layer's x Wx + b to that of the layer above; without one, to h."""
+        """Make a function from x Wx + b of this layer to that of the layer above, or to h if there is none."""
         Wh, H = _weights(layer)[1], layer.features_out(0)
         n, nothing = Wh.shape[1], np.zeros(0, self.dtype)
         Wx, _, b, form = _weights(above) if above else (nothing.reshape(H, 0), None, nothing, (0,))
-        W = aligned(np.vstack([np.hstack([Wh, Wx]), np.append(np.zeros(n, self.dtype), b)]))  # of [h; 1]
+        W = aligned(np.vstack([np.hstack([Wh, Wx]), np.append(np.zeros(n, self.dtype), b)]))  # multiplies [h; 1]
         h_1, product = np.ones(H + 1, self.dtype), np.zeros(W.shape[1], self.dtype)
         h, result = h_1[:H], product[n : n + b.size].reshape(form) if above else h_1[:H]
         self._states += [h, product]
         gemv, W_T = self._gemv, W.T  # BLAS reads columns first
-        if not isinstance(layer, Recurrent):
+        cell_step: Callable[[Array, Any], Any] = np.positive  # a Dense layer copies x W + b into h
+        views: Any = h
+        if isinstance(layer, Recurrent):
+            compiled_step = getattr(layer.running_cell(), "one_step", None)
+            if compiled_step:
+                memory = np.zeros(H if len(layer.cell.state_sizes(H)) > 1 else 0, self.dtype)
+                self._states.append(memory)
 
-            def affine(x: Array) -> Array:
-                h[...] = x
-                gemv(1.0, W_T, h_1, 0.0, product, OFFX, INCX, OFFY, INCY, AS_IS, IN_PLACE)
-                return result
+                def fast_step(x: Array) -> Array:
+                    compiled_step(x, h_1, memory, W, product)
+                    return result
 
-            return affine
-        compiled_step = getattr(layer.running_cell(), "one_step", None)
-        if compiled_step:
-            memory = np.zeros(H if len(layer.cell.state_sizes(H)) > 1 else 0, self.dtype)
-            self._states.append(memory)
-
-            def fast_step(x: Array) -> Array:
-                compiled_step(x, h_1, memory, W, product)
-                return result
-
-            return fast_step
-        cell = layer.cell(layer.by_gate(layer.copy().params), 1, 1, _one_place)
-        cell.hWh = product[:n].reshape(cell.hWh.shape)
-        cell.states = as_strided(h, (2, 1, H), (0, 0, h.itemsize)), *cell.states[1:]
-        self._states += [state[0] for state in cell.states]
-        views, cell_step = tuple(view[..., 0, :] for view in cell.at(0, 1)), cell.step
+                return fast_step
+            cell = layer.cell(layer.by_gate(layer.copy().params), 1, 1, _one_place)
+            cell.hWh = product[:n].reshape(cell.hWh.shape)
+            cell.states = as_strided(h, (2, 1, H), (0, 0, h.itemsize)), *cell.states[1:]
+            self._states += [state[0] for state in cell.states]
+            cell_step, views = cell.step, tuple(view[..., 0, :] for view in cell.at(0, 1))
 
         def step(x: Array) -> Array:
             cell_step(x, views)
@@ -158,24 +152,28 @@ def can_step(model: Sequential) -> bool:
     -------
     bool
     """
-    above = dropwhile(lambda layer: type(layer) is not LastStep, model.layers)
-    if not all(type(layer) in (Dense, *PASSING) for layer in above):  # what recurs there sees one step of a pass
-        return False
-    rest = dropwhile(lambda layer: type(layer) is Embedding, (one for one in model.layers if type(one) not in PASSING))
-    layers, as_it_is = list(rest), type(model).run is Sequential.run and type(model).forward is Layer.forward
-    return as_it_is and bool(layers) and all(map(_has_step, layers)) and model.dtype.kind == "f"
+    layers = model.layers
+    while layers and type(layers[0]) in (Embedding, *PASSING):
+        layers = layers[1:]
+    above = dropwhile(lambda layer: type(layer) is not LastStep, model.layers)  # sees one step of a pass
+    has_steps = all(map(_has_step, layers)) and all(type(layer) in (Dense, *PASSING) for layer in above)
+    return bool(layers) and has_steps and _as_it_is(model, Sequential) and model.dtype.kind == "f"
 
 
 def _has_step(layer: Layer) -> bool:
-    """Whether a layer's own step is all that it does: it runs its cell as it is, and the cell its `step`."""
-    if not isinstance(layer, Recurrent):
-        return type(layer) is Dense
-    as_it_is = type(layer).run is Recurrent.run and type(layer).forward is Layer.forward
-    return as_it_is and layer.cell.forward is Cell.forward
+    """Whether a layer does no more than its step."""
+    if isinstance(layer, Recurrent):
+        return _as_it_is(layer, Recurrent) and layer.cell.forward is Cell.forward
+    return type(layer) in (Dense, *PASSING)
+
+
+def _as_it_is(layer: Layer, kind: type[Layer]) -> bool:
+    """Whether a subclass of `kind` has left its passes unchanged."""
+    return type(layer).run is kind.run and type(layer).forward is kind.forward
 
 
 def _in_turn(rows: list[Array], steps: list[Callable[[Array], Array]]) -> Callable[[int], Array]:
-    """From an id to what the last step gives; one step needs no loop."""
+    """Make a function from an id to the result of the last step; a single step needs no loop."""
     if len(steps) == 1:
         (step,) = steps
         return lambda token: step(rows[token])
@@ -190,13 +188,13 @@ def _in_turn(rows: list[Array], steps: list[Callable[[Array], Array]]) -> Callab
 
 
 def _one_place(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Zeros with a time axis (the last but two) of stride 0: all steps share one place, a state replaces the last."""
+    """Zeros whose time axis (the last but two) has stride 0: all steps share one place, each overwrites the last."""
     array = np.zeros((*shape[:-3], 1, *shape[-2:]), dtype)
     return as_strided(array, shape, (*array.strides[:-3], 0, *array.strides[-2:]))
 
 
 def _weights(layer: Layer) -> tuple[Array, Array, Array, tuple[int, ...]]:
-    """Wx, Wh and b with the gates side by side, and the shape in which the layer takes x Wx + b."""
+    """Wx, Wh and b with the gates side by side, and the shape of x Wx + b that the layer's step takes."""
     if not isinstance(layer, Recurrent):
         W, b = layer.params.values()
         return W, np.zeros((len(b), 0), b.dtype), b, b.shape

@@ -12,14 +12,14 @@ CHUNK = 1 << 16  # characters
 
 
 class Vocabulary:
-    """A sorted set of tokens, each with its place in the order as its id.
+    """A sorted list of distinct tokens; the id of a token is its index.
 
-    Sorted, so that ids do not change from run to run.
+    Sorting keeps the ids the same in every run.
 
     Parameters
     ----------
     tokens : iterable of str
-        Characters of a text, or any other strings; a token may come more than once.
+        Characters of a text, or any other strings; repetitions count once.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Vocabulary:
     Raises
     ------
     NumpyrnnError
-        if there is no token, or one that is not a string
+        if there is no token, or a token is not a string
 
     Examples
     --------
@@ -61,16 +61,17 @@ class Vocabulary:
         Raises
         ------
         NumpyrnnError
-            if a token is unknown; all unknown ones are listed
+            if a token is unknown; the error lists all unknown tokens
         """
         tokens = list(tokens)
         unknown = {token for token in tokens if token not in self.ids}
         if unknown:
-            raise NumpyrnnError(_unknown(unknown))
+            listed = " ".join(map(repr, sorted(unknown)))
+            raise NumpyrnnError(f"tokens must be known to the vocabulary, unknown: {listed}")
         return np.array([self.ids[token] for token in tokens], np.intp)
 
     def encode_text(self, text: str) -> Array:
-        """Ids of the characters of a text of any length, in as little memory as they need.
+        """Ids of the characters of a text of any length, with little memory.
 
         Parameters
         ----------
@@ -78,23 +79,20 @@ class Vocabulary:
 
         Returns
         -------
-        (length,) unsigned integers, of one byte each if the vocabulary has up to 256 tokens
+        (length,) unsigned integers of the smallest type that holds all ids: one byte for up to 256 tokens
 
         Raises
         ------
         NumpyrnnError
-            if a character is unknown; all unknown ones are listed
+            if a character is unknown; the error lists all unknown characters
         """
-        characters = [token for token in self.tokens if len(token) == 1]
-        codes, ids = np.array([ord(c) for c in characters]), np.array([self.ids[c] for c in characters], np.intp)
-        encoded, unknown = np.empty(len(text), np.min_scalar_type(len(self) - 1)), set[int]()
+        known = sorted(set(text))
+        codes = np.array([ord(character) for character in known], np.uint32)
+        ids = self.encode(known).astype(np.min_scalar_type(len(self) - 1))
+        encoded = np.empty(len(text), ids.dtype)
         for start in range(0, len(text), CHUNK):
             chunk = np.frombuffer(text[start : start + CHUNK].encode("utf-32-le", "surrogatepass"), np.uint32)
-            unknown.update(chunk[~np.isin(chunk, codes)].tolist())
-            if not unknown:
-                encoded[start : start + len(chunk)] = ids[codes.searchsorted(chunk)]
-        if unknown:
-            raise NumpyrnnError(_unknown(map(chr, unknown)))
+            encoded[start : start + len(chunk)] = ids[codes.searchsorted(chunk)]
         return encoded
 
     def decode(self, ids: Iterable[int]) -> list[str]:
@@ -111,7 +109,7 @@ class Vocabulary:
         Raises
         ------
         NumpyrnnError
-            if an id lies outside 0 .. size - 1
+            if an id is not an integer from 0 to the number of tokens less one
         """
         ids = np.asarray(list(ids) or np.zeros(0, np.intp))
         if not is_integer(ids):
@@ -133,7 +131,3 @@ class Vocabulary:
 
     def __repr__(self) -> str:
         return f"Vocabulary of {len(self)} tokens, {self.tokens[0]!r} to {self.tokens[-1]!r}"
-
-
-def _unknown(tokens: Iterable[str]) -> str:
-    return f"tokens must be known to the vocabulary, unknown: {' '.join(map(repr, sorted(tokens)))}"

@@ -1,12 +1,11 @@
-"""Sigmoid, softmax, log-softmax and one-hot rows, against SciPy and at the ends of the number line."""
+"""Sigmoid, softmax and log-softmax, against SciPy and at the ends of the number line."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import special
 
-from numpyrnn import NumpyrnnError
-from numpyrnn.activations import log_softmax, one_hot, sigmoid, softmax
+from numpyrnn.activations import log_softmax, sigmoid, softmax
 
 HUGE = np.finfo(np.float64).max
 TINY = np.finfo(np.float64).tiny
@@ -98,27 +97,6 @@ def test_the_imaginary_part_of_a_complex_step_is_the_derivative(function, slope)
     step = np.zeros_like(X, np.complex128)
     step[..., 0] = 1e-30j
     assert_allclose(function(X + step)[..., 0].imag / 1e-30, slope(X)[..., 0], rtol=1e-12)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, int])
-def test_one_hot_rows_are_rows_of_the_identity(dtype):
-    ids = np.array([[2, 0], [1, 2]], np.uint8)
-    hot = one_hot(ids, 3, dtype)
-    assert hot.dtype == dtype
-    assert_array_equal(hot, np.eye(3)[ids])
-
-
-@pytest.mark.parametrize(
-    ("ids", "message"),
-    [
-        ([0, 3], r"ids must hold ids from 0 to 2, got 0 to 3"),
-        ([-1, 1], r"ids must hold ids from 0 to 2, got -1 to 1"),
-        ([0.0, 1.0], r"ids must be integers, got dtype float64"),
-    ],
-)
-def test_one_hot_names_bad_ids(ids, message):
-    with pytest.raises(NumpyrnnError, match=message):
-        one_hot(np.array(ids), 3)
 
 
 def test_differences_beyond_the_largest_number_stay_finite():

@@ -350,10 +350,10 @@ def test_what_cannot_be_checked_is_refused_in_one_line(arguments, message):
         (lambda g: g | {"dWf": g["dW"]}, r"one gradient for each of x, W \(missing: \[\]\), got dx, dW, dWf"),
         (lambda g: {"x": g["dx"], "dWf": g["dW"]}, r"one gradient for each of x, W \(missing: \['W'\]\), got x, dWf"),
         (lambda g: g | {"x": g["dx"]}, r"one gradient for each of x, W \(missing: \[\]\), got dx, dW, x"),
-        (lambda g: (g["dx"],), r"2 gradients \(x, W\), got 1"),
-        (lambda g: g["dx"], r"2 gradients \(x, W\), got 1"),
-        (lambda g: (g["dx"], g["dW"], g["dW"]), r"2 gradients \(x, W\), got 3"),
-        (lambda g: None, r"2 gradients \(x, W\), got 1"),
+        (lambda g: (g["dx"],), r"one gradient for each of x, W \(missing: \['W'\]\), got x"),
+        (lambda g: g["dx"], r"one gradient for each of x, W \(missing: \['W'\]\), got x"),
+        (lambda g: (g["dx"], g["dW"], g["dW"]), r"one gradient for each of x, W \(missing: \[\]\), got x, W, 0"),
+        (lambda g: None, r"one gradient for each of x, W \(missing: \['W'\]\), got x"),
     ],
 )
 def test_a_backward_that_returns_anything_but_the_gradients_is_refused(change, message):

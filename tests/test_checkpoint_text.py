@@ -122,7 +122,7 @@ def test_what_is_generated_repeats_with_its_seed_and_takes_the_samplers_settings
 @pytest.mark.parametrize(
     ("vocabulary", "text", "message"),
     [
-        (None, "ab", "a model without a vocabulary knows no text: use its model with ids"),
+        (None, "ab", "a model without a vocabulary takes no text: call its model with ids"),
         (LETTERS, "", "the text must have at least one token, got none"),
         (LETTERS, [], "the text must have at least one token, got none"),
         (LETTERS, "abz", "tokens must be known to the vocabulary, unknown: 'z'"),

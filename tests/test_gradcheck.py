@@ -21,7 +21,7 @@ GRADIENTS = {"x": 2 * ARRAYS["x"] * ARRAYS["w"], "w": ARRAYS["x"] ** 2}
 
 def test_right_gradients_of_a_function_are_green():
     errors = gradcheck.check_function(square, ARRAYS, GRADIENTS)
-    assert [(error.what, error.size, error.ok) for error in errors] == [("x", 3, True), ("w", 3, True)]
+    assert [(error.what, error.shape, error.ok) for error in errors] == [("x", (3,), True), ("w", (3,), True)]
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_a_right_gradient_that_is_tiny_beside_the_others_is_green():
 def test_every_kind_of_layer_is_in_the_report(monkeypatch):
     monkeypatch.setattr(gradcheck, "check_layer", lambda *arguments, **options: [])  # it takes its time
     ours = {name for name, kind in LAYERS.items() if is_ours(kind)}
-    assert {name.split(",")[0] for name, _, _ in gradcheck.report()} >= ours
+    assert {name.partition("(")[0] for name, _, _ in gradcheck.report()} >= ours
