@@ -369,9 +369,9 @@ def test_a_model_checks_state_grads_and_cache():
     model = stack()
     ids = np.zeros((T, N), int)
     y, state, cache = model.forward(ids)
-    with error("state must be a tuple of 4 (one entry a layer), got"):
+    with error("state must be a tuple of 4 (one entry per layer), got"):
         model.forward(ids, state[:2])
-    with error("dstate must be a tuple of 4 (one entry a layer), got"):
+    with error("dstate must be a tuple of 4 (one entry per layer), got"):
         model.backward(y, cache, state[:1])
     with error("grads must have the names 0.W, 1.Wx", "got Wx, Wh, b"):
         model.backward(y, cache, grads=LAYER.params)
