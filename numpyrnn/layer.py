@@ -48,10 +48,10 @@ from .checks import Array, NumpyrnnError, as_array, as_rng, check_finite, check_
 from .parameters import Parameters
 
 Seed = Generator | int | None
-Lengths = Any  # (N,) integers, a Padding, or None
 Grads = dict[str, Array]  # a Parameters, or a plain dict with its names
 Pass = tuple[Array, Any, Any]  # y, state, cache
 Gradients = tuple[Array | None, Any]  # dx, dstate
+Back = tuple[Array | None, Any, Any]  # dx, dstate, grads
 LAYERS: dict[str, type[Layer]] = {}  # by their names in model files
 
 
@@ -219,9 +219,7 @@ class Layer:
 
     # The same for all layers
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Any = None, cache: bool = True
-    ) -> Pass:
+    def forward(self, x: Array, state: Any = None, lengths: Any = None, rng: Any = None, cache: bool = True) -> Pass:
         """Run over whole sequences.
 
         Parameters
@@ -259,9 +257,7 @@ class Layer:
         y.flags.writeable = False
         return y, state, (kept, padding, y.shape, y.dtype)
 
-    def backward(
-        self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None
-    ) -> tuple[Array | None, Any, Any]:
+    def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
         """Backpropagate through a call of `forward`.
 
         Parameters
@@ -291,7 +287,7 @@ class Layer:
         grads = check_grads(grads, self.params)
         return *self.run_back(dy, kept, dstate, grads, padding), grads
 
-    def __call__(self, x: Array, lengths: Lengths = None) -> Array:
+    def __call__(self, x: Array, lengths: Any = None) -> Array:
         """Return y alone, evaluated without dropout."""
         return self.forward(x, lengths=lengths, cache=False)[0]
 
@@ -326,8 +322,7 @@ class Layer:
         params.flat[...] = self.params.flat
         self.params = params
 
-    def __copy__(self) -> Any:
-        return self.copy()
+    __copy__ = copy
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name, None)}' for name in self.sizes)})"

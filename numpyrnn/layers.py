@@ -33,11 +33,10 @@ class Dense(Layer):
     sizes = ("input_size", "output_size")
 
     def __init__(self, input_size: int, output_size: int, dtype: Any = np.float32, rng: Seed = None):
-        self.input_size = check_count("input_size", input_size)
-        self.output_size = check_count("output_size", output_size)
-        shapes = {"W": (self.input_size, self.output_size), "b": (self.output_size,)}
-        self.params = Parameters(shapes, float_dtype(dtype))
-        self.params["W"] = glorot(as_rng(rng), self.input_size, self.output_size)
+        D, V = check_count("input_size", input_size), check_count("output_size", output_size)
+        self.input_size, self.output_size = D, V
+        self.params = Parameters({"W": (D, V), "b": (V,)}, float_dtype(dtype))
+        self.params["W"] = glorot(as_rng(rng), D, V)
 
     def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
         """Map every real step."""
@@ -74,10 +73,10 @@ class Embedding(Layer):
     sizes = ("input_size", "output_size")
 
     def __init__(self, input_size: int, output_size: int, dtype: Any = np.float32, rng: Seed = None):
-        self.input_size = check_count("input_size", input_size)
-        self.output_size = check_count("output_size", output_size)
-        self.params = Parameters({"W": (self.input_size, self.output_size)}, float_dtype(dtype))
-        self.params["W"] = as_rng(rng).standard_normal((self.input_size, self.output_size))
+        V, D = check_count("input_size", input_size), check_count("output_size", output_size)
+        self.input_size, self.output_size = V, D
+        self.params = Parameters({"W": (V, D)}, float_dtype(dtype))
+        self.params["W"] = as_rng(rng).standard_normal((V, D))
 
     def check_input(self, x: Array) -> Array:
         """Only ids."""

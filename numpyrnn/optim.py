@@ -87,8 +87,7 @@ class Optimizer:
         check_range("learning_rate", learning_rate, 0, open_low=True)
         check_range("decay", decay, 0)
         self.learning_rate, self.decay = learning_rate, decay
-        self.t = 0
-        self.state: dict[str, Array] = {}
+        self.t, self.state = 0, dict[str, Array]()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -153,9 +152,7 @@ class SGD(Optimizer):
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, decay: float = 0.0):
         super().__init__(learning_rate, decay)
         check_range("momentum", momentum, 0, 1)
-        self.momentum = momentum
-        if momentum == 0:
-            self.slots = ()
+        self.momentum, self.slots = momentum, ("v",) if momentum else ()
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
         """The formula."""

@@ -180,7 +180,8 @@ class LSTM(Recurrent):
     dtype : default float32
     rng : numpy Generator or int seed, for the initial weights; the forget gate's bias starts at one
     weight_dropout : float, default 0, share of Wh dropped in training passes
-    hard_sigmoid : bool, default False; min(max(z / 5 + 1/2, 0), 1) in place of the sigmoids, as Keras 2 has it
+    hard_sigmoid : bool, default False
+        Use min(max(z / 5 + 1/2, 0), 1) instead of the sigmoid, as Keras 2 does.
 
     Attributes
     ----------
@@ -196,16 +197,8 @@ class LSTM(Recurrent):
     sizes = (*Recurrent.sizes, "hard_sigmoid")
     cell = cells.LSTM
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        dtype: Any = np.float32,
-        rng: Seed = None,
-        weight_dropout: float = 0.0,
-        hard_sigmoid: bool = False,
-    ):
-        super().__init__(input_size, hidden_size, dtype, rng, weight_dropout)
+    def __init__(self, *sizes: Any, hard_sigmoid: bool = False, **settings: Any):
+        super().__init__(*sizes, **settings)
         self.hard_sigmoid = bool(hard_sigmoid)
         if self.hard_sigmoid:
             self.cell = cells.HardLSTM

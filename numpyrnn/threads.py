@@ -52,7 +52,7 @@ WORTH, WORTH_A_STEP = 1e9, 2e7  # two workers pay off from so many operations pe
 SETTINGS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"  # environment variables
 
 _chosen: ContextVar[int | None] = ContextVar("the number chosen around this call", default=None)
-_lock = RLock()  # guards the next three: the pools belong to the process, whichever Python thread limits them
+_lock = RLock()  # guards the next three, together with the pools: these belong to the process
 _limits: list[int] = []  # of the active `blas_threads` blocks
 _before: dict[str, int] = {}  # the threads of each pool before the first of these blocks
 _unlimited: set[str] = set()  # pools that ignored a limit, after a warning
@@ -83,16 +83,14 @@ def blas_threads(n: int | None = None) -> Iterator[None]:
     """
     n = chosen() if n is None else check_count("n", n)
     token = _chosen.set(n)
-    with _lock:
-        _limits.append(n)
+    _limits.append(n)
     try:
         _apply()
         yield
     finally:
         _chosen.reset(token)
-        with _lock:
-            _limits.remove(n)
-            _apply()
+        _limits.remove(n)
+        _apply()
 
 
 def chosen() -> int:
@@ -103,11 +101,7 @@ def chosen() -> int:
 
 def run_all(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
     """Run the first task here and each other one in its own thread; return all results. Errors wait for all tasks."""
-    if len(tasks) == 1:
-        return [tasks[0]()]
-    with ThreadPoolExecutor(
-        len(tasks) - 1, "numpyrnn"
-    ) as pool:  # takes 0.1 ms; a pool kept for later would not survive a fork
+    with ThreadPoolExecutor(len(tasks), "numpyrnn") as pool:  # 0.1 ms; a lasting pool would not survive a fork
         futures = [pool.submit(copy_context().run, task) for task in tasks[1:]]
         return [tasks[0](), *(future.result() for future in futures)]
 
