@@ -15,6 +15,7 @@ from .checks import Array
 from .products import as_rows, column_sums
 
 Empty = Callable[..., Array]  # np.empty, or np.zeros if some sequences end early
+Named = Mapping[str, Array]  # parameters or gradients
 Runs = tuple[tuple[slice, slice], ...]
 HARD_SLOPE = 0.2
 add, multiply, subtract, tanh = np.add, np.multiply, np.subtract, np.tanh
@@ -67,10 +68,8 @@ class Cell:
 
     x: Array
     active: list[int] | None
-    z: Array
-    states: tuple[Array, ...]
 
-    def __init__(self, p: Mapping[str, Array], T: int, N: int, empty: Empty):
+    def __init__(self, p: Named, T: int, N: int, empty: Empty):
         self.p, self.N, self.half = p, N, np.array(0.5, p["b"].real.dtype)
         dtype, H = p["Wh"].dtype, p["b"].shape[-1]
         self.hWh = np.empty((len(p["Wh"]), N, H), dtype)
@@ -119,7 +118,7 @@ class Cell:
         """Write dz of step t, and step `dstates` (except h's) back in time, for the first n sequences."""
         raise NotImplementedError
 
-    def own_gradients(self, grads: Mapping[str, Array]) -> None:
+    def own_gradients(self, grads: Named) -> None:
         """Write the gradients of parameters other than Wx, Wh and b, once dz is complete."""
 
 
@@ -327,6 +326,6 @@ class GRU(Cell):
         dz[3] *= dz[2]
         multiply(dh, self.memory[1, t, :n], self.back[0, :n])
 
-    def own_gradients(self, grads: Mapping[str, Array]) -> None:
+    def own_gradients(self, grads: Named) -> None:
         """Write the gradient of bh."""
         grads["bh"][...] = column_sums(as_rows(self.dz[3]))

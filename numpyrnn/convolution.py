@@ -114,7 +114,7 @@ class Convolution(Layer, abstract=True):
         return padding.lengths + np.arange(self.reach)[:, None], np.arange(padding.N)
 
     def _end_state(self, x: Array, past: Array | None, padding: Padding) -> Array:
-        """The inputs that the next pass needs."""
+        """The inputs that the next pass needs, (N, reach, D)."""
         T, N, D = x.shape
         if padding.full and self.reach <= T:
             return x[T - self.reach :].transpose(1, 0, 2).copy()
@@ -210,7 +210,7 @@ class GatedBlock(Convolution):
         self.params["Wo"] = glorot(rng, self.input_size, self.output_size)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """And those of the output's map."""
+        """Those of the convolution, and of the map to both outputs."""
         C, S = self.input_size, self.skip_size
         return super().shapes() | {"Wo": (C, C + S), "bo": (C + S,)}
 

@@ -5,8 +5,8 @@ Every layer has the same form::
     y, state, cache = layer.forward(x, state=None, lengths=None, rng=None, cache=True)
     dx, dstate, grads = layer.backward(dy, cache, dstate=None, grads=None)
 
-- `x` is floating, (T, N, D), or integers, (T, N). Integers stand for one-hot rows, which are never built; `dx` is then
-  None.
+- `x` is floating, (T, N, D), or integers, (T, N). Integers stand for one-hot rows, which are never built, and have no
+  gradient: `dx` is None.
 - `state` is what a recurrent layer carries from step to step: `h` (N, H), for the LSTM `(h, c)`, for a `Sequential` a
   tuple with one entry per layer. None means zeros. Layers without a state take and return None.
 - `lengths` (N,) holds the number of real steps of each sequence; the steps after them are padding and affect nothing:
@@ -56,7 +56,7 @@ LAYERS: dict[str, type[Layer]] = {}  # by their names in model files
 
 
 class Padding:
-    """Which steps of a batch are real. Made once per pass, from `lengths`, and handed from layer to layer.
+    """Which steps of a batch are real. It is made once per pass, from `lengths`, and handed from layer to layer.
 
     Parameters
     ----------
@@ -65,26 +65,32 @@ class Padding:
 
     Attributes
     ----------
-    lengths : (N,) integers
     full : bool, whether all steps are real
-    order, back : index arrays that sort the sequences from longest to shortest, and undo it; full slices if `full`
     """
-
-    order: Any = slice(None)
-    back: Any = slice(None)
 
     def __init__(self, lengths: Any, T: int, N: int):
         self.T, self.N, self.full = T, N, lengths is None
-        self.lengths = np.full(N, T) if lengths is None else to_array("lengths", lengths)
         if not self.full:
-            check_shape("lengths", self.lengths, (N,))
-            if not is_integer(self.lengths) or self.lengths.min() < 0 or self.lengths.max() > T:
+            given = to_array("lengths", lengths)
+            check_shape("lengths", given, (N,))
+            if not is_integer(given) or given.min() < 0 or given.max() > T:
                 raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
-            self.lengths = self.lengths.astype(np.intp)
-            self.full = bool(self.lengths.min() == T)
-        if not self.full:
-            self.order = np.argsort(-self.lengths, kind="stable")
-            self.back = np.argsort(self.order)
+            self.lengths, self.full = given.astype(np.intp), bool(given.min() == T)
+
+    @cached_property
+    def lengths(self) -> Array:
+        """The number of real steps of each sequence, (N,) integers."""
+        return np.full(self.N, self.T)
+
+    @cached_property
+    def order(self) -> Array:
+        """Indices that sort the sequences from longest to shortest; equal ones keep their order."""
+        return np.argsort(-self.lengths, kind="stable")
+
+    @cached_property
+    def back(self) -> Array:
+        """Indices that undo `order`."""
+        return np.argsort(self.order)
 
     @cached_property
     def real(self) -> Array:
@@ -92,14 +98,14 @@ class Padding:
         return np.asarray(np.arange(self.T)[:, None] < self.lengths)
 
     def masked(self, array: Array) -> Array:
-        """(T, N, ...) with zeros in padding, whatever was there; not copied if there is no padding."""
+        """Return (T, N, ...) with zeros in padding; the array itself if there is no padding."""
         if self.full:
             return array
         real = self.real.reshape(self.T, self.N, *[1] * (array.ndim - 2))
         return np.where(real, array, np.zeros((), array.dtype))
 
     def rows(self, array: Array) -> Array:
-        """The real steps of all sequences, (T, N, ...), as rows, (R, ...)."""
+        """Return the real steps of (T, N, ...) as rows, (R, ...)."""
         return array.reshape(-1, *array.shape[2:]) if self.full else array[self.real]
 
     def from_rows(self, rows: Array) -> Array:
@@ -128,7 +134,7 @@ class Drawn:
         self.keep, self.rate, self.by_sequence, self.parts = keep, rate, by_sequence, parts
 
     def shard(self, rows: slice) -> Drawn:
-        """The same for some of the sequences."""
+        """Return the masks for some of the sequences."""
         keep = self.keep[:, rows] if self.keep is not None and self.by_sequence else self.keep
         return Drawn(keep, self.rate, self.by_sequence, [part and part.shard(rows) for part in self.parts])
 
@@ -206,7 +212,7 @@ class Layer:
         return lengths // self.group if self.group else np.minimum(lengths, 1)
 
     def padding_out(self, padding: Padding, T: int) -> Padding:
-        """The padding of a `y` of T steps."""
+        """The padding of `y`, which has T steps."""
         return padding if T == padding.T else Padding(self.lengths_out(padding.lengths), T, padding.N)
 
     def features_out(self, features: int) -> int:
@@ -300,7 +306,7 @@ class Layer:
         """Describe the layer's class and sizes for `from_config`, in values that JSON can hold."""
         name, known = type(self).__name__, LAYERS.get(type(self).__name__)
         if known is None or (known.__module__, known.__qualname__) != (type(self).__module__, type(self).__qualname__):
-            raise NumpyrnnError(f"a layer's class must have a name of its own, {name} is also that of {known}")
+            raise NumpyrnnError(f"a layer class must have a name of its own, {name} is also that of {known}")
         try:
             values = {size: getattr(self, size) for size in self.sizes}
             signature(type(self)).bind(**values, **({} if hasattr(self, "layers") else {"dtype": None, "rng": None}))

@@ -1,8 +1,7 @@
-"""The recurrent layers RNN, LSTM and GRU. Each runs a cell over the steps, and adds parameters and padding."""
+"""The recurrent layers RNN, LSTM and GRU: a cell with its parameters, run over padded sequences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import zip_longest
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from . import cells, fast, unroll
-from .cells import Cell
+from .cells import Cell, Named
 from .checks import Array, as_array, as_rng, check_count, check_finite, check_shape, check_share, is_integer
 from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts, draw_mask, float_dtype, glorot
 from .parameters import Parameters
@@ -48,7 +47,7 @@ class Recurrent(Layer, abstract=True):
         self.hidden_size = check_count("hidden_size", hidden_size)
         self.params = Parameters(self.shapes(), float_dtype(dtype))
         rng, p = as_rng(rng), self.by_gate(self.params)
-        for Wx_k, Wh_k in zip_longest(p["Wx"], p["Wh"]):  # a cell may have more gates of one than of the other
+        for Wx_k, Wh_k in zip_longest(p["Wx"], p["Wh"]):  # their numbers of gates may differ
             if Wx_k is not None:
                 Wx_k[...] = glorot(rng, *Wx_k.shape)
             if Wh_k is not None:
@@ -58,7 +57,7 @@ class Recurrent(Layer, abstract=True):
         """Shapes of the parameters, in their order."""
         return self.cell.shapes(self.input_size, self.hidden_size)
 
-    def by_gate(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    def by_gate(self, arrays: Named) -> dict[str, Array]:
         """Parameters or gradients in the cell's form, with the axis of the gates first."""
         return dict(arrays)
 
@@ -80,10 +79,11 @@ class Recurrent(Layer, abstract=True):
         sizes = self.cell.state_sizes(self.hidden_size)
         if state is None:
             return tuple(np.zeros((N, size), self.dtype) for size in sizes)
-        states = check_parts(f"{name} of {self!r}", state if len(sizes) > 1 else (state,), len(sizes), "(h, c)")
+        label = f"{name} of {self!r}"
+        states = check_parts(label, state if len(sizes) > 1 else (state,), len(sizes), "(h, c)")
         arrays = tuple(as_array(name, s, self.dtype) for s in states)
         for array, size in zip(arrays, sizes, strict=True):
-            check_shape(f"{name} of {self!r}", array, (N, size))
+            check_shape(label, array, (N, size))
             check_finite(name, array)
         return arrays
 
@@ -93,8 +93,10 @@ class Recurrent(Layer, abstract=True):
 
     def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
         """Sort the sequences by length, run the cell, and restore their order."""
-        x, state = x[:, padding.order], tuple(s[padding.order] for s in state)
-        p, mask, lengths = dict(self.params), None, None if padding.full else padding.lengths[padding.order]
+        p, mask, lengths = dict(self.params), None, None
+        if not padding.full:
+            x, lengths = x[:, padding.order], padding.lengths[padding.order]
+            state = tuple(s[padding.order] for s in state)
         if drawn is not None:
             mask = drawn.mask(self.dtype)
             p["Wh"] = p["Wh"] * mask
@@ -108,17 +110,20 @@ class Recurrent(Layer, abstract=True):
             pieces.append(cell.states[0][1:])
             state = last_states(cell, left)
         y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        state = tuple(s[padding.back] for s in state)
-        return y[:, padding.back], state if len(state) > 1 else state[0], (cell, mask)
+        if not padding.full:
+            y, state = y[:, padding.back], tuple(s[padding.back] for s in state)
+        return y, state if len(state) > 1 else state[0], (cell, mask)
 
     def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
         """Backpropagate through time."""
         cell, mask = kept
-        dy, dstate = dy[:, padding.order], tuple(d[padding.order] for d in dstate)
+        if not padding.full:
+            dy, dstate = dy[:, padding.order], tuple(d[padding.order] for d in dstate)
         dx, dstate = unroll.backward(cell, dy, dstate, self.by_gate(grads), not is_integer(cell.x))
         if mask is not None:
             grads["Wh"] *= mask
-        dx, dstate = None if dx is None else dx[:, padding.back], tuple(d[padding.back] for d in dstate)
+        if not padding.full:
+            dx, dstate = None if dx is None else dx[:, padding.back], tuple(d[padding.back] for d in dstate)
         return dx, dstate if len(dstate) > 1 else dstate[0]
 
 
@@ -152,19 +157,21 @@ class RNN(Recurrent):
 
     Notes
     -----
-    The state is `h` (N, H). Besides `x` and `dy`, a step of a training pass keeps N H numbers, `y`
-    among them, and takes 2 N H + N D at the peak, on the way back, with `dx`: 8 N H + 4 N D bytes in float32, twice
-    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
+    The state is `h` (N, H).
+
+    Besides `x` and `dy`, each step of a training pass keeps N H numbers, including `y`. At its peak, in the backward
+    pass with `dx`, it takes 2 N H + N D numbers: 8 N H + 4 N D bytes in float32, twice that in float64.
+    If a text is read in pieces, with the state carried, only the longest piece counts.
     """
 
     cell = cells.RNN
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes without the gates' axis: there is one gate."""
+        """Shapes without the axis of the gates, since there is only one."""
         return {name: shape[1:] for name, shape in super().shapes().items()}
 
-    def by_gate(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Add the gates' axis."""
+    def by_gate(self, arrays: Named) -> dict[str, Array]:
+        """Add the axis of the gates."""
         return {name: array[None] for name, array in arrays.items()}
 
 
@@ -189,9 +196,11 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    The state is `(h, c)`, each (N, H). Besides `x` and `dy`, a step of a training pass keeps 7 N H numbers, `y`
-    among them, and takes 11 N H + 2 N D at the peak, on the way back, with `dx`: 44 N H + 8 N D bytes in float32, twice
-    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
+    The state is `(h, c)`, each (N, H).
+
+    Besides `x` and `dy`, each step of a training pass keeps 7 N H numbers, including `y`. At its peak, in the backward
+    pass with `dx`, it takes 11 N H + 2 N D numbers: 44 N H + 8 N D bytes in float32, twice that in float64.
+    If a text is read in pieces, with the state carried, only the longest piece counts.
     """
 
     sizes = (*Recurrent.sizes, "hard_sigmoid")
@@ -225,9 +234,11 @@ class GRU(Recurrent):
 
     Notes
     -----
-    The state is `h` (N, H). Besides `x` and `dy`, a step of a training pass keeps 5 N H numbers, `y`
-    among them, and takes 9 N H + 2 N D at the peak, on the way back, with `dx`: 36 N H + 8 N D bytes in float32, twice
-    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
+    The state is `h` (N, H).
+
+    Besides `x` and `dy`, each step of a training pass keeps 5 N H numbers, including `y`. At its peak, in the backward
+    pass with `dx`, it takes 9 N H + 2 N D numbers: 36 N H + 8 N D bytes in float32, twice that in float64.
+    If a text is read in pieces, with the state carried, only the longest piece counts.
     """
 
     cell = cells.GRU

@@ -98,7 +98,7 @@ class Sequential(Container):
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise NumpyrnnError(f"Sequential needs one or more layers, got {layers!r}")
         if len({id(layer) for layer in layers}) < len(layers):
-            raise NumpyrnnError("Sequential needs different layers, got one of them twice")
+            raise NumpyrnnError("Sequential needs distinct layers, got one of them twice")
         below, features = layers[0], 0
         for layer in layers:
             if features and getattr(layer, "input_size", features) != features:
@@ -106,9 +106,8 @@ class Sequential(Container):
             given = layer.features_out(features)
             below, features = (layer, given) if given != features else (below, features)
         self._hold(list(layers))
-        sized = [layer.input_size for layer in layers if hasattr(layer, "input_size")]
-        if sized:
-            self.input_size: int = sized[0]  # features, or ids
+        if sized := [layer.input_size for layer in layers if hasattr(layer, "input_size")]:
+            self.input_size = sized[0]  # features, or ids
         self.stepwise, self.group = all(layer.stepwise for layer in layers), prod(layer.group for layer in layers)
 
     def lengths_out(self, lengths: Array) -> Array:
@@ -138,7 +137,7 @@ class Sequential(Container):
         for i, layer in enumerate(self.layers):
             part = None if drawn is None else drawn.parts[i]
             x, layer_state, layer_cache = layer.forward(x, state[i], padding, part, cache)
-            padding = layer.padding_out(padding, len(x))
+            padding = padding if len(x) == padding.T else layer.padding_out(padding, len(x))
             states.append(layer_state)
             caches.append(layer_cache)
         return x, tuple(states), caches
@@ -177,13 +176,12 @@ class Sequential(Container):
         Dense(input_size=16, output_size=27)      (T, N, 27)               459
         all                                                                891
         """
-        if steps is not None:
-            check_count("steps", steps, 1)
-        rows, length, group, features = [], np.array(steps or 0), 1, getattr(self, "input_size", 0)
+        length = np.array(0 if steps is None else check_count("steps", steps))
+        rows, group, features = [], 1, getattr(self, "input_size", 0)
         for layer in self.layers:
             length, group, features = layer.lengths_out(length), group * layer.group, layer.features_out(features)
             if steps and not length:
-                raise NumpyrnnError(f"steps must be more: {layer!r} leaves none of {steps}")
+                raise NumpyrnnError(f"steps must be larger: {layer!r} leaves none of {steps}")
             words = str(length) if steps else {0: "1", 1: "T"}.get(group, f"T/{group}")
             rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}", layer.note()))
         rows.append(("all", "", f"{self.params.flat.size:,}", ""))

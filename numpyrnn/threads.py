@@ -196,7 +196,7 @@ def _apply() -> None:
 @cache
 def _pools(with_scipy: bool) -> list[tuple[Any, float]]:
     """The BLAS libraries of the process, each with its highest limit; searched again once SciPy's is loaded."""
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # rarely needed at import
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # not at import: most programs need it late
 
     found = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
     return [(library, 1 if _is_scipys(library.filepath) else float("inf")) for library in found]

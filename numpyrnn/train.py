@@ -19,11 +19,12 @@ from .threads import blas_threads, chosen, loss_and_gradients
 
 Record = dict[str, Any]
 Schedule = Callable[[float], float]
-Batches = Callable[[Generator], Iterable[Batch]]
-Valid = Callable[[], Iterable[Batch]] | None
+Epoch = Iterable[Batch]
+Batches = Callable[[Generator], Epoch]
+Valid = Callable[[], Epoch] | None
 
 SETTINGS = "clip", "clip_norm", "schedule", "average", "carry"  # must match when a training is resumed
-WEIGHTS, COUNTS = ("weights", "averaged", "best"), ("epoch", "step", "stale")  # what a state holds of a trainer
+WEIGHTS, COUNTS = ("weights", "averaged", "best"), ("epoch", "step", "stale")  # attributes that a state holds
 SCHEDULES: dict[str, Schedule] = {
     "constant": lambda progress: 1.0,
     "linear": lambda progress: 1 - progress,
@@ -96,8 +97,11 @@ class Trainer:
         self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, schedule, average
         self.patience, self.carry, self.rng = patience, bool(carry), as_rng(rng)
-        self.grads, self.buffers = model.params.zeros_like(), list[Parameters]()  # of one worker, of the others
-        # `weights`: as of the last whole epoch; `averaged`: their moving average; `best`: what is kept.
+        self.grads, self.buffers = (
+            model.params.zeros_like(),
+            list[Parameters](),
+        )  # of the first worker, and of the others
+        # `weights`: after the last whole epoch; `averaged`: their moving average; `best`: those that are kept.
         # During an epoch the model's own buffer is ahead of `weights`; after `run` it holds `best`.
         self.weights, self.averaged, self.best = (model.params.flat.copy() for _ in WEIGHTS)
         self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
@@ -215,7 +219,7 @@ class Trainer:
         self.model.params.flat[...] = self.best
 
     def state(self) -> dict[str, Any]:
-        """Return all that `restore` needs to resume to the same bits: copies of arrays, and values for JSON."""
+        """Return all that `restore` needs to resume to the same bits: copies of arrays, and JSON values."""
         optimizer, arrays = self.optimizer, {name: getattr(self, name) for name in WEIGHTS}
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state.items()}
         return {
@@ -239,9 +243,8 @@ class Trainer:
         Raises
         ------
         NumpyrnnError
-            if it belongs to a training of another form, or if a setting that affects the results differs (those of the
-            optimiser, clip, clip_norm, schedule, average, carry); states of early versions do not hold them.
-            Nothing is changed then
+            if the state does not fit, or if a setting that affects the results differs: those of the optimiser, clip,
+            clip_norm, schedule, average and carry (states of early versions do not hold them). Nothing is changed then
         """
         now = self.state()
         try:
@@ -282,9 +285,7 @@ def _settings(state: dict[str, Any]) -> dict[str, Any]:
     return {"the optimiser": optimizer["kind"], **own, **dict(state.get("settings", {}))}
 
 
-def mean_loss(
-    model: Sequential, batches: Iterable[Batch], carry: bool = False, loss: Loss = softmax_cross_entropy
-) -> float:
+def mean_loss(model: Sequential, batches: Epoch, carry: bool = False, loss: Loss = softmax_cross_entropy) -> float:
     """Mean loss over all places that count, without dropout, in nats.
 
     It uses one thread, or the number chosen as in `numpyrnn.threads`.

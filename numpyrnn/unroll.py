@@ -15,22 +15,21 @@ Arguments are not checked here; the layers of `recurrent.py` check them and sort
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
 
 from . import products
-from .cells import Cell
+from .cells import Cell, Named
 from .checks import Array
+from .layer import Gradients
 from .products import as_rows
 
 BLOCK = 1 << 15  # numbers per gate whose slopes are computed at once, so that they stay in the processor's cache
 
 
-def forward(
-    kind: type[Cell], p: Mapping[str, Array], x: Array, states: Sequence[Array], active: list[int] | None
-) -> Cell:
+def forward(kind: type[Cell], p: Named, x: Array, states: Sequence[Array], active: list[int] | None) -> Cell:
     """Run a cell over a sequence.
 
     Parameters
@@ -64,9 +63,7 @@ def forward(
     return cell
 
 
-def backward(
-    cell: Cell, dy: Array, dstates: Sequence[Array], grads: Mapping[str, Array], need_dx: bool
-) -> tuple[Array | None, tuple[Array, ...]]:
+def backward(cell: Cell, dy: Array, dstates: Sequence[Array], grads: Named, need_dx: bool) -> Gradients:
     """Backpropagate through a call of `forward`.
 
     Parameters

@@ -267,7 +267,7 @@ def test_dropout_of_recurrent_weights_acts_with_an_rng_only(kind):
         (lambda: Dropout(0.5, "batch"), ("shared must be None, 'time' or 'features', got 'batch'",)),
         (lambda: Sequential(), ("Sequential needs one or more layers, got ()",)),
         (lambda: Sequential(RNN(2, 2), "tanh"), ("Sequential needs one or more layers, got", "'tanh'")),
-        (lambda: Sequential([RNN(2, 2)] * 2), ("Sequential needs different layers, got one of them twice",)),
+        (lambda: Sequential([RNN(2, 2)] * 2), ("Sequential needs distinct layers, got one of them twice",)),
         (
             lambda: Sequential(RNN(2, 2, np.float64), Dense(2, 2)),
             ("Sequential needs layers of one dtype, got float32, float64",),

@@ -125,7 +125,7 @@ def test_a_table_says_steps_where_they_are_given_and_t_where_not():
     assert outputs(table) == ["(7, N, 4)", "(7, N, 6)", "(2, N, 6)", "(2, N, 6)", "(1, N, 6)", "(1, N, 1)"]
     with error("steps must be a whole number of at least 1"):
         model.summary(0)
-    with error("steps must be more: MaxPool1D(size=2) leaves none of 5"):
+    with error("steps must be larger: MaxPool1D(size=2) leaves none of 5"):
         model.summary(5)
 
 

@@ -11,13 +11,12 @@ in a fraction of a second, and keeps the result in a cache beside this file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import cells
-from ..cells import Empty
+from ..cells import Empty, Named
 from ..checks import Array
 from .math import add_product, compiled, inlined, sigmoid, tanh
 
@@ -41,7 +40,7 @@ class Compiled(cells.Cell):
     forward_arrays: Any
     backward_arrays: Any
 
-    def __init__(self, p: Mapping[str, Array], T: int, N: int, empty: Empty):
+    def __init__(self, p: Named, T: int, N: int, empty: Empty):
         super().__init__(p, T, N, empty)
         self.H = p["b"].shape[-1]
         self.arrays = flat(*self.forward_arrays())
