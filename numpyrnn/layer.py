@@ -213,7 +213,7 @@ class Layer:
 
     def padding_out(self, padding: Padding, T: int) -> Padding:
         """The padding of `y`, which has T steps."""
-        return padding if T == padding.T else Padding(self.lengths_out(padding.lengths), T, padding.N)
+        return Padding(None if padding.full else self.lengths_out(padding.lengths), T, padding.N)
 
     def features_out(self, features: int) -> int:
         """The features of `y` for those of `x`."""
