@@ -1,143 +1,38 @@
 """Layers that look back over a fixed reach: causal convolutions and the WaveNet's gated residual blocks.
 
-The form is that of `layer.py`. The state of a convolution is the part of its past inputs that later steps still need,
-(N, reach, D), the oldest first; so a text read in pieces, or step by step, gives the numbers of one pass over all of
-it, and nothing is computed twice.
+The state of a convolution is the part of its past inputs that later steps still need, (N, reach, D), the oldest first.
+A text read in pieces, or step by step, therefore gives the numbers of one pass over the whole, and nothing is computed
+twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from . import products
 from .checks import Array, NumpyrnnError, as_array, as_rng, check_count, check_finite, check_shape, is_integer
-from .layer import Drawn, Grads, Layer, Padding, Pass, Seed, check_numbers, float_dtype, glorot
-from .layers import masked
+from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, float_dtype, glorot
 from .parameters import Parameters
 from .sequential import Container
 
-Gradients = tuple[Array | None, Any]  # dx, dstate
-
 
 class Convolution(Layer, abstract=True):
-    """What the layers with a causal convolution share: the past that they keep, and the products.
+    """A layer with a causal convolution: its parameters, its products, and the past that it keeps.
 
         z_t[g] = b[g] + sum over k of x_{t - (K - 1 - k) dilation} W[k, g]
 
-    Time comes first in memory, so what a tap of the kernel sees, x[:T - back], is one block whatever the dilation: each
-    tap is a product with a view of x, and no patches (im2col) are copied.
-    """
-
-    input_size: int
-    kernel_size: int
-    dilation: int
-
-    @property
-    def reach(self) -> int:
-        """How many steps back the oldest input lies."""
-        return (self.kernel_size - 1) * self.dilation
-
-    def _taps(self, x: Array, past: Array | None) -> Iterator[tuple[int, Array, slice]]:
-        """For each tap but the last (the present step): the inputs that it sees, and the steps that they go to."""
-        for k in range(self.kernel_size - 1):
-            back = self.reach - k * self.dilation
-            if past is not None:
-                first = self.reach - back
-                yield k, past[first : first + min(back, len(x))], slice(0, min(back, len(x)))
-            if back < len(x):
-                yield k, x[: len(x) - back], slice(back, len(x))
-
-    def _convolve(self, x: Array, past: Array | None) -> Array:
-        """All steps at once: (G, T, N, C)."""
-        W, b = self.params["W"], self.params["b"]
-        z = np.empty((len(b), *x.shape[:2], b.shape[1]), W.dtype)
-        products.project(x, W[-1], b, out=z)
-        for k, seen, steps in self._taps(x, past):
-            z_k = z[:, steps]
-            z_k += np.matmul(seen.reshape(-1, self.input_size), W[k]).reshape(z_k.shape)
-        return z
-
-    def _convolve_back(self, dz: Array, x: Array, past: Array | None, grads: Grads) -> tuple[Array, Array | None]:
-        """The gradients of x and of the past; those of W and b are written."""
-        W, dW = self.params["W"], grads["W"]
-        dx = products.project_backward(x, dz, W[-1], dW[-1], need_dx=True)
-        assert dx is not None
-        dpast = None if past is None else np.zeros(past.shape, dx.dtype)
-        dW[:-1] = 0
-        for (k, seen, steps), (_, dseen, _) in zip(self._taps(x, past), self._taps(dx, dpast), strict=True):
-            dW_k = np.empty_like(W[k])
-            dseen += products.project_backward(seen, dz[:, steps], W[k], dW_k, need_dx=True)
-            dW[k] += dW_k
-        grads["b"][...] = products.column_sums(dz.reshape(len(dz), -1, dz.shape[-1]))
-        return dx, dpast
-
-    def check_input(self, x: Array) -> Array:
-        """Numbers."""
-        if is_integer(x) and x.ndim == 2:
-            raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got ids: put an Embedding before it")
-        return check_numbers(x, self.input_size, self.dtype)
-
-    def check_state(self, name: str, state: Any, N: int) -> Any:
-        """The past as (reach, N, D), or None for zeros."""
-        if state is None:
-            return None
-        state = as_array(name, state, self.dtype)
-        check_shape(f"{name} of {self!r}", state, (N, self.reach, self.input_size))
-        check_finite(name, state)
-        return np.ascontiguousarray(state.transpose(1, 0, 2))
-
-    def _places(self, T: int, N: int, padding: Padding | None) -> tuple[Array, Array]:
-        """Where in [past; x] the last `reach` real inputs of each sequence lie."""
-        lengths = np.full(N, T) if padding is None else padding.lengths
-        return lengths + np.arange(self.reach)[:, None], np.arange(N)
-
-    def _end_state(self, x: Array, past: Array | None, padding: Padding | None) -> Array:
-        """What the next pass needs of this one's inputs."""
-        T, N, D = x.shape
-        if padding is None and self.reach <= T:
-            return x[T - self.reach :].transpose(1, 0, 2).copy()
-        before = np.zeros((self.reach, N, D), x.dtype) if past is None else past
-        return np.concatenate([before, x])[self._places(T, N, padding)].transpose(1, 0, 2)
-
-    def _add_end(self, dend: Array | None, dx: Array, dpast: Array | None, padding: Padding | None) -> Array | None:
-        """Add the gradient that came from the next pass; return that for the pass before."""
-        T, N, D = dx.shape
-        if dend is not None:
-            dwhole = np.zeros((self.reach + T, N, D), dx.dtype)
-            dwhole[self._places(T, N, padding)] = dend
-            dx += dwhole[self.reach :]
-            if dpast is not None:
-                dpast += dwhole[: self.reach]
-        return None if dpast is None else dpast.transpose(1, 0, 2)
-
-
-class CausalConv1D(Convolution):
-    """Dilated convolution that sees no later step (van den Oord et al. 2016).
-
-        y_t = b + sum over k of x_{t - (K - 1 - k) dilation} W[k],    zeros before the first step
-
-    Parameters
-    ----------
-    input_size, output_size : int, D and C
-    kernel_size : int, K
-    dilation : int, default 1
-    dtype : default float32
-    rng : numpy Generator or int seed, for the initial weights (Glorot uniform; the bias starts at zero)
+    Time comes first in memory. What one tap of the kernel sees, x[:T - back], is therefore one block for any dilation:
+    each tap is a product with a view of x, and no patches (im2col) are copied.
 
     Attributes
     ----------
-    params : W (K, 1, D, C), the last tap is the present step; b (1, C)
-    reach : int, (K - 1) dilation
-
-    Notes
-    -----
-    The state is the last `reach` inputs, (N, reach, D); the gradient of a state is given where a state was.
+    gates : int, how many convolutions there are side by side
     """
 
-    sizes = ("input_size", "output_size", "kernel_size", "dilation")
+    gates: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -151,24 +46,132 @@ class CausalConv1D(Convolution):
         self.input_size = check_count("input_size", input_size)
         self.output_size = check_count("output_size", output_size)
         self.kernel_size, self.dilation = check_count("kernel_size", kernel_size), check_count("dilation", dilation)
-        K, D, C = self.kernel_size, self.input_size, self.output_size
-        self.params = Parameters({"W": (K, 1, D, C), "b": (1, C)}, float_dtype(dtype))
-        self.params["W"] = glorot(as_rng(rng), K * D, K * C, (K, 1, D, C))
+        self.params = Parameters(self.shapes(), float_dtype(dtype))
+        K, _, D, C = shape = self.params["W"].shape
+        self.params["W"] = glorot(as_rng(rng), K * D, K * C, shape)
 
-    def run(self, x: Array, past: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
-        """Convolve every real step with those before it."""
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters, in their order."""
+        G, D, C = self.gates, self.input_size, self.output_size
+        return {"W": (self.kernel_size, G, D, C), "b": (G, C)}
+
+    @property
+    def reach(self) -> int:
+        """How many steps back the oldest input lies that y depends on."""
+        return (self.kernel_size - 1) * self.dilation
+
+    def _taps(self, x: Array, past: Array | None) -> Iterator[tuple[int, Array, slice]]:
+        """For each tap before the present step: its number, the inputs that it sees, and the steps that they go to."""
+        for k in range(self.kernel_size - 1):
+            back = self.reach - k * self.dilation
+            if past is not None:
+                first, n = self.reach - back, min(back, len(x))
+                yield k, past[first : first + n], slice(0, n)
+            if back < len(x):
+                yield k, x[: len(x) - back], slice(back, len(x))
+
+    def _convolve(self, x: Array, past: Array | None) -> Array:
+        """Convolve all steps at once: (G, T, N, C)."""
+        W, b = self.params["W"], self.params["b"]
+        z = np.empty((len(b), *x.shape[:2], b.shape[1]), W.dtype)
+        products.project(x, W[-1], b, out=z)
+        for k, seen, steps in self._taps(x, past):
+            z_k = z[:, steps]
+            z_k += np.matmul(seen.reshape(-1, self.input_size), W[k]).reshape(z_k.shape)
+        return z
+
+    def _convolve_back(self, dz: Array, x: Array, past: Array | None, grads: Grads) -> tuple[Array, Array | None]:
+        """Return the gradients of x and of the past; write those of W and b."""
+        W, dW = self.params["W"], grads["W"]
+        dx = products.project_backward(x, dz, W[-1], dW[-1], need_dx=True)
+        assert dx is not None
+        dpast = None if past is None else np.zeros(past.shape, dx.dtype)
+        dW[:-1] = 0
+        for (k, seen, steps), (_, dseen, _) in zip(self._taps(x, past), self._taps(dx, dpast), strict=True):
+            dW_k = np.empty_like(W[k])
+            dseen += products.project_backward(seen, dz[:, steps], W[k], dW_k, need_dx=True)
+            dW[k] += dW_k
+        grads["b"][...] = products.column_sums(dz.reshape(len(dz), -1, dz.shape[-1]))
+        return dx, dpast
+
+    def check_input(self, x: Array) -> Array:
+        """Only floating numbers."""
+        if is_integer(x) and x.ndim == 2:
+            raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got ids: put an Embedding before it")
+        return super().check_input(x)
+
+    def check_state(self, name: str, state: Any, N: int) -> Any:
+        """Check the past and put time first, (reach, N, D); None stays None and means zeros."""
+        if state is None:
+            return None
+        state = as_array(name, state, self.dtype)
+        check_shape(f"{name} of {self!r}", state, (N, self.reach, self.input_size))
+        check_finite(name, state)
+        return np.ascontiguousarray(state.transpose(1, 0, 2))
+
+    def _places(self, padding: Padding) -> tuple[Array, Array]:
+        """Where in [past; x] the last `reach` real inputs of each sequence lie."""
+        return padding.lengths + np.arange(self.reach)[:, None], np.arange(padding.N)
+
+    def _end_state(self, x: Array, past: Array | None, padding: Padding) -> Array:
+        """The inputs that the next pass needs, (N, reach, D)."""
+        T, N, D = x.shape
+        if padding.full and self.reach <= T:
+            return x[T - self.reach :].transpose(1, 0, 2).copy()
+        before = np.zeros((self.reach, N, D), x.dtype) if past is None else past
+        return np.concatenate([before, x])[self._places(padding)].transpose(1, 0, 2)
+
+    def _add_end(self, dend: Array | None, dx: Array, dpast: Array | None, padding: Padding) -> Array | None:
+        """Add the gradient of the end state, from the next pass; return that of the past, for the pass before."""
+        if dend is not None:
+            dwhole = np.zeros((self.reach + len(dx), *dx.shape[1:]), dx.dtype)
+            dwhole[self._places(padding)] = dend
+            dx += dwhole[self.reach :]
+            if dpast is not None:
+                dpast += dwhole[: self.reach]
+        return None if dpast is None else dpast.transpose(1, 0, 2)
+
+
+class CausalConv1D(Convolution):
+    """Dilated convolution that never looks ahead (van den Oord et al. 2016).
+
+        y_t = b + sum over k of x_{t - (K - 1 - k) dilation} W[k],    zeros before the first step
+
+    Parameters
+    ----------
+    input_size, output_size : int, D and C
+    kernel_size : int, K
+    dilation : int, default 1, steps between the taps
+    dtype : default float32
+    rng : numpy Generator or int seed, for the initial weights (Glorot uniform; the bias starts at zero)
+
+    Attributes
+    ----------
+    params : W (K, 1, D, C), whose last tap is the present step; b (1, C)
+    reach : int, (K - 1) dilation
+
+    Notes
+    -----
+    The state is the last `reach` inputs, (N, reach, D). `backward` returns the gradient of the initial state only if
+    `forward` was given one.
+    """
+
+    sizes = ("input_size", "output_size", "kernel_size", "dilation")
+
+    def run(self, x: Array, past: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
+        """Convolve every step."""
         (y,) = self._convolve(x, past)
-        return masked(y, padding), self._end_state(x, past, padding), (x, past)
+        return padding.masked(y), self._end_state(x, past, padding), (x, past)
 
-    def run_back(self, dy: Array, kept: Any, dend: Any, grads: Grads, padding: Padding | None) -> Gradients:
+    def run_back(self, dy: Array, kept: Any, dend: Any, grads: Grads, padding: Padding) -> Gradients:
         """Gradients of x, W and b, and of the state."""
         x, past = kept
-        dx, dpast = self._convolve_back(masked(dy, padding)[None], x, past, grads)
+        dx, dpast = self._convolve_back(padding.masked(dy)[None], x, past, grads)
         return dx, self._add_end(dend, dx, dpast, padding)
 
 
 class GatedBlock(Convolution):
-    """The WaveNet's residual block with gated activation (van den Oord et al. 2016, section 2.3 and 2.4).
+    """The WaveNet's gated residual block (van den Oord et al. 2016, sections 2.3 and 2.4).
 
         u      = tanh(conv(x; W[:, 0]) + b[0]) sigmoid(conv(x; W[:, 1]) + b[1])
         y      = [x + u Wr + br,  u Ws + bs]        Wo = [Wr, Ws], bo = [br, bs]
@@ -185,10 +188,12 @@ class GatedBlock(Convolution):
     Attributes
     ----------
     params : W (K, 2, C, C), b (2, C), Wo (C, C + S), bo (C + S,)
-    output_size : int, C + S: the residual and the skip connection side by side
+    output_size : int, C + S: residual and skip connection side by side
     """
 
     sizes = ("input_size", "skip_size", "kernel_size", "dilation")
+
+    gates = 2
 
     def __init__(
         self,
@@ -199,17 +204,18 @@ class GatedBlock(Convolution):
         dtype: Any = np.float32,
         rng: Seed = None,
     ):
-        self.input_size, self.skip_size = check_count("input_size", input_size), check_count("skip_size", skip_size)
-        self.kernel_size, self.dilation = check_count("kernel_size", kernel_size), check_count("dilation", dilation)
-        K, C, self.output_size = self.kernel_size, self.input_size, self.input_size + self.skip_size
-        shapes = {"W": (K, 2, C, C), "b": (2, C), "Wo": (C, self.output_size), "bo": (self.output_size,)}
-        self.params = Parameters(shapes, float_dtype(dtype))
-        rng = as_rng(rng)
-        self.params["W"] = glorot(rng, K * C, K * C, (K, 2, C, C))
-        self.params["Wo"] = glorot(rng, C, self.output_size)
+        self.skip_size, rng = check_count("skip_size", skip_size), as_rng(rng)
+        super().__init__(input_size, input_size, kernel_size, dilation, dtype, rng)
+        self.output_size += self.skip_size
+        self.params["Wo"] = glorot(rng, self.input_size, self.output_size)
 
-    def run(self, x: Array, past: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
-        """Convolve, gate, and add."""
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Those of the convolution, and of the map to both outputs."""
+        C, S = self.input_size, self.skip_size
+        return super().shapes() | {"Wo": (C, C + S), "bo": (C + S,)}
+
+    def run(self, x: Array, past: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
+        """Convolve, gate, map to both outputs, and add x to the residual one."""
         gates = self._convolve(x, past)
         filtered, gate = gates
         gate *= 0.5  # sigmoid(z) = tanh(z / 2) / 2 + 1/2: one tanh for both
@@ -220,12 +226,12 @@ class GatedBlock(Convolution):
         y = u @ self.params["Wo"]
         y += self.params["bo"]
         y[..., : self.input_size] += x
-        return masked(y, padding), self._end_state(x, past, padding), (x, past, gates, u)
+        return padding.masked(y), self._end_state(x, past, padding), (x, past, gates, u)
 
-    def run_back(self, dy: Array, kept: Any, dend: Any, grads: Grads, padding: Padding | None) -> Gradients:
+    def run_back(self, dy: Array, kept: Any, dend: Any, grads: Grads, padding: Padding) -> Gradients:
         """Gradients of x and the parameters, and of the state."""
         x, past, gates, u = kept
-        dy = masked(dy, padding)
+        dy = padding.masked(dy)
         dy_rows, (filtered, gate) = dy.reshape(-1, self.output_size), gates
         grads["bo"][...] = products.column_sums(dy_rows)
         np.matmul(u.reshape(len(dy_rows), -1).T, dy_rows, out=grads["Wo"])
@@ -239,11 +245,11 @@ class GatedBlock(Convolution):
 
 
 class GatedStack(Container):
-    """The WaveNet's stack: gated residual blocks of growing dilation, whose skip connections are added up.
+    """The WaveNet's stack: gated residual blocks of growing dilation, with their skip connections summed.
 
         [x_1, s_1] = block_1(x),  [x_2, s_2] = block_2(x_1),  ...        y = s_1 + s_2 + ...
 
-    The last block's residual goes nowhere, as in the paper.
+    The last block's residual output is not used, as in the paper.
 
     Parameters
     ----------
@@ -256,7 +262,7 @@ class GatedStack(Container):
     Attributes
     ----------
     layers : list of GatedBlock
-    params : names are the block's number, a dot, and the block's own name
+    params : Parameters, named by block number and the block's own name, such as "0.Wo"
     output_size : int, S
     reach : int, how many steps back the oldest input lies that y depends on
     """
@@ -282,7 +288,7 @@ class GatedStack(Container):
         self.reach = sum(block.reach for block in blocks)
         self._hold(list(blocks))
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
         """Through all blocks."""
         C, states, caches = self.input_size, [], []
         skips = np.zeros((*x.shape[:2], self.skip_size), self.dtype)
@@ -294,7 +300,7 @@ class GatedStack(Container):
             caches.append(block_cache)
         return skips, tuple(states), caches
 
-    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
         """Back through all blocks, last first."""
         dstates, parts = list(dstate), self._grads_by_layer(grads)
         dboth = np.concatenate([np.zeros((*dy.shape[:2], self.input_size), dy.dtype), dy], axis=2)

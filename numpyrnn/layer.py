@@ -5,35 +5,37 @@ Every layer has the same form::
     y, state, cache = layer.forward(x, state=None, lengths=None, rng=None, cache=True)
     dx, dstate, grads = layer.backward(dy, cache, dstate=None, grads=None)
 
-- `x` is (T, N, D) floating, or (T, N) integers, which stand for one-hot rows without building them (`dx` is then None).
-- `state` goes in and comes out: `h` (N, H), for the LSTM `(h, c)`, for a `Sequential` a tuple with one entry a layer.
-  None is zeros. Layers without a state give and take None.
-- `lengths` (N,) says how many steps of each sequence are real. What lies after them changes nothing: `y` is zero there,
-  `dy` is ignored, and the state that comes out is the one after the last real step. Where `y` has fewer steps than `x`
-  (pooling, `LastStep`), `layer.lengths_out(lengths)` says how many of them are real.
-- `rng` (a numpy Generator, or an int seed) switches dropout on; None is evaluation. `layer.draw(rng, x.shape)` draws
-  the masks in advance; pass the result as `rng`.
+- `x` is floating, (T, N, D), or integers, (T, N). Integers stand for one-hot rows, which are never built, and have no
+  gradient: `dx` is None.
+- `state` is what a recurrent layer carries from step to step: `h` (N, H), for the LSTM `(h, c)`, for a `Sequential` a
+  tuple with one entry per layer. None means zeros. Layers without a state take and return None.
+- `lengths` (N,) holds the number of real steps of each sequence; the steps after them are padding and affect nothing:
+  `y` is zero there, `dy` is ignored, and the returned state is the one after the last real step. Where `y` has fewer
+  steps than `x` (pooling, `LastStep`), `layer.lengths_out(lengths)` gives its real steps.
+- `rng` (a numpy Generator, or an int seed) switches dropout on; None means evaluation. `layer.draw(rng, x.shape)` draws
+  the masks in advance; pass its result as `rng`.
 - `cache=False` keeps nothing for `backward`: the lean pass for generation and evaluation. `y` is then a fresh array;
-  with a cache it is read-only, because the cache may share it.
-- `grads` has the names of `layer.params`; it is overwritten where given, else new. No argument is ever written to.
+  with a cache it is read-only, because the cache may share its memory.
+- `grads` has the names of `layer.params`. If given, it is overwritten; no other argument is ever written to.
 - A malformed argument raises `NumpyrnnError`.
 
-`layer(x)` is the evaluation pass, and gives `y` alone.
+`layer(x)` is the evaluation pass and returns `y` alone.
 
-A new layer is a subclass. Its `__init__` takes its `sizes`, `dtype` and `rng`, and sets `params`; it writes `run` and
-`run_back`, whose arguments are checked already; `run` gives zeros in padding (`padding.masked`). It also has
+A new layer is a subclass. Its `__init__` takes its `sizes`, `dtype` and `rng`, and sets `params`. It implements `run`
+and `run_back`, whose arguments have been checked; `run` returns zeros in padding (`padding.masked(y)`). It also defines
 
-- `output_size`, where y has other features than x, and `input_size`, where it takes ids;
-- `group`, or `lengths_out`, where y has fewer steps than x;
-- `check_state`, where it has a state, `check_input`, where x is not (T, N, D), and `draw`, where it drops something.
+- `output_size`, if y has other features than x, and `input_size`, if x has a fixed number of features or may be ids;
+- `group`, or `lengths_out`, if y has fewer steps than x;
+- `check_state`, if it has a state, `check_input`, if x is something else, and `draw`, if it has dropout.
 
-It can then be saved and loaded, copied, checked by `numpyrnn.gradcheck.check_layer`, and put into a model. A recurrent
+It can then be saved and loaded, copied, checked by `numpyrnn.gradcheck.check_layer`, and used in a model. A recurrent
 layer needs less: a subclass of `numpyrnn.recurrent.Recurrent` that names its cell (`numpyrnn.cells`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from functools import cached_property
 from inspect import signature
@@ -46,87 +48,114 @@ from .checks import Array, NumpyrnnError, as_array, as_rng, check_finite, check_
 from .parameters import Parameters
 
 Seed = Generator | int | None
-Lengths = Any  # (N,) integers, or a Padding
-Grads = dict[str, Array]  # a Parameters, or a plain dict of its names
+Grads = dict[str, Array]  # a Parameters, or a plain dict with its names
 Pass = tuple[Array, Any, Any]  # y, state, cache
+Gradients = tuple[Array | None, Any]  # dx, dstate
 Back = tuple[Array | None, Any, Any]  # dx, dstate, grads
-LAYERS: dict[str, type[Layer]] = {}  # by the name that a model file has for them
+LAYERS: dict[str, type[Layer]] = {}  # by their names in model files
 
 
 class Padding:
-    """Which steps of a batch are real. It is made once a pass, from `lengths`, and goes from layer to layer.
+    """Which steps of a batch are real. It is made once per pass, from `lengths`, and handed from layer to layer.
 
     Parameters
     ----------
-    lengths : (N,) integers from 0 to T
+    lengths : (N,) integers from 0 to T; None: all steps are real
     T, N : int, steps and sequences
 
     Attributes
     ----------
-    real : (T, N) boolean
-    order, back : (N,) integers that sort the sequences from the longest to the shortest, and back
+    full : bool, whether all steps are real
     """
 
     def __init__(self, lengths: Any, T: int, N: int):
-        lengths = to_array("lengths", lengths)
-        check_shape("lengths", lengths, (N,))
-        if not is_integer(lengths) or lengths.min() < 0 or lengths.max() > T:
-            raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
-        self.lengths: Array = lengths.astype(np.intp)
-        self.T, self.N = T, N
+        self.T, self.N, self.full = T, N, lengths is None
+        if not self.full:
+            given = to_array("lengths", lengths)
+            check_shape("lengths", given, (N,))
+            if not is_integer(given) or given.min() < 0 or given.max() > T:
+                raise NumpyrnnError(f"lengths must be integers from 0 to T = {T}, got {lengths!r:.80}")
+            self.lengths, self.full = given.astype(np.intp), bool(given.min() == T)
 
     @cached_property
-    def real(self) -> Array:
-        """Where a step is real, (T, N) boolean."""
-        return np.asarray(np.arange(self.T)[:, None] < self.lengths)
+    def lengths(self) -> Array:
+        """The number of real steps of each sequence, (N,) integers."""
+        return np.full(self.N, self.T)
 
     @cached_property
     def order(self) -> Array:
-        """From the longest sequence to the shortest; equal ones keep their order."""
+        """Indices that sort the sequences from longest to shortest; equal ones keep their order."""
         return np.argsort(-self.lengths, kind="stable")
 
     @cached_property
     def back(self) -> Array:
-        """Undo `order`."""
+        """Indices that undo `order`."""
         return np.argsort(self.order)
 
+    @cached_property
+    def real(self) -> Array:
+        """Whether a step is real, (T, N) boolean."""
+        return np.asarray(np.arange(self.T)[:, None] < self.lengths)
+
     def masked(self, array: Array) -> Array:
-        """A copy of (T, N, ...) with zeros, whatever was there, where a step is not real."""
+        """Return (T, N, ...) with zeros in padding; the array itself if there is no padding."""
+        if self.full:
+            return array
         real = self.real.reshape(self.T, self.N, *[1] * (array.ndim - 2))
         return np.where(real, array, np.zeros((), array.dtype))
 
+    def rows(self, array: Array) -> Array:
+        """Return the real steps of (T, N, ...) as rows, (R, ...)."""
+        return array.reshape(-1, *array.shape[2:]) if self.full else array[self.real]
+
+    def from_rows(self, rows: Array) -> Array:
+        """Undo `rows`, with zeros in padding."""
+        if self.full:
+            return rows.reshape(self.T, self.N, -1)
+        array = np.zeros((self.T, self.N, rows.shape[-1]), rows.dtype)
+        array[self.real] = rows
+        return array
+
 
 class Drawn:
-    """What dropout keeps in one pass, drawn beforehand for a whole batch.
+    """The dropout of one pass, drawn in advance for a whole batch.
 
     Parameters
     ----------
     keep : boolean mask, or None
-    by_sequence : bool, whether axis 1 of the mask is that of the sequences
-    parts : those of the layers of a model, or None for layers that drop nothing
+    rate : float, the share that is dropped
+    by_sequence : bool, default True
+        Whether axis 1 of the mask runs over the sequences.
+    parts : sequence of Drawn
+        What a model's layers drew; None for a layer without dropout.
     """
 
-    def __init__(self, keep: Array | None = None, by_sequence: bool = True, parts: Sequence[Drawn | None] = ()):
-        self.keep, self.by_sequence, self.parts = keep, by_sequence, parts
+    def __init__(self, keep: Any = None, rate: float = 0, by_sequence: bool = True, parts: Sequence[Drawn | None] = ()):
+        self.keep, self.rate, self.by_sequence, self.parts = keep, rate, by_sequence, parts
 
     def shard(self, rows: slice) -> Drawn:
-        """The masks of some of the sequences."""
+        """Return the masks for some of the sequences."""
         keep = self.keep[:, rows] if self.keep is not None and self.by_sequence else self.keep
-        return Drawn(keep, self.by_sequence, [part and part.shard(rows) for part in self.parts])
+        return Drawn(keep, self.rate, self.by_sequence, [part and part.shard(rows) for part in self.parts])
+
+    def mask(self, dtype: Any) -> Array:
+        """Inverted dropout: 1 / (1 - rate) where kept, else 0, so that the mean is one."""
+        return np.asarray(np.multiply(self.keep, 1 / (1 - self.rate), dtype=dtype))  # faster than np.where
 
 
 class Layer:
-    """What all layers share. A layer's attributes are its sizes and `params`; nothing of a pass is kept in it.
+    """The base of all layers. A layer holds its sizes and `params`, and nothing of a pass.
 
     Attributes
     ----------
     params : Parameters
-    sizes : names of the constructor's arguments that make the layer again; the attributes have these names too
+    sizes : tuple of str, the constructor arguments that describe the layer; each is also an attribute
     stepwise : bool, whether a sequence may be read in pieces, with the state carried
-    group : int, steps of x for each step of y; 0: all of them
+    group : int, steps of x per step of y; 0: all of them
     """
 
     params: Parameters
+    input_size: int
     sizes: ClassVar[tuple[str, ...]] = ()
     stepwise: bool = True
     group: int = 1
@@ -139,90 +168,94 @@ class Layer:
         if not abstract and (is_ours(cls) or not is_ours(LAYERS.get(cls.__name__))):
             LAYERS[cls.__name__] = cls
 
-    # What a layer writes
+    # What a subclass implements
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
-        """The forward pass: y, the state after it, and what `run_back` needs (unless there is no `cache`)."""
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
+        """The forward pass: y, the final state, and what `run_back` needs (not used if `cache` is False)."""
         raise NotImplementedError
 
-    def run_back(
-        self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None
-    ) -> tuple[Array | None, Any]:
-        """The backward pass: dx and dstate; the gradients are written into `grads`. dy may hold anything in padding."""
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
+        """The backward pass: dx and dstate; gradients are written into `grads`. `dy` may hold anything in padding."""
         raise NotImplementedError
 
     def check_input(self, x: Array) -> Array:
-        """`x` as `run` takes it: by default floating (T, N, D) of any D."""
-        if x.dtype.kind not in "fc" or x.ndim != 3:
-            raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got {x.dtype} of shape {x.shape}")
+        """Check `x` and convert it for `run`: ids or (T, N, input_size); without an `input_size`, (T, N, any)."""
+        if not hasattr(self, "input_size"):
+            if x.dtype.kind not in "fc" or x.ndim != 3:
+                raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got {x.dtype} of shape {x.shape}")
+            return x
+        if is_integer(x) and x.ndim == 2:
+            return x.astype(np.intp, copy=False)
+        x = as_array("x", x, self.dtype)
+        check_shape("x", x, ("T", "N", self.input_size))
         return x
 
     def check_values(self, x: Array) -> None:
         """Raise if an id is out of range, or a number is not finite."""
         if is_integer(x):
-            check_ids("x", x, self.input_size)  # type: ignore[attr-defined]
+            check_ids("x", x, self.input_size)
         else:
             check_finite("x", x)
 
     def check_state(self, name: str, state: Any, N: int) -> Any:
-        """`state` (or `dstate`, as `name` says) as `run` takes it: by default None."""
+        """Check `state` or `dstate` (`name` says which) and convert it for `run`; by default it must be None."""
         if state is not None:
             raise NumpyrnnError(f"{self!r} has no state: it must be None, got {type(state).__name__}")
         return None
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
-        """What a training pass over x of this shape keeps; None if nothing is dropped."""
+        """Dropout masks for a training pass over x of this shape; None without dropout."""
         return None
 
     def lengths_out(self, lengths: Array) -> Array:
-        """Output lengths for given input lengths."""
+        """The lengths of `y` for the lengths of `x`."""
         return lengths // self.group if self.group else np.minimum(lengths, 1)
 
+    def padding_out(self, padding: Padding, T: int) -> Padding:
+        """The padding of `y`, which has T steps."""
+        return Padding(None if padding.full else self.lengths_out(padding.lengths), T, padding.N)
+
     def features_out(self, features: int) -> int:
-        """Features of `y` for given features of `x`."""
+        """The features of `y` for those of `x`."""
         return getattr(self, "output_size", features)
 
     def note(self) -> str:
-        """What a model's summary says of the layer at the end of its line."""
+        """A remark for the end of the layer's line in a model's summary."""
         return ""
 
-    # What all layers have
+    # The same for all layers
 
-    def forward(
-        self, x: Array, state: Any = None, lengths: Lengths = None, rng: Any = None, cache: bool = True
-    ) -> Pass:
+    def forward(self, x: Array, state: Any = None, lengths: Any = None, rng: Any = None, cache: bool = True) -> Pass:
         """Run over whole sequences.
 
         Parameters
         ----------
-        x : (T, N, D) floating, or (T, N) integers that stand for one-hot rows
-        state : before the first step; default zeros
+        x : (T, N, D) floating, or (T, N) integers, which stand for one-hot rows
+        state : the state before the first step; default zeros
         lengths : (N,) integers, the real steps of each sequence; default all
-        rng : numpy Generator or int seed, optional; switches dropout on
-        cache : bool, default True; False keeps nothing for `backward`
+        rng : numpy Generator or int seed, optional
+            Switches dropout on.
+        cache : bool, default True
+            False keeps nothing for `backward`.
 
         Returns
         -------
-        y : (T, N, features), or fewer steps where `lengths_out` says so
-        state : after the last real step of each sequence
+        y : (T, N, features); T is smaller after pooling (`lengths_out`)
+        state : the state after the last real step of each sequence
         cache : for `backward`, or None
 
         Raises
         ------
         NumpyrnnError
-            if an argument has another shape, type or range than it should
+            if an argument has the wrong shape, type or range
         """
         x = self.check_input(x if isinstance(x, np.ndarray) else to_array("x", x))
         if 0 in x.shape:
             raise NumpyrnnError(f"x must have at least one step, one sequence and one feature, got shape {x.shape}")
-        padding = lengths
-        if lengths is not None and not isinstance(lengths, Padding):
-            padding = Padding(lengths, *x.shape[:2])
-            x = padding.masked(x)
+        padding = lengths if isinstance(lengths, Padding) else Padding(lengths, *x.shape[:2])
+        x = x if padding is lengths else padding.masked(x)
         self.check_values(x)
-        drawn = rng
-        if rng is not None and not isinstance(rng, Drawn):
-            drawn = self.draw(as_rng(rng), x.shape)
+        drawn = rng if rng is None or isinstance(rng, Drawn) else self.draw(as_rng(rng), x.shape)
         y, state, kept = self.run(x, self.check_state("state", state, x.shape[1]), padding, drawn, cache)
         if not cache:
             return y, state, None
@@ -231,14 +264,14 @@ class Layer:
         return y, state, (kept, padding, y.shape, y.dtype)
 
     def backward(self, dy: Array, cache: Any, dstate: Any = None, grads: Grads | None = None) -> Back:
-        """Go back through what `forward` did.
+        """Backpropagate through a call of `forward`.
 
         Parameters
         ----------
-        dy : gradient with respect to y, of its shape
+        dy : gradient with respect to y, of the same shape
         cache : from `forward`
         dstate : gradient with respect to the state after the last step; default zeros
-        grads : dict with the names of `params`, overwritten; default new
+        grads : dict with the names of `params`, overwritten; default a new one
 
         Returns
         -------
@@ -249,7 +282,7 @@ class Layer:
         Raises
         ------
         NumpyrnnError
-            if there is no cache, or an argument has another shape than it should
+            if there is no cache, or an argument has the wrong shape
         """
         if not isinstance(cache, tuple) or len(cache) != 4:
             raise NumpyrnnError(f"backward needs the cache of forward(..., cache=True), got {type(cache).__name__}")
@@ -260,8 +293,8 @@ class Layer:
         grads = check_grads(grads, self.params)
         return *self.run_back(dy, kept, dstate, grads, padding), grads
 
-    def __call__(self, x: Array, lengths: Lengths = None) -> Array:
-        """The evaluation pass: y alone."""
+    def __call__(self, x: Array, lengths: Any = None) -> Array:
+        """Return y alone, evaluated without dropout."""
         return self.forward(x, lengths=lengths, cache=False)[0]
 
     @property
@@ -270,10 +303,10 @@ class Layer:
         return self.params.flat.dtype
 
     def config(self) -> dict[str, Any]:
-        """What `from_config` needs to make a layer of the same kind and sizes; JSON can hold it."""
+        """Describe the layer's class and sizes for `from_config`, in values that JSON can hold."""
         name, known = type(self).__name__, LAYERS.get(type(self).__name__)
         if known is None or (known.__module__, known.__qualname__) != (type(self).__module__, type(self).__qualname__):
-            raise NumpyrnnError(f"a layer's class must have a name of its own, {name} is also that of {known}")
+            raise NumpyrnnError(f"a layer class must have a name of its own, {name} is also that of {known}")
         try:
             values = {size: getattr(self, size) for size in self.sizes}
             signature(type(self)).bind(**values, **({} if hasattr(self, "layers") else {"dtype": None, "rng": None}))
@@ -284,77 +317,63 @@ class Layer:
         return {"layer": name, **module, **values, **lists}
 
     def copy(self, dtype: Any = None) -> Any:
-        """A layer of its own with the same parameters, in another `dtype` if one is given."""
+        """Return an independent layer with equal parameters, converted to `dtype` if given."""
         twin = deepcopy(self)
         if dtype is not None:
             twin.move(Parameters(self.params.shapes, float_dtype(dtype)))
         return twin
 
     def move(self, params: Parameters) -> None:
-        """Move the parameters into `params`."""
+        """Copy the parameters into `params`, and use that from now on."""
         params.flat[...] = self.params.flat
         self.params = params
 
-    def __copy__(self) -> Any:
-        return self.copy()
+    __copy__ = copy
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name, None)}' for name in self.sizes)})"
 
 
 def is_ours(kind: type | None) -> bool:
-    """Whether a class of layers or cells comes with this package."""
+    """Whether a layer or cell class belongs to this package."""
     return kind is not None and kind.__module__.startswith(f"{__package__}.")
 
 
 def glorot(rng: Generator, fan_in: int, fan_out: int, shape: tuple[int, ...] | None = None) -> Array:
-    """Glorot and Bengio (2010): uniform within +-sqrt(6 / (fan_in + fan_out)); by default (fan_in, fan_out)."""
+    """Glorot and Bengio (2010): uniform within +-sqrt(6 / (fan_in + fan_out)); default shape (fan_in, fan_out)."""
     limit = np.sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-limit, limit, shape or (fan_in, fan_out))
 
 
-def orthogonal(rng: Generator, rows: int, columns: int) -> Array:
-    """A random orthogonal matrix (Saxe et al. 2014); one with fewer rows than columns is transposed."""
-    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-    q = np.asarray(q * np.sign(np.diag(r)))
-    return q if rows >= columns else q.T
-
-
-def draw_keep(rng: Generator, shape: tuple[int, ...], rate: float) -> Array:
-    """Boolean, False with probability `rate`."""
-    return rng.random(shape, np.float32) >= rate
-
-
-def scaled_up(keep: Any, rate: float, dtype: Any) -> Array:
-    """0 where not kept, else 1 / (1 - rate): inverted dropout, whose mean is one."""
-    return np.asarray(np.multiply(keep, 1 / (1 - rate), dtype=dtype))  # faster than np.where
-
-
-def check_numbers(x: Array, features: int, dtype: np.dtype[Any]) -> Array:
-    """`x` of a layer with sizes: (T, N) ids, or (T, N, features) of `dtype`."""
-    if is_integer(x) and x.ndim == 2:
-        return x.astype(np.intp, copy=False)
-    x = as_array("x", x, dtype)
-    check_shape("x", x, ("T", "N", features))
-    return x
+def draw_mask(rng: Generator, shape: tuple[int, ...], rate: float, by_sequence: bool = True) -> Drawn | None:
+    """Drop each value with probability `rate`; None if that is zero."""
+    return Drawn(rng.random(shape, np.float32) >= rate, rate, by_sequence) if rate else None
 
 
 def leaves(state: Any) -> list[Array]:
-    """The arrays that a state is made of, in order."""
+    """The arrays of a state, in order."""
     if isinstance(state, tuple | list):
         return [leaf for part in state for leaf in leaves(part)]
     return [] if state is None else [state]
 
 
 def map_state(function: Callable[..., Any], *states: Any) -> Any:
-    """A state of the same form, whose arrays are the function of those of one state or several."""
+    """Apply a function to the arrays of one or several states of the same form."""
     if isinstance(states[0], tuple | list):
         return tuple(map_state(function, *parts) for parts in zip(*states, strict=True))
     return None if states[0] is None else function(*states)
 
 
+def check_parts(name: str, state: Any, n: int, what: str) -> Any:
+    """Return `state`, or raise unless it is a tuple or list of `n` parts, which `what` describes."""
+    if isinstance(state, tuple | list) and len(state) == n:
+        return state
+    came = f"{len(state)} entries" if isinstance(state, tuple | list) else type(state).__name__
+    raise NumpyrnnError(f"{name} must be a tuple {what}, got {came}")
+
+
 def check_grads(grads: Grads | None, params: Parameters) -> Grads:
-    """Where gradients go: `grads` if it fits `params` (else an error), new zeros if it is None."""
+    """Return `grads` if it fits `params`, or new zeros if it is None; otherwise raise."""
     if grads is None:
         return params.zeros_like()
     if not isinstance(grads, dict) or grads.keys() != params.keys():
@@ -366,11 +385,9 @@ def check_grads(grads: Grads | None, params: Parameters) -> Grads:
 
 
 def float_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return the dtype of a layer, or raise if it is none of the three."""
-    try:
-        chosen: np.dtype[Any] | None = None if dtype is None else np.dtype(dtype)
-    except TypeError:
-        chosen = None
-    if chosen is None or chosen not in (np.float32, np.float64, np.complex128):
-        raise NumpyrnnError(f"dtype must be float32 or float64 (or complex128, for gradient checks), got {dtype!r}")
-    return chosen
+    """Return `dtype` as a NumPy dtype, or raise if a layer cannot have it."""
+    with suppress(TypeError):
+        chosen: np.dtype[Any] = np.dtype(dtype)
+        if dtype is not None and chosen in (np.float32, np.float64, np.complex128):
+            return chosen
+    raise NumpyrnnError(f"dtype must be float32 or float64 (or complex128, for gradient checks), got {dtype!r}")

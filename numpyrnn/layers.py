@@ -1,6 +1,6 @@
-"""Layers that treat each step alone (affine maps, tables, dropout, ReLU), and layers that reduce the number of steps.
+"""Layers without a state: some map each step alone (dense, embedding, dropout, ReLU), some reduce the number of steps.
 
-The latter (pooling, `LastStep`) begin anew in every pass and have no state.
+Those that reduce the steps (pooling, `LastStep`) start anew in every pass.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ from numpy.random import Generator
 
 from . import products
 from .checks import Array, NumpyrnnError, as_rng, check_count, check_share, is_integer
-from .layer import Drawn, Grads, Layer, Padding, Pass, Seed, check_numbers, draw_keep, float_dtype, glorot, scaled_up
+from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, draw_mask, float_dtype, glorot
 from .parameters import Parameters
-
-Gradients = tuple[Array | None, None]  # dx, and the state that these layers do not have
 
 
 class Dense(Layer):
@@ -35,33 +33,27 @@ class Dense(Layer):
     sizes = ("input_size", "output_size")
 
     def __init__(self, input_size: int, output_size: int, dtype: Any = np.float32, rng: Seed = None):
-        self.input_size = check_count("input_size", input_size)
-        self.output_size = check_count("output_size", output_size)
-        shapes = {"W": (self.input_size, self.output_size), "b": (self.output_size,)}
-        self.params = Parameters(shapes, float_dtype(dtype))
-        self.params["W"] = glorot(as_rng(rng), self.input_size, self.output_size)
+        D, V = check_count("input_size", input_size), check_count("output_size", output_size)
+        self.input_size, self.output_size = D, V
+        self.params = Parameters({"W": (D, V), "b": (V,)}, float_dtype(dtype))
+        self.params["W"] = glorot(as_rng(rng), D, V)
 
-    def check_input(self, x: Array) -> Array:
-        """Ids or numbers."""
-        return check_numbers(x, self.input_size, self.dtype)
-
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
         """Map every real step."""
-        rows, (W, b) = real_rows(x, padding), self.params.values()
+        rows, (W, b) = padding.rows(x), self.params.values()
         y = W[rows] if is_integer(x) else rows @ W
         y += b
-        return from_rows(y, x.shape[:2], padding), None, (rows, x.shape[:2])
+        return padding.from_rows(y), None, rows
 
-    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+    def run_back(self, dy: Array, rows: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
         """Gradients of x, W and b."""
-        rows, shape = kept
-        dy_rows = real_rows(dy, padding)
+        dy_rows = padding.rows(dy)
         grads["b"][...] = products.column_sums(dy_rows)
         if is_integer(rows):
             grads["W"][...] = products.sum_rows_by_id(rows, dy_rows, self.input_size)
             return None, None
         np.matmul(rows.T, dy_rows, out=grads["W"])
-        return from_rows(dy_rows @ self.params["W"].T, shape, padding), None
+        return padding.from_rows(dy_rows @ self.params["W"].T), None
 
 
 class Embedding(Layer):
@@ -81,34 +73,34 @@ class Embedding(Layer):
     sizes = ("input_size", "output_size")
 
     def __init__(self, input_size: int, output_size: int, dtype: Any = np.float32, rng: Seed = None):
-        self.input_size = check_count("input_size", input_size)
-        self.output_size = check_count("output_size", output_size)
-        self.params = Parameters({"W": (self.input_size, self.output_size)}, float_dtype(dtype))
-        self.params["W"] = as_rng(rng).standard_normal((self.input_size, self.output_size))
+        V, D = check_count("input_size", input_size), check_count("output_size", output_size)
+        self.input_size, self.output_size = V, D
+        self.params = Parameters({"W": (V, D)}, float_dtype(dtype))
+        self.params["W"] = as_rng(rng).standard_normal((V, D))
 
     def check_input(self, x: Array) -> Array:
-        """Ids."""
+        """Only ids."""
         if not is_integer(x):
             raise NumpyrnnError(f"x of {self!r} must be integer ids of shape (T, N), got dtype {x.dtype}")
-        return check_numbers(x, self.input_size, self.dtype)
+        return super().check_input(x)
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
         """Look up every real step."""
-        rows = real_rows(x, padding)
-        return from_rows(self.params["W"][rows], x.shape, padding), None, rows
+        rows = padding.rows(x)
+        return padding.from_rows(self.params["W"][rows]), None, rows
 
-    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
+    def run_back(self, dy: Array, rows: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
         """Gradient of W."""
-        grads["W"][...] = products.sum_rows_by_id(kept, real_rows(dy, padding), self.input_size)
+        grads["W"][...] = products.sum_rows_by_id(rows, padding.rows(dy), self.input_size)
         return None, None
 
 
 class Plain(Layer, abstract=True):
-    """A layer without parameters, which takes floating numbers of any number of features.
+    """A layer without parameters. It takes floating (T, N, D) of any D.
 
     Parameters
     ----------
-    dtype, rng : accepted as by the other layers, not used
+    dtype, rng : not used; every layer accepts them
     """
 
     def __init__(self, dtype: Any = np.float32, rng: Seed = None):
@@ -116,17 +108,17 @@ class Plain(Layer, abstract=True):
 
 
 class Dropout(Plain):
-    """Inverted dropout (Srivastava et al. 2014): zero values with probability `rate`, scale the rest up.
+    """Inverted dropout (Srivastava et al. 2014): zero each value with probability `rate`, scale up the others.
 
-    It acts only where `forward` is given an `rng`; without one it passes `x` on.
+    It acts only if `forward` is given an `rng`; otherwise y = x.
 
     Parameters
     ----------
     rate : float, 0 <= rate < 1
     shared : None (default), "time" or "features"
-        What shares one draw. None: every value has its own. "time": one mask for all steps of a sequence (Gal and
-        Ghahramani 2016). "features": a step is dropped whole (after an embedding: the whole token).
-    dtype, rng : accepted as by the other layers, not used
+        None draws for every value. "time" uses one mask for all steps of a sequence (Gal and Ghahramani 2016).
+        "features" drops whole steps; after an embedding these are whole tokens.
+    dtype, rng : not used; every layer accepts them
     """
 
     sizes = ("rate", "shared")
@@ -142,18 +134,18 @@ class Dropout(Plain):
         """The mask."""
         T, N, D = shape
         shape = (1 if self.shared == "time" else T, N, 1 if self.shared == "features" else D)
-        return Drawn(draw_keep(rng, shape, self.rate)) if self.rate > 0 else None
+        return draw_mask(rng, shape, self.rate)
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
-        """Drop, if something was drawn."""
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
+        """Apply the mask, if there is one."""
         if drawn is None:
             return x if cache else x.copy(), None, None  # without a cache y belongs to the caller, x does not
-        mask = scaled_up(drawn.keep, self.rate, x.dtype)
+        mask = drawn.mask(x.dtype)
         return x * mask, None, mask
 
-    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
-        """Let the gradient through where the values went."""
-        dx = masked(dy, padding)
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
+        """Pass the gradient through the same mask."""
+        dx = padding.masked(dy)
         return dx if kept is None else dx * kept, None
 
 
@@ -162,28 +154,28 @@ class ReLU(Plain):
 
     Parameters
     ----------
-    dtype, rng : accepted as by the other layers, not used
+    dtype, rng : not used; every layer accepts them
     """
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
-        """Cut off below zero."""
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
+        """Set negative values to zero."""
         y = np.maximum(x, np.zeros(x.shape[-1], x.dtype))  # twice as fast as with the number 0
         return y, None, y
 
-    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
-        """Let the gradient through where x was positive."""
-        return masked(dy, padding) * (kept > 0), None
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
+        """Pass the gradient where x was positive."""
+        return padding.masked(dy) * (kept > 0), None
 
 
 class MaxPool1D(Plain):
-    """The largest of every `size` steps, feature by feature; steps left over at the end are dropped.
+    """The maximum of every `size` steps, feature by feature; steps left over at the end are dropped.
 
         y_t = max(x_{size t}, ..., x_{size t + size - 1})
 
     Parameters
     ----------
-    size : int, default 2
-    dtype, rng : accepted as by the other layers, not used
+    size : int, default 2, steps per group
+    dtype, rng : not used; every layer accepts them
     """
 
     sizes = ("size",)
@@ -193,23 +185,22 @@ class MaxPool1D(Plain):
         super().__init__(dtype)
         self.size = self.group = check_count("size", size)
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
-        """Take the largest of each group."""
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
+        """Take the maximum of each group."""
         T, N, D = x.shape
         if self.size > T:
             raise NumpyrnnError(f"x of {self!r} must have at least {self.size} steps, got {T}")
         groups = x[: T // self.size * self.size].reshape(-1, self.size, N, D)
         y = groups.max(axis=1)
-        left = None if padding is None else Padding(self.lengths_out(padding.lengths), len(y), N)
-        return masked(y, left), None, (groups, y, T, left)
+        return self.padding_out(padding, len(y)).masked(y), None, (groups, y)
 
-    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
-        """Give the gradient to the largest, the first of equals."""
-        groups, y, T, left = kept
-        dx = np.empty((T, *y.shape[1:]), dy.dtype)
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
+        """Give the gradient to the maximum, the first if several are equal."""
+        groups, y = kept
+        dx = np.empty((padding.T, *y.shape[1:]), dy.dtype)
         dx[len(groups) * self.size :] = 0
         dgroups = dx[: len(groups) * self.size].reshape(groups.shape)
-        dgroups[:, -1] = masked(dy, left)  # the last step gets what the others did not take
+        dgroups[:, -1] = self.padding_out(padding, len(y)).masked(dy)  # the last step gets what the others leave
         for j in range(self.size - 1):
             np.multiply(dgroups[:, -1], groups[:, j] == y, out=dgroups[:, j])
             dgroups[:, -1] -= dgroups[:, j]
@@ -217,76 +208,55 @@ class MaxPool1D(Plain):
 
 
 class OneOf(Plain, abstract=True):
-    """Picks one step for each sequence or feature; a subclass says which. A sequence without steps gives zeros."""
+    """Picks one step per sequence or per feature; a subclass says which. An empty sequence gives zeros."""
 
     group = 0
 
-    def where(self, x: Array, padding: Padding | None) -> Array:
-        """Which step is picked, (1, N, 1) or (1, N, D)."""
+    def where(self, x: Array, padding: Padding) -> Array:
+        """The steps to pick, (1, N, 1) or (1, N, D)."""
         raise NotImplementedError
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
-        """Take it; the steps of a sequence without a real one are all zero."""
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
+        """Take these steps; in an empty sequence all steps are zero."""
         where = self.where(x, padding)
         return np.take_along_axis(x, where, axis=0), None, (where, x.shape)
 
-    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None) -> Gradients:
-        """Give the gradient to it."""
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
+        """Give the gradient to these steps."""
         where, shape = kept
         dx = np.zeros(shape, dy.dtype)
-        dy = dy if padding is None else np.where(padding.real[:1, :, None], dy, np.zeros((), dy.dtype))
-        np.put_along_axis(dx, where, dy, axis=0)
+        np.put_along_axis(dx, where, self.padding_out(padding, 1).masked(dy), axis=0)
         return dx, None
 
 
 class GlobalMaxPool1D(OneOf):
-    """The largest of all real steps, feature by feature, as a sequence of one step. No step gives zeros.
+    """The maximum of all real steps, feature by feature, as a sequence of one step. An empty sequence gives zeros.
 
-    The first of equals gets the gradient.
+    If several steps are equal, the first gets the gradient.
 
     Parameters
     ----------
-    dtype, rng : accepted as by the other layers, not used
+    dtype, rng : not used; every layer accepts them
     """
 
     stepwise = False
 
-    def where(self, x: Array, padding: Padding | None) -> Array:
-        """The step of the largest value, for each feature."""
-        ranked = x.real if padding is None else np.where(padding.real[..., None], x.real, -np.inf)
+    def where(self, x: Array, padding: Padding) -> Array:
+        """The step of the maximum, for each feature."""
+        ranked = x.real if padding.full else np.where(padding.real[..., None], x.real, -np.inf)
         return np.asarray(ranked.argmax(axis=0)[None])
 
 
 class LastStep(OneOf):
     """The last real step of each sequence, as a sequence of one step: y_1 = x_T.
 
-    For a loss at the end of a window only (the course's sonnets). A sequence without a step gives zeros.
+    For a loss at the end of each window only (the course's sonnets). An empty sequence gives zeros.
 
     Parameters
     ----------
-    dtype, rng : accepted as by the other layers, not used
+    dtype, rng : not used; every layer accepts them
     """
 
-    def where(self, x: Array, padding: Padding | None) -> Array:
+    def where(self, x: Array, padding: Padding) -> Array:
         """The last step."""
-        T, N = x.shape[:2]
-        return (np.full(N, T) if padding is None else padding.lengths.clip(min=1)).reshape(1, N, 1) - 1
-
-
-def masked(array: Array, padding: Padding | None) -> Array:
-    """`array` with zeros, whatever was there, where a step is not real; not copied where all are."""
-    return array if padding is None else padding.masked(array)
-
-
-def real_rows(x: Array, padding: Padding | None) -> Array:
-    """The real steps of all sequences as rows."""
-    return x.reshape(-1, *x.shape[2:]) if padding is None else x[padding.real]
-
-
-def from_rows(rows: Array, shape: tuple[int, ...], padding: Padding | None) -> Array:
-    """Undo `real_rows`, with zeros where padding was."""
-    if padding is None:
-        return rows.reshape(*shape, -1)
-    y = np.zeros((*shape, rows.shape[-1]), rows.dtype)
-    y[padding.real] = rows
-    return y
+        return padding.lengths.clip(min=1).reshape(1, -1, 1) - 1

@@ -1,4 +1,4 @@
-"""Clipping, and optimisers: each one formula and its state, over one flat buffer."""
+"""Clipping and optimisers. An optimiser is one formula and its state, over one flat buffer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def clip_by_norm(grad: Array, limit: float) -> float:
 
     Returns
     -------
-    float, the norm before
+    float, the norm before scaling
 
     Raises
     ------
@@ -49,21 +49,21 @@ def clip_by_norm(grad: Array, limit: float) -> float:
 
 
 class Optimizer:
-    """What all optimisers share. One of your own needs `slots`, `step` and, for settings of its own, `__init__`.
+    """The base of all optimisers. A subclass defines `slots`, `step` and, if it has more settings, `__init__`.
 
     Parameters
     ----------
     learning_rate : float, above 0
-        May be changed between updates.
+        It may be changed between updates.
     decay : float, default 0
         The rate at update t = 0, 1, 2, ... is learning_rate / (1 + decay t), the schedule of the course.
 
     Attributes
     ----------
-    t : int, updates made so far
-    state : dict of arrays of the size of the buffer, zeros before the first update, named in `slots`
-    settings : dict of every other attribute that is one number (or None, a bool, a string); they are not to change
-        between updates, so `Trainer.restore` compares them. A name that begins with _ is left out.
+    t : int, number of updates so far
+    state : dict of arrays of the size of the buffer, with the names in `slots`; zeros before the first update
+    settings : dict of all other attributes that are a number, bool, string or None
+        `Trainer.restore` compares them. Names that begin with _ are left out.
 
     Examples
     --------
@@ -87,15 +87,14 @@ class Optimizer:
         check_range("learning_rate", learning_rate, 0, open_low=True)
         check_range("decay", decay, 0)
         self.learning_rate, self.decay = learning_rate, decay
-        self.t = 0
-        self.state: dict[str, Array] = {}
+        self.t, self.state = 0, dict[str, Array]()
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All attributes that are single values, but for `t`; JSON can hold it."""
+        """All attributes that are single values, except `t` and private ones, as values that JSON can hold."""
         single = (bool, int, float, str, np.bool_, np.number, type(None))
-        values = {name: value for name, value in vars(self).items() if name != "t" and isinstance(value, single)}
-        return {name: np.asarray(value).item() for name, value in values.items() if not name.startswith("_")}
+        own = {name: value for name, value in vars(self).items() if isinstance(value, single)}
+        return {name: np.asarray(value).item() for name, value in own.items() if name != "t" and name[0] != "_"}
 
     def update(self, params: Array, grad: Array, factor: float = 1.0) -> None:
         """Change `params` in place by one step against `grad`.
@@ -103,7 +102,7 @@ class Optimizer:
         Parameters
         ----------
         params, grad : arrays of one shape and dtype (a model's `params.flat` and `grads.flat`)
-        factor : float, default 1, what the learning rate is multiplied with (a schedule)
+        factor : float, default 1, by which the learning rate is multiplied (a schedule)
 
         Raises
         ------
@@ -120,16 +119,16 @@ class Optimizer:
         self.t += 1
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
-        """The formula: change `params` (and `state`) in place; `grad` is not to be written to."""
+        """The formula: change `params` and `state` in place, and do not write to `grad`."""
         raise NotImplementedError
 
     def load(self, t: int, state: dict[str, Array]) -> None:
-        """Go on where another optimiser of the same kind was.
+        """Continue where another optimiser of the same class stopped.
 
         Parameters
         ----------
         t : int
-        state : dict with the names of `slots`, or empty
+        state : dict with the names in `slots`; empty if there was no update yet
         """
         if state and set(state) != set(self.slots):
             raise NumpyrnnError(f"{type(self).__name__} needs the state {self.slots}, got {tuple(state)}")
@@ -153,9 +152,7 @@ class SGD(Optimizer):
     def __init__(self, learning_rate: float = 0.01, momentum: float = 0.0, decay: float = 0.0):
         super().__init__(learning_rate, decay)
         check_range("momentum", momentum, 0, 1)
-        self.momentum = momentum
-        if momentum == 0:
-            self.slots = ()
+        self.momentum, self.slots = momentum, ("v",) if momentum else ()
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
         """The formula."""
@@ -197,7 +194,7 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba 2015), in the form of the paper's section 2 that folds the bias corrections into the rate.
+    """Adam (Kingma and Ba 2015), with the bias corrections folded into the rate (section 2 of the paper).
 
         m = beta1 m + (1 - beta1) grad
         v = beta2 v + (1 - beta2) grad^2
@@ -225,8 +222,8 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
     ):
         super().__init__(learning_rate, decay)
-        for name, value in {"beta1": beta1, "beta2": beta2}.items():
-            check_share(name, value)
+        check_share("beta1", beta1)
+        check_share("beta2", beta2)
         check_range("epsilon", epsilon, 0)
         check_range("weight_decay", weight_decay, 0)
         self.beta1, self.beta2, self.epsilon, self.weight_decay = beta1, beta2, epsilon, weight_decay

@@ -1,9 +1,9 @@
-"""Matrix products: of whole sequences at once, and of one step, fast.
+"""Matrix products: of whole sequences at once, and of single steps, fast.
 
-A product of one step is small, and the weights in it are the same at every step. OpenBLAS first copies its operands
-into a form of its own, which costs as much again where only a few rows are multiplied, but not for products of up to a
-million multiply-adds. So the weights are laid out in blocks of columns that stay below it, once for a whole sequence:
-up to 2.2 times as fast (16 rows, 256 to 512 units), and never slower by more than a few percent.
+The product of one step is small, and its weights are the same in every step. OpenBLAS first copies its operands into a
+form of its own. With only a few rows that takes as long as the product itself; up to a million multiply-adds it is left
+out. So the weights are laid out once per sequence, in blocks of columns that stay below that limit: up to 2.2 times as
+fast (16 rows, 256 to 512 units), and never slower by more than a few percent.
 """
 
 from __future__ import annotations
@@ -16,46 +16,41 @@ import numpy as np
 
 from .checks import Array, is_integer
 
-SMALL = 1_000_000  # multiply-adds: up to here OpenBLAS takes the operands as they are
+SMALL = 1_000_000  # multiply-adds; up to this, OpenBLAS does not copy the operands
 NARROWEST = 32  # columns of a block
-ONE_ROW, WORTH_A_COPY = 1 << 16, 8  # weights, at most, and products, at least, for which one row takes a copy
+ONE_ROW, WORTH_A_COPY = 1 << 16, 8  # a single row uses a copy of up to so many weights, for at least so many products
 Multiply = Callable[[Array], Any]
 
-# SciPy's BLAS, for vectors and small matrices only: its pool of threads is another than NumPy's. Its functions are
-# called by position, for names take 1.6 times as long. The positions are
+# SciPy's BLAS is used for vectors and small matrices only, since its pool of threads is not NumPy's. Its functions are
+# called with positional arguments, because keywords take 1.6 times as long:
 #     gemv(alpha, A, x, beta, y, offx, incx, offy, incy, trans, overwrite_y)     y = alpha A x + beta y
 #     gemm(alpha, A, B, beta, C, trans_a, trans_b, overwrite_c)                  C = alpha A B + beta C
-BLAS = {  # for float32 and for float64
-    "gemv": ("sgemv", "dgemv"),
-    "gemm": ("sgemm", "dgemm"),
-    "axpy": ("saxpy", "daxpy"),
-    "iamax": ("isamax", "idamax"),
-}
-OFFX, INCX, OFFY, INCY = 0, 1, 0, 1  # all of x and y, one element after the other
+OFFX, INCX, OFFY, INCY = 0, 1, 0, 1  # x and y whole and contiguous
 AS_IS, TRANSPOSED, IN_PLACE = 0, 1, 1
 
 
 def blas(dtype: Any, *names: str) -> list[Callable[..., Any]]:
-    """SciPy's BLAS functions.
+    """Return BLAS functions of SciPy.
 
     Parameters
     ----------
     dtype : float32 or float64
-    names : of `BLAS`
+    names : str, without the letter of the dtype: "gemv", "gemm", "axpy", "iamax"
 
     Returns
     -------
     list of functions
     """
-    from scipy.linalg import blas  # not at import: generation of many does without
+    from scipy.linalg import blas  # not at import: not every program needs it
 
-    return [getattr(blas, BLAS[name][dtype != np.float32]) for name in names]
+    kind = "s" if dtype == np.float32 else "d"
+    return [getattr(blas, {"iamax": f"i{kind}amax"}.get(name, kind + name)) for name in names]
 
 
 def aligned(W: Array) -> Array:
-    """A copy of a matrix whose rows all begin at multiples of 64 bytes, with zeros behind them.
+    """Copy a matrix so that each row starts at a multiple of 64 bytes; rows are padded with zeros.
 
-    `gemv` takes 0.75 to 0.9 of the time with it.
+    `gemv` then takes 0.75 to 0.9 of the time.
     """
     rows, at_once = len(W), 64 // W.itemsize
     columns = -(-W.shape[1] // at_once) * at_once
@@ -67,13 +62,13 @@ def aligned(W: Array) -> Array:
 
 
 def step_product(W: Array, out: Array, steps: int) -> Multiply:
-    """Prepare the products of many steps with the same weights: out[k, :n] = rows W[k] for every gate k.
+    """Prepare the products of all steps with the same weights: out[k, :n] = rows W[k] for every gate k.
 
     Parameters
     ----------
     W : (G, K, H)
     out : (G, N, H), overwritten by each product
-    steps : int, how many products there will be
+    steps : int, the number of products to come
 
     Returns
     -------
@@ -89,18 +84,18 @@ def step_product(W: Array, out: Array, steps: int) -> Multiply:
 
 
 def step_product_back(W: Array, out: Array, steps: int) -> tuple[Multiply, int]:
-    """Prepare the products on the way back: out[k, :n] = rows[k] W[k]' for every gate k.
+    """Prepare the products of the backward pass: out[k, :n] = rows[k] W[k]' for every gate k.
 
     Parameters
     ----------
     W : (G, K, H)
     out : (G, N, K), overwritten by each product
-    steps : int, how many products there will be
+    steps : int, the number of products to come
 
     Returns
     -------
     multiply : function of rows (G, n, H)
-    filled : int, how many gates of `out` it fills; with a single row one, which then holds the sum over the gates
+    filled : int, the number of gates of `out` that it fills: all, or 1, which then holds the sum over the gates
     """
     G, N, K = out.shape
     if _is_one_row(W, N, steps):
@@ -112,48 +107,44 @@ def step_product_back(W: Array, out: Array, steps: int) -> tuple[Multiply, int]:
 
 
 def _is_one_row(W: Array, N: int, steps: int) -> bool:
-    """Whether one product with all gates side by side is worth a copy of the weights."""
+    """Whether to copy the weights, so that one product does all gates of a single row."""
     return N == 1 and steps >= WORTH_A_COPY and W.size <= ONE_ROW
 
 
 def in_blocks(W: Array, N: int) -> Array:
-    """Weights in blocks of columns, as they are multiplied with N rows at every step.
+    """Lay out weights in blocks of columns for products with N rows.
 
     Parameters
     ----------
-    W : (G, K, H), also a transposed view
-    N : int, rows that will be multiplied with them
+    W : (G, K, H); may be a transposed view
+    N : int, rows of the other operand
 
     Returns
     -------
-    (G, B, K, H / B), contiguous; B is 1 where no number of blocks helps. For one row W itself, as a view: nothing is
-    gained there
+    (G, B, K, H / B), contiguous; B is 1 if blocks do not help. For one row it is a view of W, since nothing is gained
     """
     G, K, H = W.shape
     if N == 1:
         return W[:, None]
-    B = 1
-    while N * K * H > SMALL * B and H % (2 * B) == 0 and H // (2 * B) >= NARROWEST:
-        B *= 2
-    if N * K * H > SMALL * B:
-        B = 1
+    powers = (2**k for k in range(H.bit_length()))
+    B = next((B for B in powers if N * K * H <= SMALL * B and H % B == 0 and H // B >= NARROWEST), 1)
     return np.ascontiguousarray(W.reshape(G, K, B, H // B).swapaxes(1, 2))
 
 
 def as_blocks(out: Array, W_blocks: Array) -> Array:
-    """A (G, N, H) buffer, seen as a product with `W_blocks` (G, B, K, H / B) fills it: (G, B, N, H / B)."""
+    """View a (G, N, H) buffer as the output of a product with `W_blocks` (G, B, K, H / B): (G, B, N, H / B)."""
     G, N, H = out.shape
     B = W_blocks.shape[1]
     return out.reshape(G, N, B, H // B).swapaxes(1, 2)
 
 
 def project(x: Array, W: Array, b: Array | None, out: Array) -> None:
-    """Form x W[k] + b[k] for every gate k and all steps at once.
+    """Compute x W[k] + b[k] for every gate k and all steps at once.
 
     Parameters
     ----------
-    x : (T, N, D) floating, or (T, N) integers, for which rows of W are gathered in place of a product
-    W, b : (G, D, H), (G, H); b may be None, which is zeros
+    x : (T, N, D) floating, or (T, N) integers, which select rows of W instead of a product
+    W, b : (G, D, H), (G, H); b may be None, for zeros
     out : (G, T, N, H), overwritten
     """
     if is_integer(x):
@@ -165,14 +156,14 @@ def project(x: Array, W: Array, b: Array | None, out: Array) -> None:
 
 
 def project_backward(x: Array, dz: Array, W: Array, dW: Array, need_dx: bool) -> Array | None:
-    """Backward through `project`: the gradient of W is written into `dW` (G, D, H).
+    """Backpropagate through `project`.
 
     Parameters
     ----------
     x, W : as in `project`
     dz : (G, T, N, H) gradient with respect to its `out`
     dW : (G, D, H), overwritten
-    need_dx : whether to form dx (ignored for integer x)
+    need_dx : bool, whether to compute dx (ignored for integer x)
 
     Returns
     -------
@@ -193,7 +184,7 @@ def project_backward(x: Array, dz: Array, W: Array, dW: Array, need_dx: bool) ->
 
 
 def sum_rows_by_id(ids: Array, rows: Array, size: int) -> Array:
-    """Sum the rows that have the same id: one-hot(ids)' rows, as a sparse product.
+    """Sum the rows with the same id: the sparse product one_hot(ids)' rows.
 
     Parameters
     ----------
@@ -205,31 +196,30 @@ def sum_rows_by_id(ids: Array, rows: Array, size: int) -> Array:
     -------
     (size, H)
     """
-    from scipy.sparse import csr_array  # not at import: generation does without
+    from scipy.sparse import csr_array  # not at import: only training needs it
 
     one_hot = csr_array((np.ones(len(ids), rows.dtype), ids, np.arange(len(ids) + 1)), shape=(len(ids), size))
     return np.asarray(one_hot.T @ rows)
 
 
 def column_sums(rows: Array) -> Array:
-    """Sums over the rows of (..., R, H), as a product with ones: several times faster than `sum`."""
-    with np.errstate(invalid="ignore"):  # OpenBLAS has warned in such products, seldom, of finite numbers
+    """Sum the rows of (..., R, H), as a product with ones: several times faster than `sum`."""
+    with np.errstate(invalid="ignore"):  # OpenBLAS sometimes warns in such products, though all numbers are finite
         return np.asarray(np.ones(rows.shape[-2], rows.dtype) @ rows)
 
 
 def as_rows(array: Array) -> Array:
-    """(..., T, N, H) seen as (..., T N, H)."""
+    """View (..., T, N, H) as (..., T N, H)."""
     *gates, T, N, H = array.shape
     return array.reshape(*gates, T * N, H)
 
 
 @cache
 def keep_freed_memory() -> None:
-    """Let the process keep the memory that a pass frees, for the next pass; once a process.
+    """Make the process keep the memory that a pass frees, for the next pass. It runs once per process.
 
-    A pass makes arrays of some megabytes and frees them. The C library of Linux (glibc) gives blocks of that size back
-    to the system, and then fetches them again page by page, in every pass. Once it has seen a larger block freed, it
-    keeps all that are smaller. Steps of training then take 0.58 of the time (LSTM 64, N 60, T 30). Other systems'
-    C libraries are not affected.
+    A pass allocates arrays of some megabytes and frees them. Linux's C library (glibc) returns blocks of that size to
+    the system, and must fetch them again, page by page, in every pass. Once a larger block has been freed, it keeps all
+    smaller ones. Training steps then take 0.58 of the time (LSTM 64, N 60, T 30). Other C libraries are not affected.
     """
     np.empty(2**25 - 2**16, np.uint8)

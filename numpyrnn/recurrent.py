@@ -1,140 +1,104 @@
-"""The recurrent layers RNN, LSTM and GRU: parameters, padding and the lean pass around a cell."""
+"""The recurrent layers RNN, LSTM and GRU: a cell with its parameters, run over padded sequences."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
 
 from . import cells, fast, unroll
-from .cells import Cell
-from .checks import (
-    Array,
-    NumpyrnnError,
-    as_array,
-    as_rng,
-    check_count,
-    check_finite,
-    check_shape,
-    check_share,
-    is_integer,
-)
-from .layer import (
-    Drawn,
-    Grads,
-    Layer,
-    Padding,
-    Pass,
-    Seed,
-    check_numbers,
-    draw_keep,
-    float_dtype,
-    glorot,
-    orthogonal,
-    scaled_up,
-)
+from .cells import Cell, Named
+from .checks import Array, as_array, as_rng, check_count, check_finite, check_shape, check_share, is_integer
+from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts, draw_mask, float_dtype, glorot
 from .parameters import Parameters
 
-LEAN_STEPS = 32  # steps that the pass without cache takes at a time
+LEAN_STEPS = 32  # a pass without a cache runs so many steps at a time, to bound its memory
 
 
 class Recurrent(Layer, abstract=True):
-    """A layer that runs a cell over the steps; a subclass names its `cell`.
+    """A layer that runs a cell over the steps. A subclass names its `cell`.
 
     Parameters
     ----------
     input_size, hidden_size : int, D and H
     dtype : default float32
     rng : numpy Generator or int seed; None draws a fresh seed
-        For the initial weights: Wx Glorot uniform, Wh orthogonal, all others zero.
+        For the initial weights: Wx is Glorot uniform, Wh orthogonal, all others are zero.
     weight_dropout : float, default 0
-        Share of Wh that is dropped in a training pass, one mask a pass (Wan et al. 2013; Merity et al. 2018).
+        Share of Wh dropped in a training pass, with one mask per pass (Wan et al. 2013; Merity et al. 2018).
 
     Attributes
     ----------
     cell : subclass of `numpyrnn.cells.Cell`
-    params : those of the cell
+    params : the parameters of the cell
     """
 
     sizes: ClassVar[tuple[str, ...]] = ("input_size", "hidden_size", "weight_dropout")
     cell: type[Cell]
 
     def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        dtype: Any = np.float32,
-        rng: Seed = None,
-        weight_dropout: float = 0.0,
+        self, input_size: int, hidden_size: int, dtype: Any = np.float32, rng: Seed = None, weight_dropout: float = 0.0
     ):
         check_share("weight_dropout", weight_dropout)
         self.weight_dropout = float(weight_dropout)
         self.input_size = check_count("input_size", input_size)
         self.hidden_size = check_count("hidden_size", hidden_size)
         self.params = Parameters(self.shapes(), float_dtype(dtype))
-        rng = as_rng(rng)
-        p = self.by_gate(self.params)
-        for k in range(max(len(p["Wx"]), len(p["Wh"]))):
-            if k < len(p["Wx"]):
-                p["Wx"][k] = glorot(rng, *p["Wx"][k].shape)
-            if k < len(p["Wh"]):
-                p["Wh"][k] = orthogonal(rng, *p["Wh"][k].shape)
+        rng, p = as_rng(rng), self.by_gate(self.params)
+        for Wx_k, Wh_k in zip_longest(p["Wx"], p["Wh"]):  # their numbers of gates may differ
+            if Wx_k is not None:
+                Wx_k[...] = glorot(rng, *Wx_k.shape)
+            if Wh_k is not None:
+                Wh_k[...] = orthogonal(rng, *Wh_k.shape)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters, in their order."""
         return self.cell.shapes(self.input_size, self.hidden_size)
 
-    def by_gate(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Parameters or gradients as the cell takes them, with the gates' axis first."""
+    def by_gate(self, arrays: Named) -> dict[str, Array]:
+        """Parameters or gradients in the cell's form, with the axis of the gates first."""
         return dict(arrays)
 
     @property
     def output_size(self) -> int:
-        """Size of h and y: the rows of Wh."""
+        """The size of h and y: the number of rows of Wh."""
         return int(self.params["Wh"].shape[-2])
 
     def running_cell(self) -> type[Cell]:
-        """The cell, compiled if that back end is chosen and has it."""
+        """The cell in its compiled form, if that back end is chosen and has one."""
         return self.cell if self.dtype.kind == "c" else fast.compiled_cell(self.cell)
 
     def note(self) -> str:
-        """For the summary."""
+        """Say if there is no compiled form, though that back end is chosen."""
         return "  (runs plain)" if fast.chosen() and fast.compiled_cell(self.cell) is self.cell else ""
 
-    def check_input(self, x: Array) -> Array:
-        """Ids or numbers."""
-        return check_numbers(x, self.input_size, self.dtype)
-
     def check_state(self, name: str, state: Any, N: int) -> Any:
-        """A tuple of the cell's states, each (N, size); None is zeros."""
+        """A tuple of the cell's states, each (N, size); None means zeros."""
         sizes = self.cell.state_sizes(self.hidden_size)
         if state is None:
             return tuple(np.zeros((N, size), self.dtype) for size in sizes)
-        states = state if len(sizes) > 1 else (state,)
-        if not isinstance(states, tuple | list) or len(states) != len(sizes):
-            came = f"{len(states)} entries" if isinstance(states, tuple | list) else type(state).__name__
-            raise NumpyrnnError(f"{name} of {self!r} must be a tuple (h, c), got {came}")
+        label = f"{name} of {self!r}"
+        states = check_parts(label, state if len(sizes) > 1 else (state,), len(sizes), "(h, c)")
         arrays = tuple(as_array(name, s, self.dtype) for s in states)
         for array, size in zip(arrays, sizes, strict=True):
-            check_shape(f"{name} of {self!r}", array, (N, size))
+            check_shape(label, array, (N, size))
             check_finite(name, array)
         return arrays
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
         """One mask of Wh for the whole batch."""
-        Wh = self.params["Wh"]
-        return Drawn(draw_keep(rng, Wh.shape, self.weight_dropout), False) if self.weight_dropout else None
+        return draw_mask(rng, self.params["Wh"].shape, self.weight_dropout, by_sequence=False)
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
-        """Sort by length, run the cell, and put back in order."""
-        p, lengths, mask = dict(self.params), None, None
-        if padding is not None:
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
+        """Sort the sequences by length, run the cell, and restore their order."""
+        p, mask, lengths = dict(self.params), None, None
+        if not padding.full:
             x, lengths = x[:, padding.order], padding.lengths[padding.order]
             state = tuple(s[padding.order] for s in state)
         if drawn is not None:
-            mask = scaled_up(drawn.keep, self.weight_dropout, self.dtype)
+            mask = drawn.mask(self.dtype)
             p["Wh"] = p["Wh"] * mask
         p, kind, pieces = self.by_gate(p), self.running_cell(), []
         at_once = len(x) if cache else LEAN_STEPS
@@ -146,23 +110,28 @@ class Recurrent(Layer, abstract=True):
             pieces.append(cell.states[0][1:])
             state = last_states(cell, left)
         y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        if padding is not None:
+        if not padding.full:
             y, state = y[:, padding.back], tuple(s[padding.back] for s in state)
         return y, state if len(state) > 1 else state[0], (cell, mask)
 
-    def run_back(
-        self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None
-    ) -> tuple[Array | None, Any]:
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
         """Backpropagate through time."""
         cell, mask = kept
-        if padding is not None:
+        if not padding.full:
             dy, dstate = dy[:, padding.order], tuple(d[padding.order] for d in dstate)
         dx, dstate = unroll.backward(cell, dy, dstate, self.by_gate(grads), not is_integer(cell.x))
         if mask is not None:
             grads["Wh"] *= mask
-        if padding is not None:
+        if not padding.full:
             dx, dstate = None if dx is None else dx[:, padding.back], tuple(d[padding.back] for d in dstate)
         return dx, dstate if len(dstate) > 1 else dstate[0]
+
+
+def orthogonal(rng: Generator, rows: int, columns: int) -> Array:
+    """A random matrix with orthonormal columns (Saxe et al. 2014), or rows if it has fewer rows than columns."""
+    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+    q = np.asarray(q * np.sign(np.diag(r)))
+    return q if rows >= columns else q.T
 
 
 def last_states(cell: Cell, lengths: Array | None) -> tuple[Array, ...]:
@@ -180,7 +149,7 @@ class RNN(Recurrent):
     input_size, hidden_size : int, D and H
     dtype : default float32
     rng : numpy Generator or int seed, for the initial weights
-    weight_dropout : float, default 0, of Wh in training passes
+    weight_dropout : float, default 0, share of Wh dropped in training passes
 
     Attributes
     ----------
@@ -188,19 +157,21 @@ class RNN(Recurrent):
 
     Notes
     -----
-    The state is `h` (N, H). Beside `x` and `dy`, a step of a training pass keeps N H numbers, `y`
-    among them, and takes 2 N H + N D at the peak, on the way back, with `dx`: 8 N H + 4 N D bytes in float32, twice
-    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
+    The state is `h` (N, H).
+
+    Besides `x` and `dy`, each step of a training pass keeps N H numbers, including `y`. At its peak, in the backward
+    pass with `dx`, it takes 2 N H + N D numbers: 8 N H + 4 N D bytes in float32, twice that in float64.
+    If a text is read in pieces, with the state carried, only the longest piece counts.
     """
 
     cell = cells.RNN
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes without the gates' axis: there is one gate."""
+        """Shapes without the axis of the gates, since there is only one."""
         return {name: shape[1:] for name, shape in super().shapes().items()}
 
-    def by_gate(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Add the gates' axis."""
+    def by_gate(self, arrays: Named) -> dict[str, Array]:
+        """Add the axis of the gates."""
         return {name: array[None] for name, array in arrays.items()}
 
 
@@ -215,8 +186,9 @@ class LSTM(Recurrent):
     input_size, hidden_size : int, D and H
     dtype : default float32
     rng : numpy Generator or int seed, for the initial weights; the forget gate's bias starts at one
-    weight_dropout : float, default 0, of Wh in training passes
-    hard_sigmoid : bool, default False; min(max(z / 5 + 1/2, 0), 1) in place of the sigmoids, as Keras 2 has it
+    weight_dropout : float, default 0, share of Wh dropped in training passes
+    hard_sigmoid : bool, default False
+        Use min(max(z / 5 + 1/2, 0), 1) instead of the sigmoid, as Keras 2 does.
 
     Attributes
     ----------
@@ -224,24 +196,18 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    The state is `(h, c)`, each (N, H). Beside `x` and `dy`, a step of a training pass keeps 7 N H numbers, `y`
-    among them, and takes 11 N H + 2 N D at the peak, on the way back, with `dx`: 44 N H + 8 N D bytes in float32, twice
-    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
+    The state is `(h, c)`, each (N, H).
+
+    Besides `x` and `dy`, each step of a training pass keeps 7 N H numbers, including `y`. At its peak, in the backward
+    pass with `dx`, it takes 11 N H + 2 N D numbers: 44 N H + 8 N D bytes in float32, twice that in float64.
+    If a text is read in pieces, with the state carried, only the longest piece counts.
     """
 
     sizes = (*Recurrent.sizes, "hard_sigmoid")
     cell = cells.LSTM
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        dtype: Any = np.float32,
-        rng: Seed = None,
-        weight_dropout: float = 0.0,
-        hard_sigmoid: bool = False,
-    ):
-        super().__init__(input_size, hidden_size, dtype, rng, weight_dropout)
+    def __init__(self, *sizes: Any, hard_sigmoid: bool = False, **settings: Any):
+        super().__init__(*sizes, **settings)
         self.hard_sigmoid = bool(hard_sigmoid)
         if self.hard_sigmoid:
             self.cell = cells.HardLSTM
@@ -260,7 +226,7 @@ class GRU(Recurrent):
     input_size, hidden_size : int, D and H
     dtype : default float32
     rng : numpy Generator or int seed, for the initial weights
-    weight_dropout : float, default 0, of Wh in training passes
+    weight_dropout : float, default 0, share of Wh dropped in training passes
 
     Attributes
     ----------
@@ -268,9 +234,11 @@ class GRU(Recurrent):
 
     Notes
     -----
-    The state is `h` (N, H). Beside `x` and `dy`, a step of a training pass keeps 5 N H numbers, `y`
-    among them, and takes 9 N H + 2 N D at the peak, on the way back, with `dx`: 36 N H + 8 N D bytes in float32, twice
-    that in float64. Pieces of a text, with the state carried, take what the longest piece takes.
+    The state is `h` (N, H).
+
+    Besides `x` and `dy`, each step of a training pass keeps 5 N H numbers, including `y`. At its peak, in the backward
+    pass with `dx`, it takes 9 N H + 2 N D numbers: 36 N H + 8 N D bytes in float32, twice that in float64.
+    If a text is read in pieces, with the state carried, only the longest piece counts.
     """
 
     cell = cells.GRU

@@ -1,7 +1,8 @@
-"""Models: layers one after the other, and what makes them again from their description."""
+"""Models: layers one after the other. A model can be rebuilt from its description."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -9,72 +10,60 @@ import numpy as np
 from numpy.random import Generator
 
 from .checks import Array, NumpyrnnError, as_rng, check_count
-from .layer import LAYERS, Drawn, Grads, Layer, Padding, Pass, Seed
+from .layer import LAYERS, Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts
 from .parameters import Parameters
 
 
 class Container(Layer, abstract=True):
     """A layer made of layers, whose parameters move into one flat buffer.
 
-    `container.params["0.Wx"]` and `container.layers[0].params["Wx"]` are one array. The state is a tuple with one entry
-    a layer (None for a layer without).
+    `container.params["0.Wx"]` and `container.layers[0].params["Wx"]` share memory. The state is a tuple with one entry
+    per layer (None for a layer without a state).
     """
 
     layers: list[Layer]
 
     def _hold(self, layers: list[Layer]) -> None:
-        """Take the layers, and their parameters into one buffer."""
+        """Set the layers, and move their parameters into one buffer."""
         dtypes = {layer.dtype for layer in layers if layer.params}
         if len(dtypes) > 1:
-            raise NumpyrnnError(
-                f"{type(self).__name__} needs layers of one dtype, got {', '.join(sorted(map(str, dtypes)))}"
-            )
+            names = ", ".join(sorted(map(str, dtypes)))
+            raise NumpyrnnError(f"{type(self).__name__} needs layers of one dtype, got {names}")
         for layer in layers:
             if layer.params.is_part:
                 raise NumpyrnnError(f"{layer!r} is part of a model already: give this one layer.copy()")
         self.layers = layers
         shapes = {f"{i}.{k}": shape for i, layer in enumerate(layers) for k, shape in layer.params.shapes.items()}
-        self.params = Parameters(shapes, dtypes.pop() if dtypes else np.float32)
-        for layer, part in zip(layers, self._split(self.params), strict=True):
-            layer.move(part)
+        self.move(Parameters(shapes, dtypes.pop() if dtypes else np.float32))
 
     def move(self, params: Parameters) -> None:
-        """Move the parameters into `params`, and each layer's into its part."""
-        super().move(params)
-        for layer, part in zip(self.layers, self._split(params), strict=True):
-            layer.move(part)
-
-    def _split(self, whole: Parameters) -> list[Parameters]:
-        """Each layer's part of a buffer of the container's form."""
-        parts, start = [], 0
+        """Copy all parameters into `params`; each layer then uses its part of that buffer."""
+        start = 0
         for layer in self.layers:
             stop = start + layer.params.flat.size
-            parts.append(Parameters(layer.params.shapes, flat=whole.flat[start:stop]))
-            parts[-1].is_part, start = True, stop
-        return parts
+            part = Parameters(layer.params.shapes, flat=params.flat[start:stop])
+            part.is_part, start = True, stop
+            layer.move(part)
+        self.params = params
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "params"}  # the layers have them
+        return {name: value for name, value in vars(self).items() if name != "params"}  # they are in the layers
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._hold(self.layers)
 
     def check_input(self, x: Array) -> Array:
-        """As the first layer takes it."""
+        """Let the first layer check it."""
         return self.layers[0].check_input(x)
 
     def check_values(self, x: Array) -> None:
-        """The first layer does it."""
+        """Leave it to the first layer, in `forward`."""
 
     def check_state(self, name: str, state: Any, N: int) -> Any:
-        """A tuple with one entry a layer, which checks it."""
-        if state is None:
-            return (None,) * len(self.layers)
-        if not isinstance(state, tuple | list) or len(state) != len(self.layers):
-            came = f"{len(state)} entries" if isinstance(state, tuple | list) else type(state).__name__
-            raise NumpyrnnError(f"{name} must be a tuple of {len(self.layers)} (one entry a layer), got {came}")
-        return state
+        """A tuple with one entry per layer, which the layer checks."""
+        n = len(self.layers)
+        return (None,) * n if state is None else check_parts(name, state, n, f"of {n} (one entry per layer)")
 
     def _grads_by_layer(self, grads: Grads) -> list[Grads]:
         return [{name: grads[f"{i}.{name}"] for name in layer.params} for i, layer in enumerate(self.layers)]
@@ -83,18 +72,18 @@ class Container(Layer, abstract=True):
 class Sequential(Container):
     """Layers one after the other, with all parameters in one flat buffer.
 
-    The layers' parameters move into the model's buffer: `model.params["0.Wx"]` and `model[0].params["Wx"]` are one
-    array. The state is a tuple with one entry a layer (None for a layer without).
+    The layers' parameters move into the model's buffer: `model.params["0.Wx"]` and `model[0].params["Wx"]` share
+    memory. The state is a tuple with one entry per layer (None for a layer without a state).
 
     Parameters
     ----------
     *layers : layers, or one list of them
-        Each may stand in one model, once; put `layer.copy()` into a second one.
+        A layer can be part of only one model; use `layer.copy()` for a second one.
 
     Attributes
     ----------
     layers : list
-    params : names are the layer's number, a dot, and the layer's own name
+    params : Parameters, named by layer number and the layer's own name, such as "0.Wx"
 
     Examples
     --------
@@ -109,7 +98,7 @@ class Sequential(Container):
         if not layers or not all(isinstance(layer, Layer) for layer in layers):
             raise NumpyrnnError(f"Sequential needs one or more layers, got {layers!r}")
         if len({id(layer) for layer in layers}) < len(layers):
-            raise NumpyrnnError("Sequential needs different layers, got one of them twice")
+            raise NumpyrnnError("Sequential needs distinct layers, got one of them twice")
         below, features = layers[0], 0
         for layer in layers:
             if features and getattr(layer, "input_size", features) != features:
@@ -117,9 +106,8 @@ class Sequential(Container):
             given = layer.features_out(features)
             below, features = (layer, given) if given != features else (below, features)
         self._hold(list(layers))
-        sized = [layer.input_size for layer in layers if hasattr(layer, "input_size")]
-        if sized:
-            self.input_size: int = sized[0]  # features, or ids
+        if sized := [layer.input_size for layer in layers if hasattr(layer, "input_size")]:
+            self.input_size = sized[0]  # features, or ids
         self.stepwise, self.group = all(layer.stepwise for layer in layers), prod(layer.group for layer in layers)
 
     def lengths_out(self, lengths: Array) -> Array:
@@ -135,7 +123,7 @@ class Sequential(Container):
         return features
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
-        """What all layers draw, in turn."""
+        """Draw for all layers, in turn."""
         T, N, D = (*shape, 0)[:3]
         parts = []
         for layer in self.layers:
@@ -143,21 +131,18 @@ class Sequential(Container):
             T, D = int(layer.lengths_out(np.array(T))), layer.features_out(D)
         return Drawn(parts=parts) if any(parts) else None
 
-    def run(self, x: Array, state: Any, padding: Padding | None, drawn: Drawn | None, cache: bool) -> Pass:
+    def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
         """Through all layers in turn."""
         states, caches = [], []
         for i, layer in enumerate(self.layers):
             part = None if drawn is None else drawn.parts[i]
             x, layer_state, layer_cache = layer.forward(x, state[i], padding, part, cache)
-            if padding is not None and len(x) != padding.T:
-                padding = Padding(layer.lengths_out(padding.lengths), *x.shape[:2])
+            padding = padding if len(x) == padding.T else layer.padding_out(padding, len(x))
             states.append(layer_state)
             caches.append(layer_cache)
         return x, tuple(states), caches
 
-    def run_back(
-        self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding | None
-    ) -> tuple[Array | None, Any]:
+    def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
         """Back through all layers, last first."""
         dx: Array | None = dy
         dstates, parts = list(dstate), self._grads_by_layer(grads)
@@ -166,22 +151,22 @@ class Sequential(Container):
         return dx, tuple(dstates)
 
     def config(self) -> dict[str, Any]:
-        """What `from_config` needs; JSON can hold it."""
+        """Describe the model for `from_config`, in values that JSON can hold."""
         return super().config() | {"layers": [layer.config() for layer in self.layers]}
 
     def summary(self, steps: int | None = None) -> str:
-        """A table of the layers: what comes out of each, and how many parameters it has.
+        """A table of the layers, with their output shapes and numbers of parameters.
 
-        With the compiled back end it also says which recurrent layers have no compiled form and run plain.
+        If the compiled back end is chosen, it also marks the recurrent layers that have no compiled form.
 
         Parameters
         ----------
         steps : int, optional
-            T; default: the letter. N is any number of sequences.
+            The number of steps; by default the table shows the letter T.
 
         Returns
         -------
-        str, to print
+        str
 
         Examples
         --------
@@ -191,13 +176,12 @@ class Sequential(Container):
         Dense(input_size=16, output_size=27)      (T, N, 27)               459
         all                                                                891
         """
-        if steps is not None:
-            check_count("steps", steps, 1)
-        rows, length, group, features = [], np.array(steps or 0), 1, getattr(self, "input_size", 0)
+        length = np.array(0 if steps is None else check_count("steps", steps))
+        rows, group, features = [], 1, getattr(self, "input_size", 0)
         for layer in self.layers:
             length, group, features = layer.lengths_out(length), group * layer.group, layer.features_out(features)
             if steps and not length:
-                raise NumpyrnnError(f"steps must be more: {layer!r} leaves none of {steps}")
+                raise NumpyrnnError(f"steps must be larger: {layer!r} leaves none of {steps}")
             words = str(length) if steps else {0: "1", 1: "T"}.get(group, f"T/{group}")
             rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}", layer.note()))
         rows.append(("all", "", f"{self.params.flat.size:,}", ""))
@@ -216,11 +200,11 @@ class Sequential(Container):
 
 
 class UnknownLayerError(NumpyrnnError):
-    """A model has a layer whose class has not been imported."""
+    """A model has a layer whose class must be imported first."""
 
 
 def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) -> Layer:
-    """Make the layer that `layer.config()` describes, with fresh parameters.
+    """Make the layer described by `layer.config()`, with new initial parameters.
 
     Parameters
     ----------
@@ -231,21 +215,19 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
     Raises
     ------
     NumpyrnnError
-        if the description is not one of a known layer
+        if the description does not fit a known layer
     UnknownLayerError
-        if its class is a user's, and was not imported
+        if its class is a user's and has not been imported
     """
-    rng, wrong = as_rng(rng), f"a layer must be of a known class, with its sizes, got {config!r:.120}"
-    if not isinstance(config, dict):
-        raise NumpyrnnError(wrong)
+    rng = as_rng(rng)
     try:
-        arguments = dict(config)
+        arguments = {**config}
         name, module = arguments.pop("layer"), arguments.pop("module", None)
         if module is not None and name not in LAYERS:
             raise UnknownLayerError(f"the model has a layer of the class {name} of {module}: import it, then load")
+        kind: Callable[..., Layer] = LAYERS[name]
         if "layers" in arguments:
-            kind: Any = LAYERS[name]
-            return kind([from_config(layer, dtype, rng) for layer in arguments["layers"]])  # type: ignore[no-any-return]
-        return LAYERS[name](**arguments, dtype=dtype, rng=rng)
+            return kind([from_config(layer, dtype, rng) for layer in arguments["layers"]])
+        return kind(**arguments, dtype=dtype, rng=rng)
     except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
-        raise NumpyrnnError(wrong) from error
+        raise NumpyrnnError(f"a layer must be of a known class, with its sizes, got {config!r:.120}") from error

@@ -1,26 +1,26 @@
 """Threads: one in the library's long calls, unless you choose another number.
 
-NumPy and SciPy each bring a BLAS with a pool of threads of its own, as many as there are cores. A recurrent layer is
-many small products, one after the other. BLAS's threads would meet after each of them, and where another program keeps
-a core busy each meeting waits until that program has had its turn. And results change with the number of threads, for
-sums are rounded otherwise: a number that followed the load or the machine would give other weights from the same seed.
+NumPy and SciPy each bring a BLAS with its own pool of threads, as many as there are cores. A recurrent layer makes many
+small products, one after the other. The threads of a pool would have to meet after each of them, and if another program
+keeps a core busy, each meeting waits for that program. Results would change too, since the order of summation depends
+on the number of threads: the same seed would give other weights on another machine, or under another load.
 
-`Trainer.run`, `mean_loss`, `generate` and `stream` therefore use one thread, on any number of cores. Callbacks run
-inside the call that calls them; all else in the process keeps its threads, also what you call yourself, such as
-`model.forward`. For more, choose a number, and it is the same in every run:
+`Trainer.run`, `mean_loss`, `generate` and `stream` therefore use one thread, on any number of cores. So do the
+callbacks that they call. Everything else in the process keeps its threads, including your own calls of `model.forward`.
+To use more, choose a number, which then holds for every run:
 
 - `OPENBLAS_NUM_THREADS=2` in the environment (or `MKL_NUM_THREADS`, or `OMP_NUM_THREADS`), or
 - `with blas_threads(2):` around the calls, or
 - `Trainer(..., workers=2)`, `generate(..., workers=2)`.
 
-A step of training then divides its batch (`loss_and_gradients`). A product of one step is too small to be divided, but
-sequences do not know of each other: a worker takes some of them through the whole model, forward and back, into a
-gradient buffer of its own, and waits for the others once a step. The buffers are added in the workers' order, so that
-one number of workers gives one set of bits. While they work each has one BLAS thread, for those of a BLAS go on
-spinning for a tenth of a second after a product and take the core from those that compute. Layers know nothing of this.
+A training step then divides its batch (`loss_and_gradients`). The product of a single step is too small to be divided,
+but sequences are independent: each worker takes some of them through the whole model, forward and back, into its own
+gradient buffer, and waits for the others once per step. The buffers are added in a fixed order, so that a given number
+of workers always gives the same bits. Meanwhile each worker has one BLAS thread, because the threads of a BLAS keep
+spinning for a tenth of a second after a product and take the cores from the workers. Layers know nothing of all this.
 
-SciPy's pool stays at one even then: its products here are of small vectors, and the threads of two pools get in each
-other's way. What is set already is never raised.
+SciPy's pool always stays at one: its products here are of small vectors, and the threads of two pools would get in each
+other's way. A limit that is already set is never raised.
 """
 
 from __future__ import annotations
@@ -48,66 +48,60 @@ from .parameters import Parameters
 from .sequential import Sequential
 
 Result = TypeVar("Result")
-WORTH, WORTH_A_STEP = 1e9, 2e7  # operations of a forward pass, and for each step of it, from which two workers gain
-SETTINGS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"  # of the environment
+WORTH, WORTH_A_STEP = 1e9, 2e7  # two workers pay off from so many operations per forward pass, and per step of it
+SETTINGS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"  # environment variables
 
 _chosen: ContextVar[int | None] = ContextVar("the number chosen around this call", default=None)
-_lock = RLock()  # of the next three: the pools are the process's, whichever Python thread limits them
+_lock = RLock()  # guards the next three, together with the pools: these belong to the process
 _limits: list[int] = []  # of the active `blas_threads` blocks
-_before: dict[str, int] = {}  # by pool: its threads when the first of them came in
-_unlimited: set[str] = set()  # pools that did not take a limit, which was said
+_before: dict[str, int] = {}  # the threads of each pool before the first of these blocks
+_unlimited: set[str] = set()  # pools that ignored a limit, after a warning
 
 
 @contextmanager
 def blas_threads(n: int | None = None) -> Iterator[None]:
-    """Limit the threads of NumPy's products to `n`, and of SciPy's to one; also a decorator.
+    """Limit NumPy's BLAS to `n` threads, and SciPy's to one. Use it in `with`, or as a decorator.
 
-    The pools belong to the process. Where several are inside, nested or in several Python threads, the smallest number
-    holds for all, and the last one out puts everything back to what the first one found. A pool that does not take its
-    limit is named once, by a RuntimeWarning.
+    The pools belong to the process. If several blocks are active, nested or in several Python threads, the smallest
+    number holds for all of them, and the last one to end restores what the first one found. If a pool ignores its
+    limit, a RuntimeWarning says so once.
 
     Parameters
     ----------
     n : int, optional, at least 1
-        Also what `chosen` gives inside. Default: what it gives outside.
+        `chosen()` returns it inside. Default: what `chosen()` returns outside.
 
     Raises
     ------
     NumpyrnnError
-        if `n` is no such number
+        if `n` is something else
 
     Examples
     --------
     >>> with blas_threads(2):
     ...     trainer.run(batches, epochs=10)
     """
-    if n is not None:
-        check_count("n", n, 1)
-    n = n or chosen()
+    n = chosen() if n is None else check_count("n", n)
     token = _chosen.set(n)
-    with _lock:
-        _limits.append(n)
+    _limits.append(n)
     try:
         _apply()
         yield
     finally:
         _chosen.reset(token)
-        with _lock:
-            _limits.remove(n)
-            _apply()
+        _limits.remove(n)
+        _apply()
 
 
 def chosen() -> int:
-    """Threads set by the enclosing `blas_threads`, else by the environment, else 1."""
-    settings = (os.environ.get(name, "").partition(",")[0].strip() for name in SETTINGS)  # OMP's: one for each level
+    """Return the threads set by the enclosing `blas_threads`, else by the environment, else 1."""
+    settings = (os.environ.get(name, "").partition(",")[0].strip() for name in SETTINGS)  # OMP has one per level
     return _chosen.get() or next((int(value) for value in settings if value.isdecimal() and int(value)), 1)
 
 
 def run_all(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """What the tasks give: the first runs here, each other in a thread of its own. An error waits for all of them."""
-    if len(tasks) == 1:
-        return [tasks[0]()]
-    with ThreadPoolExecutor(len(tasks) - 1, "numpyrnn") as pool:  # 0.1 ms; kept, it would have to be made anew in forks
+    """Run the first task here and each other one in its own thread; return all results. Errors wait for all tasks."""
+    with ThreadPoolExecutor(len(tasks), "numpyrnn") as pool:  # 0.1 ms; a lasting pool would not survive a fork
         futures = [pool.submit(copy_context().run, task) for task in tasks[1:]]
         return [tasks[0](), *(future.result() for future in futures)]
 
@@ -123,28 +117,27 @@ def loss_and_gradients(
     workers: int = 1,
     buffers: list[Parameters] | None = None,
 ) -> tuple[float, Any]:
-    """One step's forward pass, loss and backward pass.
+    """The forward pass, loss and backward pass of one training step.
 
-    Sizes alone decide how the work is divided, so that the same call gives the same bits:
+    Only sizes decide how the work is divided, so that the same call always gives the same bits:
 
-    - a forward pass of less than `WORTH` operations, or `WORTH_A_STEP` a step: one worker with one BLAS thread;
-    - fewer sequences than workers: one worker, and BLAS has the threads;
-    - else each of n workers takes every n-th sequence: where they are sorted, their lengths are shared out too.
+    - less than `WORTH` operations in the forward pass, or `WORTH_A_STEP` in a step of it: one worker, one BLAS thread;
+    - fewer sequences than workers: one worker, and BLAS gets the threads;
+    - otherwise n workers take every n-th sequence each, so that sorted sequences are shared fairly.
 
     Parameters
     ----------
     model : Sequential
     batch : Batch
-    grads : Parameters, overwritten with the gradients of the mean loss over all places that count
-        None: only the loss is wanted.
+    grads : Parameters, or None
+        Overwritten with the gradients of the mean loss over all places that count. None: compute only the loss.
     loss : function of (logits, targets, mask), default softmax cross-entropy; see `numpyrnn.losses`
     state : initial state, default zeros
-    rng : numpy Generator or int seed
-        Switches dropout on. It is drawn for the whole batch, whatever the number of workers.
+    rng : numpy Generator or int seed, optional
+        Switches dropout on. Masks are drawn for the whole batch, so they do not depend on the number of workers.
     workers : int, default 1
     buffers : list of Parameters, optional
-        The other workers' gradients; lengthened as needed. Where the same list is given at each step, each uses the
-        memory of the last.
+        Gradient buffers of the other workers, added as needed. Pass the same list in every step to reuse their memory.
 
     Returns
     -------
@@ -154,7 +147,7 @@ def loss_and_gradients(
     Raises
     ------
     NumpyrnnError
-        if a part of the batch does not fit, no place counts, or the loss is not finite
+        if a part of the batch has the wrong shape, no place counts, or the loss is not finite
     """
     check_count("workers", workers, 1)
     T, N, *_ = *np.shape(batch.x), 1, 1
@@ -168,63 +161,56 @@ def loss_and_gradients(
         drawn = None if rng is None else model.draw(as_rng(rng), batch.x.shape)
         own: list[Parameters | None] = [None] * n
         if grads is not None:
-            more = [] if buffers is None else buffers
-            more += [model.params.zeros_like() for _ in range(n - 1 - len(more))]
-            own = [grads, *more]
+            buffers = [] if buffers is None else buffers
+            buffers += [model.params.zeros_like() for _ in range(n - 1 - len(buffers))]
+            own = [grads, *buffers[: n - 1]]
         tasks = []
-        for rows, into in zip([slice(k, None, n) for k in range(n)], own, strict=False):
+        for k, into in enumerate(own):
+            rows = slice(k, None, n)
             shard, start = _shard(batch, rows), map_state(itemgetter(rows), state)
             masks = None if drawn is None else drawn.shard(rows)
             tasks.append(partial(_pass, model, shard, into, loss, start, masks, shard.places / batch.places))
         losses, states = zip(*run_all(tasks), strict=True)
     if grads is not None:
-        for buffer in more[: n - 1]:
-            grads.flat += buffer.flat
+        for buffer in own[1:]:
+            grads.flat += buffer.flat  # type: ignore[union-attr]
     return sum(losses), map_state(_woven, *states)
 
 
 def _apply() -> None:
-    """Bring each pool to the smallest of the limits, or back to what it was before."""
+    """Set each pool to the smallest of the limits, or back to what it was; warn once per pool that ignores it."""
     with _lock:
         for pool, most in _pools("scipy.linalg._fblas" in sys.modules):
-            now = pool.get_num_threads()
-            if _limits:
-                wanted = min(_before.setdefault(pool.filepath, now), most, *_limits)
-            else:
-                wanted = _before.pop(pool.filepath, now)
-            if wanted != now:
-                # threadpoolctl 3.8 does nothing by the public name in all Python threads but the first that asked
-                getattr(pool, "_real_set_num_threads", pool.set_num_threads)(wanted)
-                _check(pool, wanted)
-
-
-def _check(pool: Any, wanted: float) -> None:
-    """Warn, once for each pool, if it has not the threads it was set to."""
-    if (now := pool.get_num_threads()) != wanted and pool.filepath not in _unlimited:
-        _unlimited.add(pool.filepath)
-        name = os.path.basename(pool.filepath)
-        words = f"{name} could not be set to {wanted} threads, it keeps {now}: results may change in their last digits"
-        warnings.warn(words, RuntimeWarning, stacklevel=2)
+            path, now = pool.filepath, pool.get_num_threads()
+            wanted = min(_before.setdefault(path, now), most, *_limits) if _limits else _before.pop(path, now)
+            if wanted == now:
+                continue
+            # threadpoolctl 3.8: the public method works only in the first Python thread that used it
+            getattr(pool, "_real_set_num_threads", pool.set_num_threads)(wanted)
+            if (now := pool.get_num_threads()) != wanted and path not in _unlimited:
+                _unlimited.add(path)
+                words = f"{os.path.basename(path)} could not be set to {wanted} threads, it keeps {now}"
+                warnings.warn(f"{words}: results may change in their last digits", RuntimeWarning, stacklevel=2)
 
 
 @cache
 def _pools(with_scipy: bool) -> list[tuple[Any, float]]:
-    """The BLAS libraries of the process, each with the most threads it is given; searched for again with SciPy's."""
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # not at import: most need it late
+    """The BLAS libraries of the process, each with its highest limit; searched again once SciPy's is loaded."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # not at import: most programs need it late
 
     found = [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
     return [(library, 1 if _is_scipys(library.filepath) else float("inf")) for library in found]
 
 
 def _is_scipys(path: str) -> bool:
-    """Whether a library came with SciPy: in scipy.libs/, or (macOS) scipy/.dylibs/."""
+    """Whether a library belongs to SciPy: it is in scipy.libs/, or (macOS) in scipy/.dylibs/."""
     return bool({"scipy", "scipy.libs"} & set(path.split(os.sep)[-3:-1]))
 
 
 def _pass(
     model: Sequential, batch: Batch, grads: Parameters | None, loss: Loss, state: Any, rng: Any, share: float = 1.0
 ) -> tuple[float, Any]:
-    """`loss_and_gradients` of one worker, times its share of all places that count."""
+    """`loss_and_gradients` of one worker, times its share of the places that count."""
     logits, state, cache = model.forward(batch.x, state, batch.lengths, rng, cache=grads is not None)
     if share == 0:
         if grads is not None:
@@ -239,13 +225,13 @@ def _pass(
 
 
 def _shard(batch: Batch, rows: slice) -> Batch:
-    """Some sequences of a batch."""
+    """The given sequences of a batch."""
     lengths, mask = (None if array is None else np.asarray(array)[..., rows] for array in (batch.lengths, batch.mask))
     return Batch(np.ascontiguousarray(batch.x[:, rows]), batch.targets[:, rows], lengths, mask)
 
 
 def _check_sequences(batch: Batch, state: Any, N: int) -> None:
-    """Raise unless all parts of a batch, and of the state, have N sequences; their shards might fit by chance."""
+    """Raise unless all parts of a batch, and of the state, have N sequences; wrong shards might fit by chance."""
     check_shape("targets", batch.targets, ("T", N, "V")[: max(2, np.ndim(batch.targets))])
     if batch.lengths is not None:
         check_shape("lengths", batch.lengths, (N,))

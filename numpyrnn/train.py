@@ -1,4 +1,4 @@
-"""The training loop: batches, loss, gradients, clip, update, validation, early stopping, schedule, history."""
+"""The training loop: loss, gradients, clipping, update, validation, early stopping, schedule and history."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ from .threads import blas_threads, chosen, loss_and_gradients
 
 Record = dict[str, Any]
 Schedule = Callable[[float], float]
-Batches = Callable[[Generator], Iterable[Batch]]
-Valid = Callable[[], Iterable[Batch]] | None
+Epoch = Iterable[Batch]
+Batches = Callable[[Generator], Epoch]
+Valid = Callable[[], Epoch] | None
 
-KEPT = "clip", "clip_norm", "schedule", "average", "carry"  # settings that must match when a training is resumed
+SETTINGS = "clip", "clip_norm", "schedule", "average", "carry"  # must match when a training is resumed
+WEIGHTS, COUNTS = ("weights", "averaged", "best"), ("epoch", "step", "stale")  # attributes that a state holds
 SCHEDULES: dict[str, Schedule] = {
     "constant": lambda progress: 1.0,
     "linear": lambda progress: 1 - progress,
@@ -31,39 +33,39 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 class Trainer:
-    """Trains a model from ids to logits.
+    """Trains a model.
 
     Parameters
     ----------
-    model : Sequential
+    model : Sequential, which maps ids to logits
     optimizer : Optimizer
     loss : function of (logits, targets, mask), default softmax cross-entropy
-        Gives the mean over the places that count and its gradient; see `numpyrnn.losses`.
+        Returns the mean loss over the places that count, and its gradient; see `numpyrnn.losses`.
     workers : int, optional
-        Threads that share the sequences of a batch (`loss_and_gradients`). Default: what
-        `blas_threads(n)` around `run` or the environment sets (`numpyrnn.threads`), else 1.
+        Threads that share the sequences of a batch (`loss_and_gradients`). Default: the number set by
+        `blas_threads(n)` around `run` or by the environment (`numpyrnn.threads`), else 1.
     clip : float, optional, default 5
-        Gradients are clipped into [-clip, clip], element by element; None: not.
+        Gradients are clipped into [-clip, clip], element by element. None: no clipping.
     clip_norm : float, optional
-        Gradients are scaled to at most this norm.
+        Gradients are scaled down to this norm at most.
     schedule : "constant" (default), "linear" or "cosine"
-        Factor on the learning rate, as a function of the share of the epochs that is done.
+        How the learning rate falls over the epochs.
     average : float, default 0
-        Decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is then what is
-        validated and kept; its memory grows with the steps, min(average, (1 + step) / (10 + step)). 0: no average.
+        Decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is then validated and
+        kept in place of the weights. In step t = 1, 2, ... the decay is min(average, t / (9 + t)). 0: no average.
     patience : int, optional
-        Stop after so many epochs in a row without a better held-out loss (without a held-out part: never).
+        Stop after this many epochs in a row without a better held-out loss. Default: never.
     carry : bool, default False
-        Hand the state of one batch on to the next (truncated backpropagation through time over streams).
+        Hand the state on from batch to batch (truncated backpropagation through time over streams).
     rng : numpy Generator or int seed
         For the order of the batches and for dropout.
 
     Attributes
     ----------
-    history : list of dict, one an epoch: epoch, step, loss, valid_loss, learning_rate, seconds, items_per_second
-    epoch, step : int, done so far
+    history : list of dict, one per epoch: epoch, step, loss, valid_loss, learning_rate, seconds, items_per_second
+    epoch, step : int, numbers of epochs and steps so far
     best_loss : float, the held-out loss of the weights that are kept
-    finished : bool, whether training ended before its epochs did
+    finished : bool, whether training stopped early
     """
 
     def __init__(
@@ -95,12 +97,13 @@ class Trainer:
         self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, schedule, average
         self.patience, self.carry, self.rng = patience, bool(carry), as_rng(rng)
-        self.grads, self.buffers = model.params.zeros_like(), list[Parameters]()  # of one worker, of the others
-        # `weights`: as the last whole epoch left them; `averaged`: their moving average; `best`: what is kept.
-        # While an epoch runs the model's own buffer is ahead of `weights`; after `run` it holds `best`.
-        self.weights = model.params.flat.copy()
-        self.averaged = model.params.flat.copy()
-        self.best = model.params.flat.copy()
+        self.grads, self.buffers = (
+            model.params.zeros_like(),
+            list[Parameters](),
+        )  # of the first worker, and of the others
+        # `weights`: after the last whole epoch; `averaged`: their moving average; `best`: those that are kept.
+        # During an epoch the model's own buffer is ahead of `weights`; after `run` it holds `best`.
+        self.weights, self.averaged, self.best = (model.params.flat.copy() for _ in WEIGHTS)
         self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
         self.history: list[Record] = []
 
@@ -113,21 +116,22 @@ class Trainer:
         on_batch: Callable[[Batch], None] | None = None,
         on_epoch: Callable[[Record], None] | None = None,
     ) -> list[Record]:
-        """Train until `epochs` epochs are done in all, or patience ends; then the model has its best weights.
+        """Train up to `epochs` epochs, or until patience ends; then put the best weights into the model.
 
-        An interruption (Ctrl-C) puts everything back to the end of the last whole epoch and is passed on, so that what
-        `state` gives then can be resumed to the same bits. The optimiser keeps its learning rate: an epoch multiplies
-        it with the schedule's factor. All of it, the callbacks too, runs inside `blas_threads(workers)`.
+        An interruption (Ctrl-C) restores the end of the last whole epoch and is passed on, so that the training can be
+        resumed from `state` to the same bits. The schedule does not change the optimiser's own learning rate.
+        Everything, including the callbacks, runs inside `blas_threads(workers)`.
 
         Parameters
         ----------
-        batches : function of a Generator, gives the batches of one epoch
-        epochs : int, counted from the first run, also after `restore`
-        valid : function, gives the held-out batches
-        accept : function, asked after each epoch with the weights that would be kept in the model
-            If it says no, they are not kept (unless there are none yet) and training ends.
-        on_batch : called after each step with its batch
-        on_epoch : called after each epoch with its record
+        batches : function of a Generator that returns the batches of one epoch
+        epochs : int, in all, including those before `restore`
+        valid : function that returns the held-out batches, optional
+        accept : function, optional
+            Called after each epoch, with the weights that would be kept in the model. If it returns False, they are not
+            kept (unless they are the first) and training ends.
+        on_batch : function of a batch, optional, called after each step
+        on_epoch : function of a record of `history`, optional, called after each epoch
 
         Returns
         -------
@@ -139,7 +143,7 @@ class Trainer:
             if the loss is no longer finite
         """
         if not callable(batches) or not (valid is None or callable(valid)):
-            raise NumpyrnnError("batches and valid must be functions that give the batches of an epoch")
+            raise NumpyrnnError("batches and valid must be functions that return the batches of an epoch")
         if self.epoch:
             self.model.params.flat[...] = self.weights
         else:
@@ -162,9 +166,12 @@ class Trainer:
     def _run_epoch(self, batches: Batches, epochs: int, valid: Valid, accept: Any, on_batch: Any) -> Record:
         start, total, count, items, state = time.perf_counter(), 0.0, 0, 0, None
         factor = SCHEDULES[self.schedule](self.epoch / epochs)
+        how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.buffers}
         for batch in batches(self.rng):
-            loss, places, state = self._step(batch, state, factor)
-            total, count, items = total + loss * places, count + places, items + batch.x.shape[1]
+            before = state if self.carry else None
+            loss, state = loss_and_gradients(self.model, batch, self.grads, state=before, **how)
+            self._update(factor)
+            total, count, items = total + float(loss) * batch.places, count + batch.places, items + batch.x.shape[1]
             if on_batch:
                 on_batch(batch)
         if count == 0:
@@ -192,17 +199,9 @@ class Trainer:
         self.history.append(record | {"seconds": seconds, "items_per_second": items / seconds})
         return self.history[-1]
 
-    def _step(self, batch: Batch, state: Any, factor: float) -> tuple[float, int, Any]:
-        """Forward, loss, backward; clip, update."""
-        start = state if self.carry else None
-        how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.buffers}
-        loss, state = loss_and_gradients(self.model, batch, self.grads, state=start, **how)
-        self._update(factor)
-        return float(loss), batch.places, state
-
     @blas_threads(1)
     def _update(self, factor: float) -> None:
-        """Clip the gradients, change the weights, and their average."""
+        """Clip the gradients; update the weights and their average."""
         flat, grad = self.model.params.flat, self.grads.flat
         if self.clip is not None:
             clip_by_value(grad, self.clip)
@@ -220,48 +219,40 @@ class Trainer:
         self.model.params.flat[...] = self.best
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs to go on to the same bits: copies of arrays, and values that JSON can hold."""
-        arrays = {"weights": self.weights, "averaged": self.averaged, "best": self.best}
-        arrays |= {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
+        """Return all that `restore` needs to resume to the same bits: copies of arrays, and JSON values."""
+        optimizer, arrays = self.optimizer, {name: getattr(self, name) for name in WEIGHTS}
+        arrays |= {f"optimizer.{name}": array for name, array in optimizer.state.items()}
         return {
             **{name: array.copy() for name, array in arrays.items()},
-            **self._about(),
+            "optimizer": {"kind": type(optimizer).__name__, "t": optimizer.t, "settings": optimizer.settings},
+            "settings": {name: np.asarray(getattr(self, name)).item() for name in SETTINGS},
             "rng": self.rng.bit_generator.state,
-            "epoch": self.epoch,
-            "step": self.step,
-            "stale": self.stale,
+            **{name: getattr(self, name) for name in COUNTS},
             "finished": self.finished,
             "best_loss": None if self.best_loss == np.inf else self.best_loss,
             "history": list(self.history),
         }
 
-    def _about(self) -> dict[str, Any]:
-        """The optimiser and the settings, as `state` has them."""
-        optimizer, settings = self.optimizer, {name: np.asarray(getattr(self, name)).item() for name in KEPT}
-        about = {"kind": type(optimizer).__name__, "t": optimizer.t, "settings": optimizer.settings}
-        return {"optimizer": about, "settings": settings}
-
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from where `state` was taken.
+        """Resume from a `state`.
 
         Parameters
         ----------
-        state : dict from `state`, also by way of a checkpoint
+        state : dict from `state`, also as loaded from a model file
 
         Raises
         ------
         NumpyrnnError
-            if it does not belong to a training of this form, or one of the settings that decide its bits (all of the
-            optimiser's, clip, clip_norm, schedule, average, carry) was another one; earlier states do not name them.
-            Nothing is changed then
+            if the state does not fit, or if a setting that affects the results differs: those of the optimiser, clip,
+            clip_norm, schedule, average and carry (states of early versions do not hold them). Nothing is changed then
         """
         now = self.state()
         try:
-            here = _settings(self._about())
+            here = _settings(now)
             for name, before in _settings(state).items():
                 if here.get(name) != before:
                     raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
-            for name in ("weights", "averaged", "best"):
+            for name in WEIGHTS:
                 check_shape(name, state[name], self.weights.shape)
                 check_finite(name, state[name])
             self._take(state)
@@ -270,19 +261,17 @@ class Trainer:
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 
     def _take(self, state: dict[str, Any]) -> None:
-        """Put everything to where `state` was taken, but for the settings."""
-        slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
-        self.weights[...] = state["weights"]
+        """Set everything but the settings as in `state`."""
+        for name in WEIGHTS:
+            getattr(self, name)[...] = state[name]
         self.model.params.flat[...] = self.weights
-        self.averaged[...], self.best[...] = state["averaged"], state["best"]
+        slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
         self.optimizer.load(state["optimizer"]["t"], slots)
         self.rng.bit_generator.state = state["rng"]
-        self.epoch, self.step, self.stale = state["epoch"], state["step"], state["stale"]
-        self.finished = state["finished"]
+        for name in COUNTS:
+            setattr(self, name, check_count(f"{name} of the training", state[name], 0))
+        self.finished, self.history = state["finished"], list(state["history"])
         self.best_loss = np.inf if state["best_loss"] is None else float(state["best_loss"])
-        self.history = list(state["history"])
-        for count in (self.epoch, self.step, self.stale):
-            check_count("a count of the training", count, 0)
         for record in self.history:
             figures = record["epoch"], record["loss"], record["valid_loss"] or 0.0
             if not all(isinstance(figure, int | float) for figure in figures):
@@ -290,25 +279,23 @@ class Trainer:
 
 
 def _settings(state: dict[str, Any]) -> dict[str, Any]:
-    """What must be as it was where a training goes on; states of earlier versions have the first only."""
-    optimizer = dict(state["optimizer"])
+    """The settings that must match when a training is resumed; states of early versions hold only the first."""
+    optimizer = state["optimizer"]
     own = {f"the optimiser's {name}": value for name, value in dict(optimizer.get("settings", {})).items()}
     return {"the optimiser": optimizer["kind"], **own, **dict(state.get("settings", {}))}
 
 
-def mean_loss(
-    model: Sequential, batches: Iterable[Batch], carry: bool = False, loss: Loss = softmax_cross_entropy
-) -> float:
+def mean_loss(model: Sequential, batches: Epoch, carry: bool = False, loss: Loss = softmax_cross_entropy) -> float:
     """Mean loss over all places that count, without dropout, in nats.
 
-    The threads are those of `numpyrnn.threads`: one, or as many as you choose.
+    It uses one thread, or the number chosen as in `numpyrnn.threads`.
 
     Parameters
     ----------
     model : Sequential
     batches : iterable of Batch
     carry : bool, default False
-        Hand the state of one batch on to the next.
+        Hand the state on from batch to batch.
     loss : function of (logits, targets, mask), default softmax cross-entropy
 
     Returns
@@ -317,8 +304,8 @@ def mean_loss(
     """
     total, count, state = 0.0, 0, None
     for batch in batches:
-        start = state if carry else None
-        mean, state = loss_and_gradients(model, batch, None, loss=loss, state=start, workers=chosen())
+        before = state if carry else None
+        mean, state = loss_and_gradients(model, batch, None, loss=loss, state=before, workers=chosen())
         total, count = total + float(mean) * batch.places, count + batch.places
     if count == 0:
         raise NumpyrnnError("a loss needs at least one batch, got none")

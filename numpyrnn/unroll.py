@@ -1,47 +1,48 @@
-"""A cell over a whole sequence: one loop forward, and one back through time, for every cell.
+"""A cell over a whole sequence: one loop forward and one loop back through time, for every cell.
 
-What does not recur is hoisted out of the loops: x is projected for all steps at once, the factors of the way back that
-depend on the forward pass alone are formed for a block of steps at once (`Cell.slopes`), and the weights' gradients are
-formed once over all T N rows. Gates lie first, (gates, T, N, H), so that each is one contiguous block.
+Whatever does not recur is done outside the loops: x is projected for all steps at once, the factors of the backward
+pass that depend only on the forward pass are computed for a block of steps at once (`Cell.slopes`), and the gradients
+of the weights are products over all T N rows. The axis of the gates comes first, (gates, T, N, H), so that each gate is
+one contiguous block.
 
-`active[t]` sequences (the first ones) are still running at step t; the slots of the rest stay zero, and the layer takes
-each one's last real state. The sequences come sorted by falling length, so a padded step is never computed: no masks.
-None: all run to the end. The weights may be complex in the forward direction (complex-step gradient checks).
+The sequences are sorted by falling length. At step t the first `active[t]` of them are still running, so padded steps
+are never computed and no masks are needed; their slots stay zero, and the layer picks the last real state of each
+sequence. None means that all run to the end. In the forward direction the weights may be complex (for complex-step
+gradient checks).
 
-Arguments are not checked here; the layers of `recurrent.py` check them, and sort the sequences.
+Arguments are not checked here; the layers of `recurrent.py` check them and sort the sequences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
 
 from . import products
-from .cells import Cell
+from .cells import Cell, Named
 from .checks import Array
+from .layer import Gradients
 from .products import as_rows
 
-BLOCK = 1 << 15  # numbers of a gate whose slopes are formed at once: they should stay in the processor's cache
+BLOCK = 1 << 15  # numbers per gate whose slopes are computed at once, so that they stay in the processor's cache
 
 
-def forward(
-    kind: type[Cell], p: Mapping[str, Array], x: Array, states: Sequence[Array], active: list[int] | None
-) -> Cell:
+def forward(kind: type[Cell], p: Named, x: Array, states: Sequence[Array], active: list[int] | None) -> Cell:
     """Run a cell over a sequence.
 
     Parameters
     ----------
     kind : class of the cell
-    p : its parameters
-    x : (T, N, D) floating, or (T, N) integers that stand for one-hot rows
+    p : parameters of the cell
+    x : (T, N, D) floating, or (T, N) integers, which stand for one-hot rows
     states : (N, size) each, before the first step
-    active : list of T ints, falling, or None
+    active : list of T falling ints, or None
 
     Returns
     -------
-    Cell, with `states` (T + 1, N, size) each: zero where a sequence has ended; it is also the cache of `backward`
+    Cell, which is also the cache for `backward`; its `states`, (T + 1, N, size) each, are zero after a sequence's end
     """
     products.keep_freed_memory()
     T, N = x.shape[:2]
@@ -62,25 +63,23 @@ def forward(
     return cell
 
 
-def backward(
-    cell: Cell, dy: Array, dstates: Sequence[Array], grads: Mapping[str, Array], need_dx: bool
-) -> tuple[Array | None, tuple[Array, ...]]:
-    """Backpropagate through what `forward` did.
+def backward(cell: Cell, dy: Array, dstates: Sequence[Array], grads: Named, need_dx: bool) -> Gradients:
+    """Backpropagate through a call of `forward`.
 
     Parameters
     ----------
     cell : from `forward`
-    dy : (T, N, P) gradient with respect to h[1:] from above
+    dy : (T, N, P) gradient with respect to h[1:]
     dstates : (N, size) gradients with respect to the states after the last step
     grads : mapping with the names of the parameters, overwritten
-    need_dx : whether to form dx (ignored for integer x)
+    need_dx : bool, whether to compute dx (ignored for integer x)
 
     Returns
     -------
     dx : (T, N, D) or None
     dstates : (N, size) each, with respect to the states before the first step
     """
-    cell = copy(cell)  # so that the arrays of the way back are freed with the copy
+    cell = copy(cell)  # the arrays of the backward pass are freed with the copy
     p, h, x, active = cell.p, cell.states[0], cell.x, cell.active
     (T, N, P), H, straight = dy.shape, p["b"].shape[-1], int(cell.straight)
     dz = np.empty((cell.slabs or cell.gates, T, N, H), dy.dtype)
@@ -113,7 +112,7 @@ def backward(
     h_prev = as_rows(h[:-1]).T
     for slabs, gates in cell.from_h:
         np.matmul(h_prev, as_rows(dz[slabs]), out=grads["Wh"][gates])
-    grads["b"][...] = products.column_sums(as_rows(dz[cell.from_x]))
+    grads["b"][...] = products.column_sums(as_rows(dz[: cell.gates]))
     cell.own_gradients(grads)
-    dx = products.project_backward(x, dz[cell.from_x], p["Wx"], grads["Wx"], need_dx)
+    dx = products.project_backward(x, dz[: cell.gates], p["Wx"], grads["Wx"], need_dx)
     return dx, (back.sum(axis=0), *cell.dstates[1:])

@@ -111,7 +111,7 @@ def back(kind, cell, dstates, n=N):
     cell.slopes(slice(1, 3))
     cell.backward(2, n)
     dz[:, :2] = 0
-    grads = {"x": dz[kind.from_x, 2], "hWh": np.empty_like(cell.hWh)}
+    grads = {"x": dz[: kind.gates, 2], "hWh": np.empty_like(cell.hWh)}
     for slabs, gates in kind.from_h:
         grads["hWh"][gates] = dz[slabs, 2]
     grads["state 0"] = dback[0] if kind.straight else np.zeros_like(dh)

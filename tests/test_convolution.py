@@ -396,5 +396,5 @@ def test_passes_say_what_they_need(make):
     with error("dstate of ", name, "must have shape"):
         layer.backward(y, cache, short)
     if stacked:
-        with error("state must be a tuple of 3 (one entry a layer), got"):
+        with error("state must be a tuple of 3 (one entry per layer), got"):
             layer.forward(X, end[:2])

@@ -217,7 +217,7 @@ FAULTS = {
     "loop: dWh of the candidate without the reset gate": loop(GRU, WH, WH.replace("slabs", "gates"), "Wh"),
     "loop: sign of db": loop(RNN, "= products.column_sums(", "= -products.column_sums(", "b"),
     "loop: db of the candidate with the reset gate": loop(
-        GRU, "column_sums(as_rows(dz[cell.from_x]))", "column_sums(as_rows(dz[[0, 1, 3]]))", "b"
+        GRU, "column_sums(as_rows(dz[: cell.gates]))", "column_sums(as_rows(dz[[0, 1, 3]]))", "b"
     ),
     "products: dx of the last gate missing": product(
         LSTM, "project_backward", "zip(dz[1:], WT[1:], strict=True)", "zip(dz[1:-1], WT[1:-1], strict=True)", "x"
@@ -289,11 +289,13 @@ FAULTS = {
     ),
     "convolution: end state's gradient of x forgotten": convolution("_add_end", "dx += ", "_ = ", "x"),
     "convolution: end state's gradient of the past forgotten": convolution("_add_end", "dpast += ", "_ = ", "state0"),
-    "convolution: end state of padding": convolution("_add_end", "(T, N, padding)", "(T, N, None)", "x state0"),
-    "convolution: gradient of padding let in": convolution(
-        "run_back", "masked(dy, padding)", "dy", "W b x state0", CausalConv1D
+    "convolution: end state of padding": convolution(
+        "_add_end", "(padding)", "(Padding(None, padding.T, padding.N))", "x state0"
     ),
-    "block: gradient of padding let in": block("masked(dy, padding)", "dy", BLOCK_ALL),
+    "convolution: gradient of padding let in": convolution(
+        "run_back", "padding.masked(dy)", "dy", "W b x state0", CausalConv1D
+    ),
+    "block: gradient of padding let in": block("dy = padding.masked(dy)", "pass", BLOCK_ALL),
     "block: slope of tanh missing": block("1 - filtered * filtered", "1", "W b x state0"),
     "block: slope of the sigmoid that of tanh": block("gate - gate * gate", "1 - gate * gate", "W b x state0"),
     "block: gate forgotten": block("du * gate", "du", "W b x state0"),
@@ -313,12 +315,14 @@ FAULTS = {
         "dboth[..., : self.input_size] = dx", "dboth[...] = 0; dboth[..., : self.input_size] = dx", BELOW
     ),
     "max: to the first step of each group": pool(MaxPool1D(2, np.float64), "groups[:, j] == y", "j == 0"),
-    "max: gradient of padding let in": pool(MaxPool1D(2, np.float64), "masked(dy, left)", "dy"),
+    "max: gradient of padding let in": pool(
+        MaxPool1D(2, np.float64), "self.padding_out(padding, len(y)).masked(dy)", "dy"
+    ),
     "max: to places in reversed order": pool(MaxPool1D(3, np.float64), "groups[:, j] == y", "groups[:, -j] == y"),
     "max of all: to the first step": pool(GlobalMaxPool1D(np.float64), "(dx, where,", "(dx, 0 * where,", OneOf),
     "last step: to the step before": pool(LastStep(np.float64), "(dx, where,", "(dx, where - 1,", OneOf),
     "one of all: gradient of padding let in": pool(
-        GlobalMaxPool1D(np.float64), "dy if padding is None", "dy if True", OneOf
+        GlobalMaxPool1D(np.float64), "self.padding_out(padding, 1).masked(dy)", "dy", OneOf
     ),
     "relu: slope forgotten": Fault(
         ReLU, "run_back", " * (kept > 0)", "", lambda: gradcheck.check_layer(ReLU(np.float64), X), "x"

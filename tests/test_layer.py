@@ -167,9 +167,9 @@ def test_a_users_layer_with_a_name_of_ours_is_not_taken_for_ours(registry, tmp_p
     mine = namesake("LSTM", Recurrent, cell=cells.RNN)
     assert registry["LSTM"] is LSTM
     layer = mine(3, 2, rng=0)
-    with error("a layer's class must have a name of its own, LSTM is also that of", "numpyrnn.recurrent.LSTM"):
+    with error("a layer class must have a name of its own, LSTM is also that of", "numpyrnn.recurrent.LSTM"):
         layer.config()
-    with error("a layer's class must have a name of its own, LSTM"):
+    with error("a layer class must have a name of its own, LSTM"):
         save(tmp_path / "model.npz", Sequential(layer))
     assert list(tmp_path.iterdir()) == []
     assert type(from_config(LSTM(3, 2).config())) is LSTM
@@ -180,7 +180,7 @@ def test_of_two_users_classes_of_one_name_only_the_later_can_be_described(regist
     second = namesake("Mine", LSTM)
     second.__module__ = "others"
     assert type(from_config(second(3, 2).config())) is second
-    with error("a layer's class must have a name of its own, Mine is also that of", "others.Mine"):
+    with error("a layer class must have a name of its own, Mine is also that of", "others.Mine"):
         first(3, 2).config()
 
 

@@ -267,7 +267,7 @@ def test_dropout_of_recurrent_weights_acts_with_an_rng_only(kind):
         (lambda: Dropout(0.5, "batch"), ("shared must be None, 'time' or 'features', got 'batch'",)),
         (lambda: Sequential(), ("Sequential needs one or more layers, got ()",)),
         (lambda: Sequential(RNN(2, 2), "tanh"), ("Sequential needs one or more layers, got", "'tanh'")),
-        (lambda: Sequential([RNN(2, 2)] * 2), ("Sequential needs different layers, got one of them twice",)),
+        (lambda: Sequential([RNN(2, 2)] * 2), ("Sequential needs distinct layers, got one of them twice",)),
         (
             lambda: Sequential(RNN(2, 2, np.float64), Dense(2, 2)),
             ("Sequential needs layers of one dtype, got float32, float64",),
@@ -369,9 +369,9 @@ def test_a_model_checks_state_grads_and_cache():
     model = stack()
     ids = np.zeros((T, N), int)
     y, state, cache = model.forward(ids)
-    with error("state must be a tuple of 4 (one entry a layer), got"):
+    with error("state must be a tuple of 4 (one entry per layer), got"):
         model.forward(ids, state[:2])
-    with error("dstate must be a tuple of 4 (one entry a layer), got"):
+    with error("dstate must be a tuple of 4 (one entry per layer), got"):
         model.backward(y, cache, state[:1])
     with error("grads must have the names 0.W, 1.Wx", "got Wx, Wh, b"):
         model.backward(y, cache, grads=LAYER.params)

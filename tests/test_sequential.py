@@ -125,7 +125,7 @@ def test_a_table_says_steps_where_they_are_given_and_t_where_not():
     assert outputs(table) == ["(7, N, 4)", "(7, N, 6)", "(2, N, 6)", "(2, N, 6)", "(1, N, 6)", "(1, N, 1)"]
     with error("steps must be a whole number of at least 1"):
         model.summary(0)
-    with error("steps must be more: MaxPool1D(size=2) leaves none of 5"):
+    with error("steps must be larger: MaxPool1D(size=2) leaves none of 5"):
         model.summary(5)
 
 
@@ -278,7 +278,7 @@ def test_a_model_checks_the_states_of_its_stacks():
     model = stacked()
     ids = np.zeros((4, 2), int)
     _, state, cache = model.forward(ids)
-    with error("state must be a tuple of 2 (one entry a layer), got"):
+    with error("state must be a tuple of 2 (one entry per layer), got"):
         model.forward(ids, (None, state[1][:1], None, None))
     with error("state of GatedBlock(", "must have shape (2, 2, 4), got (2, 1, 4)"):
         model.forward(ids, (None, (state[1][0], state[1][0]), None, None))

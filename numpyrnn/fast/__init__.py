@@ -11,12 +11,12 @@ from ..checks import NumpyrnnError
 
 @cache
 def chosen() -> bool:
-    """Whether the environment chooses the compiled back end; it is read at the first call.
+    """Return whether the environment chooses the compiled back end. Only the first call reads the environment.
 
     Raises
     ------
     NumpyrnnError
-        if NUMPYRNN_BACKEND has another value, or Numba is not installed or has no place for what it compiles
+        if NUMPYRNN_BACKEND has another value, or if Numba is not installed or has no folder for its cache
     """
     name = os.environ.get("NUMPYRNN_BACKEND") or "plain"
     if name not in ("plain", "fast"):
@@ -24,7 +24,7 @@ def chosen() -> bool:
     if name == "plain":
         return False
     try:
-        from . import math  # noqa: F401 (the first that needs Numba)
+        from . import math  # noqa: F401 (raises if there is no Numba)
     except ImportError as error:
         raise NumpyrnnError(f"NUMPYRNN_BACKEND=fast needs Numba ({error}): pip install 'numpyrnn[fast]'") from error
     except RuntimeError as error:  # Numba found no folder that it may write to
@@ -33,9 +33,9 @@ def chosen() -> bool:
 
 
 def compiled_cell(cell: type[Cell]) -> type[Cell]:
-    """The compiled form of a cell if that back end is chosen and has one, else the cell itself.
+    """Return the compiled form of a cell, if that back end is chosen and has one, else the cell itself.
 
-    A subclass of a cell has other equations, and no compiled form.
+    A subclass of a cell may have other equations, and has no compiled form.
     """
     if not chosen():
         return cell

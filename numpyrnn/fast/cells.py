@@ -1,33 +1,35 @@
-"""The cells of `numpyrnn.cells`, compiled by Numba; the loops around them are the same (`numpyrnn.unroll`).
+"""The cells of `numpyrnn.cells`, compiled by Numba. The loops around them are the same (`numpyrnn.unroll`).
 
-What a plain cell does in up to a dozen passes over the gates is one pass here, in which each number is read and written
-once; nothing is hoisted, so `slopes` is empty. Read the plain cells first: names, layouts and caches are the same.
+A plain cell makes up to a dozen passes over the gates. A compiled one makes a single pass, in which each number is read
+and written once, and precomputes nothing, so `slopes` is empty. Read the plain cells first: names, layouts and caches
+are the same.
 
-In the compiled functions the N sequences of a step and their H units are one axis, and constants are avoided or typed:
-a float32 beside an int or a float would become a float64. Numba compiles each of them when it is first called, in a
-fraction of a second, and keeps the result beside this file.
+In the compiled functions the N sequences of a step and their H units are one axis. Constants are avoided or typed,
+because a float32 times an int or a float would become a float64. Numba compiles each function when it is first called,
+in a fraction of a second, and keeps the result in a cache beside this file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import cells
-from ..cells import Empty
+from ..cells import Empty, Named
 from ..checks import Array
 from .math import add_product, compiled, inlined, sigmoid, tanh
 
 
 class Compiled(cells.Cell):
-    """What compiled cells share.
+    """The base of the compiled cells.
 
     Attributes
     ----------
+    forward_step, backward_step : compiled functions of t, the number of units, and the arrays below
+    forward_arrays, backward_arrays : methods that return these arrays
     one_step : compiled function (x, h_1, memory, W, product) for a `Stepper`, or None
-        From x and `product`, which holds h Wh, to h (in h_1) and c (`memory`), and then [h; 1] W into `product`.
+        From x and `product`, which holds h Wh, it computes h (in h_1) and c (`memory`), then `product` = [h; 1] W.
     """
 
     scale: ClassVar[tuple[float, ...]] = (1.0,)
@@ -35,40 +37,34 @@ class Compiled(cells.Cell):
     one_step: Any = None
     forward_step: Any
     backward_step: Any
+    forward_arrays: Any
+    backward_arrays: Any
 
-    def __init__(self, p: Mapping[str, Array], T: int, N: int, empty: Empty):
+    def __init__(self, p: Named, T: int, N: int, empty: Empty):
         super().__init__(p, T, N, empty)
         self.H = p["b"].shape[-1]
-        self.arrays = self.flat_forward()
-
-    def flat_forward(self) -> tuple[Array, ...]:
-        """The arrays that `forward_step` takes."""
-        raise NotImplementedError
-
-    def flat_backward(self) -> tuple[Array, ...]:
-        """The arrays that `backward_step` takes."""
-        raise NotImplementedError
+        self.arrays = flat(*self.forward_arrays())
 
     def forward(self, t: int, n: int) -> None:
         """One compiled pass over the gates."""
         self.forward_step(t, n * self.H, *self.arrays)
 
     def start_back(self, dy: Array, dz: Array, back: Array, dstates: list[Array]) -> None:
-        """Flatten the arrays of the way back."""
+        """Take the arrays of the backward pass."""
         super().start_back(dy, dz, back, dstates)
-        self.arrays = self.flat_backward()
+        self.arrays = flat(*self.backward_arrays())
 
     def slopes(self, block: slice) -> None:
-        """Nothing is hoisted."""
+        """Precompute nothing."""
 
     def backward(self, t: int, n: int) -> None:
         """One compiled pass over the gates."""
         self.backward_step(t, n * self.H, *self.arrays)
 
 
-def flat(array: Array, axes: int = 0) -> Array:
-    """The array with all axes after the first `axes` as one, as the compiled functions take it."""
-    return np.ascontiguousarray(array).reshape(*array.shape[:axes], -1)
+def flat(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays (..., N, H) as (..., N H), as the compiled functions take them."""
+    return tuple(np.ascontiguousarray(array).reshape(*array.shape[:-2], -1) for array in arrays)
 
 
 @compiled
@@ -101,18 +97,18 @@ class RNN(Compiled, cells.RNN):
     forward_step, backward_step = staticmethod(rnn_forward), staticmethod(rnn_backward)
     one_step = staticmethod(rnn_step)
 
-    def flat_forward(self) -> tuple[Array, ...]:
-        """Flatten h Wh and h."""
-        return flat(self.hWh), flat(self.states[0], 1)
+    def forward_arrays(self) -> tuple[Array, ...]:
+        """See `rnn_forward`."""
+        return self.hWh[0], self.states[0]
 
-    def flat_backward(self) -> tuple[Array, ...]:
-        """Flatten dy, dh, h and dz."""
-        return flat(self.dy, 1), flat(self.back), flat(self.states[0], 1), flat(self.dz[0], 1)
+    def backward_arrays(self) -> tuple[Array, ...]:
+        """See `rnn_backward`."""
+        return self.dy, self.back[0], self.states[0], self.dz[0]
 
 
 @inlined
 def lstm(o: Any, i: Any, f: Any, g: Any, c_prev: Any) -> Any:
-    """From the sums of one unit to its gates, c and tanh(c)."""
+    """Compute the gates, c and tanh(c) of one unit from its sums."""
     o, i, f, g = sigmoid(o), sigmoid(i), sigmoid(f), tanh(g)
     c = i * g + f * c_prev
     return o, i, f, g, c, tanh(c)
@@ -120,15 +116,11 @@ def lstm(o: Any, i: Any, f: Any, g: Any, c_prev: Any) -> Any:
 
 @compiled
 def lstm_forward(t: int, size: int, b: Array, hWh: Array, gates: Array, tanh_c: Array, h: Array) -> None:
-    """See `cells.LSTM`; `gates` has c behind them, c[t] the state before step t."""
+    """See `cells.LSTM`. gates[4] is c, where c[t] is the state before step t."""
     for j in range(size):
-        o, i, f, g, c, tanh_c_t = lstm(
-            gates[0, t, j] + hWh[0, j] + b[0, j],
-            gates[1, t, j] + hWh[1, j] + b[1, j],
-            gates[2, t, j] + hWh[2, j] + b[2, j],
-            gates[3, t, j] + hWh[3, j] + b[3, j],
-            gates[4, t, j],
-        )
+        o, i = gates[0, t, j] + hWh[0, j] + b[0, j], gates[1, t, j] + hWh[1, j] + b[1, j]
+        f, g = gates[2, t, j] + hWh[2, j] + b[2, j], gates[3, t, j] + hWh[3, j] + b[3, j]
+        o, i, f, g, c, tanh_c_t = lstm(o, i, f, g, gates[4, t, j])
         gates[0, t, j], gates[1, t, j], gates[2, t, j], gates[3, t, j] = o, i, f, g
         gates[4, t + 1, j], tanh_c[t, j], h[t + 1, j] = c, tanh_c_t, o * tanh_c_t
 
@@ -154,13 +146,8 @@ def lstm_step(x: Array, h_1: Array, c: Array, W: Array, product: Array) -> None:
     """See `Compiled.one_step`."""
     H = len(c)
     for j in range(H):
-        o, _, _, _, c[j], tanh_c = lstm(
-            x[j] + product[j],
-            x[H + j] + product[H + j],
-            x[2 * H + j] + product[2 * H + j],
-            x[3 * H + j] + product[3 * H + j],
-            c[j],
-        )
+        o, i, f = x[j] + product[j], x[H + j] + product[H + j], x[2 * H + j] + product[2 * H + j]
+        o, _, _, _, c[j], tanh_c = lstm(o, i, f, x[3 * H + j] + product[3 * H + j], c[j])
         h_1[j] = o * tanh_c
     product_of_one(h_1, W, product)
 
@@ -172,20 +159,19 @@ class LSTM(Compiled, cells.LSTM):
     forward_step, backward_step = staticmethod(lstm_forward), staticmethod(lstm_backward)
     one_step = staticmethod(lstm_step)
 
-    def flat_forward(self) -> tuple[Array, ...]:
-        """Flatten b, h Wh, gates and c, tanh(c), h."""
-        b, h = np.tile(self.p["b"], self.N), self.states[0]
-        return b, flat(self.hWh, 1), flat(self.memory, 2), flat(self.tanh_c, 1), flat(h, 1)
+    def forward_arrays(self) -> tuple[Array, ...]:
+        """See `lstm_forward`."""
+        b = np.broadcast_to(self.p["b"][:, None], self.hWh.shape)
+        return b, self.hWh, self.memory, self.tanh_c, self.states[0]
 
-    def flat_backward(self) -> tuple[Array, ...]:
-        """Flatten dy, dh, dc, gates and c, tanh(c), dz."""
-        incoming = flat(self.dy, 1), flat(self.back, 1), flat(self.dstates[1])
-        return *incoming, flat(self.memory, 2), flat(self.tanh_c, 1), flat(self.dz, 2)
+    def backward_arrays(self) -> tuple[Array, ...]:
+        """See `lstm_backward`."""
+        return self.dy, self.back, self.dstates[1], self.memory, self.tanh_c, self.dz
 
 
 @compiled
 def gru_forward(t: int, size: int, bh: Array, hWh: Array, gates: Array, h: Array) -> None:
-    """See `cells.GRU`; `gates` has u behind them."""
+    """See `cells.GRU`. gates[3] is u."""
     for j in range(size):
         r = sigmoid(gates[0, t, j] + hWh[0, j])
         z = sigmoid(gates[1, t, j] + hWh[1, j])
@@ -197,7 +183,7 @@ def gru_forward(t: int, size: int, bh: Array, hWh: Array, gates: Array, h: Array
 
 @compiled
 def gru_backward(t: int, size: int, dy: Array, back: Array, gates: Array, h: Array, dz: Array) -> None:
-    """See `cells.GRU`; back[0] is the part of dh that z lets through."""
+    """See `cells.GRU`. back[0] is the part of dh that z lets through."""
     for j in range(size):
         r, z, n, u = gates[0, t, j], gates[1, t, j], gates[2, t, j], gates[3, t, j]
         dh = dy[t, j] + (back[0, j] + back[1, j]) + (back[2, j] + back[3, j])
@@ -215,14 +201,13 @@ class GRU(Compiled, cells.GRU):
 
     forward_step, backward_step = staticmethod(gru_forward), staticmethod(gru_backward)
 
-    def flat_forward(self) -> tuple[Array, ...]:
-        """Flatten bh, h Wh, gates and u, h."""
-        return np.tile(self.p["bh"], self.N), flat(self.hWh, 1), flat(self.memory, 2), flat(self.states[0], 1)
+    def forward_arrays(self) -> tuple[Array, ...]:
+        """See `gru_forward`."""
+        return np.broadcast_to(self.p["bh"], self.hWh.shape[1:]), self.hWh, self.memory, self.states[0]
 
-    def flat_backward(self) -> tuple[Array, ...]:
-        """Flatten dy, dh, gates and u, h, dz."""
-        arrays = flat(self.dy, 1), flat(self.back, 1), flat(self.memory, 2), flat(self.states[0], 1)
-        return *arrays, flat(self.dz, 2)
+    def backward_arrays(self) -> tuple[Array, ...]:
+        """See `gru_backward`."""
+        return self.dy, self.back, self.memory, self.states[0], self.dz
 
 
 @compiled
