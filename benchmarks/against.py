@@ -1,7 +1,7 @@
-"""Is this checkout slower than a commit? Its code and the commit's take turns, plain and compiled, with one thread.
+"""Check whether this checkout is slower than a commit. Both take turns, plain and compiled, with one thread.
 
-What is done are the works of this checkout's `works.py`, and the start of `dinos`; each side is driven by its own
-`by_numpyrnn.py`. Exit status 1 if something missed its floor.
+They do the works of this checkout's `works.py`, each by its own `by_numpyrnn.py`, and start the program `dinos`. The
+exit status is 1 if this checkout is slower than is tolerated in one of them.
 """
 
 import argparse
@@ -18,18 +18,18 @@ from tempfile import TemporaryDirectory
 import arena
 import report
 import works
-from bench import QUICK, take_turns
+from bench import ONLY, QUICK, take_turns
 
-FLOOR, FLOOR_OF_W4 = 0.97, 0.95  # times as fast as before: less is a miss
-LEAST = 0.15  # seconds of a turn
-TURNS = 3  # of one process: where its arrays come to lie makes the same code up to 1.2 times as fast as in another
+FLOOR, FLOOR_OF_W4 = 0.97, 0.95  # a lower ratio of speeds, now to before, is a miss
+LEAST = 0.15  # seconds a turn, at least
+TURNS = 3  # turns a process: where its arrays lie in memory can make the same code 1.2 times as fast as in another one
 START = "W6 dinos sample -n 1"
-FEW = (*QUICK, "W5", "W6")  # beginnings of works; without --full
+FEW = (*QUICK, "W5", "W6")  # beginnings of the names of works, without --full
 
 
 @contextmanager
 def checkout(commit):
-    """A temporary folder with the files of a commit."""
+    """A temporary folder that holds the files of a commit."""
     git = partial(subprocess.run, cwd=arena.HERE.parent, capture_output=True)
     found = git(["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{commit}^{{commit}}"], text=True)
     if found.returncode:
@@ -37,7 +37,7 @@ def checkout(commit):
     with TemporaryDirectory(prefix="numpyrnn-before-") as folder:
         files = git(["git", "archive", "--format=tar", found.stdout.strip()], check=True).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=files, check=True)
-        Path(folder, "numpyrnn_data").symlink_to("data")  # found before that of this checkout
+        Path(folder, "numpyrnn_data").symlink_to("data")  # the commit's data instead of this checkout's
         yield Path(folder)
 
 
@@ -46,13 +46,13 @@ def before(name):
 
 
 def sides(old):
-    """The contenders: this checkout's, and the same two of the checkout in the folder `old`."""
+    """The contenders: numpyrnn, plain and compiled, in this checkout and in the folder `old`."""
     ours = [c for c in arena.CONTENDERS if c.name in (report.PLAIN, report.FAST) and not c.missing]
     return [*ours, *(replace(c, name=before(c.name), home=old) for c in ours)]
 
 
 def starts(contenders, turns):
-    """Whole processes that write one name: turns as those of `arena.compete`."""
+    """Turns, as in `arena.compete`, of whole processes that print one name."""
     command = [sys.executable, "-m", "dinos", "sample", "-n", "1"]
     run = partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
     processes = {c.name: partial(run, cwd=c.home, env=arena.environment(1, c.environment, c.home)) for c in contenders}
@@ -61,7 +61,7 @@ def starts(contenders, turns):
 
 
 def verdicts(results):
-    """Each work with each back end: (work, contender, its speed relative to before turn by turn, whether it missed)."""
+    """Yield (work, contender, ratios of speeds turn by turn, whether it is a miss) for each work and back end."""
     measured = report.Measured({"works": {"1": results}}, 1)
     for work in results:
         floor = FLOOR_OF_W4 if work in works.SHAPES else FLOOR
@@ -81,7 +81,7 @@ def table(results):
 
 
 def measure(commit, only, turns):
-    """Seconds and units of every turn, by work and contender, of all works whose names begin with one of `only`."""
+    """Turns, by work and contender, of all works whose names begin with one of `only`."""
     names = [name for name in works.WORKS if name.startswith(only)]
     with checkout(commit) as old:
         contenders = sides(old)
@@ -93,7 +93,7 @@ def measure(commit, only, turns):
 
 
 def join(results, more):
-    """Append the turns of new processes to those before."""
+    """Append the turns of new processes to `results`."""
     for name, contenders in results.items():
         for contender, its_turns in contenders.items():
             for key, values in its_turns.items():
@@ -102,22 +102,23 @@ def join(results, more):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("commit")
+    parser.add_argument("commit", help="the commit to compare with")
     parser.add_argument("--full", action="store_true", help="all works and all shapes of W4")
-    parser.add_argument("--only", nargs="+", metavar="WORK", help='beginnings of names, such as W2 or "W4 H 256"')
-    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--only", nargs="+", metavar="WORK", help=ONLY)
+    parser.add_argument("--turns", type=int, default=9, help="number of turns, default 9")
     options = parser.parse_args()
     only = tuple(options.only or (["W"] if options.full else FEW))
     if options.turns < 1 or not any(name.startswith(only) for name in (START, *works.WORKS)):
-        parser.error("--turns needs 1 or more, --only beginnings of W1, W2 float32, ... W7")
+        parser.error("--turns must be 1 or more; --only needs works, W1 to W7, or the beginnings of their names")
     results = measure(options.commit, only, options.turns)
-    print(f"Beside {options.commit}, one thread, {options.turns} turns; ratios of speeds, now to before.\n")
+    print(f"Compared with {options.commit}: one thread, {options.turns} turns; ratios of speeds, now to before.\n")
     print(table(results))
     missed = list(dict.fromkeys(work for work, _, _, is_missed in verdicts(results) if is_missed))
     if not missed:
-        print(f"No miss: all is at least {FLOOR} times as fast as before, shapes of W4 {FLOOR_OF_W4} times.")
+        print(f"No miss: every ratio is at least {FLOOR}, or {FLOOR_OF_W4} for shapes of W4.")
         return
-    print(f"{len(missed)} missed: below {FLOOR}, or {FLOOR_OF_W4} in W4. A miss counts if a second run repeats it:\n")
+    floors = f"below {FLOOR}, or {FLOOR_OF_W4} for shapes of W4"
+    print(f"{len(missed)} missed: {floors}. A miss counts if a second run repeats it:\n")
     print(shlex.join([sys.executable, sys.argv[0], options.commit, "--only", *missed]))
     raise SystemExit(1)
 

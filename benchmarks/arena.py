@@ -1,10 +1,10 @@
-"""Contenders take turns, each in a process of its own, so that a machine that drifts drifts for all.
+"""Contenders take turns, each in its own process, so that changes in the machine's speed affect all of them alike.
 
-The first of a turn is another each time, A B C, B C A, C A B, so that nobody always comes after a rest.
+The order rotates from turn to turn (A B C, B C A, C A B), so that no contender is always the first after a rest.
 
-Driver and worker speak JSON, a line a message: {"work": name} prepares, {"go": threads, "least": seconds} runs, once or
-as often as so much time takes, {"end": true} gives the worker's memory. The worker's half is `serve`; it runs
-`python arena.py FOLDER MODULE CORES`.
+The driver and its workers exchange JSON messages, one a line. {"work": name} prepares a work. {"go": threads,
+"least": seconds} runs it once, or repeatedly until that many seconds have passed. {"end": true} asks for the worker's
+peak memory. A worker is started as `python arena.py FOLDER MODULE CORES`, which calls `serve`.
 """
 
 import importlib
@@ -23,24 +23,25 @@ from pathlib import Path
 from statistics import fmean, median
 
 HERE = Path(__file__).parent
-REST = 0.15  # seconds after a turn, until the threads that it started have gone to sleep (OpenBLAS's: 0.1)
-SHORT = 0.5  # seconds: a run of several threads that takes less is led in by one that does not count; after a rest the
-# system needs some 20 ms to give threads that wait for each other a core each, as a training has them all the time
-SLOW = 1.0  # seconds: a run that takes longer needs no warming up
-DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # each library chooses its own kernels for the machine
-DROPPED += ("NUMPYRNN_BACKEND",)  # and a contender its own way
+REST = 0.15  # seconds of pause after a turn, so that its threads have gone to sleep (OpenBLAS's take 0.1)
+SLOW = 1.0  # seconds: longer runs need no warm-up
+# Multithreaded runs shorter than this (seconds) follow an unmeasured run. After a rest, the system takes some 20 ms to
+# give each of several synchronising threads a core; in a long training they have one all the time.
+SHORT = 0.5
+# Unset for every contender, so that each library chooses its own kernels, and each contender its own back end.
+DROPPED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "NUMPYRNN_BACKEND")
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A name, its file, the beginnings of its works' names, packages that it needs, its environment, its checkout."""
+    """One of the programs that are compared."""
 
     name: str
     module: str
-    works: tuple[str, ...]
-    needs: tuple[str, ...] = ()
-    environment: dict = field(default_factory=dict)
-    home: Path = HERE.parent
+    works: tuple[str, ...]  # prefixes of the names of its works
+    needs: tuple[str, ...] = ()  # packages
+    environment: dict = field(default_factory=dict)  # additional variables
+    home: Path = HERE.parent  # the checkout whose code it runs
 
     def does(self, name):
         return name.startswith(self.works)
@@ -68,7 +69,7 @@ CONTENDERS = (
 
 
 def environment(threads, more, home=HERE.parent):
-    """That of a process which is to use so many threads, and the packages of the checkout at `home`."""
+    """The environment of a process with `threads` threads, the variables `more`, and the code in the folder `home`."""
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     names += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     xla = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} intra_op_parallelism_threads={threads}"
@@ -77,12 +78,12 @@ def environment(threads, more, home=HERE.parent):
 
 
 def cores():
-    """The numbers of the cores that this process may use; none where that cannot be said."""
+    """The numbers of the cores that this process may use; empty where the system does not tell."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 class Worker:
-    """A contender's process, as the driver sees it."""
+    """A contender's process, seen from the driver."""
 
     def __init__(self, contender, threads):
         self.name, self.works = contender.name, contender.works
@@ -107,7 +108,7 @@ class Worker:
     def receive(self):
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.name} ended before its time; what it wrote is above.")
+            raise SystemExit(f"{self.name} ended early; its output is above.")
         return json.loads(line)
 
     def ask(self, **message):
@@ -122,10 +123,11 @@ class Worker:
 
 
 def compete(names, contenders, threads, turns, least=0):
-    """The works by the contenders' workers: {work: {contender: its turns}}; a worker serves all its works of `names`.
+    """Run the works called `names`; each contender has one worker for all of them.
 
-    Its turns are lists of "seconds" and "units" and, where the work has them, "forward" (seconds) and "losses" (the
-    first and the last). With one name there are also "peak_rss" (bytes), "pools" (of threads) and "about".
+    Returns {work: {contender: turns}}. Turns are a dict of lists with one item a turn: "seconds", "units" and, for some
+    works, "forward" (seconds). "losses" has the first and the last loss. If there is only one name, turns also have
+    "peak_rss" (bytes), "pools" (of threads) and "about" (a description).
     """
     with ExitStack() as stack:
         workers = [stack.enter_context(Worker(c, threads)) for c in contenders if any(map(c.does, names))]
@@ -139,13 +141,13 @@ def compete(names, contenders, threads, turns, least=0):
 
 
 def play(name, workers, threads, turns, least):
-    """All turns of one work, each of `least` seconds or more."""
-    for worker in workers:  # they prepare side by side ...
+    """All turns of one work, each at least `least` seconds long."""
+    for worker in workers:  # they prepare in parallel ...
         worker.send(work=name)
     (rtol, *_) = [worker.receive()["rtol"] for worker in workers]
-    rounds = [{worker: worker.go(threads, least) for worker in workers}]  # ... and from here on run one after the other
+    rounds = [{worker: worker.go(threads, least) for worker in workers}]  # ... and then run one after the other
     if min(reply["seconds"] for reply in rounds[0].values()) < SLOW:
-        rounds.clear()  # that was to warm up
+        rounds.clear()  # it was only a warm-up
     while len(rounds) < turns:
         rounds.append({worker: worker.go(threads, least) for worker in rotated(workers, len(rounds))})
     results = {worker.name: together([replies[worker] for replies in rounds]) for worker in workers}
@@ -156,13 +158,13 @@ def play(name, workers, threads, turns, least):
 
 
 def rotated(items, turn):
-    """The items in the order of a turn: A B C, B C A, C A B, and from the beginning."""
+    """The items in the order of a turn: A B C, B C A, C A B, A B C, ..."""
     first = turn % len(items)
     return [*items][first:] + [*items][:first]
 
 
 def together(replies):
-    """One contender's turns: lists of what differs, and the losses' means (a run always starts anew)."""
+    """Join a contender's replies: a list for each key, except "losses", which are averaged over the turns."""
     lists = {key: [reply[key] for reply in replies] for key in replies[0] if key != "losses"}
     return lists | {"losses": [fmean(values) for values in zip(*(reply["losses"] for reply in replies))]}
 
@@ -176,22 +178,22 @@ def median_time(its_turns):
 
 
 def check_same(name, results, rtol):
-    """The same work gives the same losses, the first one nearly to the last digit."""
+    """Exit unless all contenders report the same losses, within `rtol` of the first and of the later ones."""
     given = {peer: its_turns["losses"] for peer, its_turns in results.items() if its_turns["losses"]}
     first, expected = next(iter(given.items()), ("", []))
     for peer, losses in given.items():
         close = [math.isclose(*pair, rel_tol=rtol[k > 0]) for k, pair in enumerate(zip(losses, expected))]
         if not all(close) or len(losses) != len(expected):
-            raise SystemExit(f"{name}: {peer} must give what {first} gives, {ends(expected)}, it gives {ends(losses)}")
+            raise SystemExit(f"{name}: {peer} must have the losses of {first}, {ends(expected)}, got {ends(losses)}")
 
 
 def serve(folder, module, numbers):
-    """The worker's half; what the module in `folder` imports of the works is the `works.py` beside this file."""
+    """Run a worker: read messages, write replies. `module` is imported from `folder`, `works` from beside this file."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends its workers
     if numbers:
         os.sched_setaffinity(0, map(int, numbers.split(",")))
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no reply
+    os.dup2(2, 1)  # libraries that print must not disturb the replies
     import works
 
     sys.path.insert(0, folder)
@@ -201,7 +203,7 @@ def serve(folder, module, numbers):
         if "work" in message:
             name = message["work"]
             work = works.WORKS[name]()
-            run = next(make for key, make in contender.TABLE.items() if name.startswith(key))(work)
+            run = next(make for prefix, make in contender.TABLE.items() if name.startswith(prefix))(work)
             reply, seconds = {"rtol": work.rtol}, math.inf
         elif "go" in message:
             if message["go"] > 1 and seconds < SHORT:
@@ -221,7 +223,7 @@ def serve(folder, module, numbers):
 
 
 def peak_rss():
-    """Bytes; Linux counts in KiB, macOS in bytes, and Windows does not say."""
+    """The peak memory of this process in bytes; None on Windows. Linux reports KiB, macOS bytes."""
     try:
         import resource
     except ImportError:
@@ -230,7 +232,7 @@ def peak_rss():
 
 
 def pools():
-    """The pools of threads in this process, and which kernels a BLAS chose."""
+    """The thread pools of this process, with the kernels that a BLAS chose."""
     if not is_installed("threadpoolctl"):
         return []
     from threadpoolctl import threadpool_info

@@ -1,7 +1,7 @@
-"""Speed and memory beside named peers on the same work: `make bench` writes `RESULTS.md` and `results.json`.
+"""Compare speed and memory with other libraries on the same work; `make bench` writes `RESULTS.md` and `results.json`.
 
-`works.py` says what is done, `by_*.py` how each contender does it, `arena.py` how they take turns, `report.py` what is
-written about it. With an option that leaves something out the tables are printed, and nothing is written.
+`works.py` defines the works, `by_*.py` how each contender does them, `arena.py` how the contenders take turns, and
+`report.py` the tables. With options that leave something out, the tables are printed and no file is written.
 """
 
 import argparse
@@ -25,11 +25,12 @@ TURNS_OF_W4 = 7
 QUICK = ("W1", "W2 float32", "W3", "W5 names", "W5 values, greedy", "W7")
 QUICK += tuple(f"W4 H {H} N {N} T 32" for H in (64, 256) for N in (1, 64))
 QUICK_CONTENDERS = ("numpyrnn", "numpyrnn fast", "PyTorch", "floor")
+ONLY = 'works, or the beginnings of their names, such as W2 or "W4 H 256"'  # help of --only
 
 
 def take_turns(contenders, turns):
-    """Seconds of every contender in every turn, and what each gave in the last one; all in this process."""
-    for contender in contenders.values():  # to warm up
+    """Call contenders in turns, in this process. Returns each one's seconds turn by turn, and its last result."""
+    for contender in contenders.values():  # warm-up
         contender()
     seconds, results = {name: [] for name in contenders}, {}
     for turn in range(turns):
@@ -41,9 +42,9 @@ def take_turns(contenders, turns):
 
 
 def starts(turns):
-    """W6: whole processes, one thread each: seconds of every turn."""
+    """W6: the seconds that whole processes take, turn by turn, with one thread each."""
     imports = {f"import {package}": (package, "-c", f"import {package}") for package in ("torch", "jax", "keras")}
-    commands = {  # a package that is needed, and what follows `python`
+    commands = {  # the package that is needed, then the arguments of `python`
         report.BARE: ("numpy", "-c", "pass"),
         report.IMPORT: ("numpy", "-c", "import numpyrnn"),
         report.FAST_IMPORT: ("numba", "-c", "import numpyrnn"),
@@ -61,7 +62,7 @@ def starts(turns):
 
 
 def machine():
-    """What it was measured on."""
+    """A description of this machine."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -70,7 +71,7 @@ def machine():
     try:
         memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
     except (AttributeError, ValueError, OSError):
-        memory = "not known"
+        memory = "unknown"
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
     return {
         "date": datetime.date.today().isoformat(),
@@ -79,7 +80,7 @@ def machine():
         "instruction sets (NumPy)": " ".join([*simd.get("baseline", []), *simd.get("found", [])]),
         "memory": memory,
         "system": platform.platform(),
-        "load before (0: nothing else ran)": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not known",
+        "load before (0: nothing else ran)": f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown",
         "versions": f"Python {platform.python_version()}, " + ", ".join(filter(None, map(installed, PACKAGES))),
     }
 
@@ -92,23 +93,23 @@ def installed(package):
 
 
 def measure(options):
-    """Everything that is asked for; the raw numbers."""
-    started, chosen = time.perf_counter(), [name for name in works.WORKS if name.startswith(options.only)]
-    fit = [c for c in arena.CONTENDERS if not options.contenders or c.name in options.contenders]
+    """The raw numbers of everything that the options ask for."""
+    started, names = time.perf_counter(), [name for name in works.WORKS if name.startswith(options.only)]
+    chosen = [c for c in arena.CONTENDERS if not options.contenders or c.name in options.contenders]
     results = {
         "machine": machine(),
-        "left out": {c.name: c.missing for c in fit if c.missing},
+        "left out": {c.name: c.missing for c in chosen if c.missing},
         "works": {str(threads): {} for threads in options.threads},
     }
-    alone = [name for name in chosen if name not in works.SHAPES and not options.quick]  # so that memory can be told
-    side_by_side = [name for name in chosen if name not in alone]
-    contenders = [c for c in fit if not c.missing]
+    alone = [name for name in names if name not in works.SHAPES and not options.quick]  # in processes of their own,
+    together = [name for name in names if name not in alone]  # so that their peak memory is known
+    contenders = [c for c in chosen if not c.missing]
     for threads in options.threads:
         measured = results["works"][str(threads)]
         for name in alone:
             measured |= arena.compete([name], contenders, threads, options.turns or 9)
-        if side_by_side:
-            measured |= arena.compete(side_by_side, contenders, threads, options.turns or TURNS_OF_W4)
+        if together:
+            measured |= arena.compete(together, contenders, threads, options.turns or TURNS_OF_W4)
     if "W6".startswith(options.only):
         results["starts"] = starts(options.turns or 9)
     return results | {"minutes": (time.perf_counter() - started) / 60}
@@ -117,19 +118,19 @@ def measure(options):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="under two minutes: fewer works and contenders, 3 turns")
-    parser.add_argument("--turns", type=int, help=f"default 9, and {TURNS_OF_W4} for each shape of W4")
-    parser.add_argument("--only", nargs="+", metavar="WORK", help='beginnings of names, such as W2 or "W4 H 256"')
+    parser.add_argument("--turns", type=int, help=f"number of turns, default 9, and {TURNS_OF_W4} for shapes of W4")
+    parser.add_argument("--only", nargs="+", metavar="WORK", help=ONLY)
     parser.add_argument("--contenders", nargs="+", metavar="NAME", help='such as numpyrnn "numpyrnn fast" PyTorch')
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="numbers of threads, default 1 2")
     options = parser.parse_args()
     whole = not (options.quick or options.only or options.contenders) and options.threads == [1, 2]
     if whole and options.turns and options.turns < TURNS_OF_W4:
-        parser.error(f"what is written needs {TURNS_OF_W4} turns or more, got {options.turns}")
+        parser.error(f"--turns must be at least {TURNS_OF_W4} if the results are written, got {options.turns}")
     if options.quick:
         options.turns, options.contenders = options.turns or 3, options.contenders or QUICK_CONTENDERS
     options.only = tuple(options.only or (QUICK if options.quick else ("W",)))
     if not any(name.startswith(options.only) for name in ("W6", *works.WORKS)):
-        parser.error(f"--only needs beginnings of W1, W2 float32, ... W7, got {' '.join(options.only)}")
+        parser.error(f"--only needs works, W1 to W7, or the beginnings of their names; got {' '.join(options.only)}")
     return options, whole
 
 

@@ -1,4 +1,4 @@
-"""The products that no LSTM layer can do without, by NumPy, and nothing else: the floor of W4."""
+"""The floor of W4: only the matrix products that an LSTM layer needs, forward and backward, in NumPy."""
 
 from time import perf_counter
 
@@ -11,7 +11,7 @@ def products(work):
     Wx, Wh = (np.concatenate(p[name], axis=1) for name in ("Wx", "Wh"))  # (D, 4H), (H, 4H)
     WxT, WhT = np.ascontiguousarray(Wx.T), np.ascontiguousarray(Wh.T)
     rows, h = x.reshape(T * N, D), dh.copy()
-    dz = np.concatenate([rows] * 4, axis=1)  # any numbers; D is H here
+    dz = np.concatenate([rows] * 4, axis=1)  # (T N, 4H), any numbers, as D is H here
     dz_steps = dz.reshape(T, N, -1)
     z, hWh, dzWh = np.zeros_like(dz), np.zeros_like(dz_steps[0]), np.zeros_like(h[0])
     dx, dWx, dWh = np.zeros_like(rows), np.zeros_like(Wx), np.zeros_like(Wh)

@@ -1,4 +1,4 @@
-"""The works by JAX: `scan` over the steps, compiled as a whole."""
+"""The works in JAX: a `scan` over the steps, and each training step or generation compiled as a whole."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from works import ADAM_RATE, CLIP, EPSILON, SGD_RATE
 
 
 def side_by_side(weights):
-    """Gates side by side; the dense layer as it is. Before anything else, for JAX is to know that it is float64."""
+    """The weights as JAX arrays, gates side by side. Call it first: it sets whether JAX computes in float64."""
     jax.config.update("jax_enable_x64", weights[0]["Wx"].dtype == np.float64)
     layers = [(*(np.concatenate(p[k], axis=1) for k in ("Wx", "Wh")), p["b"].ravel()) for p in weights[:-1]]
     return jax.tree.map(jnp.asarray, [*layers, (weights[-1]["W"], weights[-1]["b"])])
@@ -71,7 +71,7 @@ def train(work):
 
 
 def name_loss(weights, h, x, targets, T):
-    """Padded to the longest name; the state stays as it is behind the end."""
+    """Loss and last state of a name of T letters, padded to the longest name; padding leaves the state unchanged."""
     (Wx, Wh, b), (W, bias) = weights
 
     def step(h, now):
@@ -109,7 +109,7 @@ def names(work):
 
     @jax.jit
     def drawn(key):
-        """Characters drawn until all have ended."""
+        """The number of characters drawn until all names have ended."""
 
         def step(now):
             t, h, ids, going, key, total = now
@@ -158,12 +158,4 @@ def write(work):
     return run
 
 
-TABLE = {
-    "W1": train_single,
-    "W2": train,
-    "W3": train,
-    "W5 names": names,
-    "W5 values": write,
-    "W5 sonnet": write,
-    "W7": train,
-}
+TABLE = {"W1": train_single, "W5 names": names, "W5": write, "W": train}

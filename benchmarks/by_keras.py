@@ -1,4 +1,4 @@
-"""W2 and W3 by Keras, on JAX: a model that is compiled, trained batch by batch."""
+"""W2 and W3 in Keras on JAX: a compiled model, trained batch by batch."""
 
 import jax
 import keras
@@ -25,7 +25,7 @@ def train(work):
 
     def run():
         model.set_weights(initial)
-        for variable in model.optimizer.variables[2:]:  # behind the number of updates and the rate: the moments
+        for variable in model.optimizer.variables[2:]:  # the moments; before them are the iterations and the rate
             variable.assign(np.zeros(variable.shape))
         model.optimizer.iterations.assign(0)
         losses = []

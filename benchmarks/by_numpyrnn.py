@@ -1,4 +1,4 @@
-"""The works by this library, as its users write them."""
+"""The works in numpyrnn, as its users would write them."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +16,8 @@ from numpyrnn.stepper import Stepper
 from numpyrnn.threads import blas_threads, loss_and_gradients
 
 THREADS = int(os.environ["OPENBLAS_NUM_THREADS"])  # `arena.py` sets it
-FEWEST = 16  # sequences of a thread's part
-GATES = ["ifgo".index(gate) for gate in "oifg"]  # ours among those of the works
+FEWEST = 16  # sequences that are worth a thread
+GATES = ["ifgo".index(gate) for gate in "oifg"]  # from the works' order of gates to numpyrnn's
 
 
 def layer_of(p):
@@ -75,7 +75,7 @@ def norms(*arrays):
 
 
 def layer(work):
-    """With several threads as a step with several workers has it; few sequences are left to BLAS's own threads."""
+    """Several threads divide the sequences, as several workers do in training; few sequences use BLAS's threads."""
     lstm, ((x, dh, _),) = layer_of(work.weights[0]), work.batches
     if 1 < THREADS <= x.shape[1] // FEWEST:
         return layer_in_parts(work, lstm, x, dh)
@@ -94,7 +94,7 @@ def layer(work):
 
 
 def layer_in_parts(work, lstm, *arrays):
-    """Each thread takes its sequences forward and back; the gradients are added in the order of the parts."""
+    """Each thread runs forward and backward over its part of the sequences; then the gradients are added in order."""
     xs, dhs = ([np.ascontiguousarray(part) for part in np.array_split(array, THREADS, axis=1)] for array in arrays)
     first, *others = grads = [lstm.params.zeros_like() for _ in xs]
     executor, results = ThreadPoolExecutor(THREADS), []
@@ -148,13 +148,4 @@ def write(work):
     return run
 
 
-TABLE = {
-    "W1": train_single,
-    "W2": train,
-    "W3": train,
-    "W4": layer,
-    "W5 names": names,
-    "W5 values": write,
-    "W5 sonnet": write,
-    "W7": train,
-}
+TABLE = {"W1": train_single, "W4": layer, "W5 names": names, "W5": write, "W": train}

@@ -1,10 +1,10 @@
-"""The works by the loops of `textbook.py`. It generates in NumPy's default, float64."""
+"""The works with the loops of `textbook.py`; generation is in NumPy's default, float64."""
 
 import numpy as np
 import textbook
 from works import ADAM_RATE, CLIP, EPSILON, SGD_RATE
 
-NAMES_IN_ALL = 500  # its time for each does not depend on how many
+N_NAMES = 500  # fewer than the others generate: the time a name does not depend on the number of names
 
 
 def rnn_parameters(weights):
@@ -59,8 +59,8 @@ def names(work):
     parameters = in_float64(rnn_parameters(work.weights))
 
     def run():
-        total = sum(len(textbook.rnn_sample(parameters, limit=work.length)) for _ in range(NAMES_IN_ALL))
-        return {"units": total, "losses": [total / NAMES_IN_ALL]}
+        total = sum(len(textbook.rnn_sample(parameters, limit=work.length)) for _ in range(N_NAMES))
+        return {"units": total, "losses": [total / N_NAMES]}
 
     return run
 
@@ -77,4 +77,4 @@ def write(work):
     return run
 
 
-TABLE = {"W1": train_single, "W2": train, "W5 names": names, "W5 values": write}
+TABLE = {"W1": train_single, "W2": train, "W5 names": names, "W5": write}

@@ -1,10 +1,10 @@
-"""The works by PyTorch, eager, as its users write them, from its modules; of two such ways, the quicker one."""
+"""The works in eager PyTorch, as its users would write them: with its modules, the faster where there is a choice."""
 
 import os
 from time import perf_counter
 
 import torch
-from torch.nn import functional as F  # noqa: N812 (the name that PyTorch's users give it)
+from torch.nn import functional as F  # noqa: N812 (PyTorch's usual name for it)
 from torch.nn.utils.rnn import pack_padded_sequence
 from works import ADAM_RATE, CLIP, EPSILON, SGD_RATE
 
@@ -12,13 +12,13 @@ torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def side_by_side(p):
-    """PyTorch's `weight_ih`, `weight_hh` and `bias_ih` of a recurrent layer."""
+    """A recurrent layer's `weight_ih`, `weight_hh` and `bias_ih`."""
     Wx, Wh = (p[name].swapaxes(1, 2).reshape(-1, p[name].shape[1]) for name in ("Wx", "Wh"))
     return [torch.from_numpy(array.copy()) for array in (Wx, Wh, p["b"].ravel())]
 
 
 class Net(torch.nn.Module):
-    """Recurrent layers and a dense one; `reset` gives it the initial weights of a work, made when it is made."""
+    """Recurrent layers and perhaps a dense one; `reset` puts the initial weights back."""
 
     def __init__(self, weights):
         super().__init__()
@@ -30,7 +30,7 @@ class Net(torch.nn.Module):
         for k, p in enumerate(cells):
             names = [getattr(self.rnn, f"{name}_l{k}") for name in ("weight_ih", "weight_hh", "bias_ih")]
             self.initial |= dict(zip(names, side_by_side(p), strict=True))
-            getattr(self.rnn, f"bias_hh_l{k}").requires_grad_(False).zero_()  # one bias, as the others have
+            getattr(self.rnn, f"bias_hh_l{k}").requires_grad_(False).zero_()  # one bias, as in the other libraries
         if dense:
             self.out = torch.nn.Linear(*dense["W"].shape, dtype=dtype)
             self.initial[self.out.weight] = torch.from_numpy(dense["W"].T.copy())
@@ -50,7 +50,7 @@ def tensors(batches):
 
 def train_single(work):
     net, batches = Net(work.weights), tensors(work.batches)
-    eye = torch.cat([net.eye, torch.zeros_like(net.eye[:1])])  # row -1: zeros
+    eye = torch.cat([net.eye, torch.zeros_like(net.eye[:1])])  # row -1 is zero
 
     def run():
         parameters, h, losses = net.reset(), None, []
@@ -70,7 +70,7 @@ def train_single(work):
 
 
 def train_with(logits_and_targets):
-    """Training with Adam; `logits_and_targets` makes rows of both of a batch."""
+    """Training with Adam; `logits_and_targets` gives both of a batch, one row a place that counts."""
 
     def train(work):
         net, batches = Net(work.weights), tensors(work.batches)
@@ -120,7 +120,7 @@ def layer(work):
 
 
 class Stepped(torch.nn.Module):
-    """Cells, with which a step takes a third of the time of `torch.nn.LSTM` over one step, and a dense layer."""
+    """Recurrent cells and a dense layer; a step of `LSTMCell` takes a third of the time of `torch.nn.LSTM`."""
 
     def __init__(self, weights):
         super().__init__()
@@ -152,7 +152,7 @@ def names(work):
     net = Stepped(work.weights)
 
     def drawn():
-        """Characters of `n` names; like ours it drops the rows that have ended."""
+        """The number of characters of `n` names; like numpyrnn, it drops the rows of names that have ended."""
         h, ids, total = None, torch.zeros(work.n, dtype=torch.long), 0
         for _ in range(work.length):
             logits, (h,) = net(ids, [h])
@@ -183,7 +183,7 @@ def write(work):
 
 
 def generation(work, once):
-    """A run of what gives the ids of a text, or the number of characters of names."""
+    """A run that calls `once`, which returns the ids of a text, or the number of characters of names."""
 
     def run():
         with torch.inference_mode():
@@ -201,11 +201,9 @@ def about():
 
 TABLE = {
     "W1": train_single,
-    "W2": train_with(whole),
-    "W3": train_with(whole),
     "W4": layer,
     "W5 names": names,
-    "W5 values": write,
-    "W5 sonnet": write,
+    "W5": write,
     "W7": train_with(packed),
+    "W": train_with(whole),
 }

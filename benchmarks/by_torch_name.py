@@ -1,4 +1,4 @@
-"""A PyTorch script that prints one name from the shipped model, as `dinos sample -n 1` does (W6)."""
+"""W6: a PyTorch script that prints one name from the shipped model, like `dinos sample -n 1`."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 SIZES = {"table": (27, 64), "Wx": (4, 64, 128), "Wh": (4, 128, 128), "b": (4, 128), "W": (128, 27), "bias": (27,)}
-IFGO = [1, 2, 3, 0]  # PyTorch's gates among ours, o i f g
+IFGO = [1, 2, 3, 0]  # from numpyrnn's order of gates, o i f g, to PyTorch's
 
 with np.load(Path(__file__).parents[1] / "data" / "models" / "dinos.npz") as file:
     flat, letters = torch.from_numpy(file["params"]), json.loads(file["about"].tobytes())["vocabulary"]

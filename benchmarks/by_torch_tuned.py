@@ -1,17 +1,17 @@
-"""W5 and W7 by PyTorch as somebody writes them who looks for every microsecond."""
+"""W5 and W7 in PyTorch, tuned by hand for speed."""
 
 import torch
 from by_torch import generation, train_with
 
 
 def draw(logits):
-    """The largest of p / exponential noise: half of the time of `torch.multinomial` for one row."""
+    """Sample by the largest of p / exponential noise: for one row half the time of `torch.multinomial`."""
     p = torch.softmax(logits, dim=1)
     return (p / torch.empty_like(p).exponential_()).argmax(dim=1)
 
 
 def tensors(p):
-    """A recurrent layer's table of inputs, (D, gates H), with the bias in it, and its Wh; a dense layer's W and b."""
+    """A recurrent layer's Wx (D, gates H), Wh (H, gates H) and b (gates H,); a dense layer's W and b."""
     if "W" in p:
         return torch.from_numpy(p["W"]), torch.from_numpy(p["b"])
     Wx, Wh = (torch.cat(list(torch.from_numpy(p[name])), dim=1) for name in ("Wx", "Wh"))
@@ -19,7 +19,7 @@ def tensors(p):
 
 
 def names(work):
-    """Rows of a table in place of one-hot products; a single name ends by a comparison of numbers."""
+    """Looks up table rows instead of multiplying one-hot rows; the end of a single name is a comparison of numbers."""
     (Wx, Wh, b), (W, bias) = map(tensors, work.weights)
     table = Wx + b
 
@@ -41,7 +41,7 @@ def names(work):
 
 
 def write(work):
-    """The first layer's input is a row of a table, the others' [x, h] is one product."""
+    """Looks up the first layer's input in a table; in the layers above, [x, h] is one product."""
     (Wx, Wh, b), *above, (W, bias) = map(tensors, work.weights)
     table, above = Wx + b, [(torch.cat([Wx, Wh]), b) for Wx, Wh, b in above]
 
@@ -68,9 +68,9 @@ def write(work):
 
 
 def masked(net, x, targets, lengths):
-    """Not packed: what lies behind an end is computed too, and seen by no real step; the loss takes the real ones."""
+    """Padding is computed too, instead of packing; it follows the real steps, and only these count in the loss."""
     real = torch.arange(len(x))[:, None] < lengths
     return net.out(net.rnn(net.eye[x])[0][real]), targets[real]
 
 
-TABLE = {"W5 names": names, "W5 values": write, "W5 sonnet": write, "W7": train_with(masked)}
+TABLE = {"W5 names": names, "W5": write, "W7": train_with(masked)}

@@ -1,8 +1,8 @@
-"""Speed of deeper models (forward, softmax cross-entropy, backward) beside PyTorch and, where it is installed, JAX.
+"""Compare the speed of deeper models (forward, softmax cross-entropy, backward) with PyTorch and, if installed, JAX.
 
-Contenders start from the same weights and data, show that loss and gradient are the same, and take turns as in
-`bench.py`. PyTorch runs as its users run it (eager, convolutions over (N, C, T)), JAX compiled as a whole, (N, T, C).
-Each number of threads is a process of its own, held to as many cores.
+The contenders start from the same weights and data, and their losses and gradients are checked to agree. They take
+turns as in `bench.py`. PyTorch runs eagerly, with convolutions over (N, C, T); JAX compiles the whole step, with
+(N, T, C). Each number of threads has its own process, limited to as many cores.
 """
 
 import argparse
@@ -17,8 +17,9 @@ from timeit import timeit
 
 import numpy as np
 import torch
+from arena import cores, environment
 from bench import take_turns
-from torch.nn import functional as F  # noqa: N812 (the name that PyTorch's users give it)
+from torch.nn import functional as F  # noqa: N812 (PyTorch's usual name for it)
 
 from numpyrnn import LSTM, Sequential
 from numpyrnn.convolution import CausalConv1D, GatedBlock, GatedStack
@@ -28,12 +29,14 @@ from numpyrnn.parameters import Parameters
 
 try:
     import jax
+    from by_jax import lstm as jax_lstm_layer
     from jax import numpy as jnp
 except ImportError:
     jax = None
 
 N, DILATIONS = 128, (1, 2, 4, 8, 16)
-LONG_ENOUGH, REST = 0.06, 0.05  # seconds: a contender's part of a turn, and until its threads have gone to sleep
+IFGO = [1, 2, 3, 0]  # from numpyrnn's order of gates, o i f g, to that of the others
+LONG_ENOUGH, REST = 0.06, 0.05  # seconds of a contender's part of a turn, and of the pause until its threads sleep
 
 
 def lstm_model(V):
@@ -55,7 +58,7 @@ def gated_wavenet(V):
 
 
 def by_us(model, _, x, targets):
-    """A step, which gives the loss, and what gives its gradient, flat; `by_torch` and `by_jax` likewise."""
+    """Two functions: one runs a step and returns its loss, the other returns the flat gradient. So in the other two."""
     grads = model.params.zeros_like()
 
     def step():
@@ -68,7 +71,7 @@ def by_us(model, _, x, targets):
 
 
 def places(model, layout):
-    """For each layer with parameters: for each array of the peer's, where in our flat buffer its values are."""
+    """For each layer with parameters, the indices into our flat buffer of each array that the peer uses."""
     whole, found = Parameters(model.params.shapes, flat=np.arange(model.params.flat.size)), []
     for path in dict.fromkeys(name.rpartition(".")[0] for name in whole):
         layer = model
@@ -87,11 +90,10 @@ def flatten(model, where, arrays):
 
 
 def torch_layout(layer, p):
-    """A gated block has filter and gate in one convolution, residual and skip in one of width 1."""
+    """PyTorch's arrays of a layer. A gated block has two convolutions: filter with gate, and residual with skip."""
     if isinstance(layer, LSTM):
-        order = [1, 2, 3, 0]  # i f g o of our o i f g
-        Wx, Wh = (p[name][order].swapaxes(1, 2).reshape(4 * layer.hidden_size, -1) for name in ("Wx", "Wh"))
-        return Wx, Wh, p["b"][order].ravel()
+        Wx, Wh = (p[name][IFGO].swapaxes(1, 2).reshape(4 * layer.hidden_size, -1) for name in ("Wx", "Wh"))
+        return Wx, Wh, p["b"][IFGO].ravel()
     if isinstance(layer, CausalConv1D | GatedBlock):
         conv = p["W"].transpose(1, 3, 2, 0).reshape(-1, layer.input_size, layer.kernel_size), p["b"].ravel()
         return (*conv, p["Wo"].T[..., None], p["bo"]) if isinstance(layer, GatedBlock) else conv
@@ -114,7 +116,7 @@ def torch_lstm(weights):
     for layer, arrays in enumerate((first, second)):
         for name, array in zip(("weight_ih", "weight_hh", "bias_ih"), arrays, strict=True):
             setattr(lstm, f"{name}_l{layer}", array)
-        getattr(lstm, f"bias_hh_l{layer}").requires_grad_(False).zero_()  # one bias, as the others have
+        getattr(lstm, f"bias_hh_l{layer}").requires_grad_(False).zero_()  # one bias, as in the other libraries
 
     def logits(ids):
         h, _ = lstm(eye[ids])
@@ -166,9 +168,9 @@ def by_torch(model, build, x, targets):
 
 
 def jax_layout(layer, p):
-    """Gates side by side."""
+    """JAX's arrays of a layer, with gates side by side."""
     if isinstance(layer, LSTM):
-        return *(np.concatenate(p[name], axis=1) for name in ("Wx", "Wh")), p["b"].ravel()
+        return *(np.concatenate(p[name][IFGO], axis=1) for name in ("Wx", "Wh")), p["b"][IFGO].ravel()
     if isinstance(layer, CausalConv1D | GatedBlock):
         conv = np.concatenate(p["W"].swapaxes(0, 1), axis=2), p["b"].ravel()
         return (*conv, p["Wo"], p["bo"]) if isinstance(layer, GatedBlock) else conv
@@ -183,18 +185,6 @@ def jax_dense(h, first, *rest):
 def jax_causal(x, W, b, dilation):
     padding = [((len(W) - 1) * dilation, 0)]
     return jax.lax.conv_general_dilated(x, W, (1,), padding, None, (dilation,), ("NWC", "WIO", "NWC")) + b
-
-
-def jax_lstm_layer(x, Wx, Wh, b):
-    def step(state, z):
-        h, c = state
-        o, i, f, g = jnp.split(z + h @ Wh, 4, axis=-1)
-        c = jax.nn.sigmoid(f) * c + jax.nn.sigmoid(i) * jnp.tanh(g)
-        h = jax.nn.sigmoid(o) * jnp.tanh(c)
-        return (h, c), h
-
-    zeros = jnp.zeros((x.shape[1], len(Wh)))
-    return jax.lax.scan(step, (zeros, zeros), (Wx[x] if x.ndim == 2 else x @ Wx) + b)[1]
 
 
 def jax_lstm(weights, ids):
@@ -240,14 +230,14 @@ def by_jax(model, logits, x, targets):
 
 
 def row(threads, turns, words, make_model, to_torch, to_jax, T, V):
-    """A line of the table: that all do the same work, our time, and how many times faster we are than each peer."""
+    """Check that all contenders agree, and print a row of the table: our time and our speed relative to each peer."""
     rng = np.random.default_rng(0)
     model, x = make_model(V), rng.integers(V, size=(T, N))
     targets = rng.integers(V, size=model.forward(x)[0].shape[:2])
     makers = {"ours": (by_us, None), "PyTorch": (by_torch, to_torch)} | ({"JAX": (by_jax, to_jax)} if jax else {})
     contenders, times, results = {}, {}, {}
-    for peer, (make, way) in makers.items():
-        step, grad = make(model, way, x, targets)
+    for peer, (make, build) in makers.items():
+        step, grad = make(model, build, x, targets)
         results[peer] = loss, gradient = step(), grad()
         np.testing.assert_allclose(loss, results["ours"][0], rtol=1e-4, err_msg=f"{words}, {peer}")
         error = np.linalg.norm(gradient - results["ours"][1]) / np.linalg.norm(gradient)
@@ -272,8 +262,8 @@ WORKS = (
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--turns", type=int, default=9)
-    arguments.add_argument("--threads", type=int, help=argparse.SUPPRESS)  # for the processes that this one starts
+    arguments.add_argument("--turns", type=int, default=9, help="number of turns, default 9")
+    arguments.add_argument("--threads", type=int, help=argparse.SUPPRESS)  # used for the measuring processes
     options = arguments.parse_args()
     if options.threads:
         for work in WORKS:
@@ -282,14 +272,12 @@ def main():
     versions = f"numpy {np.__version__}, torch {torch.__version__}, {f'jax {jax.__version__}' if jax else 'no jax'}"
     print(f"{platform.machine()}, {versions}; N {N}, float32, {options.turns} turns.\n")
     print("| work | threads | ours, a step | x PyTorch | x JAX |\n|---|---|---|---|---|", flush=True)
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    available = cores()
     for n in (1, 2):
-        if cores:
-            os.sched_setaffinity(0, cores[-n:])
-        limits = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(n))
-        limits["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={str(n > 1).lower()} intra_op_parallelism_threads={n}"
+        if available:
+            os.sched_setaffinity(0, available[-n:])
         command = [sys.executable, __file__, "--turns", str(options.turns), "--threads", str(n)]
-        subprocess.run(command, check=True, env=os.environ | limits)
+        subprocess.run(command, check=True, env=environment(n, {}))
 
 
 if __name__ == "__main__":

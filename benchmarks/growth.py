@@ -1,41 +1,48 @@
-"""Cost as the work grows: time of a training step against T, N, H and layers, and memory of a pass against T.
+"""Measure how the cost grows: the time of a training step with T, N, H and layers, and the memory of a pass with T.
 
     python benchmarks/growth.py [--quick]
 
-A step is forward, softmax cross-entropy and backward of LSTM layers and a dense one, in float32 on one thread. Beside
-it stands the floor: the matrix products that it cannot do without, one `matmul` each, and nothing else (where a step
-multiplies by blocks of the weights, as `numpyrnn/products.py` lays them out, it may be faster than that). Writes
-growth.json, growth-time.png and growth-memory.png beside this file; takes a minute (--quick: a quarter).
+A step is the forward pass, softmax cross-entropy and the backward pass of LSTM layers and a dense layer, in float32 on
+one thread. It is compared with a floor: only the matrix products that it needs, one `matmul` each. A step can be faster
+than its floor, because it multiplies by blocks of the weights, laid out by `numpyrnn/products.py`. The script writes
+growth.json, growth-time.png and growth-memory.png beside this file. It takes a minute, with --quick 15 seconds.
 """
 
 import argparse
 import json
-import os
 import platform
 import subprocess
 import sys
 import tracemalloc
+from functools import partial
 from pathlib import Path
 from timeit import timeit
 
 import numpy as np
+from arena import environment
+from by_floor import products
+from works import Work, cell
 
 from numpyrnn import GRU, LSTM, RNN, Dense, Sequential
+from numpyrnn.batches import Batch
 from numpyrnn.files import atomic_write
-from numpyrnn.losses import softmax_cross_entropy
+from numpyrnn.threads import loss_and_gradients
 
 HERE = Path(__file__).parent
-DISTORTING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # dropped: NumPy chooses its own kernels for the machine
 BASE = {"T": 64, "N": 32, "H": 128, "layers": 1}
 AXES = {"T": "steps T", "N": "sequences N", "H": "inputs and hidden units H", "layers": "layers"}
 V = 32
 LONG_ENOUGH = 0.05  # seconds of a contender's turn
-STATED = {LSTM: (11, 2), GRU: (9, 2), RNN: (2, 1)}  # numbers a step at the peak by the docstrings, in N H and in N D
-PIECE = 32  # steps, of truncated backpropagation
+STATED = {
+    LSTM: (11, 2),
+    GRU: (9, 2),
+    RNN: (2, 1),
+}  # peak memory by the docstrings: numbers a step, in N H and N D
+PIECE = 32  # steps of truncated backpropagation
 
 
 def sizes(quick):
-    """The powers of two that are measured."""
+    """The sizes that are measured, all powers of two, by axis."""
     exponents = {"T": (3, 10), "N": (0, 9), "H": (4, 10), "layers": (0, 3)}
     if quick:
         exponents = {"T": (4, 8), "N": (0, 7), "H": (4, 8), "layers": (0, 2)}
@@ -48,36 +55,20 @@ def sizes(quick):
 def our_step(T, N, H, layers):
     rng = np.random.default_rng(0)
     model = Sequential(*(LSTM(H, H, rng=i) for i in range(layers)), Dense(H, V, rng=layers))
-    x, targets = rng.standard_normal((T, N, H), np.float32), rng.integers(V, size=(T, N))
-    grads = model.params.zeros_like()
-
-    def step():
-        logits, _, cache = model.forward(x)
-        _, dlogits = softmax_cross_entropy(logits, targets)
-        model.backward(dlogits, cache, grads=grads)
-
-    return step
+    batch = Batch(rng.standard_normal((T, N, H), np.float32), rng.integers(V, size=(T, N)))
+    return partial(loss_and_gradients, model, batch, model.params.zeros_like())
 
 
 def floor(T, N, H, layers):
     rng = np.random.default_rng(0)
-    shapes = (T, N, H), (T, N, 4 * H), (T * N, V), (H, 4 * H), (H, 4 * H), (H, V)
-    h, dz, dlogits, Wx, Wh, W = (rng.standard_normal(shape, np.float32) for shape in shapes)
-    WxT, WhT, WT = (np.ascontiguousarray(weights.T) for weights in (Wx, Wh, W))
-    rows, dz_rows = h.reshape(T * N, H), dz.reshape(T * N, 4 * H)
-    z, hWh, dzWh, dx = (np.empty_like(array) for array in (dz_rows, dz[0], h[0], rows))
-    dWx, dWh, logits, dW = (np.empty_like(array) for array in (Wx, Wh, dlogits, W))
+    x, dh = rng.standard_normal((2, T, N, H), np.float32)
+    lstm_layers = products(Work([cell(rng, H, H, np.float32)], ((x, dh, None),), rounds=layers))
+    dlogits, W = (rng.standard_normal(shape, np.float32) for shape in ((T * N, V), (H, V)))
+    rows, WT = x.reshape(T * N, H), np.ascontiguousarray(W.T)
+    dx, logits, dW = np.zeros_like(rows), np.zeros_like(dlogits), np.zeros_like(W)
 
     def step():
-        for _ in range(layers):
-            np.matmul(rows, Wx, out=z)
-            for t in range(T):
-                np.matmul(h[t], Wh, out=hWh)
-            for t in range(T):
-                np.matmul(dz[t], WhT, out=dzWh)
-            np.matmul(rows.T, dz_rows, out=dWx)
-            np.matmul(rows.T, dz_rows, out=dWh)
-            np.matmul(dz_rows, WxT, out=dx)
+        lstm_layers()
         np.matmul(rows, W, out=logits)
         np.matmul(rows.T, dlogits, out=dW)
         np.matmul(dlogits, WT, out=dx)
@@ -86,7 +77,7 @@ def floor(T, N, H, layers):
 
 
 def seconds_of(size, turns):
-    """Seconds of a step and of its floor, which take turns; the shortest, which is the least disturbed."""
+    """Seconds of a step and of its floor, which take turns. The shortest turn counts, as it was disturbed least."""
     calls = {"step": our_step(**size), "floor": floor(**size)}
     numbers = {name: 1 + int(LONG_ENOUGH / min(timeit(call, number=1) for _ in "ab")) for name, call in calls.items()}
     seconds = {name: [] for name in calls}
@@ -97,7 +88,7 @@ def seconds_of(size, turns):
 
 
 def times(quick):
-    """For every axis a list of sizes with their seconds."""
+    """A list of sizes with their seconds for each axis."""
     found = {}
     for axis, values in sizes(quick).items():
         found[axis] = []
@@ -111,7 +102,7 @@ def times(quick):
 
 
 def peak(layer, x, dy, piece):
-    """Bytes at the peak of passes forward and back over pieces of x, with the state carried."""
+    """The peak memory, in bytes, of forward and backward passes over pieces of x; the state is carried over."""
     grads, state = layer.params.zeros_like(), None
 
     def step(x, dy):
@@ -128,7 +119,7 @@ def peak(layer, x, dy, piece):
 
 
 def memory(quick):
-    """For every layer a list of T with the peaks: the whole sequence at once, in pieces, and as the docstring says."""
+    """Peaks for each layer and T: of the whole sequence at once, of pieces, and as stated in the layer's docstring."""
     N, H, found = BASE["N"], BASE["H"], {}
     for kind, (in_H, in_D) in STATED.items():
         layer = kind(H, H, rng=0)
@@ -148,7 +139,7 @@ def of_base(*names):
 
 
 def plain_ticks(axes):
-    """1, 2, 5, 10, 20, ... up the side, with lines across."""
+    """Put ticks at 1, 2, 5, 10, 20, ... on the y axis, and a grid."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -165,9 +156,8 @@ def draw_times(found, file):
     for axes, (axis, rows) in zip(figure.subplots(2, 2).flat, found.items(), strict=True):
         x = [row[axis] for row in rows]
         axes.loglog(x, [row["step"] * 1e3 for row in rows], "o-", color="tab:blue", label="numpyrnn")
-        axes.loglog(
-            x, [row["floor"] * 1e3 for row in rows], "s--", color="0.5", label="floor: its matrix products alone"
-        )
+        label = "floor: its matrix products alone"
+        axes.loglog(x, [row["floor"] * 1e3 for row in rows], "s--", color="0.5", label=label)
         axes.set_xscale("log", base=2)
         axes.set_xticks(x, list(map(str, x)))
         axes.set(xlabel=AXES[axis], ylabel="ms a step", title=of_base(*(name for name in BASE if name != axis)))
@@ -184,13 +174,13 @@ def draw_memory(found, file):
     for (kind, rows), color in zip(found.items(), ("tab:blue", "tab:orange", "tab:green"), strict=True):
         T = [row["T"] for row in rows]
         whole, pieces, stated = ([row[name] / 2**20 for row in rows] for name in ("whole", "pieces", "stated"))
-        axes.loglog(T, whole, "o", color=color, label=f"{kind}, the whole at once")
+        axes.loglog(T, whole, "o", color=color, label=f"{kind}, the whole sequence at once")
         axes.loglog(T, stated, "-", color=color, label=f"{kind}, as its docstring says")
         axes.loglog(T, pieces, "s--", color=color, markerfacecolor="none", label=f"{kind}, in pieces of {PIECE} steps")
     axes.set_xscale("log", base=2)
     axes.set_xticks(T, list(map(str, T)))
-    title = f"Memory of a pass forward and back, float32, {of_base('N', 'H')}, as many inputs"
-    axes.set(xlabel="steps T, of a text", ylabel="MiB at the peak, beside x and dy", title=title)
+    title = f"Memory of a forward and backward pass, float32, {of_base('N', 'H')}, H inputs"
+    axes.set(xlabel="steps T", ylabel="MiB at the peak, besides x and dy", title=title)
     plain_ticks(axes)
     axes.legend(loc="upper left")
     figure.savefig(file, dpi=120, format="png")
@@ -204,14 +194,13 @@ def measure(quick):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true", help="smaller sizes, fewer turns")
-    arguments.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)  # for the process that measures
+    arguments.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)  # used for the measuring process
     options = arguments.parse_args()
     if options.measure:
         print(json.dumps(measure(options.quick)))
         return
-    environment = {name: value for name, value in os.environ.items() if name not in DISTORTING}
     command = [sys.executable, __file__, "--measure", *(["--quick"] if options.quick else [])]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment | {"OPENBLAS_NUM_THREADS": "1"})
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment(1, {}))
     found = json.loads(done.stdout)
     with atomic_write(HERE / "growth.json") as file:
         file.write((json.dumps(found, indent=1) + "\n").encode())

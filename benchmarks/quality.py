@@ -1,8 +1,8 @@
-"""How good the name generator is: trained on a file with several seeds, each beside the best n-gram on its split.
+"""Compare the name generator, trained on a file with several seeds, with the best n-gram on the same split.
 
     python benchmarks/quality.py data/dinos.txt --seeds 3 4 5
 
-The difference to the n-gram is taken name by name, so its standard error is that of the pairs.
+The losses are compared name by name: the standard error of the difference is that of the pairs.
 """
 
 import argparse
@@ -22,7 +22,7 @@ EPOCHS, SAMPLES = 60, 10_000
 
 
 def nats_by_name(model, sequences):
-    """Summed loss of each sequence."""
+    """The summed loss of each sequence, in nats."""
     losses = []
     for sequence in sequences:
         (batch,) = padded([sequence], 1)
@@ -32,7 +32,7 @@ def nats_by_name(model, sequences):
 
 
 def measure(names, seed, settings):
-    """Train on one split; a row of figures."""
+    """Train on one split, print its row of the table, and return the figures."""
     training, held_out = split_names(names, seed)
     start = time.perf_counter()
     run = NameTraining(training, held_out, Settings(seed=seed, **settings))
@@ -51,30 +51,26 @@ def measure(names, seed, settings):
     found, data = describe(sample, training, held_out, ending), describe(training, [], [], ending)
     figures = [network.sum() / lengths.sum(), ngram_loss, difference, error, found.in_training]
     figures += [found.ending - data.ending, found.length - data.length, seconds, len(history)]
-    print(
-        f"| {seed} | {figures[0]:.3f} | {ngram_loss:.3f} (order {ngram.order}) | {difference:+.3f} +- {error:.3f} ",
-        end="",
-    )
-    print(
-        f"| {found.in_training:.2%} | {figures[5]:+.1%} | {figures[6]:+.2f} | {seconds:.0f} s, {len(history)} epochs |"
-    )
+    row = f"| {seed} | {figures[0]:.3f} | {ngram_loss:.3f} (order {ngram.order}) | {difference:+.3f} +- {error:.3f} "
+    row += f"| {found.in_training:.2%} | {figures[5]:+.1%} | {figures[6]:+.2f} "
+    print(f"{row}| {seconds:.0f} s, {len(history)} epochs |")
     return figures
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("file", type=Path)
-    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    arguments.add_argument("--set", nargs="*", default=[], metavar="NAME=NUMBER", help="other settings")
+    arguments.add_argument("file", type=Path, help="a text file with one name a line")
+    arguments.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="default 0 1 2")
+    arguments.add_argument("--set", nargs="*", default=[], metavar="NAME=NUMBER", help="settings of the training")
     options = arguments.parse_args()
     names = read_names(options.file)
     settings = {name: type(getattr(Settings, name))(value) for name, value in (s.split("=") for s in options.set)}
-    print(f"{options.file}: {len(names):,} different names, a tenth held out; nats a character, ends included.\n")
+    print(f"{options.file}: {len(names):,} different names, a tenth held out; nats a character, including ends.\n")
     print("| seed | network | best Kneser-Ney | difference | copies | ending | length | training |")
     print("|---|---|---|---|---|---|---|---|")
     mean = np.mean([measure(names, seed, settings) for seed in options.seeds], axis=0)
-    print(f"| mean | {mean[0]:.3f} | {mean[1]:.3f} | {mean[2]:+.3f} | {mean[4]:.2%} | {mean[5]:+.1%} ", end="")
-    print(f"| {mean[6]:+.2f} | {mean[7]:.0f} s |")
+    row = f"| mean | {mean[0]:.3f} | {mean[1]:.3f} | {mean[2]:+.3f} | {mean[4]:.2%} | {mean[5]:+.1%} "
+    print(f"{row}| {mean[6]:+.2f} | {mean[7]:.0f} s |")
 
 
 if __name__ == "__main__":

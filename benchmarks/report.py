@@ -1,6 +1,6 @@
-"""From `results.json` to `RESULTS.md`, and to the README's table of speed between its two marks.
+"""Write `RESULTS.md`, and the README's table of speed between its two marks, from `results.json`.
 
-`python benchmarks/report.py` writes both; with --check it writes nothing, and fails where the README differs.
+With --check, write nothing, and fail if the README's table differs.
 """
 
 import argparse
@@ -33,40 +33,41 @@ WORDS = {
 
 INTRO = """# Speed and memory beside named peers
 
-From one run of `make bench` (`benchmarks/bench.py`), written by `benchmarks/report.py`; the raw numbers are in
-`results.json`. Every contender is a process of its own, held to as many cores as it has threads. All start from the
-same weights, see the same data and show that their losses agree (float32: the first to 1e-5, all to 1e-3; float64: to
-1e-8; greedy generation: the same ids). They take turns, A B C, B C A, C A B ..., after one turn to warm up. A ratio is
-formed within a turn; what is given is the median, and in brackets the range. Ratios are speeds: 2 is twice as fast as
-PyTorch.
+The results of one run of `make bench` (`benchmarks/bench.py`); `benchmarks/report.py` wrote this page from the raw
+numbers in `results.json`. Every contender runs in its own process, on as many cores as it has threads. All contenders
+start from the same weights and see the same data, and their losses are checked to agree (float32: the first to 1e-5,
+all to 1e-3; float64: to 1e-8; greedy generation: the same ids). After one turn to warm up they take turns: A B C,
+B C A, C A B, and so on. Ratios compare speeds within one turn: 2 means twice as fast as PyTorch. The tables give the
+median over the turns, with the range in brackets.
 """
 
 NOTES = """
-- PyTorch runs eager, as its users write it, from its modules, and of two such ways the quicker one: fused Adam, and
-  `LSTMCell` to generate, which takes a third of the time of `nn.LSTM` a step. In W7 it packs its sequences. "tuned" is
-  what costs somebody an evening: to generate, products by hand with rows of a table in place of one-hot input, and
-  noise with argmax in place of `torch.multinomial`; in W7 no packing, but the padding computed and the loss masked.
-- JAX compiles whole steps, and all of a generation. Keras runs on JAX; it is in W2 and W3 only, for the rest would be
-  a program around Keras.
-- thinc is left out: its own LSTM (9.1.1) does not give the gradient of its loss (the parameters' gradients are off by
-  more than their size from central differences), so that it cannot do the same work; its other LSTM is PyTorch's.
-- Adam's epsilon is 1e-15 everywhere: libraries add it at different places.
-- With two threads ours train with `workers=2`: where that is worth it, each thread takes half of the sequences through
-  the whole model, with one BLAS thread; generation takes one thread. W4 with N of 32 or more is divided likewise, each
-  half an array of its own, as within such a step; fewer sequences leave the products to BLAS's two threads. Before
-  each run of two threads that takes less than half a second stands one that does not count, for all contenders.
-- Who is first rotates from turn to turn; who comes after whom does not. Where a pass takes hundreds of megabytes that
-  the system has to fetch (W4 with H N T above some four millions), who comes after the floor, which keeps its arrays,
-  may wait longer.
-- "floor" is the time of the products alone that no LSTM layer can do without, by NumPy, into arrays made before.
-- W4: x and h have the same size; the gradients are those of x and of all weights. The time of forward is that within
-  forward and backward. Where a turn takes over a second, the first one counts too.
-- Memory is the peak of a worker's resident set (`ru_maxrss`), interpreter, libraries and data included.
+- PyTorch runs eagerly, with its own modules, as its users would write it. Where there is a choice, the faster way is
+  taken: fused Adam, and for generation `LSTMCell`, a step of which takes a third of the time of `nn.LSTM`. In W7 it
+  packs the sequences. "PyTorch, tuned" is optimised by hand. To generate, it looks up table rows instead of multiplying
+  one-hot rows, and takes the argmax of noisy probabilities instead of calling `torch.multinomial`. In W7 it computes
+  the padding too and masks the loss, instead of packing.
+- JAX compiles each training step, and each generation, as a whole. Keras runs on JAX. It takes part in W2 and W3 only;
+  the other works would need a program around Keras.
+- thinc is left out. Its own LSTM (9.1.1) does not compute the gradient of its loss: its parameter gradients differ from
+  central differences by more than their size. Its other LSTM is PyTorch's.
+- Adam's epsilon is 1e-15 everywhere, because libraries add it in different places.
+- With two threads, numpyrnn trains with `workers=2`: where it pays, each thread runs half of the sequences through the
+  whole model, with one BLAS thread. Generation uses one thread. W4 with N of 32 or more is divided in the same way, and
+  each half is an array of its own, as in training; with fewer sequences, BLAS uses both threads. For all contenders, an
+  unmeasured run precedes each run with two threads that takes less than half a second.
+- The order rotates, but each contender always follows the same one. Where a pass needs hundreds of megabytes of fresh
+  memory (W4 with H N T above about four million), the contender after the floor, which keeps its arrays, may be slowed
+  down.
+- "floor" is the time of only the matrix products that an LSTM layer needs, computed by NumPy into existing arrays.
+- W4: x and h have the same size. The gradients of x and of all weights are computed. The time of the forward pass is
+  measured within the runs of both passes. Where a turn takes over a second, there is no warm-up.
+- Memory is the peak of a worker's resident set (`ru_maxrss`), including the interpreter, the libraries and the data.
 """
 
 
 def digits(x):
-    """Two or three digits that matter."""
+    """A number as text, with about three significant digits."""
     return f"{x:,.{0 if x >= 100 else 1 if x >= 10 else 2}f}"
 
 
@@ -76,7 +77,9 @@ def duration(seconds):
 
 
 def spread(values):
-    """The median, and the range where there is one."""
+    """The median, and the range if there is more than one value; nothing if there is none."""
+    if not values:
+        return ""
     text = digits(median(values))
     return f"{text} ({digits(min(values))} to {digits(max(values))})" if len(values) > 1 else text
 
@@ -86,46 +89,46 @@ def megabytes(its_turns):
 
 
 def table(*rows):
-    """Markdown; the first row is the head."""
+    """A Markdown table; the first row is the head."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]) + "\n"
 
 
-# ------------------------------------------------------------------------------------------------------- what is told
+# ------------------------------------------------------------------------------------------------------------- figures
 
 
 class Measured:
-    """The results of one number of threads; what is asked for and not there is an empty list."""
+    """The results with one number of threads. Methods return empty lists for what was not measured."""
 
     def __init__(self, results, threads):
         self.works, self.starts = results["works"].get(str(threads), {}), results.get("starts", {})
 
     def times(self, work, contender, part="seconds"):
-        """Seconds a unit, turn by turn."""
+        """Seconds a unit (a step or an id), turn by turn."""
         its_turns = self.works.get(work, {}).get(contender, {})
         return [seconds / units for seconds, units in zip(its_turns.get(part, []), its_turns.get("units", []))]
 
     def speed(self, work, ours, part="seconds", peer=TORCH):
-        """Relative to the peer's, turn by turn."""
+        """The speed relative to the peer's, turn by turn."""
         return [theirs / mine for theirs, mine in zip(self.times(work, peer, part), self.times(work, ours, part))]
 
     def mean_speed(self, ours, part="seconds", peer=TORCH, least_N=1, least_H=1):
-        """The geometric mean over the shapes of W4 of the medians."""
+        """The geometric mean, over shapes of W4, of the median speed relative to the peer's."""
         shapes = [name for name, (H, N, _) in SHAPES.items() if least_N <= N and least_H <= H]
         medians = [median(turns) for name in shapes if (turns := self.speed(name, ours, part, peer))]
         return [geometric_mean(medians)] if medians else []
 
     def memory(self, work, ours):
-        """Relative to PyTorch's."""
+        """The peak memory relative to PyTorch's."""
         peaks = [self.works.get(work, {}).get(contender, {}).get("peak_rss") for contender in (ours, TORCH)]
         return [peaks[0] / peaks[1]] if all(peaks) else []
 
     def start(self, name):
-        """Seconds that a process takes more than one that does nothing, turn by turn."""
+        """The seconds of a process, less those of one that does nothing, turn by turn."""
         return [seconds - bare for seconds, bare in zip(self.starts.get(name, []), self.starts.get(BARE, []))]
 
     def import_time(self, ours):
-        """Relative to PyTorch's, turn by turn."""
+        """The time of the import relative to PyTorch's, turn by turn."""
         own = self.start(IMPORT if ours == PLAIN else FAST_IMPORT)
         return [mine / theirs for mine, theirs in zip(own, self.start("import torch"))]
 
@@ -138,7 +141,7 @@ def at_layers(**which):
     return lambda measured, ours: measured.mean_speed(ours, **which)
 
 
-TARGETS = (  # words, at one thread, at two, how it is measured; where `most`, less is better
+TARGETS = (  # name, target with one thread, with two, measure; if the name ends in "at most", lower is better
     ("W1", 17, 17, at_work("W1")),
     ("W2 float32", 1.15, 1.0, at_work("W2 float32")),
     ("W2 float64", 1.5, 1.4, at_work("W2 float64")),
@@ -187,7 +190,7 @@ def work_section(results, work):
         for contender, its_turns in names.get(work, {}).items():
             times = duration(median(measured.times(work, contender)))
             ratios = [] if contender == TORCH else measured.speed(work, contender)
-            rows.append((contender, threads, times, spread(ratios) if ratios else "", megabytes(its_turns)))
+            rows.append((contender, threads, times, spread(ratios), megabytes(its_turns)))
     return f"## {work.split()[0]}: {words}\n\n" + table(*rows) if len(rows) > 1 else ""
 
 
@@ -217,7 +220,7 @@ def layer_section(results, threads):
         for ours in present:
             parts = ({"part": "forward"}, {}, {"peer": "floor"})
             values = [measured.mean_speed(ours, **part, **which) for part in parts]
-            means.append((f"{ours}, {words}", *(spread(value) if value else "" for value in values)))
+            means.append((f"{ours}, {words}", *map(spread, values)))
     words = f"a dense LSTM layer, float32, {threads} thread{'s'[: threads != '1']}; both: forward and backward"
     return f"## W4: {words}\n\n{table(*means)}\n{table(*rows)}"
 
@@ -231,7 +234,7 @@ def start_section(results):
             milliseconds = [seconds * 1e3 for seconds in measured.start(name)]
             rows.append((f"`{name}`" if name != TORCH_NAME else name, f"{spread(milliseconds)} ms"))
     bare = duration(median(results["starts"][BARE]))
-    text = f"Whole processes, less the {bare} of `{BARE}`; one thread. Memory is in the tables of W2 and W3.\n\n"
+    text = f"Whole processes with one thread, less the {bare} of `{BARE}`. The tables of W2 and W3 show the memory.\n\n"
     return f"## W6: start-up\n\n{text}{table(*rows)}"
 
 
@@ -241,12 +244,12 @@ def machine_section(results):
         pools = [*its_turns.get("pools", []), its_turns.get("about", "")]
         rows.append((f"pools of threads: {contender}", "; ".join(filter(None, pools))))
     missing = "; ".join(f"{name} ({', '.join(packages)})" for name, packages in results["left out"].items())
-    rows += [("left out, not installed", missing or "nothing"), ("took", f"{results['minutes']:.0f} minutes")]
+    rows += [("left out, not installed", missing or "nothing"), ("duration", f"{results['minutes']:.0f} minutes")]
     return "## The machine\n\n" + table(*rows)
 
 
 def page(results):
-    """RESULTS.md."""
+    """The text of RESULTS.md."""
     sections = [INTRO, targets(results), machine_section(results)]
     first = [work_section(results, work) for work in WORDS]
     layers = [layer_section(results, threads) for threads in results["works"]]
@@ -265,7 +268,7 @@ def readme_table(results):
     for work, (words, unit) in WORDS.items():
         cells = [words.removeprefix("generation: "), f"{duration(median(one.times(work, PLAIN)))} a {unit}"]
         lists = (one.speed(work, PLAIN, peer="textbook"), one.speed(work, PLAIN), two.speed(work, PLAIN))
-        cells += [spread(values) if values else "" for values in lists]
+        cells += map(spread, lists)
         rows.append((*cells, ", ".join(digits(median(m.speed(work, FAST))) for m in (one, two))) if has_fast else cells)
     for words, which in (("all", {}), ("N >= 64", {"least_N": 64})):
         cells = [f"a dense LSTM layer, forward and backward, {words} shapes of W4, geometric mean", "", ""]
@@ -273,25 +276,26 @@ def readme_table(results):
         fast = ", ".join(spread(measured.mean_speed(FAST, **which)) for measured in (one, two)) if has_fast else ""
         rows.append((*cells, fast) if has_fast else cells)
     memory = ", ".join(f"{work} {digits(median(one.memory(work, PLAIN)))}" for work in ("W2 float32", "W3"))
-    last = f"Time of `import`, of PyTorch's: {spread(one.import_time(PLAIN))}. Peak memory, of PyTorch's: {memory}.\n"
+    imports = f"`import numpyrnn` takes {spread(one.import_time(PLAIN))} of the time of `import torch`."
+    last = f"{imports} Peak memory relative to PyTorch: {memory}.\n"
     machine = results["machine"]
     where = f"{machine['processor']}, {machine['cores']} cores; {machine['versions']}. {machine['date']}.\n"
     return f"{table(*rows)}\n{last}{where}"
 
 
 def renewed(readme, results):
-    """The README with the table between its marks."""
+    """The README with a new table between its marks."""
     try:
         before, rest = readme.split(MARKS[0])
         _, after = rest.split(MARKS[1])
     except ValueError:
-        raise SystemExit(f"{README.name} must have the marks {' and '.join(MARKS)}, each once") from None
+        raise SystemExit(f"{README.name} must have the marks {' and '.join(MARKS)} once each") from None
     return f"{before}{MARKS[0]}\n{readme_table(results)}{MARKS[1]}{after}"
 
 
 def write(results):
-    """results.json and RESULTS.md, both or neither."""
-    from music.outputs import write_together  # late: what the driver holds would count as its workers' memory
+    """Write results.json and RESULTS.md, both or neither."""
+    from music.outputs import write_together  # late: a worker's peak memory includes what the driver held at its start
 
     write_together({RESULTS: (json.dumps(results, indent=1) + "\n").encode(), PAGE: page(results).encode()})
 
@@ -300,14 +304,14 @@ def main():
     from music.outputs import write_together
 
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--check", action="store_true", help="write nothing; exit 1 if the README's table is another")
+    options.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the README differs")
     check = options.parse_args().check
     results, readme = json.loads(RESULTS.read_text()), README.read_text()
     new = renewed(readme, results)
     if not check:
         write_together({PAGE: page(results).encode(), README: new.encode()})
     elif new != readme:
-        raise SystemExit("README.md must have the table of speed of results.json, it has another: benchmarks/report.py")
+        raise SystemExit("README.md must have the table of results.json, it has another; run benchmarks/report.py")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Speed of the program `jazz`: reading MIDI, the course's training, whole runs. The second half of `make bench`.
+"""Measure the speed of the program `jazz`: reading MIDI, the course's training, whole runs; part of `make bench-more`.
 
-Contenders take turns as in `bench.py`. Every figure is a median with its range; what compares is a ratio in one turn.
+Contenders take turns as in `bench.py`. Every figure is a median with its range; ratios are taken within a turn.
 """
 
 import argparse
@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from bench import take_turns
 
-from jazz import chords, course, grammar
+from jazz import course
 from jazz.reading.tracks import choose, tune_of_midi
 from music.midi import Midi, Note, read_midi, write_midi
 from numpyrnn.optim import Adam
@@ -34,7 +34,7 @@ SCATTER = {0: "on the grid", 40: "as played", 480: "in free rhythm"}  # ticks
 
 
 def spread(values, digits=2):
-    """The median and the range."""
+    """The median, with the range in brackets."""
     low, middle, high = (f"{value:,.{digits}f}" for value in np.quantile(values, [0, 0.5, 1]))
     return f"{middle} ({low} to {high})"
 
@@ -51,7 +51,7 @@ def row(*cells):
 
 
 def piece(n, scatter):
-    """n notes: a melody in eighths over chords in halves, each note up to `scatter` ticks late and as much too long."""
+    """n notes: a melody in eighths over chords in halves; each is late and too long by up to `scatter` ticks."""
     rng, notes = np.random.default_rng(0), []
 
     def add(onset, duration, pitch, channel):
@@ -69,9 +69,9 @@ def piece(n, scatter):
 
 
 def values_of(path):
-    """What `jazz train` learns from a file: read, parts chosen, chords understood, in a process that knows none yet."""
-    for module in (chords, grammar):
-        for function in vars(module).values():
+    """The values that `jazz train` learns from a file. Caches are cleared first, as a new process has none."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "jazz"]:
+        for function in vars(sys.modules[name]).values():
             if hasattr(function, "cache_clear"):
                 function.cache_clear()
     midi = read_midi(path)
@@ -83,18 +83,18 @@ def by_music21(path):
 
 
 def notes_of(score):
-    """How many notes a score has: those of a chord one by one, tied ones as the one that sounds."""
+    """The number of notes in a music21 score; notes of a chord count one by one, tied notes once."""
     notes = (note for element in score.recurse().notes for note in getattr(element, "notes", [element]))
     return sum(note.tie is None or note.tie.type == "start" for note in notes)
 
 
 def reading(words, path, turns):
-    """A line of the table of reading."""
+    """Print a row of the table about reading."""
     contenders = {
         "read": lambda: len(read_midi(path).notes),
         "values": lambda: len(values_of(path)),
-        "music21": lambda: len(by_music21(path)),  # lets go of the score, which would slow down the next ...
-        "tidy": gc.collect,  # ... and has it cleared away at nobody's expense
+        "music21": lambda: len(by_music21(path)),  # drops the score, which would slow down the next contender ...
+        "tidy": gc.collect,  # ... and its memory is freed in nobody's time
     }
     seconds, results = take_turns(contenders, turns)
     ours = [spread(seconds[name] * 1e3, 1) for name in ("read", "values")]
@@ -108,7 +108,7 @@ def reading(words, path, turns):
 
 
 def examples(path):
-    """The course's X and Y, of its file or of random values."""
+    """The course's X and Y, from its MIDI file or from random values."""
     if path:
         return course.load_music_utils(path)[:2]
     ids = np.random.default_rng(0).integers(V, size=275)
@@ -116,7 +116,7 @@ def examples(path):
 
 
 def history(step, m):
-    """Mean loss of each epoch; `step` trains on a batch and gives its loss. The order is that of our `fit`."""
+    """The mean loss of each epoch; `step` trains on a batch and returns its loss. The order is that of our `fit`."""
     rng, losses = np.random.default_rng(0), []
     for _ in range(EPOCHS):
         order = rng.permutation(m)
@@ -126,7 +126,7 @@ def history(step, m):
 
 
 def weights(n_values, gates):
-    """Our initial weights, the gates in another order: Wx (D, 4H), Wh (H, 4H), b (4H,), W (H, D), bias (D,)."""
+    """Our initial weights with gates in the order `gates`: Wx (D, 4H), Wh (H, 4H), b (4H,), W (H, D), bias (D,)."""
     cell, densor, _ = course.shared_layers(n_values, H)
     order = ["oifg".index(gate) for gate in gates]
     Wx, Wh = (np.concatenate(cell.params[name][order], axis=1) for name in ("Wx", "Wh"))
@@ -134,7 +134,7 @@ def weights(n_values, gates):
 
 
 def training(X, Y):
-    """The contenders: each gives the loss of every epoch, nats summed over the steps."""
+    """The contenders: functions that train and return the loss of each epoch, in nats summed over the steps."""
     m, steps, n_values = X.shape
     zeros = np.zeros((m, H), np.float32)
     x = torch.from_numpy(X.swapaxes(0, 1).copy())
@@ -154,16 +154,14 @@ def training(X, Y):
             peers = (lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, out.weight, out.bias)
             for parameter, value in zip(peers, values, strict=True):
                 parameter.copy_(value)
-        lstm.bias_hh_l0.requires_grad_(False)  # one bias, as the others have
+        lstm.bias_hh_l0.requires_grad_(False)  # one bias, as in the other libraries
         optimizer = torch.optim.Adam(peers, lr=RATE, eps=EPSILON)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda t: 1 / (1 + DECAY * t))
 
         def step(rows):
             logits = out(lstm(x[:, rows])[0]).flatten(0, 1)
-            loss = torch.nn.functional.cross_entropy(
-                logits, targets[:, rows].flatten(), ignore_index=-1, reduction="sum"
-            )
-            loss = loss / len(rows)
+            expected = targets[:, rows].flatten()
+            loss = torch.nn.functional.cross_entropy(logits, expected, ignore_index=-1, reduction="sum") / len(rows)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -195,7 +193,7 @@ def training(X, Y):
 
 
 def pipeline(path, folder):
-    """From the course's MIDI file to a new solo's sound."""
+    """The whole way from the course's MIDI file to a new solo as WAV."""
     X, Y, n_values, indices_values, chords = course.load_music_utils(path)
     model = course.djmodel(X.shape[1], *course.shared_layers(n_values, H))
     zeros = np.zeros((len(X), H), np.float32)
@@ -206,14 +204,14 @@ def pipeline(path, folder):
 
 
 def program(folder):
-    """The program as a process of its own, on the shipped model."""
+    """Run the program with the shipped model in its own process."""
     command = [sys.executable, "-m", "jazz", "--seed", "1", "-o", str(folder / "solo.mid"), "--force"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--midi", type=Path, help="the course's file, original_metheny.mid, which is not shipped")
+    arguments.add_argument("--midi", type=Path, help="the course's original_metheny.mid, which is not shipped")
     path = arguments.parse_args().midi
     torch.set_num_threads(1)
     print(f"{platform.machine()}, {torch.get_num_threads()} thread; Python {platform.python_version()}, ", end="")
@@ -232,7 +230,7 @@ def main():
             reading(path.name, path, 2)
 
         seconds, losses = take_turns(training(*examples(path)), 3)
-        for peer in losses:  # the same work gives the same losses; rounding grows with the updates
+        for peer in losses:  # rounding differences grow with the updates
             np.testing.assert_allclose(losses[peer][0], losses["ours"][0], rtol=1e-4, err_msg=f"first, {peer}")
             np.testing.assert_allclose(losses[peer][-1], losses["ours"][-1], rtol=0.05, err_msg=f"last, {peer}")
         table(f"the course's training, {EPOCHS} epochs", "s", "x ours", "loss, first epoch", "loss, last epoch")
@@ -244,8 +242,8 @@ def main():
         if path:
             row("MIDI to training to WAV", spread(take_turns({"ours": lambda: pipeline(path, folder)}, 3)[0]["ours"]))
         else:
-            row("MIDI to training to WAV", "skipped, it needs `--midi FILE`")
-        row("`jazz --seed 1`, a process", spread(take_turns({"ours": lambda: program(folder)}, 5)[0]["ours"]))
+            row("MIDI to training to WAV", "skipped: needs `--midi FILE`")
+        row("process `jazz --seed 1`", spread(take_turns({"ours": lambda: program(folder)}, 5)[0]["ours"]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The textbook loops that the engine is timed against: per-step dicts, one-hot columns, np.dot, a gradient dict.
+"""Textbook loops as a baseline for speed: a dict for each step's values, one-hot columns, np.dot, a dict of gradients.
 
-Written as a learner writes them from the equations; nothing here is slowed down on purpose.
+They are written as a learner would write them from the equations; nothing is slowed down on purpose.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def sigmoid(x):
 
 
 def rnn_train_step(X, Y, a_prev, parameters, learning_rate=0.01, limit=5):
-    """One name: forward, backward, clip, update. Returns loss and last hidden state."""
+    """Train on one name: forward, backward, clip, update. Returns the loss and the last hidden state."""
     V = parameters["by"].shape[0]
     x, a, y_hat, loss = {}, {-1: a_prev}, {}, 0
     for t in range(len(X)):
@@ -49,7 +49,7 @@ def rnn_train_step(X, Y, a_prev, parameters, learning_rate=0.01, limit=5):
 
 
 def rnn_sample(parameters, start=0, end=0, limit=50):
-    """One name, character by character, each fed back as a one-hot column."""
+    """Sample one name; each character is fed back as a one-hot column."""
     V, H = parameters["by"].shape[0], parameters["b"].shape[0]
     x, a, ids = np.zeros((V, 1)), np.zeros((H, 1)), []
     x[start] = 1
@@ -66,7 +66,7 @@ def rnn_sample(parameters, start=0, end=0, limit=50):
 
 
 def lstm_forward(X, Y, p):
-    """A batch, X and Y (T, m) ids, each step's input a one-hot matrix (V, m). Returns the mean loss and the caches."""
+    """Run a batch of ids X and Y (T, m); a step's input is one-hot (V, m). Returns the mean loss and the caches."""
     (T, m), V, H, dtype = X.shape, p["by"].shape[0], p["bf"].shape[0], p["Wf"].dtype
     a, c, caches, loss = np.zeros((H, m), dtype), np.zeros((H, m), dtype), [], 0
     for t in range(T):
@@ -116,7 +116,7 @@ def lstm_backward(Y, caches, p):
 
 
 def adam(p, gradients, v, s, t, learning_rate, epsilon, beta1=0.9, beta2=0.999):
-    """Update number t = 1, 2, ...; v and s are dicts of moments, which it replaces."""
+    """Update p in place, as update number t = 1, 2, ...; v and s are dicts of moments, updated in place too."""
     for name in p:
         g = gradients["d" + name]
         v[name] = beta1 * v[name] + (1 - beta1) * g
@@ -126,7 +126,7 @@ def adam(p, gradients, v, s, t, learning_rate, epsilon, beta1=0.9, beta2=0.999):
 
 
 def lstm_generate(p, steps=50, greedy=True, start=0):
-    """A sequence of `steps` values, each fed back as a one-hot column."""
+    """Generate `steps` values; each is fed back as a one-hot column."""
     V, H = p["by"].shape[0], p["bf"].shape[0]
     x, a, c, ids = np.zeros((V, 1)), np.zeros((H, 1)), np.zeros((H, 1)), []
     x[start] = 1

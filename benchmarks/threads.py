@@ -1,7 +1,8 @@
-"""What a second worker of a training step gains and costs: LSTM layers with a Dense layer, float32, without the update.
+"""Measure what a second worker gains in a training step of LSTM layers and a Dense layer, float32, without the update.
 
-Times are means, for a mean counts the steps that wait. "busy" is with one other program that keeps a core busy. "same
-bits" is whether loss and gradients are those of one worker. Run it where nothing else runs; it takes two minutes.
+"idle" means that nothing else runs, "busy" that another program keeps one core busy. "same bits" tells whether loss and
+gradients equal those of one worker. Times are means, so that steps that had to wait for a core count. Nothing else
+should run meanwhile; it takes two minutes.
 """
 
 import argparse
@@ -31,7 +32,7 @@ WORKS |= {f"LSTM {H}, N {N}": (1, 38, H, N, 8) for H, N in SIZES}
 
 
 def make_step(layers, V, H, N, T):
-    """A step of training by so many workers, without its update; it gives the loss and the gradients."""
+    """A function that runs a training step with a number of workers and returns the loss and the gradients."""
     stack = [LSTM(H if i else V, H, rng=i) for i in range(layers)]
     model, rng = Sequential(*stack, Dense(H, V, rng=layers)), np.random.default_rng(0)
     batch, grads = Batch(*rng.integers(0, V, (2, T, N))), model.params.zeros_like()
@@ -53,7 +54,7 @@ def mean_time(step, seconds):
 
 
 def in_turns(step, threads, turns, seconds):
-    """The mean time of a step by number of workers, taking turns."""
+    """The mean seconds of a step, by number of workers; the numbers take turns."""
     times = {n: [] for n in threads}
     for turn in range(turns):
         for n in rotated(threads, turn):
@@ -81,15 +82,15 @@ def busy_core():
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--threads", type=int, nargs="*", default=[2], help="numbers to compare with one")
-    arguments.add_argument("--turns", type=int, default=4)
-    arguments.add_argument("--seconds", type=float, default=0.2, help="of each turn")
+    arguments.add_argument("--threads", type=int, nargs="*", default=[2], help="numbers of workers, default 2")
+    arguments.add_argument("--turns", type=int, default=4, help="number of turns, default 4")
+    arguments.add_argument("--seconds", type=float, default=0.2, help="length of each turn, default 0.2")
     options = arguments.parse_args()
     kernels = threadpoolctl.threadpool_info()[0].get("architecture", "?")
     print(f"{platform.machine()}, {os.cpu_count()} cores, numpy {np.__version__}, BLAS kernels {kernels}; ", end="")
     print(f"load before: {os.getloadavg()[0]:.1f}\n")
     heads = [f"x 1/{n} {when}" for n in options.threads for when in ("idle", "busy")]
-    print("| work | MFLOP a step's product | 1 worker, idle | busy | " + " | ".join(heads) + " | same bits |")
+    print("| work | MFLOP, recurrent product | 1 worker, idle | busy | " + " | ".join(heads) + " | same bits |")
     print("|" + "---|" * (5 + len(heads)), flush=True)
     threads = [1, *options.threads]
     for name, sizes in WORKS.items():

@@ -1,8 +1,12 @@
-"""What is measured, as plain arrays: initial weights, data, and how often a run goes through them.
+"""The works that are measured, as plain arrays: initial weights, data, and the number of passes over the data.
 
-Weights are a list with one dict a layer: `Wx` (gates, D, H), `Wh` (gates, H, H) and `b` (gates, H) of a recurrent one,
-gates in the order i f g o (a tanh RNN has one), `W` (H, V) and `b` (V,) of the dense one that ends the list. Every
-contender puts them into a layout of its own, outside the clock. Drawn from a seed, they are the same in every process.
+Weights are a list with one dict a layer. A recurrent layer has `Wx` (gates, D, H), `Wh` (gates, H, H) and `b`
+(gates, H), with gates in the order i f g o (a tanh RNN has one). The dense layer, if any, comes last and has `W` (H, V)
+and `b` (V,). Every contender converts them to its own layout before the clock starts. All arrays are drawn from fixed
+seeds, so that they are the same in every process.
+
+A contender's module maps, in `TABLE`, the beginnings of works' names to functions that prepare a work and return its
+run. The first that fits counts.
 """
 
 from dataclasses import dataclass
@@ -15,24 +19,24 @@ import numpy as np
 
 NAMES_FILE = Path(__file__).parents[1] / "data" / "dinos.txt"
 SGD_RATE, CLIP = 0.01, 5.0
-ADAM_RATE, EPSILON = 0.002, 1e-15  # so small that it does not matter where an Adam adds it
+ADAM_RATE, EPSILON = 0.002, 1e-15  # so small that it does not matter where Adam adds it
 
 
 @dataclass(frozen=True)
 class Work:
-    """A run goes `rounds` times through the batches, or generates `rounds` times.
+    """A run goes through the batches `rounds` times, or generates `rounds` times.
 
-    A batch is (inputs (T, N), targets (T, N), lengths (N,) or None); in W1 (inputs (T,), targets (T,), None), where
-    input -1 is a column of zeros; in W4 (x (T, N, D), the gradient of h (T, N, H), None).
+    A batch is (inputs (T, N), targets (T, N), lengths (N,) or None). In W1 it is (inputs (T,), targets (T,), None), and
+    input -1 stands for a row of zeros. In W4 it is (x (T, N, D), gradient of h (T, N, H), None).
     """
 
     weights: list
     batches: tuple = ()
     rounds: int = 1
-    n: int = 1  # sequences that are generated at once,
-    length: int = 0  # each of so many ids, or until id 0 where `ends`, after a first input of id 0
-    ends: bool = False
-    greedy: bool = False
+    n: int = 1  # sequences that are generated at once; their first input is id 0
+    length: int = 0  # ids of each sequence
+    ends: bool = False  # whether id 0 ends a sequence earlier
+    greedy: bool = False  # whether the most probable id is taken, not a sample
 
     @property
     def dtype(self):
@@ -40,17 +44,20 @@ class Work:
 
     @property
     def rtol(self):
-        """How far two contenders' first and later losses may be apart; of names drawn at random, the mean lengths."""
+        """Relative tolerances between contenders: of the first loss and of later ones; of names, of the mean length."""
         return (0.1, 0.1) if self.ends else {"float32": (1e-5, 1e-3), "float64": (1e-8, 1e-8)}[self.dtype.name]
 
     @property
     def units(self):
-        """What the time of a run is divided by: training steps, or, where no name ends early, generated ids."""
+        """The number of training steps or generated ids in a run, by which its time is divided.
+
+        If sequences can end early, a contender reports the number instead.
+        """
         return self.rounds * (self.n * self.length or len(self.batches))
 
 
 def cell(rng, D, H, dtype, gates=4):
-    """Weights of a recurrent layer that neither die away nor explode; a forget gate starts at one."""
+    """Weights of a recurrent layer, scaled so that states neither vanish nor explode; the forget gate's bias is one."""
     Wx, Wh = (rng.standard_normal((gates, rows, H)) / np.sqrt(rows) for rows in (D, H))
     b = np.zeros((gates, H))
     if gates == 4:
@@ -68,13 +75,13 @@ def lstms(rng, V, H, dtype, layers=1, scale=1.0):
 
 
 def name_ids():
-    """Ids of every name of the shipped list, lower case; 0 is the end of a name, 1 to 26 are the letters."""
+    """The ids of every name of the shipped list, in lower case; 1 to 26 are the letters, 0 is the end of a name."""
     names = NAMES_FILE.read_text().lower().split()
     return [np.array([ord(letter) - ord("a") + 1 for letter in name]) for name in names]
 
 
 def course():
-    """W1: the dinosaur course run over the whole list, with the course's tiny initial weights."""
+    """W1: the course's training on dinosaur names, once over the whole list, from its tiny initial weights."""
     draw, (V, H) = np.random.default_rng(1).standard_normal, (27, 50)
     rnn = {"Wx": draw((1, V, H)) * 0.01, "Wh": draw((1, H, H)) * 0.01, "b": np.zeros((1, H))}
     out = {"W": draw((H, V)) * 0.01, "b": np.zeros(V)}
@@ -82,22 +89,22 @@ def course():
 
 
 def training(V, H, layers, N, T, steps, dtype):
-    """W2 and W3: steps of Adam on one batch of random ids."""
+    """W2 and W3: training steps with Adam on one batch of random ids."""
     rng = np.random.default_rng(2)
     weights, ids = lstms(rng, V, H, dtype, layers), rng.integers(V, size=(T + 1, N))
     return Work(weights, ((ids[:-1].copy(), ids[1:].copy(), None),), rounds=steps)
 
 
 def layer(H, N, T):
-    """W4: one LSTM layer on vectors of its own size."""
+    """W4: one LSTM layer, whose inputs have as many numbers as its state."""
     rng = np.random.default_rng(4)
     x, dh = rng.standard_normal((2, T, N, H), dtype=np.float32)
-    guess = T * 3e-5 + 48 * T * N * H * H / 3e11  # seconds forward and back: calls, and arithmetic
+    guess = T * 3e-5 + 48 * T * N * H * H / 3e11  # seconds forward and backward, for calls and arithmetic
     return Work([cell(rng, H, H, np.float32)], ((x, dh, None),), rounds=ceil(0.04 / guess))
 
 
 def dinos(n, rounds):
-    """W5: names by an RNN, whose end is as probable as it is in names of 12 letters."""
+    """W5: names by an RNN that ends them about as often as names of 12 letters end."""
     rng = np.random.default_rng(5)
     rnn, out = cell(rng, 27, 50, np.float32, gates=1), dense(rng, 50, 27, np.float32, scale=0.5)
     out["b"][0] = np.log(26 / 12)
@@ -105,12 +112,12 @@ def dinos(n, rounds):
 
 
 def text(V, H, layers, length, rounds, greedy):
-    """W5: ids by one or two LSTMs; logits of a trained model's size."""
+    """W5: ids by one or two LSTM layers; the logits are as large as those of a trained model."""
     return Work(lstms(np.random.default_rng(11), V, H, np.float32, layers, 6.0), (), rounds, 1, length, greedy=greedy)
 
 
 def padded():
-    """W7: batches of whole names, as they come, padded to the longest."""
+    """W7: batches of whole names in random order, padded to the longest of each batch."""
     rng, N, batches = np.random.default_rng(7), 64, []
     names = name_ids()
     order = rng.permutation(len(names))

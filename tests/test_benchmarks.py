@@ -1,4 +1,4 @@
-"""What was measured and what is told of it agree; how contenders take turns, and what counts as a miss."""
+"""The tables agree with the measurements; contenders take turns; a speed below its floor is a miss."""
 
 import importlib
 import json
@@ -23,15 +23,15 @@ def module(name):
 report, arena, bench, against = map(module, ("report", "arena", "bench", "against"))
 
 
-def test_the_readmes_table_of_speed_is_that_of_the_last_run():
+def test_the_speed_table_of_the_readme_is_that_of_the_last_run():
     subprocess.run([sys.executable, str(BENCHMARKS / "report.py"), "--check"], check=True)
 
 
-def test_the_page_of_results_is_that_of_the_last_run(report):
+def test_the_results_page_is_that_of_the_last_run(report):
     assert report.PAGE.read_text("utf-8") == report.page(json.loads(report.RESULTS.read_text()))
 
 
-def test_every_work_was_measured_with_one_and_two_threads_and_seven_turns(report):
+def test_every_work_was_measured_with_one_and_two_threads_in_at_least_seven_turns(report):
     results = json.loads(report.RESULTS.read_text())
     expected = {*report.WORDS, *report.SHAPES}
     for threads in ("1", "2"):
@@ -42,7 +42,7 @@ def test_every_work_was_measured_with_one_and_two_threads_and_seven_turns(report
             assert all(len(turns["seconds"]) >= 7 for turns in work.values())
 
 
-def test_a_target_is_met_where_the_median_reaches_it(report):
+def test_a_target_is_met_if_the_median_reaches_it(report):
     assert report.verdict(1.5, [1.4, 1.6, 1.7], False)[1] == "met"
     assert report.verdict(1.5, [1.4, 1.45, 1.7], False)[1] == "**not met**"
     assert report.verdict(0.1, [0.09, 0.08, 0.2], True)[1] == "met"
@@ -50,24 +50,24 @@ def test_a_target_is_met_where_the_median_reaches_it(report):
     assert report.verdict(0.1, [], True) == ("not measured", "")
 
 
-def test_each_contender_is_first_in_its_turn(arena):
+def test_each_contender_is_first_in_turn(arena):
     contenders = {"A": 1, "B": 2, "C": 3}
     assert ["".join(arena.rotated(contenders, turn)) for turn in range(5)] == ["ABC", "BCA", "CAB", "ABC", "BCA"]
     assert arena.rotated(["A"], 7) == ["A"]
 
 
-def test_contenders_that_rotate_keep_their_own_seconds_and_results(bench):
+def test_rotating_contenders_keep_their_own_seconds_and_results(bench):
     called = []
     contenders = {name: lambda name=name: called.append(name) or name.lower() for name in "AB"}
     seconds, results = bench.take_turns(contenders, 3)
-    assert "".join(called) == "AB" + "AB" + "BA" + "AB"  # the first pair warms up
+    assert "".join(called) == "AB" + "AB" + "BA" + "AB"  # the first pair is the warm-up
     assert results == {"A": "a", "B": "b"}
     assert [len(seconds[name]) for name in "AB"] == [3, 3]
 
 
 @pytest.fixture
 def measured():
-    """Work by work: a turn's seconds of ours and, in the same order, of those before; two units each."""
+    """For each work, each contender's seconds turn by turn, with two units in each turn."""
 
     def of(**turns):
         return {
@@ -85,7 +85,7 @@ def measured():
     }
 
 
-def test_a_ratio_is_of_one_turn_and_a_median_below_the_floor_is_a_miss(against, measured):
+def test_ratios_are_taken_within_a_turn_and_a_median_below_the_floor_is_a_miss(against, measured):
     found = [(work, ours, pytest.approx(ratios), missed) for work, ours, ratios, missed in against.verdicts(measured)]
     assert found == [
         ("W3", "numpyrnn", [1, 2, 0.5], False),
@@ -97,20 +97,20 @@ def test_a_ratio_is_of_one_turn_and_a_median_below_the_floor_is_a_miss(against, 
     ]
 
 
-def test_the_table_has_both_times_a_unit_the_ratios_and_the_misses(against, measured):
+def test_the_table_shows_both_times_of_a_unit_and_their_ratios_and_the_misses(against, measured):
     lines = against.table(measured).splitlines()
     assert lines[2] == "| W3 | numpyrnn | 2.00 s | 2.00 s | 1.000 (0.50 to 2.00) |  |"
     assert lines[3] == "| W3 | numpyrnn fast | 1.00 s | 500 ms | 2.000 (2.00 to 3.00) |  |"
     assert [line.split(" | ")[0].strip("| ") for line in lines if "**miss**" in line] == ["W7", "W4 H 64 N 16 T 32"]
 
 
-def test_the_turns_of_new_processes_come_after_those_before(against):
+def test_turns_of_new_processes_are_appended_to_the_earlier_ones(against):
     results = {"W3": {"numpyrnn": {"seconds": [1.0], "units": [4]}}}
     against.join(results, {"W3": {"numpyrnn": {"units": [5, 6], "seconds": [2.0, 3.0], "losses": [7]}}})
     assert results == {"W3": {"numpyrnn": {"seconds": [1.0, 2.0, 3.0], "units": [4, 5, 6]}}}
 
 
-def test_the_sides_differ_in_their_checkout_only(against, arena, tmp_path):
+def test_the_two_sides_differ_only_in_their_checkout(against, arena, tmp_path):
     sides = {contender.name: contender for contender in against.sides(tmp_path)}
     assert {name.removesuffix(" before") for name in sides} <= {"numpyrnn", "numpyrnn fast"}
     for name in ("numpyrnn", *(["numpyrnn fast"] if "numpyrnn fast" in sides else [])):
@@ -120,7 +120,7 @@ def test_the_sides_differ_in_their_checkout_only(against, arena, tmp_path):
         assert arena.environment(1, {}, before.home)["PYTHONPATH"] == str(tmp_path)
 
 
-def test_a_commit_that_is_not_there_is_said_in_one_line():
+def test_an_unknown_commit_is_reported_in_one_line():
     command = [sys.executable, str(BENCHMARKS / "against.py"), "no-such-commit"]
     made = subprocess.run(command, capture_output=True, text=True)
     assert made.returncode == 1
