@@ -330,7 +330,7 @@ def test_ctrl_c_in_the_first_epoch_saves_the_beginning(folder, monkeypatch):
     monkeypatch.chdir(folder)
     arguments = ["train", "places.txt", *TINY, "--out", "a.npz", "--seed", "3"]
     with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_step", interrupt)
+        patched.setattr(Trainer, "_update", interrupt)
         result = CliRunner().invoke(dinos.cli.app, arguments)
     assert result.exit_code == 130
     assert "Interrupted after 0 epochs; go on with: dinos train --resume a.npz" in result.stderr

@@ -288,7 +288,7 @@ def test_ctrl_c_saves_the_model_and_says_how_to_go_on(folder, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", interrupt)
+        patch.setattr(Trainer, "_update", interrupt)
         done = do(folder, "train", "waltz.mid", *TINY, "-o", "a.npz")
     assert done.status == 130
     assert "Interrupted after 0 epochs; go on with: jazz train --resume a.npz --epochs 120\n" in done.err

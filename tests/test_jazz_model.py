@@ -15,10 +15,10 @@ from jazz.model import RECIPES, EncodedTune, Settings, build, tunes_of, values_o
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.reading.corpus import read_tunes, shipped_choruses
 from jazz.tokens import is_said, stream
-from jazz.training import SHORTEST, JazzTraining, masked, ngram_on_values, pieces, split_tunes
+from jazz.training import JazzTraining, masked, ngram_on_values, split_tunes
 from jazz.tunes import Tune
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError
-from numpyrnn.batches import padded
+from numpyrnn.batches import crops, padded
 from numpyrnn.checkpoint import load, save
 from numpyrnn.stepper import Stepper
 from numpyrnn.train import mean_loss
@@ -150,7 +150,7 @@ def test_every_value_is_counted_at_most_once_an_epoch_and_mostly_once(known, par
     rng, counted, cuts = np.random.default_rng(0), Counter(), set()
     for _ in range(epochs):
         epoch = []
-        for batch in masked(pieces(sequences, width, step, 3, rng), said):
+        for batch in masked(padded(crops(sequences, width, rng, step), 3, rng), said):
             assert batch.x.shape[1] <= 3
             assert len(batch.x) <= width * step
             for n, length in enumerate(batch.lengths):
@@ -163,16 +163,15 @@ def test_every_value_is_counted_at_most_once_an_epoch_and_mostly_once(known, par
         counted.update(epoch)
     beginnings = set() if known else {int(ids[0]) for ids in sequences}  # nothing comes before these
     assert set(counted) == set(np.flatnonzero(said).tolist()) - beginnings
-    inner = [counted[i] for i in sequences[0][SHORTEST * step : -SHORTEST * step].tolist() if said[i]]
+    inner = [counted[i] for i in sequences[0][8 * step : -8 * step].tolist() if said[i]]
     assert set(inner) == {epochs}
     assert len(cuts) > width
 
 
 def test_a_tune_too_short_for_a_piece_is_learned_whole():
     ids = np.arange(3 * 5)
-    lengths = [
-        batch.lengths.tolist() for seed in range(50) for batch in pieces([ids], 32, 5, 4, np.random.default_rng(seed))
-    ]
+    cut = [crop for seed in range(50) for crop in crops([ids], 32, np.random.default_rng(seed), 5)]
+    lengths = [batch.lengths.tolist() for batch in padded(cut, 1)]
     assert lengths
     assert all(length == [14] for length in lengths)
 

@@ -261,7 +261,7 @@ def test_a_resumed_training_equals_one_without_a_break(folder):
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
-    step = Trainer._step
+    step = Trainer._update
 
     def interrupted(self, *arguments):
         if self.epoch == 1:
@@ -269,7 +269,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
         return step(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainer, "_step", interrupted)
+        patch.setattr(Trainer, "_update", interrupted)
         done = do(folder, "train", "midi", *SMALL, "--seed", 3, "-o", "it.npz")
     assert done.status == 130
     assert "piano train --resume it.npz --epochs 2" in done.err
@@ -379,7 +379,7 @@ def test_all_models_are_compared_on_one_split(folder):
 
 
 def test_ctrl_c_ends_a_comparison_with_what_there_is(folder, monkeypatch):
-    step, epochs = Trainer._step, []
+    step, epochs = Trainer._update, []
 
     def interrupted(self, *arguments):
         epochs.append((id(self), self.epoch))
@@ -387,7 +387,7 @@ def test_ctrl_c_ends_a_comparison_with_what_there_is(folder, monkeypatch):
             raise KeyboardInterrupt
         return step(self, *arguments)
 
-    monkeypatch.setattr(Trainer, "_step", interrupted)
+    monkeypatch.setattr(Trainer, "_update", interrupted)
     done = do(folder, "compare", "midi", *SMALL, "--epochs", 2)
     assert done.status == 130
     table = done.out.partition("\n\n")[2].splitlines()

@@ -246,7 +246,7 @@ def test_training_shows_lines_on_the_way_and_the_n_gram_at_the_end(learned):
 
 
 def test_a_training_interrupted_by_ctrl_c_is_saved_and_goes_on_to_the_same_bits(folder, monkeypatch):
-    steps, step = [], Trainer._step
+    steps, step = [], Trainer._update
 
     def interrupted(*arguments):
         steps.append(1)
@@ -256,7 +256,7 @@ def test_a_training_interrupted_by_ctrl_c_is_saved_and_goes_on_to_the_same_bits(
 
     common = ("train", "text.txt", *TINY, "--epochs", 2, "--seed", 3, "-o", "half.npz", "--slim")
     with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_step", interrupted)
+        patched.setattr(Trainer, "_update", interrupted)
         done = do(folder, *common)
     assert done.status == 130
     assert "Interrupted after 1 epochs; go on with: sonnets train --resume half.npz --epochs 2\n" in done.err
