@@ -90,8 +90,7 @@ def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
     Sequential from ids to logits, float32
     """
     dropouts = Dropout(settings.step_dropout, shared="features"), Dropout(settings.input_dropout)
-    rng = np.random.default_rng(settings.seed)
-    return recurrent_network(len(vocabulary), settings, rng, cell=CELLS[settings.cell], dropouts=dropouts)
+    return recurrent_network(len(vocabulary), settings, cell=CELLS[settings.cell], dropouts=dropouts)
 
 
 class NameTraining(Training):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from numpyrnn import Dropout, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import check_count
@@ -109,8 +107,8 @@ def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
     -------
     Sequential from ids to logits, float32
     """
-    rng, dropouts = np.random.default_rng(settings.seed), [Dropout(settings.input_dropout)]
-    return recurrent_network(len(vocabulary), settings, rng, dropouts=dropouts, scale=0.3)
+    dropouts = [Dropout(settings.input_dropout)]
+    return recurrent_network(len(vocabulary), settings, dropouts=dropouts, scale=0.3)
 
 
 @dataclass(frozen=True)

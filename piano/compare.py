@@ -9,7 +9,6 @@ from statistics import fmean
 
 from numpyrnn.train import Record
 from workbench.history import curves
-from workbench.progress import progress
 from workbench.tables import table
 from workbench.training import best_epoch
 
@@ -68,7 +67,7 @@ def compared(trainings: Iterable[PianoTraining], epochs: int | None = None) -> I
     """
     for training in trainings:
         trainer, interrupted, most = training.trainer, False, epochs or training.settings.epochs
-        with progress(training, most, desc=training.settings.model, leave=False) as (on_batch, on_epoch):
+        with training.progress(most, desc=training.settings.model, leave=False) as (on_batch, on_epoch):
             try:
                 training.run(most, on_batch, on_epoch)
             except KeyboardInterrupt:

@@ -46,11 +46,9 @@ def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
     -------
     Sequential from ids to logits, float32; of every step or, if `settings.stride` is not 0, of the last one
     """
-    s, V, rng = settings, len(vocabulary), np.random.default_rng(settings.seed)
+    s, V = settings, len(vocabulary)
     before, head = Dropout(s.input_dropout, shared=s.shared), [LastStep()] if s.stride else []
-    return recurrent_network(
-        V, s, rng, dropouts=[before], between=s.between_dropout, shared=s.shared, head=head, hard_sigmoid=s.hard_sigmoid
-    )
+    return recurrent_network(V, s, dropouts=[before], head=head, hard_sigmoid=s.hard_sigmoid)
 
 
 def n_streams(L: int, settings: Settings) -> tuple[int, int]:

@@ -51,8 +51,7 @@ class PoemTraining(Training):
         self.poems, self.n = poems, max(1, len(poems) * 9 // 10)
         vocabulary = Vocabulary({END, *"".join(poems)})
         self.ids = [vocabulary.encode(END + poem + END) for poem in poems]
-        rng, dropouts = np.random.default_rng(settings.seed), [Dropout(settings.dropout)]
-        model = recurrent_network(len(vocabulary), settings, rng, cell=GRU, dropouts=dropouts)
+        model = recurrent_network(len(vocabulary), settings, cell=GRU, dropouts=[Dropout(settings.dropout)])
         super().__init__(settings, vocabulary, model, Adam(settings.learning_rate), patience=10)
         self.items, self.title = self.n, f"2 x GRU on {self.n} poems"
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_array_equal
+from records import read_history
 
 import dinos.cli
 from dinos import course
@@ -24,7 +25,6 @@ from numpyrnn.checkpoint import Checkpoint, load, save
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 from workbench.files import data_path
-from workbench.history import read_history
 
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(__file__).parents[1]),  # whether or not the packages are installed

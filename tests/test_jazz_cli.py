@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
+from records import read_history
 
 from jazz.changes import FORMS
 from jazz.cli import app
@@ -23,7 +24,6 @@ from numpyrnn.checkpoint import load
 from numpyrnn.cli import run
 from numpyrnn.train import Trainer
 from workbench.files import data_path
-from workbench.history import read_history
 
 NAMES = ("blues-f-1", "bossa-1", "waltz-1")
 TEXTS = [data_path(f"choruses/{name}.txt") for name in NAMES]

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_array_equal
+from records import read_history
 
 from music.midi import Midi, Note, read_midi, write_midi
 from music.outputs import ENDINGS
@@ -27,7 +28,6 @@ from piano.model import LEAK, MODELS, material_of
 from piano.play import midi_of
 from piano.tokens import split_token, tokens_of
 from workbench.files import data_path
-from workbench.history import read_history
 
 NAMES = ["C4", "D4", "E-4", "F4", "G4", "0.4.7", "2.5.9", "7.11.2"]
 TINY = {

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_array_equal
+from records import read_history
 
 from numpyrnn import RNN, Dense, Sequential
 from numpyrnn.checkpoint import Checkpoint, load, save
@@ -25,7 +26,6 @@ from sonnets.cli import app, say
 from sonnets.text import first_lines, read_text_of, split_text
 from workbench import files
 from workbench.files import data_path
-from workbench.history import read_history
 
 TEXT = "\n\n".join(data_path("sonnets.txt").read_text("utf-8").split("\n\n")[:4]) + "\n"  # four sonnets
 TINY = ("--hidden", "8")

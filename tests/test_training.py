@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
+from records import read_history
 
 from numpyrnn import RNN, Dense, NumpyrnnError, Sequential
 from numpyrnn.batches import Batch
@@ -16,9 +17,8 @@ from numpyrnn.checkpoint import load
 from numpyrnn.optim import Adam
 from numpyrnn.vocab import Vocabulary
 from workbench import training as module
-from workbench.history import read_history
 from workbench.options import data_options
-from workbench.training import Outputs, Settings, Training, best_epoch, learn, outputs, training_options
+from workbench.training import Outputs, Settings, Training, TrainingRun, best_epoch, outputs, training_options
 
 BATCH = Batch(np.array([[0, 1], [1, 2]]), np.array([[1, 2], [2, 0]]))
 
@@ -85,8 +85,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def teach(training, files, epochs=3, **options):
-    return learn(training, epochs, files, **options)
+def teach(training, files, epochs=3, slim=False):
+    return TrainingRun(files, epochs, None, None, slim).train(training, epochs)
 
 
 # the output files

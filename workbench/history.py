@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import atomic_write
 
-from .files import read_text
-
 Record = dict[str, Any]
+REGULARISED = "training, regularised"
 
 
 def write_history(path: str | Path, records: Iterable[Mapping[str, Any]]) -> None:
@@ -34,41 +32,8 @@ def write_history(path: str | Path, records: Iterable[Mapping[str, Any]]) -> Non
             file.write((json.dumps(record) + "\n").encode())
 
 
-def read_history(path: str | Path) -> list[Record]:
-    """Read a JSONL file of records.
-
-    Parameters
-    ----------
-    path : file
-
-    Returns
-    -------
-    list of dict
-
-    Raises
-    ------
-    NumpyrnnError
-        if the file cannot be read or a line is not a JSON object
-    """
-    records = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            record = None
-        if not isinstance(record, dict):
-            raise NumpyrnnError(f"{path} must hold a JSON object a line, line {number} is {line[:40]!r}")
-        records.append(record)
-    return records
-
-
 def plot_history(
-    records: Sequence[Mapping[str, Any]],
-    path: str | Path,
-    title: str,
-    levels: Mapping[str, float] | None = None,
-    unit: str = "nats a character",
-    training: str = "training, regularised",
+    records: Sequence[Record], path: str | Path, title: str, levels: Any, unit: str, label: str = REGULARISED
 ) -> None:
     """Draw the training and held-out loss of every epoch as a PNG.
 
@@ -77,9 +42,9 @@ def plot_history(
     records : with "epoch", "loss" and, if there was a held-out part, "valid_loss" (nats)
     path : file
     title : str
-    levels : losses by name, drawn as dotted lines; for example of an n-gram
-    unit : str, default "nats a character", the unit of the losses
-    training : str, default "training, regularised", label of the training loss
+    levels : dict of losses by name, drawn as dotted lines; for example of an n-gram
+    unit : str, the unit of the losses
+    label : str, default "training, regularised", names the training loss
 
     Raises
     ------
@@ -88,8 +53,8 @@ def plot_history(
     """
     epochs = [record["epoch"] for record in records]
     marker = "o" if len(records) < 3 else None
-    with curves(path, title, unit, levels or {}) as axes:
-        axes.plot(epochs, [record["loss"] for record in records], label=training, marker=marker)
+    with curves(path, title, unit, levels) as axes:
+        axes.plot(epochs, [record["loss"] for record in records], label=label, marker=marker)
         held_out = [(r["epoch"], r["valid_loss"]) for r in records if r.get("valid_loss") is not None]
         if held_out:
             axes.plot(*zip(*held_out, strict=True), label="held out", marker=marker)

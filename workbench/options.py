@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import reduce, wraps
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,7 @@ def default_group(command: str) -> type[click.Group]:
 
 def options_of(*options: Decorator) -> Decorator:
     """Several options as one decorator, in the order of the help."""
-
-    def with_options(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return with_options
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
 force_option = click.option("--force", is_flag=True, help="Replace files that are there already.")

@@ -18,10 +18,8 @@ def table(widths: Sequence[int], rows: Iterable[Sequence[object]]) -> str:
     -------
     str of lines
     """
-    lines = (
-        "".join(f"{cell!s:{'<' if i == 0 else '>'}{widths[i]}}" for i, cell in enumerate(row)).rstrip() for row in rows
-    )
-    return "\n".join(lines)
+    formats = [f"{'>' if i else '<'}{width}" for i, width in enumerate(widths)]
+    return "\n".join("".join(map(format, map(str, row), formats)).rstrip() for row in rows)
 
 
 def loss_table(losses: Mapping[str, float], per: str) -> str:

@@ -5,33 +5,33 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, Self
+from typing import Any, ClassVar, NamedTuple, NoReturn, Self
 
 import click
 import numpy as np
 from click.core import ParameterSource
 from numpy.random import Generator
 
+from numpyrnn import NumpyrnnError, Sequential, Trainer, Vocabulary, load, save
 from numpyrnn.batches import Batch
-from numpyrnn.checkpoint import Checkpoint, load, save
-from numpyrnn.checks import NumpyrnnError
+from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.cli import INTERRUPTED
 from numpyrnn.optim import Optimizer
-from numpyrnn.sequential import Sequential
-from numpyrnn.train import Record, Trainer
-from numpyrnn.vocab import Vocabulary
+from numpyrnn.train import Record
 
 from .history import plot_history, write_history
 from .options import PATH, Decorator, check_not_read, check_out, force_option, seed_option
-from .progress import progress
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 FREE = ("epochs", "out", "force", "resume", "plot", "slim")  # options that a resumed training may be given
 SAVED_EVERY = 10  # seconds
+OnBatch = Callable[[Batch], None] | None
+OnEpoch = Callable[[Record], None] | None
 
 
 class Settings:
@@ -47,10 +47,15 @@ class Settings:
             if it has none, or they do not fit
         """
         try:
-            found = checkpoint.config["settings"]
-            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+            found = checkpoint.config["settings"].items()
+            settings = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found})
+            for field in fields(settings):  # type: ignore[arg-type]
+                value, kind = getattr(settings, field.name), type(field.default)
+                if not isinstance(value, (int, float) if kind is float else kind) and "None" not in str(field.type):
+                    raise TypeError(f"{field.name} is {value!r:.40}")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise NumpyrnnError(f"the model must hold its settings, it does not ({error})") from error
+        return settings
 
 
 class Training:
@@ -65,7 +70,7 @@ class Training:
     vocabulary : Vocabulary
     model : Sequential
     optimizer : Optimizer
-    **of_trainer : more arguments of `Trainer`
+    **kwargs : more arguments of `Trainer`
 
     Attributes
     ----------
@@ -86,13 +91,10 @@ class Training:
     title: str = "training"
     refusal: str = "it was refused"
 
-    def __init__(
-        self, settings: Any, vocabulary: Vocabulary, model: Sequential, optimizer: Optimizer, **of_trainer: Any
-    ):
+    def __init__(self, settings: Any, vocabulary: Vocabulary, model: Sequential, optimizer: Optimizer, **kwargs: Any):
         self.settings, self.vocabulary, self.model = settings, vocabulary, model
-        of_trainer = {"clip_norm": settings.clip_norm, "average": settings.average, **of_trainer}
-        rng = np.random.default_rng([settings.seed, 1])
-        self.trainer = Trainer(model, optimizer, clip=None, rng=rng, **of_trainer)
+        kwargs = {"clip_norm": settings.clip_norm, "average": settings.average, **kwargs}
+        self.trainer = Trainer(model, optimizer, clip=None, rng=np.random.default_rng([settings.seed, 1]), **kwargs)
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
         """A function of a generator that gives the batches of one epoch."""
@@ -131,16 +133,30 @@ class Training:
         """Whether the weights of the last epoch may be kept; if not, training ends."""
         return True
 
-    def run(
-        self,
-        epochs: int,
-        on_batch: Callable[[Batch], None] | None = None,
-        on_epoch: Callable[[Record], None] | None = None,
-    ) -> list[Record]:
+    def run(self, epochs: int, on_batch: OnBatch = None, on_epoch: OnEpoch = None) -> list[Record]:
         """Train up to `epochs` in all; see `Trainer.run`."""
-        return self.trainer.run(
-            self.batches(), epochs, self.held_out_batches, self.accept, on_batch=on_batch, on_epoch=on_epoch
-        )
+        return self.trainer.run(self.batches(), epochs, self.held_out_batches, self.accept, on_batch, on_epoch)
+
+    @contextmanager
+    def progress(
+        self, epochs: int, **options: Any
+    ) -> Iterator[tuple[Callable[[Batch], None], Callable[[Record], None]]]:
+        """Show a progress bar; yields the functions `on_batch` and `on_epoch` for `run`. Options are those of tqdm."""
+        from tqdm import tqdm
+
+        options |= {"unit": self.unit, "unit_scale": self.items > 1, "file": sys.stderr}
+        with tqdm(total=self.items * epochs, initial=self.items * self.trainer.epoch, **options) as bar:
+
+            def on_batch(batch: Batch) -> None:
+                bar.update(self.count(batch) if self.items > 1 else 0)
+
+            def on_epoch(record: Record) -> None:
+                (shown,) = self.shown([record])
+                losses = f"loss {shown['loss']:.3f}, held out {shown['valid_loss']:.3f}"
+                bar.set_postfix_str(f"epoch {record['epoch']}, {losses}")
+                bar.update(self.items == 1)
+
+            yield on_batch, on_epoch
 
     def checkpoint(self, resumable: bool = True) -> Checkpoint:
         """What to save: the best model so far with its data, and the state of the training unless it is not wanted."""
@@ -163,13 +179,7 @@ class Training:
         NumpyrnnError
             if the checkpoint is of a finished model, or damaged
         """
-        state = checkpoint.resumable()
-        try:
-            training = cls.of(checkpoint, *given)
-        except (KeyError, TypeError, ValueError) as error:
-            if isinstance(error, NumpyrnnError):
-                raise
-            raise NumpyrnnError(f"the model must hold the settings of a training, it does not ({error})") from error
+        state, training = checkpoint.resumable(), cls.of(checkpoint, *given)
         training.trainer.restore(state)
         return training
 
@@ -221,11 +231,10 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
         @click.option("--plot", type=PATH, help="PNG of the curves  [default: beside the model]")
         @click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
         @wraps(command)
-        def of_run(
-            epochs: int | None, seed: int | None, resume: Path | None, slim: bool, plot: Path | None, **given: Any
-        ) -> Any:
+        def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
             data, model = given.get("data"), given.pop("out") or resume or Path(out)
-            files = outputs(model, plot, resume, given.pop("force"), data if isinstance(data, list) else [data])
+            inputs = data if isinstance(data, list) else [data]
+            files = outputs(model, given.pop("plot"), resume, given.pop("force"), inputs)
             return command(run=TrainingRun(files, epochs, seed, resume, slim), **given)
 
         return of_run
@@ -233,8 +242,7 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
     return with_run
 
 
-@dataclass(frozen=True)
-class Outputs:
+class Outputs(NamedTuple):
     """The files that a training writes: model, history (JSONL) and picture of the curves (PNG)."""
 
     model: Path
@@ -266,17 +274,15 @@ def outputs(
     check_out(out, force or out == resume)
     files = Outputs(out, out.with_suffix(".jsonl"), plot or out.with_suffix(".png"))
     own = [files.history, out.with_suffix(".png")] if out == resume else []
-    for path in (files.history, files.plot):
+    for path in files[1:]:
         check_out(path, force or path in own)
-    if len({path.resolve() for path in (files.model, files.history, files.plot)}) < 3:
-        found = f"{files.model}, {files.history} and {files.plot}"
-        raise NumpyrnnError(f"model, history and picture must be three files, got {found}")
-    check_not_read((files.model, files.history, files.plot), inputs)
+    if len({path.resolve() for path in files}) < 3:
+        raise NumpyrnnError("model, history and picture must be three files, got {}, {} and {}".format(*files))
+    check_not_read(files, inputs)
     return files
 
 
-@dataclass(frozen=True)
-class TrainingRun:
+class TrainingRun(NamedTuple):
     """What the user asked of a training; `training_options` makes it.
 
     Attributes
@@ -311,83 +317,73 @@ class TrainingRun:
         return load(self.resume, kind)
 
     def learn(self, training: Training) -> NoReturn:
-        """Train with a progress bar, say what came out, draw the curves, and exit.
-
-        The model is saved at the end, on Ctrl-C, and every ten seconds.
-        """
-        trainer = training.trainer
-        epochs = self.epochs or training.settings.epochs
+        """Train, report the result, draw the curves, and exit."""
+        trainer, epochs = training.trainer, self.epochs or training.settings.epochs
         if trainer.finished or trainer.epoch >= epochs:
-            raise NumpyrnnError(
-                f"there is nothing to go on with: the model is {training.ending()} (--epochs is {epochs})"
-            )
+            done = f"the model is {training.ending()} (--epochs is {epochs})"
+            raise NumpyrnnError(f"there is nothing to go on with: {done}")
         click.echo(training.describe())
-        status = learn(training, epochs, self.files, self.slim)
-        ngrams = training.ngrams()
+        status, ngrams = self.train(training, epochs), training.ngrams()
         if trainer.history:
             click.echo(training.verdict(ngrams, status))
-        history = training.shown(trainer.history)
-        plot_history(history, self.files.plot, training.title, ngrams, f"nats a {training.per}")
+        unit, records = f"nats a {training.per}", training.shown(trainer.history)
+        plot_history(records, self.files.plot, training.title, ngrams, unit)
         click.echo(self.files)
         sys.exit(status)
 
+    def train(self, training: Training, epochs: int) -> int:
+        """Train with a progress bar; save at the end, on Ctrl-C, and every ten seconds.
 
-def learn(training: Training, epochs: int, files: Outputs, slim: bool = False) -> int:
-    """Train with a progress bar; save at the end, on Ctrl-C, and every ten seconds.
+        Parameters
+        ----------
+        training : Training
+        epochs : int, in all
 
-    Parameters
-    ----------
-    training : Training
-    epochs : int, in all
-    files : Outputs
-    slim : bool, default False; leave out of the finished model what only --resume needs
+        Returns
+        -------
+        int, the exit status
+        """
+        from tqdm import tqdm
 
-    Returns
-    -------
-    int, the exit status
-    """
-    from tqdm import tqdm
+        trainer, saved, status = training.trainer, time.monotonic(), 0
+        moments = {1, epochs // 4, epochs // 2, 3 * epochs // 4}
 
-    trainer, saved = training.trainer, time.monotonic()
-    moments = {1, epochs // 4, epochs // 2, 3 * epochs // 4}
+        def write(resumable: bool = True) -> None:
+            save(self.files.model, training.checkpoint(resumable))
+            write_history(self.files.history, training.shown(trainer.history))
 
-    def write(resumable: bool = True) -> None:
-        save(files.model, training.checkpoint(resumable))
-        write_history(files.history, training.shown(trainer.history))
+        def say(when: str) -> None:
+            try:
+                words = training.sample(training.checkpoint(resumable=False), trainer.epoch)
+            except NumpyrnnError as error:  # a sample that fails must not end a training
+                words = f"({error})"
+            tqdm.write(f"{when:12} {words}", file=sys.stdout)
+            sys.stdout.flush()
 
-    def say(when: str) -> None:
-        try:
-            words = training.sample(training.checkpoint(resumable=False), trainer.epoch)
-        except NumpyrnnError as error:  # a sample that fails must not end a training
-            words = f"({error})"
-        tqdm.write(f"{when:12} {words}", file=sys.stdout)
-        sys.stdout.flush()
+        with training.progress(epochs) as (on_batch, show):
 
-    with progress(training, epochs) as (on_batch, show):
+            def on_epoch(record: Record) -> None:
+                nonlocal saved
+                show(record)
+                if record["epoch"] in moments:
+                    say(f"epoch {record['epoch']}")
+                if time.monotonic() - saved > SAVED_EVERY:
+                    write()
+                    saved = time.monotonic()
 
-        def on_epoch(record: Record) -> None:
-            nonlocal saved
-            show(record)
-            if record["epoch"] in moments:
-                say(f"epoch {record['epoch']}")
-            if time.monotonic() - saved > SAVED_EVERY:
-                write()
-                saved = time.monotonic()
-
-        if trainer.epoch == 0:
-            say("untrained")
-        status = 0
-        try:
-            training.run(epochs, on_batch, on_epoch)
-        except KeyboardInterrupt:
-            status = INTERRUPTED
-        except BaseException:
-            write()  # keep what was learned before the failure
-            raise
-    write(resumable=status != 0 or not slim)
-    if status:
-        command = f"{training.program} train --resume {shlex.quote(str(files.model))} --epochs {epochs}"
-        click.echo(f"Interrupted after {trainer.epoch} epochs; go on with: {command}", err=True)
-    if trainer.history:
-        say("at the end")
-    return status
+            if trainer.epoch == 0:
+                say("untrained")
+            try:
+                training.run(epochs, on_batch, on_epoch)
+            except KeyboardInterrupt:
+                status = INTERRUPTED
+            except BaseException:
+                write()  # keep what was learned before the failure
+                raise
+        write(resumable=status != 0 or not self.slim)
+        if status:
+            command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
+            click.echo(f"Interrupted after {trainer.epoch} epochs; go on with: {command}", err=True)
+        if trainer.history:
+            say("at the end")
+        return status
