@@ -236,7 +236,10 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
         check_out(path, force)
     for path, chorus in found.items():
         write_midi(path, chorus_midi(chorus, straight))
-    bars, notes = sum(chorus.n_bars for chorus in found.values()), sum(len(chorus.melody) for chorus in found.values())
+    bars, notes = (
+        sum(len(chorus.changes.bars) for chorus in found.values()),
+        sum(len(chorus.melody) for chorus in found.values()),
+    )
     click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {out}.")
 
 
