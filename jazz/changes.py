@@ -58,7 +58,7 @@ class Changes:
         return [(self.bar * i + onset, chord) for i, bar in enumerate(self.bars) for onset, chord in bar]
 
     def spans(self) -> Iterator[tuple[Fraction, Fraction, Chord, Chord]]:
-        """(onset, length, chord, next chord) of each change except N.C.; the last chord is followed by the first."""
+        """(onset, length, chord, next chord) of each change but N.C.; after the last chord comes the first."""
         flat = self.flat()
         for (onset, chord), (end, following) in pairwise([*flat, (self.end, flat[0][1])]):
             if chord.tones:
