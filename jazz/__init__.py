@@ -11,7 +11,7 @@ __all__ = ["Solo", "improvise"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import `improvise` or `Solo` when first used, so that the command line can set the number of threads before."""
+    """Import `improvise` or `Solo` when first used: NumPy must not be loaded before the number of threads is set."""
     if name in __all__:
         from .playing import performance
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import NamedTuple
+from itertools import pairwise
 
+from music.files import naming
 from numpyrnn import NumpyrnnError
 
 from .chords import Chord, parse_chord
 
 LONGEST = 10_000  # bars
+HOLD = ("/", "%")  # within a bar
 
 Change = tuple[Fraction, Chord]
 
@@ -54,6 +56,13 @@ class Changes:
     def flat(self) -> list[Change]:
         """All changes with their onsets from the beginning of the form."""
         return [(self.bar * i + onset, chord) for i, bar in enumerate(self.bars) for onset, chord in bar]
+
+    def spans(self) -> Iterator[tuple[Fraction, Fraction, Chord, Chord]]:
+        """(onset, length, chord, next chord) of each change but N.C.; after the last chord comes the first."""
+        flat = self.flat()
+        for (onset, chord), (end, following) in pairwise([*flat, (self.end, flat[0][1])]):
+            if chord.tones:
+                yield onset, end - onset, chord, following
 
     def times(self, choruses: int) -> Changes:
         """The form, repeated."""
@@ -103,7 +112,7 @@ def parse_meter(text: str) -> tuple[int, int]:
 
 
 def spread(chords: Sequence[Chord], meter: tuple[int, int]) -> list[Change]:
-    """Place the chords of one bar on its beats: equally long, or the first ones a beat longer."""
+    """Place the chords of a bar on its beats. If they cannot be equally long, the first ones get a beat more."""
     beats, n = meter[0], len(chords)
     beat = Fraction(4, meter[1])
     if n > beats:
@@ -115,9 +124,9 @@ def spread(chords: Sequence[Chord], meter: tuple[int, int]) -> list[Change]:
 def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     """Read changes as musicians write them.
 
-    Bars are separated by `|` or a new line, chords by blanks. `%` repeats the bar before, `/` holds the chord before
-    for another beat. `|: ... :|` is played twice, `:| x3` three times. `N.C.` is no chord. The chords of a bar share
-    its beats.
+    Bars are separated by `|` or a new line, chords by spaces. `%` repeats the previous bar, `/` holds the previous
+    chord for another beat. `|: ... :|` is played twice, `:| x3` three times. `N.C.` means no chord. The chords of a bar
+    share its beats.
 
     Parameters
     ----------
@@ -131,11 +140,11 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     Raises
     ------
     NumpyrnnError
-        if a symbol is unknown (named with its bar), a repeat has no end, or there is no chord
+        if a symbol is unknown (the error names its bar), a repeat has no end, or there is no chord
     """
     bars: list[list[Change]] = []
     repeat: int | None = None
-    since = 0  # where a :| without |: goes back to
+    since = 0  # the bar to which a :| without |: goes back
     marked = re.sub(r"(?<!\|)\|++\s*+:", r"|:START|", text)  # each repeat sign as a bar of its own
     marked = re.sub(r":\s*\|+\s*(?:x(\d+))?", r"|:END\1|", marked)
     for part in (part.strip() for part in re.split(r"[|\n]", marked)):
@@ -154,10 +163,10 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
             repeat, since = None, len(bars)
         elif part == "%":
             if not bars:
-                raise NumpyrnnError("bar 1 must name a chord, there is no bar before it that % could repeat")
+                raise NumpyrnnError("bar 1 must name a chord, there is no bar before it for % to repeat")
             bars.append(bars[-1])
         elif part:
-            bars.append(_read_bar(part.split(), len(bars) + 1, meter, bars))
+            bars.append(_read_bar(part.split(), meter, bars))
     if len(bars) > LONGEST:
         raise NumpyrnnError(f"changes must have at most {LONGEST} bars, got {len(bars)}")
     if repeat is not None:
@@ -167,67 +176,57 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     return Changes(bars, meter)
 
 
-def _read_bar(
-    symbols: Sequence[str], number: int, meter: tuple[int, int], before: Sequence[list[Change]]
-) -> list[Change]:
-    """The chords of one bar; one that is held (/ or %) appears once."""
+def _read_bar(symbols: Sequence[str], meter: tuple[int, int], before: Sequence[list[Change]]) -> list[Change]:
+    """The chords of one bar; a held chord (/ or %) appears once."""
     slots: list[Chord] = []
     for symbol in symbols:
-        if symbol in ("/", "%"):
-            if not slots and not before:
-                raise NumpyrnnError(f"bar {number} must begin with a chord, got {symbol!r}")
+        if symbol not in HOLD:
+            with naming(f"bar {len(before) + 1}"):
+                slots.append(parse_chord(symbol))
+        elif slots or before:
             slots.append(slots[-1] if slots else before[-1][-1][1])
-            continue
-        try:
-            slots.append(parse_chord(symbol))
-        except NumpyrnnError as error:
-            raise NumpyrnnError(f"bar {number}: {error}") from error
-    placed = enumerate(spread(slots, meter))
-    return [change for i, change in placed if i == 0 or symbols[i] not in ("/", "%")]
+        else:
+            raise NumpyrnnError(f"bar 1 must begin with a chord, got {symbol!r}")
+    return [change for i, change in enumerate(spread(slots, meter)) if i == 0 or symbols[i] not in HOLD]
 
 
-class _Form(NamedTuple):
-    title: str
-    text: str
-    meter: str = "4/4"
-    feel: str = "swing"
-
-
+# The title and the chords of each shipped form.
 _FORMS = {
-    "blues-f": _Form(
-        "Blues in F", "F7 | Bb7 | F7 | Cm7 F7 | Bb7 | Bdim7 | F7 | Am7b5 D7b9 | Gm7 | C7 | F7 D7 | Gm7 C7"
+    "blues-f": (
+        "Blues in F",
+        "F7 | Bb7 | F7 | Cm7 F7 | Bb7 | Bdim7 | F7 | Am7b5 D7b9 | Gm7 | C7 | F7 D7 | Gm7 C7",
     ),
-    "blues-cm": _Form(
+    "blues-cm": (
         "Blues in C minor",
         "Cm7 | Fm7 | Cm7 | Gm7b5 C7b9 | Fm7 | % | Cm7 | % | Ab7 | G7alt | Cm7 | Dm7b5 G7b9",
     ),
-    "rhythm-changes": _Form(
+    "rhythm-changes": (
         "Rhythm changes in B flat",
         "|: Bb6 G7 | Cm7 F7 | Dm7 G7 | Cm7 F7 | Fm7 Bb7 | Ebmaj7 Edim7 | Dm7 G7 | Cm7 F7 :|"
         "D7 | % | G7 | % | C7 | % | F7 | % |"
         "Bb6 G7 | Cm7 F7 | Dm7 G7 | Cm7 F7 | Fm7 Bb7 | Ebmaj7 Edim7 | Cm7 F7 | Bb6",
     ),
-    "ii-v-i": _Form(
+    "ii-v-i": (
         "Major ii-V-I through three keys",
         "Dm7 | G7 | Cmaj7 | % | Cm7 | F7 | Bbmaj7 | % | Bbm7 | Eb7 | Abmaj7 | % | Dm7b5 | G7b9 | Cmaj7 A7 | Dm7 G7",
     ),
-    "minor-ii-v-i": _Form(
+    "minor-ii-v-i": (
         "Minor ii-V-i",
         "Dm7b5 | G7alt | Cm6 | % | Gm7b5 | C7alt | Fm6 | % |"
         "Am7b5 | D7b9 | Gm6 | % | Fm7 Bb7 | Ebmaj7 | Dm7b5 G7b9 | Cm6",
     ),
-    "modal": _Form("Modal tune in D and E flat Dorian", "|: Dm7 :| x16 |: Ebm7 :| x8 |: Dm7 :| x8"),
-    "bossa": _Form(
+    "modal": ("Modal tune in D and E flat Dorian", "|: Dm7 :| x16 |: Ebm7 :| x8 |: Dm7 :| x8"),
+    "bossa": (
         "Bossa nova in F",
         "Fmaj7 | % | G13 | % | Gm7 | C7b9 | Am7 | D7b9 | Gm7 | Bbm6 | Am7 | Abdim7 | Gm7 | C7 | Fmaj7 | Gm7 C7",
-        feel="straight",
     ),
-    "waltz": _Form(
+    "waltz": (
         "Jazz waltz",
         "Gm7 | C7 | Fmaj7 | % | Fm7 | Bb7 | Ebmaj7 | % | Am7b5 | D7b9 | Gm6 | % | Cm7 | F7 | Bbmaj7 | Am7b5 D7b9",
-        meter="3/4",
     ),
 }
+_METERS = {"waltz": (3, 4)}  # all others are in 4/4
+_FEELS = {"bossa": "straight"}  # all others swing
 FORMS = tuple(_FORMS)
 
 
@@ -249,5 +248,6 @@ def form(name: str) -> Changes:
     """
     if name not in _FORMS:
         raise NumpyrnnError(f"a form must be one of {', '.join(FORMS)}, got {name!r}")
-    title, text, meter, feel = _FORMS[name]
-    return replace(parse_changes(text, parse_meter(meter)), name=name, title=title, feel=feel)
+    title, text = _FORMS[name]
+    changes = parse_changes(text, _METERS.get(name, (4, 4)))
+    return replace(changes, name=name, title=title, feel=_FEELS.get(name, "swing"))

@@ -1,4 +1,4 @@
-"""Chords: one table of qualities, from which symbols are read, voiced, engraved and estimated."""
+"""Chord symbols: one table of qualities, used to read, voice, engrave and estimate chords."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ ACCIDENTALS = {"": 0, "#": 1, "b": -1, "##": 2, "bb": -2}
 
 
 class Quality(NamedTuple):
-    """A quality of chords, such as major or dominant seventh.
+    """A chord quality, such as major or dominant seventh.
 
     Attributes
     ----------
-    spellings : str, separated by blanks; a blank at the beginning stands for the empty spelling
+    spellings : str, separated by spaces; a leading space stands for the empty spelling
     tones : tuple of int, semitones above the root, in the order root, third, fifth, seventh, ...
     kind : str, optional
-        music21's name of the kind in MusicXML; by default that of the longest beginning of `tones` that has one.
+        music21's name of the MusicXML kind. By default, the kind of the longest prefix of `tones` that has one.
     prior : float, optional
-        Bonus when chords are estimated from notes; without one, the quality is never estimated.
+        Bonus when chords are estimated from notes. A quality without a prior is never estimated.
     """
 
     spellings: str
@@ -96,15 +96,15 @@ NO_CHORD = ("N.C.", "NC", "N.C", "n.c.", "nc")
 
 @dataclass(frozen=True)
 class Chord:
-    """A chord symbol that has been read.
+    """A parsed chord symbol.
 
     Attributes
     ----------
     symbol : str, as written
-    root : int, pitch class; None for no chord (N.C.)
+    root : int, pitch class; None for N.C. (no chord)
     tones : tuple of int, pitch classes in the order root, third, fifth, seventh, ...
     bass : int, pitch class; the root unless a slash names another
-    parts : tuple of str, the names of root, quality and bass as written, with # and b; the bass may be empty
+    parts : tuple of str, root, quality and bass as written, with # and b; the bass may be empty
     """
 
     symbol: str
@@ -146,27 +146,30 @@ def parse_chord(symbol: str) -> Chord:
         root, spelling, bass = (part or "" for part in match.groups())
         quality = find_quality(spelling)
         if quality:
-            pitch_class = LETTERS[root[0]] + ACCIDENTALS[root[1:]]
-            lowest = LETTERS[bass[0]] + ACCIDENTALS[bass[1:]] if bass else pitch_class
-            tones = tuple((pitch_class + tone) % 12 for tone in quality.tones)
-            return Chord(symbol, pitch_class % 12, tones, lowest % 12, (root, spelling, bass))
+            tones = tuple((semitones_above_c(root) + tone) % 12 for tone in quality.tones)
+            return Chord(symbol, tones[0], tones, semitones_above_c(bass or root) % 12, (root, spelling, bass))
     hint = " (a root is a capital letter)" if symbol[:1] in tuple("abcdefg") else ""
     raise NumpyrnnError(f"a chord must be like C, Dm7, F#m7b5, Bb6/D, B7alt, Eb^7 or N.C., got {symbol!r}{hint}")
 
 
+def semitones_above_c(name: str) -> int:
+    """Semitones from C to a note name such as "Eb", within the octave of its letter: -1 for "Cb", 12 for "B#"."""
+    return LETTERS[name[0]] + ACCIDENTALS[name[1:]]
+
+
 def find_quality(spelling: str) -> Quality | None:
-    """The quality that is spelled so, with or without brackets and capitals (Maj7); None if there is none."""
+    """The quality of a spelling, which may have brackets or capitals (Maj7); None if it is unknown."""
     plain = re.sub(r"[(),\s]", "", spelling.replace("△", "Δ").replace("\N{MINUS SIGN}", "-"))
     lower = re.sub(r"MAJ|Maj|Ma(?=\d)|Min|Dim|Aug|Sus", lambda found: found[0].lower(), plain)
     known = {way: quality for quality in QUALITIES for way in quality.spellings.split(" ")}
     return known.get(plain) or known.get(lower)
 
 
-# ---------------------------------------------------------------------------------------------------- chords of pitches
+# ----------------------------------------------------------------------------------------- the harmony of given pitches
 
 
 def root_of(pitches: Sequence[int]) -> int:
-    """The most likely root of a chord: its third, fifth, seventh and bass count.
+    """The most likely root of a chord, judged by the third, the fifth and the seventh above it, and by the bass.
 
     Parameters
     ----------
@@ -188,7 +191,7 @@ def root_of(pitches: Sequence[int]) -> int:
 
 
 def family(pitches: Sequence[int], root: int) -> str:
-    """Major, dominant, minor, diminished, augmented or suspended.
+    """The family of a chord: major, dominant, minor, diminished, augmented or suspended.
 
     Parameters
     ----------

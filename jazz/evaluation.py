@@ -1,4 +1,4 @@
-"""How good a soloist is: held-out loss and copies, with n-grams beside it."""
+"""Evaluation of a soloist, beside n-grams: held-out loss, and how much of its solos is copied."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .model import EncodedTune, training_values, values_of
 from .soloist import Soloist
 from .training import JazzTraining, ngram_on_values
 
-RUN = 6  # values; shorter runs are common to most tunes
-TOKEN_ORDERS = (4, 6, 8, 10)
+RUN = 6  # values; shorter runs occur in most tunes
+TOKEN_ORDERS = (4, 6, 8, 10)  # of the n-grams on the network's tokens
 Progress = Callable[[Sequence[int]], Iterable[int]]
 Tunes = Sequence[tuple[EncodedTune, Sequence[str]]]
 
@@ -34,7 +34,7 @@ class Copied:
 
     Attributes
     ----------
-    length : int, values; 0: there is none
+    length : int, number of values, 0 if nothing is copied
     tune : str, the tune's name
     bar : int, the bar of the tune in which the run begins, from 1
     """
@@ -67,13 +67,13 @@ def longest_copy(values: Sequence[str], tunes: Tunes) -> Copied:
 
 
 def share_copied(values: Sequence[str], tunes: Tunes, length: int = RUN) -> float:
-    """The share of values that lie in copied runs.
+    """The share of values that lie in runs copied from a tune.
 
     Parameters
     ----------
     values : list of str
     tunes : list of (EncodedTune, its values)
-    length : int, default 6, values; shorter runs do not count as copied
+    length : int, default 6, number of values; shorter runs do not count as copied
 
     Returns
     -------
@@ -95,7 +95,7 @@ def measure(
     temperature: float = 1.0,
     progress: Progress = lambda items: items,
 ) -> dict[str, Any]:
-    """Everything that `jazz evaluate` prints.
+    """Measure what `jazz evaluate` prints.
 
     Parameters
     ----------
@@ -104,12 +104,15 @@ def measure(
     n_solos : int, default 10
     seed : int, default 0, of the solos
     temperature : float, default 1
-    progress : function of a list that gives its items, such as a progress bar
+    progress : function that yields the items of a sequence, such as a progress bar
 
     Returns
     -------
-    dict: numbers of tunes and values (training, held_out); losses in nats a value by name; copies, a pair of the
-    longest runs and the mean share copied, for the network, the n-gram and the held-out tunes
+    dict with
+        "training", "held_out" : pairs of the number of tunes and the number of values
+        "losses" : dict from the name of a model to its held-out loss, nats a value
+        "copies" : dict from "network", "n-gram" and "held-out tunes" to a pair: the longest copy in each of its solos,
+        and the mean share copied
 
     Raises
     ------
@@ -149,7 +152,7 @@ def measure(
 
 
 def ngram_loss_on_tokens(training: JazzTraining, order: int) -> float:
-    """The held-out loss of an n-gram that reads the same tokens as the network, nats a value."""
+    """The held-out loss of an n-gram on the network's tokens, nats a value."""
     ngram = KneserNey([tune.ids for tune in training.training], len(training.vocabulary), order)
     total = sum(ngram.log_probabilities(tune.ids)[training.predicted[tune.ids]].sum() for tune in training.held_out)
     return float(-total / sum(sum(tune.bars) for tune in training.held_out))

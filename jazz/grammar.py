@@ -3,11 +3,12 @@
 A value is TYPE,DURATION,<UP,DOWN>. The type relates the note to its chord: C chord tone, S scale tone, A approach tone,
 X other; R is a rest. The duration is in quarters, with three decimals. The pair of intervals bounds the distance from
 the note before: the interval that was played, plus and minus a minor third. Rests and the first note of a bar have no
-pair. So a value can be played in any key and over any chord (Keller and Morrison 2007, by way of deepjazz). As in the
-originals, whether a tone counts as S, A or X also depends on the spelling of the scale.
+pair. So a value can be played in any key and over any chord. The grammar is that of Keller and Morrison (2007), in the
+form that deepjazz and the deep-learning course gave it; here they are called the original programs. As there, whether a
+tone counts as S, A or X also depends on the spelling of the scale.
 
-Pitches are MIDI numbers and have one name each, as in music21, with `-` for a flat: C C# D E- E F F# G G# A B- B. On
-the line of fifths their places are -3 (E-), -2 (B-), -1 (F), 0 (C), 1 (G), 2 (D) and so on to 8 (G#).
+Pitches are MIDI numbers. Each has one name, as in music21, with `-` for a flat: C C# D E- E F F# G G# A B- B. On the
+line of fifths their places are -3 (E-), -2 (B-), -1 (F), 0 (C), 1 (G), 2 (D) and so on to 8 (G#).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 
 from numpyrnn import NumpyrnnError
 
@@ -31,13 +33,13 @@ VALUE = re.compile(rf"([ACRSX]),(\d{{1,5}}\.\d{{3}})(?:,<({INTERVAL}),({INTERVAL
 
 @dataclass(frozen=True)
 class Element:
-    """What sounds at one place of one part: a note, a chord, or a rest (no pitches).
+    """A note, a chord, or a rest, which has no pitches.
 
     Attributes
     ----------
     onset, duration : Fraction, quarters
     pitches : tuple of MIDI numbers
-    root : int, pitch class; None except for a chord whose root is known by its symbol
+    root : int, pitch class, of a chord read from a symbol; otherwise None
     """
 
     onset: Fraction
@@ -100,17 +102,12 @@ def parse_value(text: str) -> Value:
 
 def quantise(time: Fraction) -> Fraction:
     """The nearest multiple of a sixteenth or of an eighth triplet; ties go down."""
-
-    def nearest(grid: Fraction) -> Fraction:
-        below = time // grid
-        rest = time - below * grid
-        return (below + (rest > grid / 2)) * grid
-
-    return min((nearest(grid) for grid in (SIXTEENTH, TRIPLET)), key=lambda place: (abs(place - time), place))
+    places = (ceil(time / grid - Fraction(1, 2)) * grid for grid in (SIXTEENTH, TRIPLET))
+    return min(places, key=lambda place: (abs(place - time), place))
 
 
 def gather(notes: Sequence[tuple[Fraction, Fraction, int]]) -> list[Element]:
-    """Notes that begin and end together (within a sixteenth of a quarter) become one element.
+    """Join notes that begin and end together, within a sixteenth of a quarter, to one element.
 
     Parameters
     ----------
@@ -142,7 +139,7 @@ def on_grid(elements: Iterable[Element]) -> list[Element]:
 
 
 def with_rests(elements: Sequence[Element]) -> list[Element]:
-    """The elements as the original programs read them: two voices, rests in the gaps of the first, both merged."""
+    """The elements as the newer original programs read them: two voices merged, with rests in gaps of the first."""
     first, second = voices([_audible(e) for e in elements])
     rests, now = [], Fraction(0)
     for element in first:
@@ -153,19 +150,17 @@ def with_rests(elements: Sequence[Element]) -> list[Element]:
 
 
 def without_rests(elements: Sequence[Element]) -> list[Element]:
-    """The elements as the older original programs read them: two voices, merged without rests."""
+    """The elements as the older original programs read them: two voices merged, without rests."""
     first, second = voices(elements)
     return [_audible(e) for e in sorted([*first, *second], key=lambda e: e.onset)]
 
 
 def voices(elements: Sequence[Element]) -> tuple[list[Element], list[Element]]:
-    """Two voices: an element goes to the first voice unless that one still sounds."""
-    first: list[Element] = []
-    second: list[Element] = []
+    """Split elements into two voices: each goes to the first voice, or to the second while the first still sounds."""
+    both: tuple[list[Element], list[Element]] = [], []
     for element in sorted(elements, key=lambda e: e.onset):
-        sounds = first and first[-1].end > element.onset
-        (second if sounds else first).append(element)
-    return first, second
+        both[bool(both[0]) and both[0][-1].end > element.onset].append(element)
+    return both
 
 
 def _audible(element: Element) -> Element:
@@ -206,16 +201,16 @@ def kinds(pitches: tuple[int, ...]) -> tuple[str, ...]:
 
 
 def scale_tones(chord: Set[int], major: bool) -> set[int]:
-    """The pitch classes of the major or Dorian scale that has most tones of a chord.
+    """The pitch classes of the major or Dorian scale that shares most tones with a chord.
 
-    Of several such scales the one with the highest tonic is taken, as by music21's `derive`. So the tonic is not the
-    chord's root: over C it is G major, over G7 C major. As in the originals, a tone is left out if it is spelled
-    otherwise than a MIDI pitch (C- for B).
+    If there are several, the one with the highest tonic is taken, as music21's `derive` does. The tonic need not be the
+    chord's root: the scale over C is G major, the scale over G7 is C major. As in the original programs, the scale
+    loses each tone whose spelling differs from the name of the MIDI pitch, such as C- for B.
 
     Parameters
     ----------
     chord : set of int, pitch classes
-    major : bool, major or else Dorian
+    major : bool, True for a major scale, False for a Dorian one
 
     Returns
     -------
@@ -228,9 +223,9 @@ def scale_tones(chord: Set[int], major: bool) -> set[int]:
 
 
 def quality(pitches: Sequence[int]) -> str:
-    """The quality of a chord's triad by the spelling of its pitches, equal to music21's `Chord.quality`.
+    """The quality of a chord's triad, judged by the names of its pitches; equal to music21's `Chord.quality`.
 
-    Its root is the letter with most thirds stacked above it.
+    The root is the letter with the most thirds stacked above it.
 
     Parameters
     ----------
@@ -257,7 +252,7 @@ def quality(pitches: Sequence[int]) -> str:
 
 @lru_cache(None)
 def interval_range(previous: int, midi: int) -> tuple[str, str]:
-    """The interval from one pitch to the next, plus and minus a minor third, as directed names like music21's.
+    """The interval from one pitch to the next, plus and minus a minor third, named as in music21.
 
     Parameters
     ----------
@@ -265,14 +260,14 @@ def interval_range(previous: int, midi: int) -> tuple[str, str]:
 
     Returns
     -------
-    upper, lower : str, such as ("P4", "m-2")
+    upper, lower : str, such as "P4" and "m-2"; the minus sign means downwards
     """
     steps, fifths = midi - previous, fifths_of(midi) - fifths_of(previous)
     return _interval_name(steps + 3, fifths - 3), _interval_name(steps - 3, fifths + 3)
 
 
 def _interval_name(steps: int, fifths: int) -> str:
-    """The name of the interval of so many semitones and fifths, such as 5, -1 for P4."""
+    """The name of an interval that is given in semitones and in fifths: 5 and -1 are P4."""
     letters = 4 * fifths + 7 * (steps - 7 * fifths) // 12
     sign, letters, fifths = ("-", -letters, -fifths) if letters < 0 else ("", letters, fifths)
     if abs(fifths) <= 5:
@@ -301,8 +296,8 @@ def encode(melody: Sequence[Element], chords: Sequence[Element]) -> list[Value]:
 
     Parameters
     ----------
-    melody : list of Element, of the bar; the highest pitch counts
-    chords : list of Element, the chords of the bar; one or more
+    melody : list of Element, the notes and rests of the bar; of several pitches, the highest counts
+    chords : list of Element, the chords of the bar, at least one
 
     Returns
     -------

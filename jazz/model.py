@@ -24,18 +24,18 @@ class Settings(TrainingSettings):
 
     Attributes
     ----------
-    form : "parts" or "atomic", a value as type, duration and interval in turn, or as one symbol
+    form : "parts" or "atomic", whether a value is three tokens (type, duration, interval) or one
     context : tuple of names from `tokens.CONTEXTS`, what the network is told before each value
-    hidden, layers, embedding : int, sizes; embedding 0: none
+    hidden, layers, embedding : int, units of a layer, number of layers, size of the embedding (0: none)
     dropout, input_dropout, weight_dropout : float, dropout rates
     optimiser : "adam" or "rmsprop"
     learning_rate, decay : float, of the optimiser
-    batch_size : int, crops of tunes in a batch
-    width : int, values in a piece
+    batch_size : int, crops in a batch
+    width : int, values in a crop
     clip_norm : float, the largest norm of the gradients
     average : float, decay of the averaged weights
-    patience : int, epochs without a better held-out loss after which training ends
-    seed : int, of everything: split, weights, order, dropout
+    patience : int, training ends after so many epochs without a better held-out loss
+    seed : int, of the split, the weights, the order and the dropout
 
     Raises
     ------
@@ -77,11 +77,11 @@ class Settings(TrainingSettings):
 
     @property
     def step(self) -> int:
-        """How many tokens stand for a value: its context and its parts."""
+        """How many tokens stand for a value in its context."""
         return len(self.context) + self.parts
 
 
-# The course's network, and deepjazz's: values as single symbols, without context.
+# The networks of the course and of deepjazz read values as single symbols, without context.
 _PLAIN = Settings(form="atomic", context=(), embedding=0, input_dropout=0.0, weight_dropout=0.0, average=0.0)
 RECIPES = {
     "parts": Settings(),
@@ -94,9 +94,9 @@ RECIPES = {
 
 
 def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
-    """Embedding with dropout, LSTM layers with dropout behind each, and a dense layer to the logits.
+    """Build the network: an embedding with dropout, LSTM layers each followed by dropout, and a dense layer to logits.
 
-    The initial embedding is scaled down, because some of the context tokens come at nearly every step.
+    The initial embedding is scaled down, because some context tokens occur at nearly every step.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def tunes_of(checkpoint: Checkpoint) -> tuple[list[EncodedTune], list[EncodedTun
     Raises
     ------
     NumpyrnnError
-        if it has none, or they do not fit its vocabulary and settings
+        if one of the two parts is empty, or a tune does not fit the vocabulary and the settings
     """
     step = Settings.of(checkpoint).step
     try:

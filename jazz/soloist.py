@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -22,9 +21,9 @@ from .model import Settings, training_values
 from .tokens import DURATION, INTERVAL, KIND, WHOLE, Place, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
-LOW, HIGH = 55, 82  # G3 to B flat 5
+LOW, HIGH = 55, 82  # the range of the instrument, G3 to B flat 5
 LONGEST_COPY = 8  # values
-TONE = 2  # semitones
+TONE = 2  # semitones, the largest step to which an approach tone resolves
 START, NEAR = 67, 7  # the pitch near which a line begins; the largest leap to a bar's first note, in semitones
 ONE = Fraction(1)
 Meaning = TypeVar("Meaning")
@@ -33,7 +32,7 @@ Pair = tuple[str, str] | None
 
 @dataclass(frozen=True)
 class Line:
-    """A line over changes.
+    """A melody line over changes.
 
     Attributes
     ----------
@@ -55,24 +54,22 @@ class Line:
 
 @dataclass(frozen=True)
 class Spot:
-    """The rules for what may be played at one place.
+    """What may be played at one place.
 
     Attributes
     ----------
     place : Place
     bar : Bar
     end : Fraction, quarters, the end of the form
-    limits : (lowest, highest) pitch
-    sounding : int, the pitch that ends here, which is not struck again; or None
+    sounding : int, the pitch that ends here and must not be repeated; or None
     first : bool, whether no note has begun in this bar yet
     rest : bool, whether a rest is allowed
-    resolve : bool, whether the pitch before must resolve to one at most a whole tone away
+    resolve : bool, whether the next pitch must be at most a whole tone away, after an approach tone
     """
 
     place: Place
     bar: Bar
     end: Fraction
-    limits: tuple[int, int]
     sounding: int | None
     first: bool
     rest: bool
@@ -90,7 +87,7 @@ class Spot:
 
     def pitches(self, value: Value) -> list[int]:
         """The pitches that a value allows here; none if the value is not allowed."""
-        (low, high), previous = self.limits, self.place.previous
+        low, high, previous = LOW, HIGH, self.place.previous
         if self.first:
             if value.interval:
                 return []
@@ -118,7 +115,7 @@ class Spot:
         return not now or bool(now & self._grids((stop - self.bar.onset) % self.bar.length))
 
     def _grids(self, position: Fraction) -> set[int]:
-        """The divisions of a beat that meet a position in a bar; a beat that the bar line cuts has no triplets."""
+        """Into how many parts a beat can be divided to reach a position; a beat cut by the bar line has no triplets."""
         cut = position // 1 + 1 > self.bar.length
         return {grid for grid in (4, 3) if (position * grid).denominator == 1 and not (grid == 3 and cut)}
 
@@ -130,9 +127,9 @@ class Spot:
 class Soloist:
     """Samples lines from a model.
 
-    Values are drawn from the model's distribution, restricted to those that keep to the grid and the form and that have
-    a pitch: of their type over the chord, within their interval range, on the instrument, and not the one just played.
-    So every bar is full, and the grammar holds everywhere.
+    Values are drawn from the model's distribution, restricted to values that keep to the grid and the form and that
+    some pitch can play. This pitch must have the value's type over the chord and lie within the interval range and on
+    the instrument, and it must not repeat the previous pitch. So every bar is full, and all lines obey the grammar.
 
     Parameters
     ----------
@@ -142,7 +139,6 @@ class Soloist:
         2 halves the probability of rests and favours short notes, 0.5 does the opposite.
     longest_copy : int, optional
         The longest run of values that may equal a run in a training tune; default: no limit.
-    low, high : int, the lowest and the highest pitch
 
     Raises
     ------
@@ -150,21 +146,10 @@ class Soloist:
         if a setting is out of range, or the model does not know the parts of a value
     """
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        sampler: Sampler,
-        density: float = 1.0,
-        longest_copy: int | None = None,
-        low: int = LOW,
-        high: int = HIGH,
-    ):
+    def __init__(self, checkpoint: Checkpoint, sampler: Sampler, density: float = 1.0, longest_copy: int | None = None):
         check_range("density", density, 0, open_low=True)
-        if not 0 <= low <= high - 12 <= 115:
-            raise NumpyrnnError(f"low and high must be MIDI pitches an octave apart or more, got {low} and {high}")
         self.settings, self.ids = Settings.of(checkpoint), checkpoint.vocabulary.ids
-        self.sampler, self.low, self.high = sampler, low, high
-        self.step = Stepper(checkpoint.model)
+        self.sampler, self.step = sampler, Stepper(checkpoint.model)
         self.kinds = self._meanings(KIND, str)
         self.durations = self._meanings(DURATION, lambda text: parse_value(f"R,{text}").duration)
         self.pairs = self._meanings(INTERVAL, lambda text: parse_value(f"C,1.000,{text}".removesuffix(",-")).interval)
@@ -172,7 +157,7 @@ class Soloist:
         if not self.wholes and not (self.kinds and self.durations and self.pairs):
             raise NumpyrnnError("the model must know the parts of values, it does not")
         self.longest_copy = longest_copy
-        self.continuations: dict[tuple[str, ...], set[str]] = {}  # of the longest runs that may be copied
+        self.continuations: dict[tuple[str, ...], set[str]] = {}  # the values that follow each run of that length
         if longest_copy is not None:
             check_count("longest_copy", longest_copy, 1)
             for _, values in training_values(checkpoint):
@@ -198,8 +183,8 @@ class Soloist:
         Parameters
         ----------
         changes : Changes
-        primer : sequence of Value, the beginning of the line, as far as it fits
-        on_bar : function, called with the number of new bars, to show progress
+        primer : sequence of Value with which the line begins, up to the first that does not fit
+        on_bar : function, optional, called with the number of bars just completed, to show progress
 
         Returns
         -------
@@ -207,24 +192,20 @@ class Soloist:
         """
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
-        quoted, limits = list(reversed(primer)), (self.low, self.high)
-        chords = chord_elements(changes.flat())
-        bars, onsets = make_bars([], chords, changes.grid), [chord.onset for chord in chords]
-        line = Line(changes, [], [])
+        quoted, chords = list(reversed(primer)), chord_elements(changes.flat())
+        bars, line = make_bars([], chords, changes.grid), Line(changes, [], [])
         previous: int | None = None
         played: Bar | None = None  # the last bar in which a note begins
         now, silence = Fraction(0), Fraction(0)
         while now < changes.end:
             bar = bars[int(now // changes.bar)]
-            place = place_of(now, bar.onset, bar.chords, previous, chords[bisect_right(onsets, now) :][:1])
+            place = place_of(now, bar, chords, previous)
             for text in context(place, self.settings.context):
                 self._hear(self._nearest(text))
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
             resolve = sounding is not None and line.values[-1].kind == "A"
             rest = silence < bar.length and not resolve and (now == bar.onset or sounding is not None)  # one at a time
-            spot = Spot(
-                place, bar, changes.end, limits, sounding=sounding, first=played is not bar, rest=rest, resolve=resolve
-            )
+            spot = Spot(place, bar, changes.end, sounding, first=played is not bar, rest=rest, resolve=resolve)
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
             value = self._quote(spot, quoted.pop()) if quoted else None
             if value is None:  # the primer is over or does not fit: from here on the model plays
@@ -296,7 +277,7 @@ class Soloist:
         return value if value is not None else Value("R", spot.to_the_beat())
 
     def _say(self, meanings: dict[int, Meaning], possible: Callable[[Meaning], bool]) -> Meaning | None:
-        """Draw a token with a possible meaning, feed it to the model, and return its meaning; None if there is none."""
+        """Draw one of the tokens with a possible meaning, feed it to the model and return its meaning, or else None."""
         allowed = [token for token, meaning in meanings.items() if possible(meaning)]
         if not allowed:
             return None
@@ -311,7 +292,7 @@ class Soloist:
             self.logits = self.step(token)
 
     def _nearest(self, text: str) -> int | None:
-        """The id of a token, or of the known token of its kind with the nearest number (a register, a position)."""
+        """The id of a token. For an unknown one, that of its kind with the nearest number, such as a position."""
         if text in self.ids:
             return int(self.ids[text])
         kind, _, wanted = text.partition(": ")
@@ -320,13 +301,13 @@ class Soloist:
         def distance(other: str) -> float:
             try:
                 return abs(float(other.partition(": ")[2]) - float(wanted))
-            except ValueError:  # without numbers, the first token of the kind
+            except ValueError:  # no number: the first token of the kind is taken
                 return np.inf
 
         return self.ids[min(known, key=distance)] if known else None
 
     def _choose(self, spot: Spot, value: Value) -> int:
-        """One of the pitches that a value allows: the nearest to the middle of its interval range."""
+        """One of the pitches that a value allows, nearest to the middle of its interval range or to the last pitch."""
         pitches, rng = np.array(spot.pitches(value)), self.sampler.rng
         previous = START if spot.place.previous is None else spot.place.previous
         if value.interval is None:  # a bar's first note is more likely a step than a leap

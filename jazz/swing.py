@@ -1,4 +1,4 @@
-"""Swing: eighths are written as equals and played long and short."""
+"""Swing: eighths are written as equal, and played long and short."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ STRAIGHT, TRIPLET_FEEL = Fraction(1, 2), Fraction(2, 3)
 
 
 def swung(notes: Iterable[Note], ratio: Fraction = TRIPLET_FEEL) -> list[Note]:
-    """Swing notes: stretch the first half of each beat to `ratio` of the beat, and shorten the second.
+    """Swing notes: stretch the first half of each beat to `ratio` of the beat, and shorten the second half.
 
-    Onsets and ends on triplets keep their places.
+    Onsets and ends on triplets stay where they are.
 
     Parameters
     ----------

@@ -1,27 +1,30 @@
-"""From a tune to the network's tokens: for each value its context, then the value itself.
+"""Tokens: a tune as the network reads it, the context of each value followed by the value itself.
 
 The context is known before the value is played and is the same in every key: the position in the bar, the family of the
-chord, the degree and the register of the note before, and the next chord. The network learns to predict the value: its
-type, duration and interval as three tokens ("parts") or as one ("atomic").
+chord, the degree and the register of the previous note, and the next chord. The network learns to predict the value,
+its type, duration and interval as three tokens ("parts") or as one ("atomic").
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from operator import attrgetter
 
 from numpyrnn import NumpyrnnError
 
 from .chords import family, root_of
 from .grammar import Element, Value, parse_value, sounding
-from .tunes import Tune
+from .tunes import Bar, Tune
 
 FORMS = ("parts", "atomic")
 KIND, DURATION, INTERVAL, WHOLE = "type ", "duration ", "interval ", "value "
-SAID = (KIND, DURATION, INTERVAL, WHOLE)  # the beginnings of a value's tokens
-LOWEST, REGISTER = 48, 4  # a register is four semitones wide
-FAR = Fraction(4)  # quarters; longer distances count as this
+PREFIXES = (KIND, DURATION, INTERVAL, WHOLE)  # with which the tokens of values begin
+LOWEST, REGISTER = 48, 4  # the pitch where register 0 begins, and the semitones of a register
+ONSET = attrgetter("onset")
+FAR = Fraction(4)  # quarters; longer distances are cut to this
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Place:
     ----------
     position : Fraction, quarters from the beginning of the bar
     chord : Element, the chord that sounds
-    previous : int, the pitch before, or None
+    previous : int, the previous pitch, or None
     following : Element, the next chord, or None
     left : Fraction, quarters until the next chord
     """
@@ -45,7 +48,7 @@ class Place:
 
 
 def _root(chord: Element) -> int:
-    """The root that the symbol names, or else the likely one."""
+    """The root in the chord's symbol, or else the most likely one."""
     return root_of(chord.pitches) if chord.root is None else chord.root
 
 
@@ -93,16 +96,16 @@ def parts(value: Value, form: str) -> list[str]:
 
 
 def value_of(tokens: Sequence[str]) -> Value:
-    """The value of some tokens; the inverse of `parts`."""
-    said = [token.removeprefix(start) for token in tokens for start in SAID if token.startswith(start)]
-    if len(said) != len(tokens) or len(said) not in (1, 3):
+    """The value that some tokens stand for; the inverse of `parts`."""
+    texts = [token.removeprefix(start) for token in tokens for start in PREFIXES if token.startswith(start)]
+    if len(texts) != len(tokens) or len(texts) not in (1, 3):
         raise NumpyrnnError(f"a value must have three parts or be one symbol, got {list(tokens)}")
-    return parse_value(",".join(part for part in said if part != "-"))
+    return parse_value(",".join(text for text in texts if text != "-"))
 
 
-def is_said(token: str) -> bool:
+def is_of_value(token: str) -> bool:
     """Whether a token belongs to a value, not to its context."""
-    return token.startswith(SAID)
+    return token.startswith(PREFIXES)
 
 
 def stream(tune: Tune, kinds: Sequence[str], form: str) -> list[list[str]]:
@@ -118,24 +121,19 @@ def stream(tune: Tune, kinds: Sequence[str], form: str) -> list[list[str]]:
     -------
     list of lists of str
     """
-    chords = sorted({chord.onset: chord for bar in tune.bars for chord in bar.chords}.values(), key=lambda c: c.onset)
-    following = 0
+    chords = sorted({chord.onset: chord for bar in tune.bars for chord in bar.chords}.values(), key=ONSET)
     tokens: list[list[str]] = []
     previous = None
     for bar, values in zip(tune.bars, tune.values(), strict=True):
         for element, value in zip(bar.melody, values, strict=True):
-            while following < len(chords) and chords[following].onset <= element.onset:
-                following += 1
-            place = place_of(element.onset, bar.onset, bar.chords, previous, chords[following : following + 1])
-            tokens.append(context(place, kinds) + parts(value, form))
+            tokens.append(context(place_of(element.onset, bar, chords, previous), kinds) + parts(value, form))
             previous = max(element.pitches, default=previous)
     return tokens
 
 
-def place_of(
-    onset: Fraction, bar: Fraction, chords: Sequence[Element], previous: int | None, following: Sequence[Element]
-) -> Place:
-    """The place of a value that begins at `onset`, given its bar's onset and chords, and the chords that follow."""
-    ahead = following[0] if following else None
-    left = ahead.onset - onset if ahead else FAR
-    return Place(onset - bar, sounding(chords, onset), previous, ahead, left)
+def place_of(onset: Fraction, bar: Bar, chords: Sequence[Element], previous: int | None) -> Place:
+    """The place of a value, given its onset and bar, all chords of the tune by onset, and the previous pitch."""
+    n_begun = bisect_right(chords, onset, key=ONSET)
+    following = chords[n_begun] if n_begun < len(chords) else None
+    left = following.onset - onset if following else FAR
+    return Place(onset - bar.onset, sounding(bar.chords, onset), previous, following, left)

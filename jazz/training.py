@@ -1,4 +1,4 @@
-"""How a soloist is trained: which tunes are held out, the batches, and what is shown during training."""
+"""Training of a soloist: held-out tunes, batches, and what is shown during training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .changes import form
 from .grammar import name_of
 from .model import KIND, OPTIMISERS, EncodedTune, Settings, build, tunes_of, values_of
 from .soloist import Soloist
-from .tokens import is_said, stream
+from .tokens import is_of_value, stream
 from .tunes import Bar, Tune
 
 
@@ -57,12 +57,12 @@ def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[l
 
 
 def masked(batches: Iterable[Batch], counted: Array) -> Iterator[Batch]:
-    """Batches whose loss counts only at some of the target tokens.
+    """Mask batches so that the loss counts only some of the target tokens.
 
     Parameters
     ----------
     batches : iterable of Batch with lengths
-    counted : (V,) boolean, at which targets the loss counts
+    counted : (V,) boolean, which target tokens count
 
     Yields
     ------
@@ -83,7 +83,7 @@ class JazzTraining(Training):
 
     Attributes
     ----------
-    predicted : (V,) boolean, which tokens are parts of values; the loss counts only where one comes next
+    predicted : (V,) boolean, which tokens belong to values; the loss counts only these as targets
     """
 
     program, per = KIND, "value"
@@ -92,7 +92,7 @@ class JazzTraining(Training):
         self, training: list[EncodedTune], held_out: list[EncodedTune], settings: Settings, vocabulary: Vocabulary
     ):
         self.training, self.held_out = training, held_out
-        self.predicted = np.array([is_said(token) for token in vocabulary.tokens])
+        self.predicted = np.array([is_of_value(token) for token in vocabulary.tokens])
         optimizer = OPTIMISERS[settings.optimiser](settings.learning_rate, decay=settings.decay)
         super().__init__(settings, vocabulary, build(settings, vocabulary), optimizer, patience=settings.patience)
         self.places = settings.parts
@@ -101,12 +101,12 @@ class JazzTraining(Training):
 
     @classmethod
     def of_tunes(cls, tunes: Sequence[Tune], settings: Settings) -> Self:
-        """A training on tunes, some of which are held out.
+        """Set up a training on tunes, and hold some of them out.
 
         Raises
         ------
         NumpyrnnError
-            if one of the two parts has too few values
+            if the training or the held-out part has fewer than two values
         """
         parts = split_tunes(tunes, settings.seed)
         streams = [[stream(tune, settings.context, settings.form) for tune in part] for part in parts]
@@ -157,7 +157,7 @@ class JazzTraining(Training):
         return {f"Kneser-Ney, order {ngram.order}": loss}
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """The loss reached, why training ended, and whether the n-gram is better."""
+        """The best loss, why training ended, and whether the n-gram is better."""
         words = super().verdict(ngrams, status)
         if self.places * self.trainer.best_loss > min(ngrams.values()):
             n = sum(sum(tune.bars) for tune in self.training)

@@ -36,7 +36,7 @@ class Bar:
 class Tune:
     """A melody over chords.
 
-    There are no gaps between notes and rests. A note may last into the next bar, a rest ends with its bar.
+    Notes and rests follow each other without gaps. A note may last into the next bar, a rest ends with its bar.
 
     Attributes
     ----------
@@ -55,13 +55,13 @@ class Tune:
 
 
 def chord_pitches(chord: Chord) -> tuple[int, ...]:
-    """A chord symbol's tones as MIDI numbers: the bass below middle C, the tones above."""
+    """The tones of a chord symbol as MIDI numbers: the bass below middle C, the others from there up."""
     root = CENTRE + chord.tones[0]
     return (CENTRE - 12 + (chord.bass or 0), *(root + interval for interval in chord.intervals))
 
 
 def chord_elements(changes: Sequence[tuple[Fraction, Chord]]) -> list[Element]:
-    """The chords for the grammar: N.C. prolongs the chord before, or at the beginning anticipates the next one."""
+    """The chords for the grammar. N.C. prolongs the previous chord, or at the beginning anticipates the first one."""
     known = [chord for _, chord in changes if chord.tones]
     if not known:
         raise NumpyrnnError("changes must have a chord, got none")
@@ -80,7 +80,7 @@ def make_bars(
     Parameters
     ----------
     melody : list of Element, as `line` gives it
-    chords : list of Element, one or more, by onset
+    chords : list of Element, at least one, by onset
     bars : list of (onset, length), one after the other
 
     Returns
@@ -105,10 +105,11 @@ def make_bars(
 
 
 def line(notes: Iterable[tuple[Fraction, Fraction, int]]) -> list[Element]:
-    """One melody line on the grid: the highest of the notes that begin together, each ended by the next.
+    """Reduce notes to one melody line on the grid.
 
-    The onsets of each beat move to sixteenths or to triplets, whichever is nearer in sum. No note is shorter than a
-    sixteenth.
+    Of notes that begin together only the highest is kept, and a note ends when the next begins. In each beat the onsets
+    move to sixteenths or to triplets, whichever moves them less in total. No note lasts less than a step of this grid,
+    unless the next begins earlier.
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import atomic_write
@@ -67,7 +68,7 @@ class Performance(ABC):
         wav = self.wav() if soundfont is None else render_soundfont(self.midi, soundfont)
         return {".mid": midi_bytes(self.midi), ".wav": wav, ".png": self.png()}
 
-    def write(self, path: str | Path, soundfont: str | Path | None = None) -> list[Path]:
+    def write(self, path: str | Path, soundfont: str | Path | None = None, **options: Any) -> list[Path]:
         """Write the files side by side: all of them or none.
 
         Parameters
@@ -75,6 +76,7 @@ class Performance(ABC):
         path : the files' common name; an ending such as .mid is replaced by each file's own
         soundfont : file, optional
             Render the sound with FluidSynth and this soundfont.
+        **options : more arguments of `contents`
 
         Returns
         -------
@@ -85,7 +87,7 @@ class Performance(ABC):
         NumpyrnnError
             if one of the files cannot be written, or the soundfont cannot be used
         """
-        return write_side_by_side(path, self.contents(soundfont))
+        return write_side_by_side(path, self.contents(soundfont, **options))
 
     def _repr_html_(self) -> str:
         picture = base64.b64encode(self.png()).decode()

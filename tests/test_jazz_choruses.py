@@ -38,8 +38,13 @@ def test_a_chorus_of_two_bars_by_hand(tmp_path):
         "# a comment\n\n title: So: a title\nform: ii-v-i\nmeter: 3/4\ntempo: 90\nfeel: straight\n\n"
         "Dm7 G7 | F#4/8 r/8 A4/8t C5/8t Bb4/8t  B3/4~\n# another\n  Cmaj7/E|  B3/2~ B3/8. c4/16  \n",
     )
-    assert (found.name, found.title, found.form, found.feel) == ("tune-1", "So: a title", "ii-v-i", "straight")
-    assert (found.meter, found.tempo, found.n_bars, found.bar) == ((3, 4), 90, 2, 3)
+    assert (found.name, found.changes.title, found.changes.name, found.changes.feel) == (
+        "tune-1",
+        "So: a title",
+        "ii-v-i",
+        "straight",
+    )
+    assert (found.changes.meter, found.tempo, len(found.changes.bars), found.changes.bar) == ((3, 4), 90, 2, 3)
     assert found.melody == tones(
         (0, "1/2", 66),
         (1, "1/3", 69),
@@ -48,7 +53,7 @@ def test_a_chorus_of_two_bars_by_hand(tmp_path):
         (2, "15/4", 59),
         ("23/4", "1/4", 60),
     )
-    assert [(onset, str(chord)) for onset, chord in found.chords] == [(0, "Dm7"), (2, "G7"), (3, "Cmaj7/E")]
+    assert [(onset, str(chord)) for onset, chord in found.changes.flat()] == [(0, "Dm7"), (2, "G7"), (3, "Cmaj7/E")]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_a_note_may_be_tied_over_more_than_one_bar(tmp_path):
 
 def test_chords_share_the_bar_and_may_be_none(tmp_path):
     found = chorus(tmp_path, HEAD + "C Dm7 G7 | C4/1\nN.C. F/A | r/1\n")
-    assert [(onset, str(chord)) for onset, chord in found.chords] == [
+    assert [(onset, str(chord)) for onset, chord in found.changes.flat()] == [
         (0, "C"),
         (2, "Dm7"),
         (3, "G7"),
@@ -134,12 +139,12 @@ def test_a_file_that_is_not_there_is_one_error(tmp_path):
 def by_bar(piece):
     bars = defaultdict(list)
     for tone in piece.melody:
-        bars[int(tone.onset // piece.bar)].append((tone.onset % piece.bar, tone.duration, tone.pitch))
+        bars[int(tone.onset // piece.changes.bar)].append((tone.onset % piece.changes.bar, tone.duration, tone.pitch))
     return bars
 
 
 def chord_at(piece, onset):
-    return [chord for start, chord in piece.chords if start <= onset][-1]
+    return [chord for start, chord in piece.changes.flat() if start <= onset][-1]
 
 
 def outside(piece):
@@ -150,34 +155,37 @@ def outside(piece):
 def test_the_shipped_choruses_are_enough_to_learn_from():
     pieces = [read(path) for path in FILES]
     assert len(pieces) >= 12
-    assert len({piece.form for piece in pieces}) >= 6
-    assert sum(piece.n_bars for piece in pieces) >= 200
+    assert len({piece.changes.name for piece in pieces}) >= 6
+    assert sum(len(piece.changes.bars) for piece in pieces) >= 200
     assert sum(len(piece.melody) for piece in pieces) >= 1500
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_shipped_chorus_is_a_playable_solo_over_its_form(path):
     piece = read(path)
-    assert piece.form in FORMS
-    assert piece.name.startswith(piece.form + "-")
-    assert piece.title
-    assert (piece.n_bars, piece.meter) == (len(form(piece.form).bars), form(piece.form).meter)
+    assert piece.changes.name in FORMS
+    assert piece.name.startswith(piece.changes.name + "-")
+    assert piece.changes.title
+    assert (len(piece.changes.bars), piece.changes.meter) == (
+        len(form(piece.changes.name).bars),
+        form(piece.changes.name).meter,
+    )
     assert 50 <= piece.tempo <= 300
-    assert all(chord.tones for _, chord in piece.chords)
+    assert all(chord.tones for _, chord in piece.changes.flat())
     # A saxophone's or a guitar's register; no wide leaps; room to breathe, but nowhere more than a bar of it.
     assert all(55 <= tone.pitch <= 84 for tone in piece.melody)
     assert all(abs(b.pitch - a.pitch) <= 12 for a, b in pairwise(piece.melody))
     silences = [b.onset - a.onset - a.duration for a, b in pairwise(piece.melody)]
     assert min(silences) == 0
     assert 1 <= max(silences) <= 4
-    assert piece.melody[-1].onset + piece.melody[-1].duration <= piece.bar * piece.n_bars
+    assert piece.melody[-1].onset + piece.melody[-1].duration <= piece.changes.bar * len(piece.changes.bars)
     assert all(tone.duration >= Fraction(1, 6) for tone in piece.melody)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_strong_beats_of_a_shipped_chorus_have_chord_tones(path):
     piece = read(path)
-    strong = [tone for tone in piece.melody if tone.onset % piece.bar in (0, 2)]
+    strong = [tone for tone in piece.melody if tone.onset % piece.changes.bar in (0, 2)]
     assert sum(tone.pitch % 12 in chord_at(piece, tone.onset).tones for tone in strong) >= 0.75 * len(strong)
 
 
@@ -195,7 +203,7 @@ def test_the_shipped_choruses_have_variety():
     pieces = [read(path) for path in FILES]
     notes = [tone for piece in pieces for tone in piece.melody]
     ties = sum(
-        tone.onset // piece.bar < (tone.onset + tone.duration - Fraction(1, 12)) // piece.bar
+        tone.onset // piece.changes.bar < (tone.onset + tone.duration - Fraction(1, 12)) // piece.changes.bar
         for piece in pieces
         for tone in piece.melody
     )
@@ -208,12 +216,12 @@ def test_the_shipped_choruses_have_variety():
     assert sum(tone.duration == Fraction(1, 4) for tone in notes) >= 50
     assert ties >= 20
     assert resolved >= 150  # approach tones
-    assert {piece.feel for piece in pieces} == {"swing", "straight"}
+    assert {piece.changes.feel for piece in pieces} == {"swing", "straight"}
 
 
 @pytest.mark.parametrize(("name", "blue"), [("blues-f", {8, 11}), ("blues-cm", {6})])
 def test_the_blues_have_blue_notes(name, blue):
-    pieces = [read(path) for path in FILES if read(path).form == name]
+    pieces = [read(path) for path in FILES if read(path).changes.name == name]
     found = [sum(a.pitch % 12 in blue for a, _ in outside(piece)) for piece in pieces]
     assert sum(found) >= len(pieces)
 

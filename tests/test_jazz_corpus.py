@@ -94,7 +94,7 @@ def test_off_beats_of_the_shipped_choruses_are_at_two_thirds_where_they_swing():
         )
         eighths = [i for i, onset in enumerate(straight) if onset % 1 == F(1, 2)]
         assert eighths
-        assert {played[i] % 1 for i in eighths} == {F(2, 3) if written.feel == "swing" else F(1, 2)}
+        assert {played[i] % 1 for i in eighths} == {F(2, 3) if written.changes.feel == "swing" else F(1, 2)}
         assert [onset // 1 for onset in played] == [onset // 1 for onset in straight]
 
 

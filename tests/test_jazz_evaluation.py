@@ -17,7 +17,7 @@ from jazz.evaluation import RUN, Copied, longest_copy, measure, share_copied
 from jazz.model import RECIPES, EncodedTune, Settings, training_values, tunes_of, values_of
 from jazz.reading.corpus import read_tunes
 from jazz.soloist import Soloist
-from jazz.tokens import is_said
+from jazz.tokens import is_of_value
 from jazz.training import JazzTraining, ngram_on_values
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import save
@@ -132,7 +132,7 @@ def test_the_figures_of_an_evaluation_by_independent_computation(checkpoint, fig
         step = Stepper(checkpoint.model)
         for token, wanted in pairwise(tune.ids):
             logits = step(token).astype(np.float64)
-            if is_said(checkpoint.vocabulary.tokens[wanted]):
+            if is_of_value(checkpoint.vocabulary.tokens[wanted]):
                 logarithms.append(logits[wanted] - np.logaddexp.reduce(logits))
     places = 3 if Settings.of(checkpoint).form == "parts" else 1
     assert network[0] == "network"

@@ -244,7 +244,7 @@ def test_four_bars_a_line():
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        ([Element(F(0), F(2)), Element(F(3), F(1))], "must go on at quarter 2 .* got 3 for 1"),
+        ([Element(F(0), F(2)), Element(F(3), F(1))], "must continue at quarter 2 .* got 3 for 1"),
         ([Element(F(0), F(1, 5))], "twelfths of a quarter, got 0 for 1/5"),
         ([Element(F(0), F(0))], "got 0 for 0"),
         ([Element(F(0), F(3))], "must last 4 quarters as the form does, got 3"),

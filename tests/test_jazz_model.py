@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from jazz.model import RECIPES, EncodedTune, Settings, build, tunes_of, values_of
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.reading.corpus import read_tunes, shipped_choruses
-from jazz.tokens import is_said, stream
+from jazz.tokens import is_of_value, stream
 from jazz.training import JazzTraining, masked, ngram_on_values, split_tunes
 from jazz.tunes import Tune
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError
@@ -59,7 +59,7 @@ def step_by_step(checkpoint, tunes):
         step = Stepper(checkpoint.model)
         for token, wanted in pairwise(tune.ids):
             logits = step(token).astype(np.float64)
-            if is_said(tokens[wanted]):
+            if is_of_value(tokens[wanted]):
                 logarithms.append(logits[wanted] - np.logaddexp.reduce(logits))
     return logarithms
 

@@ -15,10 +15,10 @@ from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.tokens import (
     CONTEXTS,
     FORMS,
-    SAID,
+    PREFIXES,
     Place,
     context,
-    is_said,
+    is_of_value,
     parts,
     place_of,
     stream,
@@ -81,7 +81,7 @@ def test_a_value_reads_back_from_its_tokens(form, value):
     tokens = parts(value, form)
     assert value_of(tokens) == value
     assert len(tokens) == {"parts": 3, "atomic": 1}[form]
-    assert all(is_said(token) for token in tokens)
+    assert all(is_of_value(token) for token in tokens)
 
 
 def test_tokens_of_values():
@@ -124,7 +124,7 @@ def test_contexts_of_a_place_by_hand():
         "left: 1.500",
     ]
     assert context(place, ["left", "position"]) == ["left: 1.500", "position: 2.500"]
-    assert not any(is_said(token) for token in context(place, list(CONTEXTS)))
+    assert not any(is_of_value(token) for token in context(place, list(CONTEXTS)))
 
 
 def test_at_the_beginning_and_the_end_nothing_is_known():
@@ -149,10 +149,11 @@ def test_family_of_a_chord(symbols, expected):
 
 
 def test_place_of_a_value_in_a_bar():
-    chords, following = [sound("Dm7", F(4)), sound("G7", F(6))], [sound("C", F(8))]
-    expected = Place(F(5, 2), sound("G7", F(6)), 60, sound("C", F(8)), F(3, 2))
-    assert place_of(F(13, 2), F(4), chords, 60, following) == expected
-    assert place_of(F(4), F(4), chords, None, []) == Place(F(0), sound("Dm7", F(4)))
+    chords, following = (sound("Dm7", F(4)), sound("G7", F(6))), sound("C", F(8))
+    bar = Bar(F(4), F(4), (), chords)
+    expected = Place(F(5, 2), sound("G7", F(6)), 60, following, F(3, 2))
+    assert place_of(F(13, 2), bar, [*chords, following], 60) == expected
+    assert place_of(F(6), bar, chords, 62) == Place(F(2), sound("G7", F(6)), 62)  # no chord follows
 
 
 @pytest.mark.parametrize("kind", ["chord", "degree", "next"])
@@ -204,8 +205,8 @@ def test_a_stream_says_the_tunes_values_in_order(name, form):
     assert [value_of(tokens[len(kinds) :]) for tokens in said] == values
     for tokens in said:
         assert [token.split(": ")[0] for token in tokens[: len(kinds)]] == kinds
-        assert sum(is_said(token) for token in tokens) == {"parts": 3, "atomic": 1}[form]
-        assert all(token.startswith(SAID) for token in tokens[len(kinds) :])
+        assert sum(is_of_value(token) for token in tokens) == {"parts": 3, "atomic": 1}[form]
+        assert all(token.startswith(PREFIXES) for token in tokens[len(kinds) :])
     assert stream(tune(name), [], form) == [tokens[len(kinds) :] for tokens in said]
 
 

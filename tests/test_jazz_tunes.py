@@ -197,14 +197,14 @@ def test_values_of_a_tune_are_those_of_its_bars():
 def test_a_shipped_chorus_becomes_a_tune_that_adds_up(path):
     chorus = read_chorus(path)
     tune = tune_of_chorus(chorus)
-    assert (tune.name, tune.group, len(tune.bars)) == (chorus.name, chorus.form, chorus.n_bars)
+    assert (tune.name, tune.group, len(tune.bars)) == (chorus.name, chorus.changes.name, len(chorus.changes.bars))
     sounding = [e for bar in tune.bars for e in bar.melody if e.pitches]
     assert [(e.onset, e.duration, e.pitches) for e in sounding] == [
         (t.onset, t.duration, (t.pitch,)) for t in chorus.melody
     ]
-    assert sum(e.duration for bar in tune.bars for e in bar.melody) == chorus.bar * chorus.n_bars
+    assert sum(e.duration for bar in tune.bars for e in bar.melody) == chorus.changes.bar * len(chorus.changes.bars)
     assert all(bar.chords[0].onset == bar.onset for bar in tune.bars)
-    assert [chord.onset for bar in tune.bars for chord in bar.chords] == [onset for onset, _ in chorus.chords]
+    assert [chord.onset for bar in tune.bars for chord in bar.chords] == [onset for onset, _ in chorus.changes.flat()]
 
 
 def test_a_first_bar_has_only_the_chord_that_sounds():

@@ -1,4 +1,4 @@
-"""The deep-learning course's jazz exercise: `exercise` has its functions, `models` its models, `replay` runs it all."""
+"""The deep-learning course's jazz exercise: functions in `exercise`, models in `models`, a whole run in `replay`."""
 
 from .exercise import generate_music, load_music_utils, mid2wav, originals, window_starts, windows
 from .models import djmodel, music_inference_model, predict_and_sample, shared_layers

@@ -1,4 +1,4 @@
-"""The deep-learning course's jazz exercise, with its names and its printed form, on the engine's fast path.
+"""The functions of the deep-learning course's jazz exercise, with the same names and the same printed lines.
 
     X, Y, n_values, indices_values, chords = load_music_utils("data/original_metheny.mid")
     LSTM_cell, densor, reshaper = shared_layers(n_values, n_a=64)
@@ -9,7 +9,7 @@
     out = generate_music(inference_model, indices_values, chords)
     mid2wav("output/my_music.midi")
 
-The exercise plays five solos at once, out of time. This plays one solo in time. Random draws are seeded.
+The exercise plays five solos at once and out of time; `generate_music` plays one solo in time. Random draws are seeded.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from ..grammar import Element, Value, candidates, encode, parse_value, sounding,
 from ..reading.tracks import named, parts_of
 from .models import InferenceModel, predict_and_sample
 
-WINDOW = 476, 548  # quarters; here the solo has an accompaniment
-LONGEST = 1000  # values to write at most, if they do not fill the bars
+WINDOW = 476, 548  # quarters, between which the solo has an accompaniment
+LONGEST = 1000  # values after which no more are written, even if they do not fill the bars
 STEPS, EXAMPLES = 30, 60  # length and number of the training examples
 BAR = Fraction(4)  # quarters
 CHORD_SETS = 5  # measures whose chords accompany the solo
 TEMPO = 130  # quarters a minute
 LOW, HIGH, START = 48, 84, 67  # lowest and highest pitch, and the pitch near which a solo begins
-LEAP = 7  # largest distance from the previous note of a value without an interval, in semitones
+LEAP = 7  # semitones, the largest distance of a value without an interval from the previous note
 SOLO = {"velocity": 90, "channel": 0, "program": 26, "track": 0}  # a jazz guitar
 COMPING = {"velocity": 60, "channel": 1, "program": 0, "track": 1}  # a piano
 
@@ -63,7 +63,7 @@ def originals(
     rests : bool, default True
         Read rests, as the newer programs do (275 values, 90 different). False gives 193 values, 78 different.
     melody, chords : str, default "Guitar" and "Piano", names or numbers of parts
-    window : (first, last) onset in quarters, both included, default (476, 548)
+    window : (first, last) onset in quarters, both inclusive, default (476, 548)
 
     Returns
     -------
@@ -165,7 +165,7 @@ def load_music_utils(path: str | Path, rests: bool = True) -> tuple[Array, Array
     Raises
     ------
     NumpyrnnError
-        if `originals` raises it, or the tune is too short
+        if the file cannot be read as `originals` does, or the tune is too short
     """
     _, chords, values = originals(path, rests)
     corpus = [str(value) for measure in values for value in measure]
@@ -194,7 +194,7 @@ def generate_music(
     indices_values : dict from id to value
     chords : list of lists of Element, the chords of each measure
     out_path : file, default "output/my_music.midi"; a missing folder is created
-    diversity : float, ignored, as in the exercise, which always takes the most probable value
+    diversity : float, ignored; as in the exercise, the most probable value is always taken
     seed : int, default 0, for the choice among the pitches that a value allows
     report : function that receives each line of output, default print
 
@@ -234,18 +234,18 @@ def generate_music(
 
 
 def play(values: Sequence[Value], sets: Bars, seed: int) -> tuple[list[Note], int]:
-    """Play values one after the other over bars of chords; notes are cut at the bar lines.
+    """Play values one after another over bars of chords; notes are cut at the bar lines.
 
     Parameters
     ----------
     values : sequence of Value
-    sets : list of lists of Element, the chords of each bar with onsets from the bar line; the bars are repeated
+    sets : list of lists of Element, the chords of each bar, with onsets in the bar; the bars are repeated as needed
     seed : int, for the choice of pitches
 
     Returns
     -------
     notes : list of Note, without overlaps
-    n_bars : int, number of bars, the last of which may be incomplete
+    n_bars : int, number of bars; the last one may be incomplete
     """
     rng, notes, now = np.random.default_rng(seed), list[Note](), Fraction(0)
     for value in values:
@@ -260,10 +260,10 @@ def play(values: Sequence[Value], sets: Bars, seed: int) -> tuple[list[Note], in
 
 
 def choose_pitch(value: Value, previous: int | None, chord: tuple[int, ...], rng: Generator) -> int:
-    """Choose a pitch of the value's type within its interval, if it has one.
+    """Choose a pitch of the value's type, within its interval if it has one.
 
-    The previous pitch is avoided if possible. If the interval holds no pitch of the type, the nearest of the type is
-    taken; if the chord has none, the nearest chord tone.
+    The previous pitch is avoided if possible. If the interval has no pitch of the type, the nearest one outside is
+    taken; if the chord has no pitch of the type, the nearest chord tone.
 
     Parameters
     ----------
@@ -287,12 +287,12 @@ def choose_pitch(value: Value, previous: int | None, chord: tuple[int, ...], rng
 
 
 def _moving(pitches: list[int], previous: int | None) -> list[int]:
-    """Leave out the previous pitch, unless it is the only one."""
+    """Remove the previous pitch, unless it is the only one."""
     return [pitch for pitch in pitches if pitch != previous] or pitches
 
 
 def accompaniment(chords: Sequence[Element], start: Fraction) -> list[Note]:
-    """Play the chords of a bar that begins at `start`; each is held until the next, the first from the bar line."""
+    """Play the chords of a bar that begins at `start`; the first begins at the bar line, each is held to the next."""
     pitches: dict[Fraction, set[int]] = {}
     for chord in chords:
         pitches.setdefault(chord.onset if pitches else Fraction(0), set()).update(chord.pitches)

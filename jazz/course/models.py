@@ -129,10 +129,10 @@ class TrainingModel:
 
 
 def loss_and_grads(network: Sequential, x: Array, targets: Array, a0: Array, c0: Array) -> tuple[float, Parameters]:
-    """Compute loss and gradients of a batch whose first input is zero.
+    """Compute the loss and the gradients of a batch whose first input is zero.
 
-    The zero input is given as floats, the others as ids, so there are two forward passes. The first hands its state to
-    the second, which hands the gradient of that state back.
+    The zero input is given as floats, the other inputs as ids, so there are two forward passes. The first passes its
+    state to the second, and the gradient of this state comes back.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def loss_and_grads(network: Sequential, x: Array, targets: Array, a0: Array, c0:
 
 
 class InferenceModel:
-    """The writing model; see `music_inference_model`. Later training of its layers changes it.
+    """The writing model; see `music_inference_model`. It changes if its layers are trained later.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ class InferenceModel:
         self.n_values, self.n_a = LSTM_cell.input_size, LSTM_cell.hidden_size
 
     def zeros(self, N: int = 1) -> list[Array]:
-        """Make the exercise's initial inputs for N sequences: x (N, 1, n_values), a (N, n_a), c (N, n_a)."""
+        """Make the exercise's initial inputs, all zero: x (N, 1, n_values), a (N, n_a), c (N, n_a)."""
         return [np.zeros(shape, np.float32) for shape in ((N, 1, self.n_values), (N, self.n_a), (N, self.n_a))]
 
     def write(self, inputs: Sequence[Array], sampler: Sampler) -> tuple[Array, Array]:
@@ -210,7 +210,7 @@ class InferenceModel:
         return np.array(ids), np.array(probabilities)
 
     def predict(self, inputs: Sequence[Array]) -> Array:
-        """Compute probabilities (Ty, N, n_values) with the most probable value as the next input; see `write`."""
+        """Compute the probabilities (Ty, N, n_values) if the most probable value is always the next input."""
         return self.write(inputs, Sampler(0, temperature=0))[1]
 
 
@@ -227,7 +227,7 @@ def shared_layers(n_values: int, n_a: int = 64, seed: int = 0) -> tuple[LSTM, De
     -------
     LSTM_cell : LSTM
     densor : Dense
-    reshaper : (1, n_values), the exercise's shape of a step; it is not needed here
+    reshaper : (1, n_values), the shape of a step in the exercise; not needed here
     """
     rng = np.random.default_rng(seed)
     return LSTM(n_values, n_a, rng=rng), Dense(n_a, n_values, rng=rng), (1, n_values)
@@ -248,8 +248,8 @@ def djmodel(
     ----------
     Tx : int, number of steps
     LSTM_cell, densor : the shared layers, or the numbers n_a and n_values to make new layers from
-    reshaper : shape whose last number is n_values, optional
-    n_a, n_values : int, the older edition's names of these numbers
+    reshaper : optional, a shape whose last number is n_values
+    n_a, n_values : int, the numbers under the older edition's names
 
     Returns
     -------
@@ -258,7 +258,7 @@ def djmodel(
     Raises
     ------
     NumpyrnnError
-        if the arguments are not two layers that fit each other, or two numbers
+        if the arguments are neither two layers that fit each other nor two numbers
     """
     if isinstance(LSTM_cell, LSTM) and isinstance(densor, Dense):
         _check_sizes(LSTM_cell, n_a, n_values if reshaper is None else reshaper[-1])
@@ -279,7 +279,7 @@ def music_inference_model(
     ----------
     LSTM_cell, densor : the shared layers
     *sizes : Ty, or n_values and n_a, or n_values, n_a and Ty
-    n_values, n_a : int, the layers' sizes, which the older edition repeats
+    n_values, n_a : int, optional, the layers' sizes, which the older edition also passes
     Ty : int, default 100, number of values to write
 
     Returns
@@ -336,13 +336,13 @@ def _check_layers(LSTM_cell: LSTM, densor: Dense) -> None:
     if not isinstance(LSTM_cell, LSTM) or not isinstance(densor, Dense):
         raise NumpyrnnError(f"a model needs an LSTM and a Dense layer, got {LSTM_cell!r} and {densor!r}")
     if (densor.input_size, densor.output_size) != (LSTM_cell.hidden_size, LSTM_cell.input_size):
-        raise NumpyrnnError(f"densor must lead from the units of {LSTM_cell!r} back to its values, got {densor!r}")
+        raise NumpyrnnError(f"densor must map the units of {LSTM_cell!r} to its inputs, got {densor!r}")
 
 
 def _ids(name: str, one_hot: Array) -> Array:
     """Convert one-hot rows to ids; a row of zeros gives -1."""
     if not ((one_hot == 0) | (one_hot == 1)).all() or (one_hot.sum(axis=-1) > 1).any():
-        raise NumpyrnnError(f"{name} must be one-hot, or zero, along its last axis; it is not")
+        raise NumpyrnnError(f"{name} must be one-hot or zero along its last axis, it is not")
     return np.where(one_hot.any(axis=-1), one_hot.argmax(axis=-1), -1)
 
 

@@ -1,4 +1,4 @@
-"""The course's jazz exercise from end to end, and a measurement of its recipe: it learns one tune by heart."""
+"""The course's jazz exercise from end to end, and a measurement which shows that it learns one tune by heart."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Report = Callable[[str], None]
 def replay(
     path: str | Path, out_folder: str | Path, epochs: int = 100, seed: int = 0, report: Report = print
 ) -> dict[str, Any]:
-    """Train as the course does, write a solo, and measure how much of it is copied and the loss of a held-out part.
+    """Train as the course does, write a solo, and measure how much of it is copied, and the loss on a held-out part.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def replay(
     dict with
         "loss" : list of float, the training loss of a window after each epoch, nats
         "held_out" : list of float, the loss of a held-out value after each epoch, nats
-        "verbatim" : int, longest run of the arg-max solo's values that is copied from the tune
-        "verbatim_sampled" : dict from temperature to the mean of this length over 20 sampled solos
+        "verbatim" : int, length of the longest run of values that the arg-max solo copies from the tune
+        "verbatim_sampled" : dict from temperature to the mean length of such runs in 20 sampled solos
 
     Raises
     ------
     NumpyrnnError
-        if the file is not the course's, or a file cannot be written
+        if the file cannot be read as the course's, or a file cannot be written
     """
     check_count("epochs", epochs, 1)
     X, Y, n_values, indices_values, chords = load_music_utils(path)
@@ -99,7 +99,7 @@ def replay(
 
 
 def longest_run(written: Sequence[int], tune: Sequence[int]) -> int:
-    """Find the length of the longest run of `written` that also occurs in `tune`.
+    """Measure the longest run of `written` that also occurs in `tune`.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def longest_run(written: Sequence[int], tune: Sequence[int]) -> int:
 
 
 def held_out_losses(tune: Sequence[int], n_values: int, epochs: int, seed: int) -> list[float]:
-    """Train on the first four fifths of a tune as the course does, and compute the loss of the last fifth.
+    """Train on the first four fifths of a tune as the course does, and compute the loss on the last fifth.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""What goes out: the band, the performance, and the lead sheet."""
+"""Playing: the band, the performance, and the lead sheet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 
@@ -35,7 +35,7 @@ COMPING: dict[str, dict[Fraction | int, list[str]]] = {
 
 
 def accompany(changes: Changes, rng: Generator, instruments: Sequence[str] = INSTRUMENTS) -> list[Note]:
-    """A rhythm section over changes.
+    """Play a rhythm section over changes.
 
     Parameters
     ----------
@@ -45,18 +45,11 @@ def accompany(changes: Changes, rng: Generator, instruments: Sequence[str] = INS
 
     Returns
     -------
-    list of Note, without swing (see `swing.swung`), each instrument on its own track and channel
+    list of Note, with even eighths (see `swing.swung`); each instrument has its own track and channel
     """
     players = {"piano": piano, "bass": bass, "drums": drums}
-    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # the same whoever else plays
+    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # none depends on who else plays
     return [note for name in players if name in instruments for note in players[name](changes, streams[name])]
-
-
-def spans(changes: Changes) -> Iterator[tuple[Fraction, Fraction, Chord, Chord]]:
-    """(onset, length, chord, next chord) of each chord of each bar; the last is followed by the first."""
-    flat = changes.flat()
-    for (onset, chord), (following, after) in pairwise([*flat, (changes.end, flat[0][1])]):
-        yield onset, following - onset, chord, after
 
 
 def note(track: int, onset: Fraction, duration: Fraction, pitch: int, velocity: int) -> Note:
@@ -65,11 +58,9 @@ def note(track: int, onset: Fraction, duration: Fraction, pitch: int, velocity: 
 
 
 def piano(changes: Changes, rng: Generator) -> list[Note]:
-    """Chords in a comping rhythm, each voiced as near to the one before as possible."""
+    """Chords in a comping rhythm, each voiced as near to the previous one as possible."""
     notes, before = [], [57, 62, 65, 69]
-    for onset, length, chord, _ in spans(changes):
-        if not chord.tones:
-            continue
+    for onset, length, chord, _ in changes.spans():
         before = voicing(chord, before)
         if changes.ending and onset >= changes.end - changes.bar:
             notes += [note(PIANO, onset, length, pitch, 64) for pitch in before]
@@ -84,7 +75,7 @@ def piano(changes: Changes, rng: Generator) -> list[Note]:
 
 
 def voicing(chord: Chord, before: Sequence[int]) -> list[int]:
-    """Up to four tones of a chord, near those played before; chords of more than three tones omit their root."""
+    """Up to four tones of a chord, near the pitches before. Of more than three tones, the root is left to the bass."""
     tones = list(chord.tones)
     if len(tones) > 3:
         tones = (tones[1:2] + tones[3:] + tones[2:3])[:4]
@@ -105,9 +96,7 @@ def voicing(chord: Chord, before: Sequence[int]) -> list[int]:
 def bass(changes: Changes, rng: Generator) -> list[Note]:
     """Swing: a walking line in quarters that steps into every new root. Straight: roots and fifths."""
     notes, last = [], 36
-    for onset, length, chord, after in spans(changes):
-        if not chord.tones:
-            continue
+    for onset, length, chord, after in changes.spans():
         root = nearest(chord.bass or 0, last)
         if changes.ending and onset >= changes.end - changes.bar:
             notes.append(note(BASS, onset, length, root, 88))

@@ -1,6 +1,6 @@
 """The lead sheet: a melody with its chord symbols, engraved by music21 as MusicXML.
 
-music21 takes long to import, so this module is imported when a lead sheet is made.
+music21 takes long to import, so this module is imported only when a lead sheet is made.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from ..grammar import NAMES, Element
 STEPS = (0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6)  # letters above the root's, by semitones above the root
 BLACK = {"#": {1: "C#", 3: "D#", 6: "F#", 8: "G#", 10: "A#"}, "-": {1: "D-", 3: "E-", 6: "G-", 8: "A-", 10: "B-"}}
 PLAIN = [Fraction(sixteenths, 4) for sixteenths in (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)]  # written with at most one dot
-GRID = 12  # a quarter has twelve places
+GRID = 12  # places in a quarter
 TRIPLET = {8: ("quarter", 0), 6: ("eighth", 1), 4: ("eighth", 0), 3: ("16th", 1), 2: ("16th", 0), 1: ("32nd", 0)}
 BARS_A_LINE = 4
 UNWANTED = re.compile(rb"\s*<(encoding-date|software|creator|movement-title|inversion)\b[^>]*>[^<]*</\1>")
 
 
 class Span(NamedTuple):
-    """A note or rest, or the part of it that lies in one bar.
+    """A note or rest, or as much of it as lies in one bar.
 
     Attributes
     ----------
     start, end : Fraction, quarters from the beginning of the bar
     names : tuple of str, pitches such as "E-4"; a rest has none
-    before, after : bool, whether it is tied to the bar before or after
+    before, after : bool, whether it is tied to the previous or the next bar
     """
 
     start: Fraction
@@ -52,12 +52,12 @@ class Span(NamedTuple):
 
 
 def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: int) -> bytes:
-    """A melody with chord symbols above it as MusicXML, without a key signature; the same music gives the same bytes.
+    """Engrave a melody with chord symbols as MusicXML, without a key signature; the same music gives the same bytes.
 
     Parameters
     ----------
     title : str
-    melody : sequence of Element, notes and rests in twelfths of a quarter; they fill the form without a gap
+    melody : sequence of Element, notes and rests in twelfths of a quarter, which fill the form without gaps
     changes : Changes
     tempo : int, quarters a minute
 
@@ -68,7 +68,7 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     Raises
     ------
     NumpyrnnError
-        if the melody has a gap, is longer or shorter than the form, or has other times than twelfths
+        if the melody has a gap or times off the grid of twelfths, or is not as long as the form
     """
     measures = []
     for number, spans in enumerate(_by_bar(melody, changes)):
@@ -101,7 +101,7 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
 
 
 def chord_symbol(symbol: Chord) -> ChordSymbol:
-    """A chord symbol that prints as it was written."""
+    """A chord symbol for music21 that is printed as it was written."""
     if symbol.root is None:
         return NoChord("N.C.")
     root, quality, bass = symbol.parts
@@ -112,7 +112,7 @@ def chord_symbol(symbol: Chord) -> ChordSymbol:
 
 
 def _flats(name: str) -> str:
-    """A name with music21's sign for a flat."""
+    """A note name with music21's sign for flats."""
     return name.replace("b", "-")
 
 
@@ -120,8 +120,8 @@ def _flats(name: str) -> str:
 def spelling(symbol: Chord) -> dict[int, str]:
     """The name of each pitch class over a chord.
 
-    Chord tones and the bass have the letters that the symbol implies, unless that takes two accidentals. Other black
-    keys have the root's accidental, or else the one that most chord tones have, or else the usual one.
+    Chord tones and the bass have the letters that the symbol implies, unless they would need two accidentals. Other
+    black keys have the accidental of the root, or else that of most chord tones, or else the usual one.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def spelling(symbol: Chord) -> dict[int, str]:
 
 
 def _step(above: int, symbol: Chord) -> int:
-    """How many letters above the root a chord tone is written that sounds `above` semitones above it."""
+    """Letters from the root up to a chord tone that lies `above` semitones above it: 2 for a third, 4 for a fifth."""
     tones, quality = set(symbol.intervals), symbol.parts[1]
     if tones == {0, 3, 6, 9} and above == 9:
         return 6  # diminished seventh
@@ -165,8 +165,8 @@ def _by_bar(melody: Sequence[Element], changes: Changes) -> list[list[Span]]:
     flat, now = changes.flat(), Fraction(0)
     for element in melody:
         if element.onset != now or element.duration <= 0 or element.duration * GRID % 1:
-            come = f"{element.onset} for {element.duration}"
-            raise NumpyrnnError(f"the melody must go on at quarter {now} in twelfths of a quarter, got {come}")
+            got = f"{element.onset} for {element.duration}"
+            raise NumpyrnnError(f"the melody must continue at quarter {now} in twelfths of a quarter, got {got}")
         sounding = flat[max(bisect_right(flat, now, key=itemgetter(0)) - 1, 0)][1]
         names = tuple(_name(midi, sounding) for midi in element.pitches)
         while now < min(element.end, changes.end):
@@ -192,7 +192,7 @@ def _name(midi: int, symbol: Chord) -> str:
 
 
 def _notes(spans: Sequence[Span], changes: Changes) -> Iterator[tuple[Fraction, note.GeneralNote]]:
-    """The written notes and rests of a bar with their onsets in it."""
+    """The written notes and rests of a bar, each with its onset in the bar."""
     if len(spans) == 1 and not spans[0].names:
         rest = note.Rest(quarterLength=changes.bar)
         rest.fullMeasure = True
@@ -224,7 +224,7 @@ def _notes(spans: Sequence[Span], changes: Changes) -> Iterator[tuple[Fraction, 
 
 
 def _next(start: Fraction, span: Span, triplets: set[int], changes: Changes) -> Fraction:
-    """The end of a note's written piece from `start` on, so that its value is plain and the beat can be seen."""
+    """The end of the next written note of a span, such that it needs at most one dot and shows the beat."""
     if start // 1 in triplets:
         room = (min(span.end, start // 1 + Fraction(1)) - start) * GRID
         return start + Fraction(max(size for size in TRIPLET if size <= room), GRID)

@@ -1,4 +1,4 @@
-"""A solo with its band, made in one call and written as MIDI, sound, picture and lead sheet."""
+"""A solo with its band: made in one call, and written as MIDI, sound, picture and lead sheet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from music.midi import Midi, Note, as_tempo
-from music.outputs import Performance, side_by_side, write_side_by_side
+from music.outputs import Performance, side_by_side
 from music.synth import MAX_SECONDS
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint, load
@@ -45,9 +45,9 @@ class Solo(Performance):
     Attributes
     ----------
     line : Line, the solo's values and notes as written, without swing
-    midi : Midi, the whole band; the solo has the track "Solo" and channel 0 for itself
+    midi : Midi, the whole band; the solo is alone on its track "Solo" and on channel 0
     tempo : int, quarters a minute
-    seed : int, gives the same solo again
+    seed : int, with which the same solo is made again
     copied : Copied, the longest run of values that equals a run in a training tune
     """
 
@@ -99,47 +99,33 @@ class Solo(Performance):
         return f"Solo over {self.title}: {len(self.notes)} notes in {len(self.changes.bars)} bars, seed {self.seed}"
 
     def contents(self, soundfont: str | Path | None = None, lead_sheet: bool = True) -> dict[str, bytes]:
-        """The contents of the files by ending: MIDI, WAV, PNG and, unless it is left out, MusicXML."""
-        contents = super().contents(soundfont)
-        return contents | {".musicxml": self.musicxml()} if lead_sheet else contents
-
-    def write(self, path: str | Path, soundfont: str | Path | None = None, lead_sheet: bool = True) -> list[Path]:
-        """Write MIDI, WAV, PNG and MusicXML side by side: all of them or none.
+        """Make the contents of the files.
 
         Parameters
         ----------
-        path : file; its ending is ignored, each file has its own
-        soundfont : file, optional
-            A sound font, with which fluidsynth makes the sound.
-        lead_sheet : bool, default True
-            False leaves the MusicXML file out.
+        soundfont : file, optional, see `write`
+        lead_sheet : bool, default True; False leaves the MusicXML file out
 
         Returns
         -------
-        list of Path
-
-        Raises
-        ------
-        NumpyrnnError
-            if one of the files cannot be written
+        dict from a file's ending (".mid", ".wav", ".png", ".musicxml") to its bytes
         """
-        return write_side_by_side(path, self.contents(soundfont, lead_sheet))
+        return super().contents(soundfont) | ({".musicxml": self.musicxml()} if lead_sheet else {})
 
     def summary(self) -> str:
         """The figures of the solo, in two lines."""
         kinds = self.kinds
-        rests = sum((v.duration for v in self.line.values if v.kind == "R"), Fraction(0))
-        silence = rests / self.changes.end
+        silence = float(sum(v.duration for v in self.line.values if v.kind == "R") / self.changes.end)
         shares = ", ".join(f"{kinds.count(k) / len(kinds):.0%} {name}s" for k, name in KINDS.items() if k in kinds)
         return (
             f"{self.title}: {len(self.changes.bars)} bars at {self.tempo}, {len(kinds)} notes in the solo "
-            f"({shares.replace('others', 'other')}), {float(silence):.0%} silence.\n"
+            f"({shares.replace('others', 'other')}), {silence:.0%} silence.\n"
             f"Longest run copied: {self.copied}. Seed {self.seed}."
         )
 
 
 def output_files(path: str | Path, lead_sheet: bool = True) -> list[Path]:
-    """The output files, MIDI, WAV, PNG and MusicXML: NAME, NAME.mid, NAME.wav, ... all mean NAME."""
+    """The output files, MIDI, WAV, PNG and MusicXML, for a name with or without one of their endings."""
     return side_by_side(path, ENDINGS)[: None if lead_sheet else -1]
 
 
@@ -168,22 +154,22 @@ def improvise(
     Parameters
     ----------
     chords : str or Changes, optional, such as "Dm7 G7 | Cmaj7 | %"; see `changes.parse_changes`
-    form : str, optional, a shipped form; see `changes.FORMS`. Without chords the default is "blues-f".
+    form : str, optional, a shipped form instead of chords, see `changes.FORMS`; default "blues-f"
     meter : str, default "4/4", of `chords`
-    seed : int, optional; the same seed gives the same solo. By default a new one, see `Solo.seed`.
+    seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
     temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
     top_k : int, optional, draw among the k most probable only
     choruses : int, default 1, how often the form is played
     density : float, default 1; 2 for more notes, 0.5 for fewer
     longest_copy : int, default 8, the longest run of values that may equal a run in a training tune; None: no limit
     primer : file (MIDI or chorus) whose first two bars begin the solo, or "opening" for those of a training tune
-    ending : bool, default False; add a bar, held on the chord to which the last one resolves
+    ending : bool, default False; add a bar with a held chord to which the last chord resolves
     tempo : int, default 130, quarters a minute
-    swing : float, optional, share of the beat that its first half takes, 0.5 (straight) to 0.8; by default the form's
+    swing : float, optional, share of the beat that its first half takes, 0.5 (straight) to 0.8; default: by the feel
     instruments : any of "piano", "bass", "drums"; default all
     program : int, default 66 (tenor saxophone), the solo's General MIDI program, from 0
-    model : Checkpoint or file, optional; default: the shipped model
-    on_bar : function, called with the number of new bars, to show progress
+    model : Checkpoint or file, default the shipped model
+    on_bar : function, optional, called with the number of bars just completed, to show progress
 
     Returns
     -------
@@ -195,8 +181,7 @@ def improvise(
         if the chords cannot be read or a setting is out of range
     """
     check_count("choruses", choruses, 1)
-    check_count("program", program, 0)
-    check_range("program", program, 0, 127)
+    check_range("program", check_count("program", program, 0), 0, 127)
     check_range("tempo", tempo, 20, 400)
     seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
     if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
@@ -221,19 +206,15 @@ def improvise(
             played = note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))
             notes.append(played._replace(program=program))
     notes = swung(notes, STRAIGHT if changes.meter[1] > 4 else ratio)  # in 6/8 the eighths are the beat
-    midi = Midi(
-        sorted(notes, key=lambda played: (played.onset, played.track)),
-        ["", *NAMES[1:]],
-        [(Fraction(0), as_tempo(tempo))],
-        [(Fraction(0), *changes.meter)],
-        changes.end,
-    )
+    notes.sort(key=lambda played: (played.onset, played.track))
+    tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]
+    midi = Midi(notes, list(NAMES), tempos, meters, changes.end)
     copied = find_longest_copy([str(value) for value in line.values], training_values(checkpoint))
     return Solo(line, midi, tempo, seed, copied)
 
 
 def read_changes(chords: str | Changes | None, form: str | None, meter: str) -> Changes:
-    """The chords that are given, or else a shipped form."""
+    """The given chords, or else a shipped form."""
     if chords is not None and form is not None:
         raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
     if not isinstance(chords, str | Changes | None) or not isinstance(meter, str):
@@ -250,7 +231,7 @@ def loudness(element: Element, changes: Changes) -> int:
 
 
 def primer_values(primer: str | Path | None, checkpoint: Checkpoint, changes: Changes) -> list[Value]:
-    """The values that begin the solo: two bars of a file, or of a training tune, of the same form if there is one."""
+    """The values that begin the solo: two bars of a file or of a training tune, if possible one over the same form."""
     if primer is None:
         return []
     if str(primer) == "opening":

@@ -1,1 +1,1 @@
-"""What comes in: written choruses and MIDI files become tunes."""
+"""Reading: written choruses and MIDI files become tunes."""

@@ -1,4 +1,4 @@
-"""Choruses in readable text files: pitches, durations and chord symbols, one bar a line."""
+"""Choruses written as text: pitches, durations and chord symbols, one bar a line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from music.midi import Note
 from numpyrnn import NumpyrnnError
 from workbench.files import read_text
 
-from ..changes import Change, bar_length, parse_meter, spread
-from ..chords import ACCIDENTALS, LETTERS, Chord, parse_chord
+from ..changes import Change, Changes, bar_length, parse_meter, spread
+from ..chords import Chord, parse_chord, semitones_above_c
 from ..grammar import Element
 from ..tunes import Tune, chord_elements, make_bars
 
-TOKEN = re.compile(r"(?:([A-Ga-g])(##|bb|#|b|)(\d)|r)/(1|2|4|8|16|32)(t|\.|)(~?)")
+TOKEN = re.compile(r"(?:([A-Ga-g](?:##|bb|#|b|))(\d)|r)/(1|2|4|8|16|32)(t|\.|)(~?)")
+STRETCH = {"": Fraction(1), ".": Fraction(3, 2), "t": Fraction(2, 3)}
 FIELDS = ("title", "form", "meter", "tempo", "feel")
 
 
@@ -29,29 +30,15 @@ class Chorus:
     Attributes
     ----------
     name : str, the file's name without its ending
-    title, form : str
-    feel : "swing" or "straight", how the eighths are played; they are written as equals
-    meter : (beats, unit)
     tempo : int, quarters a minute
-    melody : list of Note, in order
-    chords : list of (onset in quarters, Chord)
-    n_bars : int
+    melody : list of Note, in order, with even eighths
+    changes : Changes, named after the form; their feel says how the eighths are played
     """
 
     name: str
-    title: str
-    form: str
-    feel: str
-    meter: tuple[int, int]
     tempo: int
     melody: list[Note]
-    chords: list[tuple[Fraction, Chord]]
-    n_bars: int
-
-    @property
-    def bar(self) -> Fraction:
-        """The length of a bar in quarters."""
-        return bar_length(self.meter)
+    changes: Changes
 
 
 def read_chorus(path: str | Path) -> Chorus:
@@ -60,7 +47,7 @@ def read_chorus(path: str | Path) -> Chorus:
     The file begins with the fields title, form, meter, tempo and feel, written `name: value`. Then each line is a bar,
     written `chords | notes`. The chords share the bar's beats. A note is PITCH/DURATION: `Eb5/8` is an eighth, `C5/4.`
     a dotted quarter, `A4/8t` an eighth triplet, `r/2` a half rest. A `~` ties a note to the next. Lines that begin with
-    # are comments.
+    `#` are comments.
 
     Parameters
     ----------
@@ -73,7 +60,7 @@ def read_chorus(path: str | Path) -> Chorus:
     Raises
     ------
     NumpyrnnError
-        if the file cannot be read, or a line is wrong; the error has its number
+        if the file cannot be read, or a line is wrong; the error gives its number
     """
     path = Path(path)
     fields, bars = _read_lines(path)
@@ -88,7 +75,7 @@ def read_chorus(path: str | Path) -> Chorus:
         meter = parse_meter(fields["meter"])
     length = bar_length(meter)
     melody: list[Note] = []
-    changes: list[Change] = []
+    changes: list[list[Change]] = []
     tied = False
     for i, bar in enumerate(bars):
         where, onset = f"{path}, line {bar.line}", length * i
@@ -96,7 +83,7 @@ def read_chorus(path: str | Path) -> Chorus:
         if total != length or not bar.chords:
             got = f"{total} quarters" if bar.chords else "no chords"
             raise NumpyrnnError(f"{where}: a bar must have chords and {length} quarters, got {got}")
-        changes += [(onset + place, chord) for place, chord in spread(bar.chords, meter)]
+        changes.append(spread(bar.chords, meter))
         for pitch, duration, ties in bar.notes:
             if tied and (not melody or melody[-1].pitch != pitch):
                 raise NumpyrnnError(f"{where}: a tied note must have the pitch of the note before")
@@ -107,8 +94,8 @@ def read_chorus(path: str | Path) -> Chorus:
             onset, tied = onset + duration, ties
     if tied or not melody:
         raise NumpyrnnError(f"{path} must have notes, and its last note must not be tied")
-    texts = path.stem, fields["title"], fields["form"], fields["feel"]
-    return Chorus(*texts, meter, int(tempo), melody, changes, len(bars))
+    form = Changes(changes, meter, fields["form"], fields["title"], fields["feel"])
+    return Chorus(path.stem, int(tempo), melody, form)
 
 
 class _Note(NamedTuple):
@@ -148,21 +135,17 @@ def _read_notes(text: str) -> list[_Note]:
     notes = []
     for token in text.split():
         match = TOKEN.fullmatch(token)
-        if not match or (match[1] is None and match[6]):
+        if not match or (match[1] is None and match[5]):
             raise NumpyrnnError(f"a note must be like Eb5/8, C5/4., A4/8t, r/2 or C5/2~, got {token!r}")
-        letter, accidental, octave, part, form, tie = match.groups()
-        duration = Fraction(4, int(part)) * {"": Fraction(1), ".": Fraction(3, 2), "t": Fraction(2, 3)}[form]
-        pitch = None
-        if letter is not None:
-            pitch = 12 * (int(octave) + 1) + LETTERS[letter.upper()] + ACCIDENTALS[accidental]
-            if not 0 <= pitch <= 127:
-                raise NumpyrnnError(f"a pitch must lie in C-1 to G9, got {token!r}")
-        notes.append(_Note(pitch, duration, bool(tie)))
+        name, octave, part, form, tie = match.groups()
+        pitch = 12 * (int(octave) + 1) + semitones_above_c(name[0].upper() + name[1:]) if name else None
+        if pitch is not None and not 0 <= pitch <= 127:
+            raise NumpyrnnError(f"a pitch must lie in C-1 to G9, got {token!r}")
+        notes.append(_Note(pitch, Fraction(4, int(part)) * STRETCH[form], bool(tie)))
     return notes
 
 
 def tune_of_chorus(chorus: Chorus) -> Tune:
     """Convert a written chorus to a tune."""
-    bars = [(chorus.bar * i, chorus.bar) for i in range(chorus.n_bars)]
-    melody = [Element(note.onset, note.duration, (note.pitch,)) for note in chorus.melody]
-    return Tune(chorus.name, make_bars(melody, chord_elements(chorus.chords), bars), chorus.form)
+    melody, changes = [Element(note.onset, note.duration, (note.pitch,)) for note in chorus.melody], chorus.changes
+    return Tune(chorus.name, make_bars(melody, chord_elements(changes.flat()), changes.grid), changes.name)

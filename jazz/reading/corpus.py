@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
 
 from music.files import MIDI_ENDINGS, different_names, naming
@@ -13,7 +12,6 @@ from music.midi import Midi, Note, as_tempo, read_midi
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path
 
-from ..changes import Change
 from ..swing import swung
 from ..tunes import Tune, chord_pitches
 from .choruses import Chorus, read_chorus, tune_of_chorus
@@ -40,11 +38,11 @@ def read_tunes(
     paths : files, or folders of files
     melody, chords, from_bar, to_bar : for MIDI files, see `tracks.choose` and `tracks.tune_of_midi`
     on_refused : function, optional
-        Called with the reason for each file of a folder that cannot be used. By default such a file is an error.
+        Called with the error of each unusable file in a folder. By default the first such error is raised.
 
     Returns
     -------
-    list of Tune, with different names
+    list of Tune, no two with the same name
 
     Raises
     ------
@@ -84,28 +82,26 @@ def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
     ----------
     chorus : Chorus
     straight : bool, default False
-        Leave the eighths as they are written. By default they swing if the chorus has a swing feel.
+        Keep the eighths even, as they are written. By default they swing if the chorus has a swing feel.
 
     Returns
     -------
     Midi, with the tracks "Melody" and "Chords"
     """
-    end = chorus.bar * chorus.n_bars
+    changes = chorus.changes
     notes = [note._replace(velocity=90, program=66, track=1) for note in chorus.melody]
-    closing: list[Change] = [(end, chorus.chords[0][1])]
-    for (onset, chord), (following, _) in pairwise([*chorus.chords, *closing]):
-        if chord.tones:
-            pitches = dict.fromkeys(chord_pitches(chord))
-            notes += [Note(onset, following - onset, pitch, 64, 1, 0, 2) for pitch in pitches]
-    if chorus.feel == "swing" and not straight:
+    for onset, length, chord, _ in changes.spans():
+        pitches = dict.fromkeys(chord_pitches(chord))
+        notes += [Note(onset, length, pitch, velocity=64, channel=1, program=0, track=2) for pitch in pitches]
+    if changes.feel == "swing" and not straight:
         notes = swung(notes)
-    names = [chorus.title, "Melody", "Chords"]
     notes.sort(key=lambda note: (note.onset, note.track))
-    return Midi(notes, names, [(Fraction(0), as_tempo(chorus.tempo))], [(Fraction(0), *chorus.meter)], end)
+    tempos, meters = [(Fraction(0), as_tempo(chorus.tempo))], [(Fraction(0), *changes.meter)]
+    return Midi(notes, [changes.title, "Melody", "Chords"], tempos, meters, changes.end)
 
 
 def read_music(path: Path, straight: bool = False) -> Midi:
-    """Read a MIDI file, or a written chorus (.txt) as it sounds."""
+    """Read a MIDI file, or a written chorus (.txt) converted to MIDI."""
     return chorus_midi(read_chorus(path), straight) if path.suffix.lower() == ".txt" else read_midi(path)
 
 
@@ -125,7 +121,7 @@ def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:
     Raises
     ------
     NumpyrnnError
-        if the piece has no such bar, or no notes in these bars
+        if the piece does not have the first bar, or has no notes in these bars
     """
     bars = bars_of(midi)
     if not bars:

@@ -1,4 +1,4 @@
-"""A report on a MIDI file: its parts, which ones are chosen and why, and what would be learned."""
+"""A report on a MIDI file: its parts, which of them are chosen and why, and what would be learned."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from music.midi import as_tempo
 from .corpus import read_music
 from .tracks import Part, Score, bars_of, choose, parts_of, tune_of_midi
 
-CLOSE = 1.0  # difference in points
+CLOSE = 1.0  # points; if the best part leads by less, the report names the option that chooses the next
 
 
 def diagnose(
@@ -36,7 +36,7 @@ def diagnose(
     Raises
     ------
     NumpyrnnError
-        if the file cannot be read or has nothing to learn
+        if the file cannot be read or has nothing to learn from
     """
     midi = read_music(path, straight=True)
     bars = bars_of(midi)
@@ -79,7 +79,7 @@ def reasons(what: str, part: Part, scores: dict[int, Score], said: bool) -> Iter
     what : "Melody" or "Chords"
     part : Part, the chosen one
     scores : dict from part number to Score
-    said : bool, whether the user has chosen it
+    said : bool, whether the user named the part
 
     Yields
     ------

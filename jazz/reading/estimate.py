@@ -1,4 +1,4 @@
-"""Chords for a file that names none, estimated from how long each pitch class sounds in a bar."""
+"""Chords for files without a chord part, estimated from how long each pitch class sounds in a bar."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..chords import QUALITIES
 from ..grammar import Element
 
 TOUCH = 0.05  # quarters, added to the duration of each note
-ABSENT = 0.03  # share of the sound below which a tone is missing
+ABSENT = 0.03  # share of the sound; a chord tone with less than this counts as missing
 
 
 def estimate_chords(notes: Sequence[Note], bars: Sequence[tuple[Fraction, Fraction]]) -> list[Element]:
-    """A chord for each bar.
+    """Estimate one chord for each bar.
 
     Parameters
     ----------
@@ -43,10 +43,10 @@ def estimate_chords(notes: Sequence[Note], bars: Sequence[tuple[Fraction, Fracti
 
 
 def best_chord(weights: Sequence[float], bass: int) -> tuple[int, tuple[int, ...]]:
-    """The root and the quality that match the sound best.
+    """Find the root and the quality that match the sound best.
 
     The score is the share of the sound that belongs to the chord, plus the quality's prior. It favours roots that sound
-    long or are the bass, and penalises tones that do not sound.
+    long or are in the bass, and penalises chord tones that do not sound.
 
     Parameters
     ----------

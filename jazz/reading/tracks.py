@@ -1,4 +1,4 @@
-"""From MIDI files to tunes: find the melody and the chords, and say why they were chosen."""
+"""MIDI files to tunes: find the melody and the chords, and say why they were chosen."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DRUM_WORDS = ("drum", "drums", "percussion", "kit")
 MELODY_PROGRAMS = {*range(8, 16), *range(22, 32), *range(40, 43), *range(52, 55), *range(56, 80), *range(80, 88)}
 CHORD_PROGRAMS = {*range(8), *range(16, 24), *range(24, 28), *range(48, 52), *range(88, 96)}
 BASS_PROGRAMS = {*range(32, 40), 43}
-SILENT_BARS = 2  # longest silence that is kept, in bars
+SILENT_BARS = 2  # the longest silence within a tune that is kept, in bars
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Part:
 
     @property
     def elements(self) -> list[Element]:
-        """The notes on the grid; those that begin and end together are one element."""
+        """The notes on the grid; notes that begin and end together are one element."""
         return on_grid(gather([note[:3] for note in self.notes]))
 
     def bars_played(self, bars: Sequence[tuple[Fraction, Fraction]]) -> int:
@@ -75,7 +75,7 @@ class Part:
         return self.says(BASS_WORDS) or self.program in BASS_PROGRAMS
 
     def says(self, words: Sequence[str]) -> bool:
-        """Whether one of the words is in the name."""
+        """Whether the name has one of the words."""
         return any(re.search(rf"(?<![a-z]){word}(?![a-z])", self.name.lower()) for word in words)
 
     def __str__(self) -> str:
@@ -83,7 +83,7 @@ class Part:
 
 
 class Score(NamedTuple):
-    """How much a part looks like a melody, or like chords: the points, and the reasons in words."""
+    """How much a part looks like a melody, or like chords: its points, and the reason for each."""
 
     points: float
     why: list[str]
@@ -91,13 +91,13 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """The parts chosen in a file.
+    """The parts of a file that are chosen as melody and chords.
 
     Attributes
     ----------
     melody : Part
     chords : Part, or None if the chords are to be estimated from the other parts
-    as_melody, as_chords : dicts from part number to Score
+    as_melody, as_chords : dicts from the number of each part to its Score
     """
 
     melody: Part
@@ -107,7 +107,7 @@ class Choice:
 
 
 def parts_of(midi: Midi) -> list[Part]:
-    """List the parts of a file that have notes, one for each channel of each track, in the file's order."""
+    """List the parts of a file that have notes: one for each channel of each track, in this order."""
     groups: dict[tuple[int, int], list[Note]] = {}
     for note in midi.notes:
         groups.setdefault((note.track, note.channel), []).append(note)
@@ -170,7 +170,7 @@ def _score(part: Part, what: str, points: Sequence[tuple[float, str]]) -> Score:
 
 
 def named(parts: Sequence[Part], wanted: str, what: str) -> Part:
-    """Find a part by its number, its name or a piece of its name.
+    """Find a part by its number, its name or a part of its name.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     Raises
     ------
     NumpyrnnError
-        if no part could be a melody, or a name fits no part
+        if no part looks like a melody, or `melody` or `chords` does not name exactly one part
     """
     parts, bars = parts_of(midi), bars_of(midi)
     if all(part.drums for part in parts):
@@ -239,7 +239,7 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
 def tune_of_midi(
     midi: Midi, choice: Choice, name: str, from_bar: int | None = None, to_bar: int | None = None
 ) -> tuple[Tune, list[str]]:
-    """Make a tune of a file.
+    """Convert the chosen parts of a MIDI file to a tune.
 
     Parameters
     ----------
@@ -251,12 +251,12 @@ def tune_of_midi(
     Returns
     -------
     tune : Tune
-    left_out : list of str, what cannot be used and why
+    left_out : list of str, what is left out and why
 
     Raises
     ------
     NumpyrnnError
-        if nothing is left
+        if the file does not have these bars, or they have no melody
     """
     bars, left_out = bars_of(midi), []
     first = 1 if from_bar is None else from_bar
@@ -291,7 +291,7 @@ def tune_of_midi(
 
 
 def without_silence(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], list[tuple[int, int]]]:
-    """Leave out silent bars at the beginning, at the end, and where there are more than two in a row.
+    """Leave out silent bars at the beginning, at the end, and where more than two follow each other.
 
     Parameters
     ----------
@@ -306,7 +306,7 @@ def without_silence(bars: Sequence[Bar]) -> tuple[tuple[Bar, ...], list[tuple[in
     left_out = []
 
     def is_silent(bar: Bar) -> bool:
-        """Whether no note begins in the bar or is held into it."""
+        """Whether no note begins in the bar, or is held into it."""
         held = not bar.melody or bar.melody[0].onset > bar.onset
         return not held and not any(element.pitches for element in bar.melody)
 
