@@ -277,32 +277,49 @@ def check_loss(logits: Array, targets: Array, mask: Array | None = None) -> Grad
 
 
 def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
-    """Check all layers and the loss, in all cases that matter; yield a name, a description and the errors of each."""
+    """Check all layers and the loss, in all cases that matter; yield a name, a formula and the errors of each."""
     T, N, D, H, draw = 5, 4, 3, 4, np.random.default_rng(seed)
     x, ids, lengths = draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N)), np.array([5, 2, 0, 4])
+    cases = {"all steps": (x, None), "one step": (x[:1, :1], None), "padded": (x, lengths), "integers": (ids, lengths)}
+    every, floating, integers = [*cases], ["all steps", "padded"], ["integers"]
     kw: Any = {"dtype": np.float64, "rng": draw}
-    cells: list[Layer] = [kind(D, H, weight_dropout=rate, **kw) for kind in (RNN, LSTM, GRU) for rate in (0, 0.5)]
-    cells.append(LSTM(D, H, hard_sigmoid=True, **kw))
-    cells[-1].params.flat[...] *= 2  # so that some gates are at their ends
-    convolutions = [CausalConv1D(D, H, 2, 1, **kw), CausalConv1D(D, H, 3, 2, **kw)]
-    blocks = [GatedBlock(D, 2, 2, 2, **kw), GatedStack(D, 2, 2, (1, 2), **kw)]
-    dropouts = [Dropout(0.5, shared, **kw) for shared in (None, "time", "features")]
-    pools = [ReLU(**kw), MaxPool1D(2, **kw), GlobalMaxPool1D(**kw), LastStep(**kw)]
-    dense, embedding = Dense(D, H, **kw), Embedding(D, H, **kw)
-    wavenet = [embedding.copy(), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU(), MaxPool1D(2)]
-    stack = [embedding.copy(), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
-    models = Sequential(*wavenet, GlobalMaxPool1D(), Dense(3, D, **kw)), Sequential(stack)
-    for case, layers, inputs, real in (
-        ("all steps", [*cells, *convolutions, *blocks], x, None),
-        ("one step", cells, x[:1, :1], None),
-        ("padded", [*cells, dense, *dropouts, *convolutions, *blocks, *pools], x, lengths),
-        ("integers, padded", [*cells, dense, embedding, *models], ids, lengths),
+    hard = LSTM(D, H, hard_sigmoid=True, **kw)
+    hard.params.flat[...] *= 2  # so that some gates are at their ends
+    recurrent = LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw)
+    stack = Sequential(Embedding(D, H, **kw), *recurrent, Dense(H, D, **kw))
+    wavenet = Sequential(
+        *(Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()),
+        *(MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw)),
+    )
+    scaled, masked = "y = x mask / (1 - rate)", "Wh mask / (1 - rate)"
+    for name, formula, layer, used in (
+        ("RNN", "h = tanh(x Wx + h' Wh + b)", RNN(D, H, **kw), every),
+        ("LSTM", "c = f c' + i g,  h = o tanh(c)", LSTM(D, H, **kw), every),
+        ("LSTM, hard sigmoid", "o, i, f = min(max(z / 5 + 1/2, 0), 1)", hard, every),
+        ("GRU", "h = (1 - z) n + z h'", GRU(D, H, **kw), every),
+        *(
+            (f"{k.__name__}, weight dropout", masked, k(D, H, weight_dropout=0.5, **kw), every)
+            for k in (RNN, LSTM, GRU)
+        ),
+        ("Dense", "y = x W + b", Dense(D, H, **kw), every),
+        ("Embedding", "y = W[x]", Embedding(D, H, **kw), integers),
+        ("Dropout", scaled, Dropout(0.5, **kw), floating),
+        *((f"Dropout, shared: {axis}", scaled, Dropout(0.5, axis, **kw), floating) for axis in ("time", "features")),
+        ("CausalConv1D", "y = b + sum of x[t - (K-1-k) d] W[k]", CausalConv1D(D, H, 2, **kw), floating),
+        ("CausalConv1D, d = 2", "K = 3: its reach is 4 of 5 steps", CausalConv1D(D, H, 3, 2, **kw), floating),
+        ("GatedBlock", "u = tanh(.) sigmoid(.),  y = [x + u Wr, u Ws]", GatedBlock(D, 2, 2, 2, **kw), floating),
+        ("GatedStack", "y = sum of the blocks' skip connections", GatedStack(D, 2, 2, (1, 2), **kw), floating),
+        ("ReLU", "y = max(x, 0)", ReLU(**kw), floating),
+        ("MaxPool1D", "y = max over every two steps", MaxPool1D(2, **kw), floating),
+        ("GlobalMaxPool1D", "y = max over all steps", GlobalMaxPool1D(**kw), floating),
+        ("LastStep", "y = x[T]", LastStep(**kw), floating),
+        ("Sequential", "Embedding, convolution, GatedStack, ReLU, pooling, Dense", wavenet, integers),
+        ("Sequential", "Embedding, LSTM, Dropout, GRU, RNN, Dense", stack, integers),
     ):
-        for layer in layers:
-            about = str(inspect.getdoc(layer)).partition("\n")[0]
-            yield f"{layer!r}, {case}", about, check_layer(layer, inputs, real, seed, seed)
+        for case in used:
+            yield name if case == used[0] else f"{name}, {case}", formula, check_layer(layer, *cases[case], seed, seed)
     loss = check_loss(draw.standard_normal((T, N, D)), ids, np.arange(T)[:, None] < lengths)
-    yield "Cross-entropy, padded", "-log softmax(logits)[target], averaged over the real steps", loss
+    yield "Cross-entropy", "-log softmax(logits)[target], averaged over the real steps", loss
 
 
 def _slopes(f: Function, arrays: Arrays, name: str, dtype: Any, slope: Function) -> Array:

@@ -108,7 +108,8 @@ class Recurrent(Layer, abstract=True):
             active = None if left is None else (left > np.arange(len(piece))[:, None]).sum(axis=1).tolist()
             cell = unroll.forward(kind, p, piece, state, active)
             pieces.append(cell.states[0][1:])
-            state = last_states(cell, left)
+            ends = (-1, ...) if left is None else (left, np.arange(len(left)))
+            state = tuple(s[ends].copy() for s in cell.states)
         y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         if not padding.full:
             y, state = y[:, padding.back], tuple(s[padding.back] for s in state)
@@ -132,13 +133,6 @@ def orthogonal(rng: Generator, rows: int, columns: int) -> Array:
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q = np.asarray(q * np.sign(np.diag(r)))
     return q if rows >= columns else q.T
-
-
-def last_states(cell: Cell, lengths: Array | None) -> tuple[Array, ...]:
-    """The states after each sequence's last step."""
-    if lengths is None:
-        return tuple(s[-1].copy() for s in cell.states)
-    return tuple(s[lengths, np.arange(len(lengths))] for s in cell.states)
 
 
 class RNN(Recurrent):
@@ -206,8 +200,16 @@ class LSTM(Recurrent):
     sizes = (*Recurrent.sizes, "hard_sigmoid")
     cell = cells.LSTM
 
-    def __init__(self, *sizes: Any, hard_sigmoid: bool = False, **settings: Any):
-        super().__init__(*sizes, **settings)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        dtype: Any = np.float32,
+        rng: Seed = None,
+        weight_dropout: float = 0.0,
+        hard_sigmoid: bool = False,
+    ):
+        super().__init__(input_size, hidden_size, dtype, rng, weight_dropout)
         self.hard_sigmoid = bool(hard_sigmoid)
         if self.hard_sigmoid:
             self.cell = cells.HardLSTM
