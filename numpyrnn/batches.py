@@ -160,8 +160,8 @@ def windows_at(ids: Array, starts: Array, width: int, batch_size: int, last_only
     Batch, made as it is asked for
     """
     if len(starts) and not 0 <= starts.min() <= starts.max() < len(ids) - width:
-        found = f"{starts.min()} to {starts.max()}"
-        raise NumpyrnnError(f"windows of {width} in {len(ids)} ids must begin below {len(ids) - width}, got {found}")
+        needs = f"windows of {width} in {len(ids)} ids must begin below {len(ids) - width}"
+        raise NumpyrnnError(f"{needs}, got {starts.min()} to {starts.max()}")
     for first in range(0, len(starts), batch_size):
         places = starts[first : first + batch_size] + np.arange(width)[:, None]
         yield Batch(ids[places], ids[places[-1:] + 1 if last_only else places + 1])

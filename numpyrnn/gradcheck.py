@@ -285,12 +285,9 @@ def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
     kw: Any = {"dtype": np.float64, "rng": draw}
     hard = LSTM(D, H, hard_sigmoid=True, **kw)
     hard.params.flat[...] *= 2  # so that some gates are at their ends
-    recurrent = LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw)
-    stack = Sequential(Embedding(D, H, **kw), *recurrent, Dense(H, D, **kw))
-    wavenet = Sequential(
-        *(Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()),
-        *(MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw)),
-    )
+    stack = [Embedding(D, H, **kw), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
+    wavenet = [Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()]
+    wavenet += [MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw)]
     scaled, masked = "y = x mask / (1 - rate)", "Wh mask / (1 - rate)"
     for name, formula, layer, used in (
         ("RNN", "h = tanh(x Wx + h' Wh + b)", RNN(D, H, **kw), every),
@@ -313,8 +310,8 @@ def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
         ("MaxPool1D", "y = max over every two steps", MaxPool1D(2, **kw), floating),
         ("GlobalMaxPool1D", "y = max over all steps", GlobalMaxPool1D(**kw), floating),
         ("LastStep", "y = x[T]", LastStep(**kw), floating),
-        ("Sequential", "Embedding, convolution, GatedStack, ReLU, pooling, Dense", wavenet, integers),
-        ("Sequential", "Embedding, LSTM, Dropout, GRU, RNN, Dense", stack, integers),
+        ("Sequential", "Embedding, convolution, GatedStack, ReLU, pooling, Dense", Sequential(wavenet), integers),
+        ("Sequential", "Embedding, LSTM, Dropout, GRU, RNN, Dense", Sequential(stack), integers),
     ):
         for case in used:
             yield name if case == used[0] else f"{name}, {case}", formula, check_layer(layer, *cases[case], seed, seed)

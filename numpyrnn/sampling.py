@@ -189,8 +189,6 @@ def generate(
     prompt = np.asarray(prompt)
     if not is_integer(prompt) or prompt.ndim not in (1, 2) or 0 in prompt.shape:
         raise NumpyrnnError(f"prompt must be integers of shape (P,) or (P, N), got {prompt.dtype} {prompt.shape}")
-    if prompt.size > 1 or not 0 <= prompt.item() < model.input_size:  # for one id, check_ids takes too long
-        check_ids("prompt", prompt, model.input_size)
     check_count("steps", steps, 0)
     prompt = prompt.reshape(len(prompt), -1)
     N = prompt.shape[1]
@@ -198,6 +196,7 @@ def generate(
         raise NumpyrnnError("a Stepper writes one sequence after the other, from zeros: state and workers must be None")
     if isinstance(model, Stepper) or (N == 1 and state is None and workers is None):
         return [_ended(stream(model, prompt[:, n], sampler), steps, stop) for n in range(N)]
+    check_ids("prompt", prompt, model.input_size)
     _check_stepwise(model)
     for rows in leaves(state):
         check_shape("state", rows, (N, *rows.shape[1:]))

@@ -97,10 +97,7 @@ class Trainer:
         self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, schedule, average
         self.patience, self.carry, self.rng = patience, bool(carry), as_rng(rng)
-        self.grads, self.buffers = (
-            model.params.zeros_like(),
-            list[Parameters](),
-        )  # of the first worker, and of the others
+        self.grads, self.buffers = model.params.zeros_like(), list[Parameters]()  # the first worker's; the others'
         # `weights`: after the last whole epoch; `averaged`: their moving average; `best`: those that are kept.
         # During an epoch the model's own buffer is ahead of `weights`; after `run` it holds `best`.
         self.weights, self.averaged, self.best = (model.params.flat.copy() for _ in WEIGHTS)
@@ -160,7 +157,7 @@ class Trainer:
         except BaseException:
             self._take(before)
             raise
-        self.use_best()
+        self.model.params.flat[...] = self.best
         return self.history
 
     def _run_epoch(self, batches: Batches, epochs: int, valid: Valid, accept: Any, on_batch: Any) -> Record:
@@ -213,10 +210,6 @@ class Trainer:
             keep = min(self.average, self.step / (9 + self.step))
             self.averaged *= keep
             self.averaged += (1 - keep) * flat
-
-    def use_best(self) -> None:
-        """Put the best weights so far into the model."""
-        self.model.params.flat[...] = self.best
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs to resume to the same bits: copies of arrays, and JSON values."""

@@ -64,10 +64,8 @@ class Vocabulary:
             if a token is unknown; the error lists all unknown tokens
         """
         tokens = list(tokens)
-        unknown = {token for token in tokens if token not in self.ids}
-        if unknown:
-            listed = " ".join(map(repr, sorted(unknown)))
-            raise NumpyrnnError(f"tokens must be known to the vocabulary, unknown: {listed}")
+        if unknown := sorted({token for token in tokens if token not in self.ids}):
+            raise NumpyrnnError(f"tokens must be known to the vocabulary, unknown: {' '.join(map(repr, unknown))}")
         return np.array([self.ids[token] for token in tokens], np.intp)
 
     def encode_text(self, text: str) -> Array:
