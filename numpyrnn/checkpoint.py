@@ -152,7 +152,7 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
     ----------
     path : the file
     kind : str, optional
-        The program that must have made the model; its models must have a vocabulary.
+        The program that must have made the model. The model must then have a vocabulary.
 
     Returns
     -------

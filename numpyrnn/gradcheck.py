@@ -2,8 +2,8 @@
 
 There are two independent witnesses. The complex step (Squire and Trapp 1998) evaluates f(x + i h) with h = 1e-30: the
 imaginary part over h is the derivative, without a subtraction and so without its rounding error. The central difference
-(f(x + h) - f(x - h)) / 2h does not depend on complex numbers, but is good to seven digits only. It judges alone where
-the complex step fails: abs, .real, Python's max and writing into an array of floats raise or lose the imaginary part.
+(f(x + h) - f(x - h)) / 2h needs no complex numbers, but is good to seven digits only. It is the only witness where the
+complex step fails: abs, .real, Python's max and writing into a real array either raise or lose the imaginary part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .recurrent import GRU, LSTM, RNN
 from .sequential import Sequential
 
 NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # larger errors fail
-WORST_CENTRAL = 1e-6  # in place of WORST where central differences judge alone
+WORST_CENTRAL = 1e-6  # replaces WORST where central differences are the only witness
 ZERO = 1e-6  # times the largest derivative of the case; smaller ones count as zero
 ROUGHLY_ZERO = 1e-3  # likewise for central differences, whose rounding error is 1e-11 of the largest
 
@@ -47,7 +47,8 @@ class GradientError:
     worst : the largest relative error of an element; where the derivative is zero, relative to the case's largest
     central : |gradient - central difference| / |central difference|, in the Euclidean norm
     index, ours, theirs : the index of the worst element, and its values from backward and from the witness
-    why : why central differences judge alone, also for `worst` and `theirs`; empty if they do not
+    why : why central differences are the only witness; empty if the complex step works
+        If not empty, `worst` and `theirs` refer to central differences.
     """
 
     what: str
@@ -108,7 +109,7 @@ def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) ->
 
 
 def central_difference(f: Function, arrays: Arrays, name: str, step: float = 1e-5) -> Array:
-    """The same by central differences; `f` need not accept complex arrays."""
+    """Like `complex_step`, by central differences; `f` need not accept complex arrays."""
     return _slopes(f, arrays, name, np.float64, lambda at, x: (at(x + step) - at(x - step)) / (2 * step))
 
 
@@ -147,7 +148,7 @@ def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientRe
 def check_gradients(
     forward: Function, backward: Function, arrays: Arrays, outputs: int | None = None, seed: Any = 0
 ) -> GradientReport:
-    """Check the gradients of a function. It may have the form of the course's: `a, y, cache = forward(...)`.
+    """Check the gradients of a function, which may return a cache, as in `a, y, cache = rnn_forward(...)`.
 
     The scalar to differentiate is a weighted sum of the results of forward. The weights are random, and are passed to
     backward as the upstream gradients.
@@ -161,8 +162,8 @@ def check_gradients(
         The upstream gradient of a single number is 1.
     arrays : dict of float64 arrays
     outputs : int, optional
-        The number of leading results to differentiate. By default all but the last, which is the cache; if it is all,
-        there is no cache.
+        The number of leading results to differentiate. By default all but the last, which is the cache. If there are
+        no further results, there is no cache.
     seed : int, default 0; of the weights
 
     Returns
@@ -172,7 +173,8 @@ def check_gradients(
     Raises
     ------
     NumpyrnnError
-        if an array is not float64, forward or backward cannot be called so, or the gradients do not match `arrays`
+        if an array is not float64, forward or backward does not take these arguments, or the gradients do not match
+        `arrays`
 
     Examples
     --------
@@ -221,7 +223,7 @@ def check_layer(
     Parameters
     ----------
     layer : Layer; if it is float32, a float64 copy is checked, and the report says so
-    x : (T, N, D) float64 or (T, N) integers; default random ones that the layer accepts
+    x : (T, N, D) float64 or (T, N) integers; default a random input that the layer accepts
     lengths : (N,) integers, optional
     dropout : int, optional; seed of the dropout masks; by default there is no dropout
     seed : int, default 0; of the weights of the results, of the initial state and of the default `x`
@@ -334,15 +336,15 @@ def _slopes(f: Function, arrays: Arrays, name: str, dtype: Any, slope: Function)
 
 
 def _witnesses(f: Function, arrays: Arrays, name: str, near: Array, largest: float) -> tuple[Array, Array, str]:
-    """The derivatives by complex step and by central difference, and why the latter must judge alone, or ""."""
+    """The derivatives by complex step and by central difference, and why only the latter are valid, or ""."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             exact = complex_step(f, arrays, name)
-    except Exception as error:  # any: real numbers raised none
+    except Exception as error:  # of any kind; with real numbers f did not raise
         return np.full(near.shape, np.nan), near, f"(central difference only: complex raises {type(error).__name__})"
     agree = _relative(exact - near, near, largest) <= CENTRAL
-    finer = near if agree else central_difference(f, arrays, name, 1e-7)  # f may be steep, or have a kink nearby
+    finer = near if agree else central_difference(f, arrays, name, 1e-7)  # f may be steep or have a kink nearby
     if _relative(exact - finer, finer, largest) <= CENTRAL:
         return exact, finer, ""
     return exact, near, "(central difference only: the complex step disagrees, as for abs or .real)"
@@ -374,10 +376,10 @@ def _check_call(needs: str, function: Function, /, *parts: Any, **named: Any) ->
 
 
 def _by_name(gradients: Any, arrays: Arrays) -> Arrays:
-    """The results of backward by the names of the arrays; an error if they are not exactly the gradients of these."""
+    """Name the results of backward after the arrays; raise unless there is exactly one for each."""
     if not isinstance(gradients, dict):
         parts = gradients if isinstance(gradients, tuple) else (gradients,)
-        gradients = dict(zip([*arrays, *range(len(parts))], parts))  # those that are too many keep their number
+        gradients = dict(zip([*arrays, *range(len(parts))], parts))  # surplus gradients are named by their number
     named = {key if key in arrays else str(key).removeprefix("d"): gradient for key, gradient in gradients.items()}
     if named.keys() != arrays.keys() or len(named) < len(gradients):
         needs = f"one gradient for each of {', '.join(arrays)} (missing: {[n for n in arrays if n not in named]})"
@@ -390,7 +392,7 @@ def _fitting(layer: Layer, lengths: Array | None, draw: np.random.Generator) -> 
     N, D = 3 if lengths is None else np.size(lengths), getattr(layer, "input_size", 4)
     for T in (5, 40, 320):
         for x in (draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N))):
-            with suppress(Exception):  # any: the layer may be a user's
+            with suppress(Exception):  # of any kind: the layer may be a user's
                 layer.forward(x, None, lengths, None, False)
                 return x
     return np.zeros((5, N, D))  # the check will report what is wrong

@@ -10,11 +10,11 @@ from numpy.random import Generator
 
 from . import cells, fast, unroll
 from .cells import Cell, Named
-from .checks import Array, as_array, as_rng, check_count, check_finite, check_shape, check_share, is_integer
+from .checks import Array, as_rng, check_count, check_numbers, check_share, is_integer
 from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts, draw_mask, float_dtype, glorot
 from .parameters import Parameters
 
-LEAN_STEPS = 32  # a pass without a cache runs so many steps at a time, to bound its memory
+LEAN_STEPS = 32  # without a cache, a pass runs so many steps at a time, to bound its memory
 
 
 class Recurrent(Layer, abstract=True):
@@ -71,21 +71,17 @@ class Recurrent(Layer, abstract=True):
         return self.cell if self.dtype.kind == "c" else fast.compiled_cell(self.cell)
 
     def note(self) -> str:
-        """Say if there is no compiled form, though that back end is chosen."""
+        """A remark if the compiled back end is chosen but has no form of the cell."""
         return "  (runs plain)" if fast.chosen() and fast.compiled_cell(self.cell) is self.cell else ""
 
     def check_state(self, name: str, state: Any, N: int) -> Any:
-        """A tuple of the cell's states, each (N, size); None means zeros."""
+        """Return a tuple of the cell's states, each (N, size); None means zeros."""
         sizes = self.cell.state_sizes(self.hidden_size)
         if state is None:
             return tuple(np.zeros((N, size), self.dtype) for size in sizes)
         label = f"{name} of {self!r}"
         states = check_parts(label, state if len(sizes) > 1 else (state,), len(sizes), "(h, c)")
-        arrays = tuple(as_array(name, s, self.dtype) for s in states)
-        for array, size in zip(arrays, sizes, strict=True):
-            check_shape(label, array, (N, size))
-            check_finite(name, array)
-        return arrays
+        return tuple(check_numbers(label, s, self.dtype, (N, size)) for s, size in zip(states, sizes, strict=True))
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
         """One mask of Wh for the whole batch."""

@@ -115,18 +115,18 @@ class Trainer:
     ) -> list[Record]:
         """Train up to `epochs` epochs, or until patience ends; then put the best weights into the model.
 
-        An interruption (Ctrl-C) restores the end of the last whole epoch and is passed on, so that the training can be
-        resumed from `state` to the same bits. The schedule does not change the optimiser's own learning rate.
+        If it is interrupted (Ctrl-C), the trainer returns to the end of the last whole epoch and raises again; resuming
+        from `state` then gives the same bits. The schedule does not change the optimiser's own learning rate.
         Everything, including the callbacks, runs inside `blas_threads(workers)`.
 
         Parameters
         ----------
         batches : function of a Generator that returns the batches of one epoch
-        epochs : int, in all, including those before `restore`
+        epochs : int, the total number, including epochs before a `restore`
         valid : function that returns the held-out batches, optional
         accept : function, optional
-            Called after each epoch, with the weights that would be kept in the model. If it returns False, they are not
-            kept (unless they are the first) and training ends.
+            Called after each epoch, while the model holds the weights that would be kept. If it returns False, they are
+            not kept (unless they are the first) and training ends.
         on_batch : function of a batch, optional, called after each step
         on_epoch : function of a record of `history`, optional, called after each epoch
 
@@ -212,7 +212,7 @@ class Trainer:
             self.averaged += (1 - keep) * flat
 
     def state(self) -> dict[str, Any]:
-        """Return all that `restore` needs to resume to the same bits: copies of arrays, and JSON values."""
+        """Return all that `restore` needs for the same bits: copies of arrays, and values that JSON can hold."""
         optimizer, arrays = self.optimizer, {name: getattr(self, name) for name in WEIGHTS}
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state.items()}
         return {
@@ -254,7 +254,7 @@ class Trainer:
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 
     def _take(self, state: dict[str, Any]) -> None:
-        """Set everything but the settings as in `state`."""
+        """Set everything in `state` but the settings."""
         for name in WEIGHTS:
             getattr(self, name)[...] = state[name]
         self.model.params.flat[...] = self.weights

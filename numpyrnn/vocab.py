@@ -52,7 +52,7 @@ class Vocabulary:
 
         Parameters
         ----------
-        tokens : iterable of str (a string is its characters)
+        tokens : iterable of str; a string stands for its characters
 
         Returns
         -------
@@ -69,7 +69,7 @@ class Vocabulary:
         return np.array([self.ids[token] for token in tokens], np.intp)
 
     def encode_text(self, text: str) -> Array:
-        """Ids of the characters of a text of any length, with little memory.
+        """Ids of the characters of a long text, in little memory.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class Vocabulary:
         Raises
         ------
         NumpyrnnError
-            if an id is not an integer from 0 to the number of tokens less one
+            if an id is not an integer, is negative, or is not below the number of tokens
         """
         ids = np.asarray(list(ids) or np.zeros(0, np.intp))
         if not is_integer(ids):
