@@ -100,7 +100,7 @@ def chosen() -> int:
 
 
 def run_all(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run the first task here and the others in threads of their own; return all results, or raise when all have ended."""
+    """Run the first task here and each other one in its own thread; return all results, or raise when all are done."""
     with ThreadPoolExecutor(len(tasks), "numpyrnn") as pool:  # 0.1 ms; a lasting pool would not survive a fork
         futures = [pool.submit(copy_context().run, task) for task in tasks[1:]]
         return [tasks[0](), *(future.result() for future in futures)]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import NumpyrnnError, as_rng, check_count, check_finite, check_range, check_shape, check_share
+from .checks import NumpyrnnError, as_rng, check_count, check_numbers, check_range, check_share
 from .losses import Loss, softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
@@ -246,8 +246,7 @@ class Trainer:
                 if here.get(name) != before:
                     raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
             for name in WEIGHTS:
-                check_shape(name, state[name], self.weights.shape)
-                check_finite(name, state[name])
+                check_numbers(name, state[name], self.weights.dtype, self.weights.shape)
             self._take(state)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             self._take(now)
