@@ -22,7 +22,7 @@ class Batch:
     targets : (T, N) integers, the next id at each step; or (T, N, V) floating, the probability of each id
         (1, N) for models that end in `LastStep` or `GlobalMaxPool1D`, which make one prediction for each sequence.
     lengths : (N,) integers, real steps of each sequence; None: all T
-    mask : boolean, (T, N) or (1, N) like `targets`, where the loss counts; None: at every real step
+    mask : boolean, (T, N) or (1, N) like `targets`, True where the loss counts; None: at every real step
     """
 
     x: Array
@@ -32,7 +32,7 @@ class Batch:
 
     @property
     def counts(self) -> Array | None:
-        """Where the loss counts, boolean like `mask`; None: everywhere."""
+        """True where the loss counts, of the shape of `mask`; None: everywhere."""
         if self.mask is not None or self.lengths is None:
             return self.mask
         return np.asarray(np.arange(len(self.targets))[:, None] < self.lengths)
@@ -58,7 +58,7 @@ def padded(
     rng : numpy Generator, optional
         Shuffles the sequences; by default they keep their order.
     soft : list of (L - 1, V) arrays, optional
-        Distributions to use as targets, in place of the next ids of each sequence.
+        Distributions that replace the next ids of each sequence as targets.
 
     Yields
     ------
@@ -160,8 +160,8 @@ def windows_at(ids: Array, starts: Array, width: int, batch_size: int, last_only
     Batch, made as it is asked for
     """
     if len(starts) and not 0 <= starts.min() <= starts.max() < len(ids) - width:
-        found = f"{starts.min()} to {starts.max()}"
-        raise NumpyrnnError(f"windows of {width} in {len(ids)} ids must begin below {len(ids) - width}, got {found}")
+        needs = f"windows of {width} in {len(ids)} ids must begin below {len(ids) - width}"
+        raise NumpyrnnError(f"{needs}, got {starts.min()} to {starts.max()}")
     for first in range(0, len(starts), batch_size):
         places = starts[first : first + batch_size] + np.arange(width)[:, None]
         yield Batch(ids[places], ids[places[-1:] + 1 if last_only else places + 1])

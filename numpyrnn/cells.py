@@ -38,7 +38,7 @@ class Cell:
     ----------
     gates : int, G: the number of products with x; default 1
     n_states : int, default 1; the first state is h, which is the layer's output and is multiplied by `Wh`
-    scale : tuple with one number per gate, default 1
+    scale : tuple of one number, or of one per gate; default 1
         The gate's Wx, Wh and b are multiplied by it in `z` and `hWh`, but not in `p`.
     slabs : int, length of the first axis of dz; 0, the default, means `gates`
         The first G slabs are the gradients of x Wx + b.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .activations import softmax
-from .checks import Array, NumpyrnnError, as_rng, check_finite, check_shape
+from .checks import Array, NumpyrnnError, as_rng, check_numbers
 from .files import atomic_write
 from .sampling import Sampler, generate
 from .sequential import Sequential, UnknownLayerError, from_config
@@ -152,7 +152,7 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
     ----------
     path : the file
     kind : str, optional
-        The program that must have made the model; its models must have a vocabulary.
+        The program that must have made the model. The model must then have a vocabulary.
 
     Returns
     -------
@@ -177,8 +177,7 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
         params = arrays.pop("params")
         if not isinstance(model, Sequential) or params.dtype != model.dtype:
             raise NumpyrnnError("a model file holds a Sequential and its parameters")
-        check_shape("params", params, model.params.flat.shape)
-        check_finite("params", params)
+        check_numbers("params", params, model.dtype, model.params.flat.shape)
         words, config, training = about["vocabulary"], dict(about["config"]), about["training"]
         vocabulary = None if words is None else Vocabulary(words)
         if training is not None:

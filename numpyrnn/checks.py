@@ -60,6 +60,14 @@ def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
         return array.astype(dtype, copy=False)
 
 
+def check_numbers(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+    """Convert `value` as in `as_array`; raise unless it has the shape and is finite."""
+    array = as_array(name, value, dtype)
+    check_shape(name, array, shape)
+    check_finite(name, array)
+    return array
+
+
 def as_rng(seed: Any) -> np.random.Generator:
     """Return the given Generator, or a new one from a seed (None: a random seed); raise for anything else."""
     try:

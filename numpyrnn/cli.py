@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from math import prod
 from pathlib import Path
 
 import click
@@ -25,13 +26,21 @@ def app() -> None:
 @click.pass_context
 def gradcheck(context: click.Context, seed: int) -> None:
     """Check every layer's gradients by the complex step and by central differences."""
-    from .gradcheck import report
+    from .gradcheck import CENTRAL, NORM, WORST, report
 
-    wrong = 0
-    for name, about, errors in report(seed):
-        click.echo(f"{name}\n{about}\n{errors}\n")
-        wrong += sum(not error.ok for error in errors)
-    click.echo(f"{wrong} gradients are wrong." if wrong else "All gradients of all layers are right.")
+    click.echo("Relative errors of hand-written gradients. complex: against the complex step, in the norm;")
+    click.echo("worst: of the worst element; central: against central differences, in the norm.\n")
+    click.echo(f"{'kernel':30} {'gradient of':12} {'numbers':>7} {'complex':>9} {'worst':>9} {'central':>9}   formula")
+    checked = wrong = 0
+    for kernel, formula, errors in report(seed):
+        for i, error in enumerate(errors):
+            figures = f"{prod(error.shape):7} {error.norm:9.1e} {error.worst:9.1e} {error.central:9.1e}"
+            name, remark = ("", "") if i else (kernel, formula)
+            click.echo(f"{name:30} {error.what:12} {figures}   {remark if error.ok else 'TOO LARGE'}".rstrip())
+            checked, wrong = checked + prod(error.shape), wrong + (not error.ok)
+    verdict = f"{wrong} gradients are wrong." if wrong else "All gradients are right."
+    allowed = f"complex {NORM:.0e}, worst {WORST:.0e}, central {CENTRAL:.0e}"
+    click.echo(f"\n{checked} numbers checked; allowed: {allowed}. {verdict}")
     context.exit(1 if wrong else 0)
 
 

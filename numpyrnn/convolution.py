@@ -1,8 +1,8 @@
 """Layers that look back over a fixed reach: causal convolutions and the WaveNet's gated residual blocks.
 
 The state of a convolution is the part of its past inputs that later steps still need, (N, reach, D), the oldest first.
-A text read in pieces, or step by step, therefore gives the numbers of one pass over the whole, and nothing is computed
-twice.
+Reading a text in pieces, or step by step, therefore gives the same numbers as one pass over the whole, and computes
+nothing twice.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import Any, ClassVar
 import numpy as np
 
 from . import products
-from .checks import Array, NumpyrnnError, as_array, as_rng, check_count, check_finite, check_shape, is_integer
+from .checks import Array, NumpyrnnError, as_rng, check_count, check_numbers, is_integer
 from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, float_dtype, glorot
 from .parameters import Parameters
 from .sequential import Container
 
 
 class Convolution(Layer, abstract=True):
-    """A layer with a causal convolution: its parameters, its products, and the past that it keeps.
+    """The base of the layers with a causal convolution.
 
         z_t[g] = b[g] + sum over k of x_{t - (K - 1 - k) dilation} W[k, g]
 
-    Time comes first in memory. What one tap of the kernel sees, x[:T - back], is therefore one block for any dilation:
-    each tap is a product with a view of x, and no patches (im2col) are copied.
+    Time is the first axis, so the inputs of one tap of the kernel, x[:T - back], are contiguous for any dilation. Each
+    tap is a product with a view of x; no patches are copied (im2col).
 
     Attributes
     ----------
@@ -57,11 +57,11 @@ class Convolution(Layer, abstract=True):
 
     @property
     def reach(self) -> int:
-        """How many steps back the oldest input lies that y depends on."""
+        """The number of earlier steps that y depends on."""
         return (self.kernel_size - 1) * self.dilation
 
     def _taps(self, x: Array, past: Array | None) -> Iterator[tuple[int, Array, slice]]:
-        """For each tap before the present step: its number, the inputs that it sees, and the steps that they go to."""
+        """Yield for each tap but the last: its number, the inputs it sees, and the output steps they affect."""
         for k in range(self.kernel_size - 1):
             back = self.reach - k * self.dilation
             if past is not None:
@@ -95,7 +95,7 @@ class Convolution(Layer, abstract=True):
         return dx, dpast
 
     def check_input(self, x: Array) -> Array:
-        """Only floating numbers."""
+        """Accept only floating numbers."""
         if is_integer(x) and x.ndim == 2:
             raise NumpyrnnError(f"x of {self!r} must be floating (T, N, D), got ids: put an Embedding before it")
         return super().check_input(x)
@@ -104,13 +104,11 @@ class Convolution(Layer, abstract=True):
         """Check the past and put time first, (reach, N, D); None stays None and means zeros."""
         if state is None:
             return None
-        state = as_array(name, state, self.dtype)
-        check_shape(f"{name} of {self!r}", state, (N, self.reach, self.input_size))
-        check_finite(name, state)
-        return np.ascontiguousarray(state.transpose(1, 0, 2))
+        past = check_numbers(f"{name} of {self!r}", state, self.dtype, (N, self.reach, self.input_size))
+        return np.ascontiguousarray(past.transpose(1, 0, 2))
 
     def _places(self, padding: Padding) -> tuple[Array, Array]:
-        """Where in [past; x] the last `reach` real inputs of each sequence lie."""
+        """Indices of the last `reach` real inputs of each sequence in [past; x]."""
         return padding.lengths + np.arange(self.reach)[:, None], np.arange(padding.N)
 
     def _end_state(self, x: Array, past: Array | None, padding: Padding) -> Array:
@@ -122,7 +120,7 @@ class Convolution(Layer, abstract=True):
         return np.concatenate([before, x])[self._places(padding)].transpose(1, 0, 2)
 
     def _add_end(self, dend: Array | None, dx: Array, dpast: Array | None, padding: Padding) -> Array | None:
-        """Add the gradient of the end state, from the next pass; return that of the past, for the pass before."""
+        """Add the gradient of the end state to dx and dpast; return that of the initial state."""
         if dend is not None:
             dwhole = np.zeros((self.reach + len(dx), *dx.shape[1:]), dx.dtype)
             dwhole[self._places(padding)] = dend
@@ -210,7 +208,7 @@ class GatedBlock(Convolution):
         self.params["Wo"] = glorot(rng, self.input_size, self.output_size)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Those of the convolution, and of the map to both outputs."""
+        """Shapes of the convolution's parameters, and of the map to both outputs."""
         C, S = self.input_size, self.skip_size
         return super().shapes() | {"Wo": (C, C + S), "bo": (C + S,)}
 
@@ -264,7 +262,7 @@ class GatedStack(Container):
     layers : list of GatedBlock
     params : Parameters, named by block number and the block's own name, such as "0.Wo"
     output_size : int, S
-    reach : int, how many steps back the oldest input lies that y depends on
+    reach : int, the number of earlier steps that y depends on
     """
 
     sizes = ("input_size", "skip_size", "kernel_size", "dilations")

@@ -6,6 +6,7 @@ They are here to be read, and to check the cells of `cells.py`, which do the rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -205,14 +206,7 @@ def rnn_backward(da: Array, caches: Cache) -> Dict:
     NumpyrnnError
         if `da` has another shape than `a`, or more steps
     """
-    cells, x = caches
-    _check_da(da, a_shape=cells[0][0].shape, n_caches=len(cells))
-    dx, da_prev, total = np.zeros((*x.shape[:2], da.shape[2])), np.zeros_like(da[:, :, 0]), Dict()
-    for t in reversed(range(da.shape[2])):
-        step = rnn_cell_backward(da[:, :, t] + da_prev, cells[t])
-        dx[:, :, t], da_prev = step.pop("dxt"), step.pop("da_prev")
-        total = {name: total.get(name, 0) + gradient for name, gradient in step.items()}
-    return {"dx": dx, "da0": da_prev, **total}
+    return _back_through_time(rnn_cell_backward, da, caches, states=("da_prev",))
 
 
 def lstm_cell_backward(da_next: Array, dc_next: Array, cache: Cache) -> Dict:
@@ -282,24 +276,25 @@ def lstm_backward(da: Array, caches: Cache) -> Dict:
     NumpyrnnError
         if `da` has another shape than `a`, or more steps
     """
+    return _back_through_time(lstm_cell_backward, da, caches, states=("da_prev", "dc_prev"))
+
+
+def _back_through_time(cell_backward: Callable[..., Dict], da: Array, caches: Cache, states: tuple[str, ...]) -> Dict:
+    """Call `cell_backward` for each step, the last first; it returns the gradients of the previous step's `states`."""
     cells, x = caches
-    _check_da(da, a_shape=cells[0][0].shape, n_caches=len(cells))
+    check_shape("da", da, (*cells[0][0].shape, "T_x"))
+    if not 1 <= da.shape[2] <= len(cells):
+        raise NumpyrnnError(f"da must have 1 to {len(cells)} steps (as many as caches), got {da.shape[2]}")
     dx, total = np.zeros((*x.shape[:2], da.shape[2])), Dict()
-    da_prev = dc_prev = np.zeros_like(da[:, :, 0])
+    carried = [np.zeros_like(da[:, :, 0]) for _ in states]
     for t in reversed(range(da.shape[2])):
-        step = lstm_cell_backward(da[:, :, t] + da_prev, dc_prev, cells[t])
-        dx[:, :, t], da_prev, dc_prev = step.pop("dxt"), step.pop("da_prev"), step.pop("dc_prev")
+        step = cell_backward(da[:, :, t] + carried[0], *carried[1:], cells[t])
+        dx[:, :, t], carried = step.pop("dxt"), [step.pop(name) for name in states]
         total = {name: total.get(name, 0) + gradient for name, gradient in step.items()}
-    return {"dx": dx, "da0": da_prev, **total}
+    return {"dx": dx, "da0": carried[0], **total}
 
 
 def _take(parameters: Dict, *names: str) -> list[Array]:
     if missing := [name for name in names if name not in parameters]:
         raise NumpyrnnError(f"parameters must have {', '.join(names)}, missing {', '.join(missing)}")
     return [parameters[name] for name in names]
-
-
-def _check_da(da: Array, a_shape: tuple[int, int], n_caches: int) -> None:
-    check_shape("da", da, (*a_shape, "T_x"))
-    if not 1 <= da.shape[2] <= n_caches:
-        raise NumpyrnnError(f"da must have 1 to {n_caches} steps (as many as caches), got {da.shape[2]}")

@@ -12,6 +12,14 @@ from typing import IO
 from .checks import NumpyrnnError
 
 
+def check_plain_file(path: Path) -> None:
+    """Raise if `path` exists and is not a plain file."""
+    if path.is_dir():
+        raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
+    if path.exists() and not path.is_file():
+        raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces `path` when the block ends, and is deleted if the block raises.
@@ -30,10 +38,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         if it cannot be written; an existing file is then unchanged
     """
     path = Path(path)
-    if path.is_dir():
-        raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
-    if path.exists() and not path.is_file():
-        raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
+    check_plain_file(path)
     target = Path(os.path.realpath(path))  # keeps a link a link
     temporary = target.with_name(f".{target.name}.{token_hex(8)}")
     try:

@@ -2,8 +2,8 @@
 
 There are two independent witnesses. The complex step (Squire and Trapp 1998) evaluates f(x + i h) with h = 1e-30: the
 imaginary part over h is the derivative, without a subtraction and so without its rounding error. The central difference
-(f(x + h) - f(x - h)) / 2h does not depend on complex numbers, but is good to seven digits only. It judges alone where
-the complex step fails: abs, .real, Python's max and writing into an array of floats raise or lose the imaginary part.
+(f(x + h) - f(x - h)) / 2h needs no complex numbers, but is good to seven digits only. It is the only witness where the
+complex step fails: abs, .real, Python's max and writing into a real array either raise or lose the imaginary part.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .recurrent import GRU, LSTM, RNN
 from .sequential import Sequential
 
 NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # larger errors fail
-WORST_CENTRAL = 1e-6  # in place of WORST where central differences judge alone
+WORST_CENTRAL = 1e-6  # replaces WORST where central differences are the only witness
 ZERO = 1e-6  # times the largest derivative of the case; smaller ones count as zero
 ROUGHLY_ZERO = 1e-3  # likewise for central differences, whose rounding error is 1e-11 of the largest
 
@@ -47,7 +47,8 @@ class GradientError:
     worst : the largest relative error of an element; where the derivative is zero, relative to the case's largest
     central : |gradient - central difference| / |central difference|, in the Euclidean norm
     index, ours, theirs : the index of the worst element, and its values from backward and from the witness
-    why : why central differences judge alone, also for `worst` and `theirs`; empty if they do not
+    why : why central differences are the only witness; empty if the complex step works
+        If not empty, `worst` and `theirs` refer to central differences.
     """
 
     what: str
@@ -108,7 +109,7 @@ def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) ->
 
 
 def central_difference(f: Function, arrays: Arrays, name: str, step: float = 1e-5) -> Array:
-    """The same by central differences; `f` need not accept complex arrays."""
+    """Like `complex_step`, by central differences; `f` need not accept complex arrays."""
     return _slopes(f, arrays, name, np.float64, lambda at, x: (at(x + step) - at(x - step)) / (2 * step))
 
 
@@ -147,7 +148,7 @@ def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientRe
 def check_gradients(
     forward: Function, backward: Function, arrays: Arrays, outputs: int | None = None, seed: Any = 0
 ) -> GradientReport:
-    """Check the gradients of a function. It may have the form of the course's: `a, y, cache = forward(...)`.
+    """Check the gradients of a function, which may return a cache, as in `a, y, cache = rnn_forward(...)`.
 
     The scalar to differentiate is a weighted sum of the results of forward. The weights are random, and are passed to
     backward as the upstream gradients.
@@ -161,8 +162,8 @@ def check_gradients(
         The upstream gradient of a single number is 1.
     arrays : dict of float64 arrays
     outputs : int, optional
-        The number of leading results to differentiate. By default all but the last, which is the cache; if it is all,
-        there is no cache.
+        The number of leading results to differentiate. By default all but the last, which is the cache. If there are
+        no further results, there is no cache.
     seed : int, default 0; of the weights
 
     Returns
@@ -172,7 +173,8 @@ def check_gradients(
     Raises
     ------
     NumpyrnnError
-        if an array is not float64, forward or backward cannot be called so, or the gradients do not match `arrays`
+        if an array is not float64, forward or backward does not take these arguments, or the gradients do not match
+        `arrays`
 
     Examples
     --------
@@ -221,7 +223,7 @@ def check_layer(
     Parameters
     ----------
     layer : Layer; if it is float32, a float64 copy is checked, and the report says so
-    x : (T, N, D) float64 or (T, N) integers; default random ones that the layer accepts
+    x : (T, N, D) float64 or (T, N) integers; default a random input that the layer accepts
     lengths : (N,) integers, optional
     dropout : int, optional; seed of the dropout masks; by default there is no dropout
     seed : int, default 0; of the weights of the results, of the initial state and of the default `x`
@@ -277,32 +279,46 @@ def check_loss(logits: Array, targets: Array, mask: Array | None = None) -> Grad
 
 
 def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
-    """Check all layers and the loss, in all cases that matter; yield a name, a description and the errors of each."""
+    """Check all layers and the loss, in all cases that matter; yield a name, a formula and the errors of each."""
     T, N, D, H, draw = 5, 4, 3, 4, np.random.default_rng(seed)
     x, ids, lengths = draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N)), np.array([5, 2, 0, 4])
+    cases = {"all steps": (x, None), "one step": (x[:1, :1], None), "padded": (x, lengths), "integers": (ids, lengths)}
+    every, floating, integers = [*cases], ["all steps", "padded"], ["integers"]
     kw: Any = {"dtype": np.float64, "rng": draw}
-    cells: list[Layer] = [kind(D, H, weight_dropout=rate, **kw) for kind in (RNN, LSTM, GRU) for rate in (0, 0.5)]
-    cells.append(LSTM(D, H, hard_sigmoid=True, **kw))
-    cells[-1].params.flat[...] *= 2  # so that some gates are at their ends
-    convolutions = [CausalConv1D(D, H, 2, 1, **kw), CausalConv1D(D, H, 3, 2, **kw)]
-    blocks = [GatedBlock(D, 2, 2, 2, **kw), GatedStack(D, 2, 2, (1, 2), **kw)]
-    dropouts = [Dropout(0.5, shared, **kw) for shared in (None, "time", "features")]
-    pools = [ReLU(**kw), MaxPool1D(2, **kw), GlobalMaxPool1D(**kw), LastStep(**kw)]
-    dense, embedding = Dense(D, H, **kw), Embedding(D, H, **kw)
-    wavenet = [embedding.copy(), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU(), MaxPool1D(2)]
-    stack = [embedding.copy(), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
-    models = Sequential(*wavenet, GlobalMaxPool1D(), Dense(3, D, **kw)), Sequential(stack)
-    for case, layers, inputs, real in (
-        ("all steps", [*cells, *convolutions, *blocks], x, None),
-        ("one step", cells, x[:1, :1], None),
-        ("padded", [*cells, dense, *dropouts, *convolutions, *blocks, *pools], x, lengths),
-        ("integers, padded", [*cells, dense, embedding, *models], ids, lengths),
+    hard = LSTM(D, H, hard_sigmoid=True, **kw)
+    hard.params.flat[...] *= 2  # so that some gates are at their ends
+    stack = [Embedding(D, H, **kw), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
+    wavenet = [Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()]
+    wavenet += [MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw)]
+    scaled, masked = "y = x mask / (1 - rate)", "Wh mask / (1 - rate)"
+    for name, formula, layer, used in (
+        ("RNN", "h = tanh(x Wx + h' Wh + b)", RNN(D, H, **kw), every),
+        ("LSTM", "c = f c' + i g,  h = o tanh(c)", LSTM(D, H, **kw), every),
+        ("LSTM, hard sigmoid", "o, i, f = min(max(z / 5 + 1/2, 0), 1)", hard, every),
+        ("GRU", "h = (1 - z) n + z h'", GRU(D, H, **kw), every),
+        *(
+            (f"{k.__name__}, weight dropout", masked, k(D, H, weight_dropout=0.5, **kw), every)
+            for k in (RNN, LSTM, GRU)
+        ),
+        ("Dense", "y = x W + b", Dense(D, H, **kw), every),
+        ("Embedding", "y = W[x]", Embedding(D, H, **kw), integers),
+        ("Dropout", scaled, Dropout(0.5, **kw), floating),
+        *((f"Dropout, shared: {axis}", scaled, Dropout(0.5, axis, **kw), floating) for axis in ("time", "features")),
+        ("CausalConv1D", "y = b + sum of x[t - (K-1-k) d] W[k]", CausalConv1D(D, H, 2, **kw), floating),
+        ("CausalConv1D, d = 2", "K = 3: its reach is 4 of 5 steps", CausalConv1D(D, H, 3, 2, **kw), floating),
+        ("GatedBlock", "u = tanh(.) sigmoid(.),  y = [x + u Wr, u Ws]", GatedBlock(D, 2, 2, 2, **kw), floating),
+        ("GatedStack", "y = sum of the blocks' skip connections", GatedStack(D, 2, 2, (1, 2), **kw), floating),
+        ("ReLU", "y = max(x, 0)", ReLU(**kw), floating),
+        ("MaxPool1D", "y = max over every two steps", MaxPool1D(2, **kw), floating),
+        ("GlobalMaxPool1D", "y = max over all steps", GlobalMaxPool1D(**kw), floating),
+        ("LastStep", "y = x[T]", LastStep(**kw), floating),
+        ("Sequential", "Embedding, convolution, GatedStack, ReLU, pooling, Dense", Sequential(wavenet), integers),
+        ("Sequential", "Embedding, LSTM, Dropout, GRU, RNN, Dense", Sequential(stack), integers),
     ):
-        for layer in layers:
-            about = str(inspect.getdoc(layer)).partition("\n")[0]
-            yield f"{layer!r}, {case}", about, check_layer(layer, inputs, real, seed, seed)
+        for case in used:
+            yield name if case == used[0] else f"{name}, {case}", formula, check_layer(layer, *cases[case], seed, seed)
     loss = check_loss(draw.standard_normal((T, N, D)), ids, np.arange(T)[:, None] < lengths)
-    yield "Cross-entropy, padded", "-log softmax(logits)[target], averaged over the real steps", loss
+    yield "Cross-entropy", "-log softmax(logits)[target], averaged over the real steps", loss
 
 
 def _slopes(f: Function, arrays: Arrays, name: str, dtype: Any, slope: Function) -> Array:
@@ -320,15 +336,15 @@ def _slopes(f: Function, arrays: Arrays, name: str, dtype: Any, slope: Function)
 
 
 def _witnesses(f: Function, arrays: Arrays, name: str, near: Array, largest: float) -> tuple[Array, Array, str]:
-    """The derivatives by complex step and by central difference, and why the latter must judge alone, or ""."""
+    """The derivatives by complex step and by central difference, and why only the latter are valid, or ""."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             exact = complex_step(f, arrays, name)
-    except Exception as error:  # any: real numbers raised none
+    except Exception as error:  # of any kind; with real numbers f did not raise
         return np.full(near.shape, np.nan), near, f"(central difference only: complex raises {type(error).__name__})"
     agree = _relative(exact - near, near, largest) <= CENTRAL
-    finer = near if agree else central_difference(f, arrays, name, 1e-7)  # f may be steep, or have a kink nearby
+    finer = near if agree else central_difference(f, arrays, name, 1e-7)  # f may be steep or have a kink nearby
     if _relative(exact - finer, finer, largest) <= CENTRAL:
         return exact, finer, ""
     return exact, near, "(central difference only: the complex step disagrees, as for abs or .real)"
@@ -360,10 +376,10 @@ def _check_call(needs: str, function: Function, /, *parts: Any, **named: Any) ->
 
 
 def _by_name(gradients: Any, arrays: Arrays) -> Arrays:
-    """The results of backward by the names of the arrays; an error if they are not exactly the gradients of these."""
+    """Name the results of backward after the arrays; raise unless there is exactly one for each."""
     if not isinstance(gradients, dict):
         parts = gradients if isinstance(gradients, tuple) else (gradients,)
-        gradients = dict(zip([*arrays, *range(len(parts))], parts))  # those that are too many keep their number
+        gradients = dict(zip([*arrays, *range(len(parts))], parts))  # surplus gradients are named by their number
     named = {key if key in arrays else str(key).removeprefix("d"): gradient for key, gradient in gradients.items()}
     if named.keys() != arrays.keys() or len(named) < len(gradients):
         needs = f"one gradient for each of {', '.join(arrays)} (missing: {[n for n in arrays if n not in named]})"
@@ -376,7 +392,7 @@ def _fitting(layer: Layer, lengths: Array | None, draw: np.random.Generator) -> 
     N, D = 3 if lengths is None else np.size(lengths), getattr(layer, "input_size", 4)
     for T in (5, 40, 320):
         for x in (draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N))):
-            with suppress(Exception):  # any: the layer may be a user's
+            with suppress(Exception):  # of any kind: the layer may be a user's
                 layer.forward(x, None, lengths, None, False)
                 return x
     return np.zeros((5, N, D))  # the check will report what is wrong

@@ -8,7 +8,7 @@ Every layer has the same form::
 - `x` is floating, (T, N, D), or integers, (T, N). Integers stand for one-hot rows, which are never built, and have no
   gradient: `dx` is None.
 - `state` is what a recurrent layer carries from step to step: `h` (N, H), for the LSTM `(h, c)`, for a `Sequential` a
-  tuple with one entry per layer. None means zeros. Layers without a state take and return None.
+  tuple with one entry per layer. None means zeros. A layer without a state takes and returns None.
 - `lengths` (N,) holds the number of real steps of each sequence; the steps after them are padding and affect nothing:
   `y` is zero there, `dy` is ignored, and the returned state is the one after the last real step. Where `y` has fewer
   steps than `x` (pooling, `LastStep`), `layer.lengths_out(lengths)` gives its real steps.
@@ -26,7 +26,7 @@ and `run_back`, whose arguments have been checked; `run` returns zeros in paddin
 
 - `output_size`, if y has other features than x, and `input_size`, if x has a fixed number of features or may be ids;
 - `group`, or `lengths_out`, if y has fewer steps than x;
-- `check_state`, if it has a state, `check_input`, if x is something else, and `draw`, if it has dropout.
+- `check_state`, if it has a state, `check_input`, if it takes another kind of x, and `draw`, if it has dropout.
 
 It can then be saved and loaded, copied, checked by `numpyrnn.gradcheck.check_layer`, and used in a model. A recurrent
 layer needs less: a subclass of `numpyrnn.recurrent.Recurrent` that names its cell (`numpyrnn.cells`).

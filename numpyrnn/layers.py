@@ -1,6 +1,6 @@
 """Layers without a state: some map each step alone (dense, embedding, dropout, ReLU), some reduce the number of steps.
 
-Those that reduce the steps (pooling, `LastStep`) start anew in every pass.
+Those that reduce the steps (pooling, `LastStep`) carry nothing from one pass to the next.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Embedding(Layer):
         self.params["W"] = as_rng(rng).standard_normal((V, D))
 
     def check_input(self, x: Array) -> Array:
-        """Only ids."""
+        """Accept only ids."""
         if not is_integer(x):
             raise NumpyrnnError(f"x of {self!r} must be integer ids of shape (T, N), got dtype {x.dtype}")
         return super().check_input(x)
@@ -200,7 +200,7 @@ class MaxPool1D(Plain):
         dx = np.empty((padding.T, *y.shape[1:]), dy.dtype)
         dx[len(groups) * self.size :] = 0
         dgroups = dx[: len(groups) * self.size].reshape(groups.shape)
-        dgroups[:, -1] = self.padding_out(padding, len(y)).masked(dy)  # the last step gets what the others leave
+        dgroups[:, -1] = self.padding_out(padding, len(y)).masked(dy)  # the last step gets the rest
         for j in range(self.size - 1):
             np.multiply(dgroups[:, -1], groups[:, j] == y, out=dgroups[:, j])
             dgroups[:, -1] -= dgroups[:, j]
@@ -250,7 +250,7 @@ class GlobalMaxPool1D(OneOf):
 class LastStep(OneOf):
     """The last real step of each sequence, as a sequence of one step: y_1 = x_T.
 
-    For a loss at the end of each window only (the course's sonnets). An empty sequence gives zeros.
+    Used with a loss at the end of each window only, as in the course's sonnets. An empty sequence gives zeros.
 
     Parameters
     ----------

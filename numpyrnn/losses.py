@@ -4,8 +4,8 @@
 
     loss(logits, targets, mask) -> (mean over the places that count, gradient of that mean)
 
-`mask` is True where a place counts; None means everywhere. A loss may have an attribute `validation`: another loss, to
-measure held-out data with.
+`mask` is True where a place counts; None means everywhere. If a loss has an attribute `validation`, held-out data are
+measured with that loss.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .activations import below_largest
 from .checks import Array, NumpyrnnError, check_finite, check_ids, check_range, check_shape, is_integer
 
 Loss = Callable[[Array, Array, Array | None], tuple[float, Array]]
-SMALL = 30.0  # the exponentials of smaller logits, and their sums, neither overflow nor vanish in float32
+SMALL = 30.0  # exponentials of smaller logits, and sums of them, neither overflow nor vanish in float32
 
 
 def softmax_cross_entropy(
@@ -73,9 +73,9 @@ def softmax_cross_entropy(
     small = np.abs(rows).max() <= SMALL
     if not small:
         check_finite("logits", rows)
-        rows = below_largest(rows, axis=1)  # a third of the whole time, and rarely needed
+        rows = below_largest(rows, axis=1)  # rarely needed, and takes a third of the time
     e = np.exp(rows)
-    with np.errstate(invalid="ignore"):  # OpenBLAS has, rarely, warned here of finite numbers
+    with np.errstate(invalid="ignore"):  # OpenBLAS sometimes warns here, though all numbers are finite
         sums = e @ np.ones(V, e.dtype)  # 6 times faster than e.sum(axis=1)
     wanted = targets.reshape(rows.shape if soft else count) if everywhere else targets[real]
     if soft:

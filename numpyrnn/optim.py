@@ -91,7 +91,7 @@ class Optimizer:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All attributes that are single values, except `t` and private ones, as values that JSON can hold."""
+        """All attributes that are single values, except `t` and private ones, in values that JSON can hold."""
         single = (bool, int, float, str, np.bool_, np.number, type(None))
         own = {name: value for name, value in vars(self).items() if isinstance(value, single)}
         return {name: np.asarray(value).item() for name, value in own.items() if name != "t" and name[0] != "_"}
@@ -114,7 +114,7 @@ class Optimizer:
         if not self.state:
             self.state = {name: np.zeros_like(params) for name in self.slots}
         for name, array in self.state.items():
-            check_shape(f"params (as at the first update: {name})", params, array.shape)
+            check_shape(f"params, as in the first update ({name}),", params, array.shape)
         self.step(params, grad, self.learning_rate * factor / (1 + self.decay * self.t))
         self.t += 1
 

@@ -65,5 +65,5 @@ class Parameters(dict[str, Array]):
         for name, value in dict(*others, **more).items():
             self[name] = value
 
-    def __reduce__(self) -> tuple[Any, ...]:  # keeps the arrays of a copy views of one buffer
+    def __reduce__(self) -> tuple[Any, ...]:  # so that the arrays of a copy are views of one buffer
         return Parameters, (self.shapes, self.flat.dtype, self.flat.copy())

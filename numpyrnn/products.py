@@ -1,9 +1,9 @@
 """Matrix products: of whole sequences at once, and of single steps, fast.
 
-The product of one step is small, and its weights are the same in every step. OpenBLAS first copies its operands into a
-form of its own. With only a few rows that takes as long as the product itself; up to a million multiply-adds it is left
-out. So the weights are laid out once per sequence, in blocks of columns that stay below that limit: up to 2.2 times as
-fast (16 rows, 256 to 512 units), and never slower by more than a few percent.
+The product of one step is small, and its weights are the same in every step. OpenBLAS first copies the operands into
+its own layout. For a few rows this takes as long as the product itself, but OpenBLAS skips it for products of up to a
+million multiply-adds. So the weights are laid out once per sequence, in blocks of columns whose products stay below
+that limit. This is up to 2.2 times as fast (16 rows, 256 to 512 units), and at worst a few percent slower.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .checks import Array, is_integer
 
 SMALL = 1_000_000  # multiply-adds; up to this, OpenBLAS does not copy the operands
 NARROWEST = 32  # columns of a block
-ONE_ROW, WORTH_A_COPY = 1 << 16, 8  # a single row uses a copy of up to so many weights, for at least so many products
+ONE_ROW, WORTH_A_COPY = 1 << 16, 8  # for a single row: copy at most so many weights, for at least so many products
 Multiply = Callable[[Array], Any]
 
 # SciPy's BLAS is used for vectors and small matrices only, since its pool of threads is not NumPy's. Its functions are

@@ -10,11 +10,11 @@ from numpy.random import Generator
 
 from . import cells, fast, unroll
 from .cells import Cell, Named
-from .checks import Array, as_array, as_rng, check_count, check_finite, check_shape, check_share, is_integer
+from .checks import Array, as_rng, check_count, check_numbers, check_share, is_integer
 from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts, draw_mask, float_dtype, glorot
 from .parameters import Parameters
 
-LEAN_STEPS = 32  # a pass without a cache runs so many steps at a time, to bound its memory
+LEAN_STEPS = 32  # without a cache, a pass runs so many steps at a time, to bound its memory
 
 
 class Recurrent(Layer, abstract=True):
@@ -71,21 +71,17 @@ class Recurrent(Layer, abstract=True):
         return self.cell if self.dtype.kind == "c" else fast.compiled_cell(self.cell)
 
     def note(self) -> str:
-        """Say if there is no compiled form, though that back end is chosen."""
+        """A remark if the compiled back end is chosen but has no form of the cell."""
         return "  (runs plain)" if fast.chosen() and fast.compiled_cell(self.cell) is self.cell else ""
 
     def check_state(self, name: str, state: Any, N: int) -> Any:
-        """A tuple of the cell's states, each (N, size); None means zeros."""
+        """Return a tuple of the cell's states, each (N, size); None means zeros."""
         sizes = self.cell.state_sizes(self.hidden_size)
         if state is None:
             return tuple(np.zeros((N, size), self.dtype) for size in sizes)
         label = f"{name} of {self!r}"
         states = check_parts(label, state if len(sizes) > 1 else (state,), len(sizes), "(h, c)")
-        arrays = tuple(as_array(name, s, self.dtype) for s in states)
-        for array, size in zip(arrays, sizes, strict=True):
-            check_shape(label, array, (N, size))
-            check_finite(name, array)
-        return arrays
+        return tuple(check_numbers(label, s, self.dtype, (N, size)) for s, size in zip(states, sizes, strict=True))
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
         """One mask of Wh for the whole batch."""
@@ -108,7 +104,8 @@ class Recurrent(Layer, abstract=True):
             active = None if left is None else (left > np.arange(len(piece))[:, None]).sum(axis=1).tolist()
             cell = unroll.forward(kind, p, piece, state, active)
             pieces.append(cell.states[0][1:])
-            state = last_states(cell, left)
+            ends = (-1, ...) if left is None else (left, np.arange(len(left)))
+            state = tuple(s[ends].copy() for s in cell.states)
         y = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         if not padding.full:
             y, state = y[:, padding.back], tuple(s[padding.back] for s in state)
@@ -132,13 +129,6 @@ def orthogonal(rng: Generator, rows: int, columns: int) -> Array:
     q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
     q = np.asarray(q * np.sign(np.diag(r)))
     return q if rows >= columns else q.T
-
-
-def last_states(cell: Cell, lengths: Array | None) -> tuple[Array, ...]:
-    """The states after each sequence's last step."""
-    if lengths is None:
-        return tuple(s[-1].copy() for s in cell.states)
-    return tuple(s[lengths, np.arange(len(lengths))] for s in cell.states)
 
 
 class RNN(Recurrent):
@@ -206,8 +196,16 @@ class LSTM(Recurrent):
     sizes = (*Recurrent.sizes, "hard_sigmoid")
     cell = cells.LSTM
 
-    def __init__(self, *sizes: Any, hard_sigmoid: bool = False, **settings: Any):
-        super().__init__(*sizes, **settings)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        dtype: Any = np.float32,
+        rng: Seed = None,
+        weight_dropout: float = 0.0,
+        hard_sigmoid: bool = False,
+    ):
+        super().__init__(input_size, hidden_size, dtype, rng, weight_dropout)
         self.hard_sigmoid = bool(hard_sigmoid)
         if self.hard_sigmoid:
             self.cell = cells.HardLSTM

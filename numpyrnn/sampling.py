@@ -18,10 +18,10 @@ from .stepper import Stepper, can_step
 from .threads import blas_threads, run_all
 
 HOTTEST = 1e6  # a temperature at which all ids are equally probable; higher ones change nothing
-BLOCK = 4096  # sequences side by side, so few that their states stay in the cache
+BLOCK = 4096  # sequences written side by side, few enough for their states to stay in the cache
 NOISE = 64  # rows of noise that are drawn at once
-WORTH = 2e8  # operations of a step for all sequences; from here on several workers are faster than one
-WIDE = 1024  # columns of a step's product; BLAS uses one thread for narrower ones (up to 460,800 weights) anyway
+WORTH = 2e8  # operations per step, over all sequences, from which several workers are faster than one
+WIDE = 1024  # columns; BLAS uses one thread for narrower products (up to 460,800 weights) anyway
 
 
 class Sampler:
@@ -35,7 +35,7 @@ class Sampler:
     top_k : int, optional
         Draw only among the ids with the k largest logits.
     top_p : float, optional, 0 < top_p <= 1
-        Draw only among the most probable ids, as few as reach a probability of p (nucleus; Holtzman et al. 2020).
+        Draw only among the most probable ids, the fewest that reach a probability of p (nucleus; Holtzman et al. 2020).
 
     Raises
     ------
@@ -53,7 +53,7 @@ class Sampler:
             check_range("top_p", top_p, 0, 1, open_low=True)
         self.rng = as_rng(rng)
         self.temperature, self.top_k, self.top_p = min(temperature, HOTTEST), top_k, top_p
-        self.single = cache(self._single)  # kept, because each has noise in store
+        self.single = cache(self._single)  # cached, because each function holds a supply of noise
 
     def probabilities(self, logits: Array) -> Array:
         """The distribution from which ids are drawn.
@@ -172,9 +172,9 @@ def generate(
         The id that ends a sequence.
     state : initial state of the N sequences, default zeros; not for a stepper
     workers : int, optional; not for a stepper
-        Threads that share the sequences. Each sequence then has a random stream of its own, so that the number changes
-        nothing but rounding. A second thread nearly halves the time if a step is much work (2,000 sequences of an LSTM
-        of 256 units); if it is little, one thread does it all. By default there is one thread, and all sequences draw
+        Threads that share the sequences. Each sequence then has its own random stream, so the number of threads changes
+        nothing but rounding. A second thread nearly halves the time of long steps (2,000 sequences of an LSTM of 256
+        units). For short steps one thread does all the work. By default there is one thread, and all sequences draw
         from the sampler's stream.
 
     Returns
@@ -237,7 +237,7 @@ def uniforms(keys: Array, t: Array) -> Array:
 def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window: int | None = None) -> Iterator[int]:
     """Continue a prompt endlessly, and yield each id as soon as it is drawn.
 
-    The state of the recurrent layers, and the last inputs of the convolutions, are kept, so that an id costs one step.
+    The state is carried (of recurrent layers and convolutions), so that each id costs one step.
 
     Parameters
     ----------
@@ -245,8 +245,8 @@ def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window:
     prompt : (P,) integers, P is at least 1
     sampler : Sampler
     window : int, optional; not for a stepper
-        For models trained on windows, and for those with pooling, which have no steps. Each id is drawn after a new
-        pass over the last `window` ids.
+        Draw each id after a new pass over the last `window` ids. For models trained on windows, and for models with
+        pooling, which cannot carry a state.
 
     Yields
     ------

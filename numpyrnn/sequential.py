@@ -47,7 +47,7 @@ class Container(Layer, abstract=True):
         self.params = params
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "params"}  # they are in the layers
+        return {name: value for name, value in vars(self).items() if name != "params"}  # the layers hold them
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -58,10 +58,10 @@ class Container(Layer, abstract=True):
         return self.layers[0].check_input(x)
 
     def check_values(self, x: Array) -> None:
-        """Leave it to the first layer, in `forward`."""
+        """Check nothing here: the first layer's `forward` does it."""
 
     def check_state(self, name: str, state: Any, N: int) -> Any:
-        """A tuple with one entry per layer, which the layer checks."""
+        """Check that there is one entry per layer; each layer checks its own."""
         n = len(self.layers)
         return (None,) * n if state is None else check_parts(name, state, n, f"of {n} (one entry per layer)")
 
@@ -135,8 +135,7 @@ class Sequential(Container):
         """Through all layers in turn."""
         states, caches = [], []
         for i, layer in enumerate(self.layers):
-            part = None if drawn is None else drawn.parts[i]
-            x, layer_state, layer_cache = layer.forward(x, state[i], padding, part, cache)
+            x, layer_state, layer_cache = layer.forward(x, state[i], padding, drawn and drawn.parts[i], cache)
             padding = padding if len(x) == padding.T else layer.padding_out(padding, len(x))
             states.append(layer_state)
             caches.append(layer_cache)

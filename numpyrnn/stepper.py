@@ -1,7 +1,7 @@
 """Generation of one sequence, a step at a time, with as few calls as possible.
 
-For one sequence and a few dozen units, a NumPy call costs as much as its arithmetic. So all views are made once, each
-layer takes one product per step, and SciPy's `gemv` writes it in place.
+For one sequence and a few dozen units, a NumPy call costs as much as its arithmetic. Therefore all views are created
+once, and each layer makes a single product per step, which SciPy's `gemv` writes in place.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ BUSY = "a Stepper writes one sequence at a time, and only in the thread that mad
 class Stepper:
     """A model as a function from one id to one row of logits; it keeps its state from call to call.
 
-    Each layer takes one product per step: [h; 1] times [its Wh, Wx of the layer above; zeros, b of the layer above]. It
-    gives all that its own next step and the layer above need of h. For the first layer, a table holds x Wx + b of each
-    id.
+    Each layer makes one product per step: [h; 1] times [Wh, Wx; 0, b], where Wx and b belong to the layer above. The
+    result holds h Wh, for the layer's own next step, and h Wx + b, the input of the layer above. The input of the first
+    layer is looked up in a table that holds x Wx + b of each id.
 
     A stepper serves the thread that made it or last called `reset`. Calls from other threads raise.
 
@@ -67,7 +67,7 @@ class Stepper:
         steps = [self._step(layer, above) for layer, above in zip_longest(layers, layers[1:])]
         if isinstance(layers[-1], Dense):
             steps.pop()  # its x W + b is the result
-        self.advance = _in_turn(rows, steps)  # a call without its checks
+        self.advance = _in_turn(rows, steps)  # `__call__` without its checks
         self.output_size = len(self.advance(0))
         self.widest = max(rows[0].size, self.output_size)
         self.reset()
@@ -96,7 +96,7 @@ class Stepper:
             array[...] = 0
 
     def _compare(self, model: Sequential) -> None:
-        """Raise if the logits are not those of the model: a cell's `step` may read a state that it has overwritten."""
+        """Raise unless the logits are those of the model: a cell's `step` may read a state that it has overwritten."""
         ids = np.arange(3) % self.input_size
         for token in ids.tolist():
             logits = self.advance(token)
@@ -155,20 +155,20 @@ def can_step(model: Sequential) -> bool:
     layers = model.layers
     while layers and type(layers[0]) in (Embedding, *PASSING):
         layers = layers[1:]
-    above = dropwhile(lambda layer: type(layer) is not LastStep, model.layers)  # sees one step of a pass
+    above = dropwhile(lambda layer: type(layer) is not LastStep, model.layers)  # they see only the last step of a pass
     has_steps = all(map(_has_step, layers)) and all(type(layer) in (Dense, *PASSING) for layer in above)
     return bool(layers) and has_steps and _as_it_is(model, Sequential) and model.dtype.kind == "f"
 
 
 def _has_step(layer: Layer) -> bool:
-    """Whether a layer does no more than its step."""
+    """Whether a layer is nothing but its step, applied to one step after the other."""
     if isinstance(layer, Recurrent):
         return _as_it_is(layer, Recurrent) and layer.cell.forward is Cell.forward
     return type(layer) in (Dense, *PASSING)
 
 
 def _as_it_is(layer: Layer, kind: type[Layer]) -> bool:
-    """Whether a subclass of `kind` has left its passes unchanged."""
+    """Whether a layer has the passes of `kind`, not those of a subclass."""
     return type(layer).run is kind.run and type(layer).forward is kind.forward
 
 

@@ -1,9 +1,9 @@
 """Threads: one in the library's long calls, unless you choose another number.
 
 NumPy and SciPy each bring a BLAS with its own pool of threads, as many as there are cores. A recurrent layer makes many
-small products, one after the other. The threads of a pool would have to meet after each of them, and if another program
-keeps a core busy, each meeting waits for that program. Results would change too, since the order of summation depends
-on the number of threads: the same seed would give other weights on another machine, or under another load.
+small products, one after the other. The threads of a pool would have to wait for each other after every product, and if
+another program keeps a core busy, all of them wait for it. The results would change too, since the order of summation
+depends on the number of threads: the same seed would give other weights on another machine, or under another load.
 
 `Trainer.run`, `mean_loss`, `generate` and `stream` therefore use one thread, on any number of cores. So do the
 callbacks that they call. Everything else in the process keeps its threads, including your own calls of `model.forward`.
@@ -19,8 +19,8 @@ gradient buffer, and waits for the others once per step. The buffers are added i
 of workers always gives the same bits. Meanwhile each worker has one BLAS thread, because the threads of a BLAS keep
 spinning for a tenth of a second after a product and take the cores from the workers. Layers know nothing of all this.
 
-SciPy's pool always stays at one: its products here are of small vectors, and the threads of two pools would get in each
-other's way. A limit that is already set is never raised.
+SciPy's pool always stays at one thread: it multiplies only small vectors here, and the threads of two pools would get
+in each other's way. A limit that is already set is never raised.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ from .parameters import Parameters
 from .sequential import Sequential
 
 Result = TypeVar("Result")
-WORTH, WORTH_A_STEP = 1e9, 2e7  # two workers pay off from so many operations per forward pass, and per step of it
+WORTH, WORTH_A_STEP = 1e9, 2e7  # operations per forward pass, and per step, from which workers pay off
 SETTINGS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"  # environment variables
 
 _chosen: ContextVar[int | None] = ContextVar("the number chosen around this call", default=None)
 _lock = RLock()  # guards the next three, together with the pools: these belong to the process
 _limits: list[int] = []  # of the active `blas_threads` blocks
-_before: dict[str, int] = {}  # the threads of each pool before the first of these blocks
+_before: dict[str, int] = {}  # the number of threads of each pool before the first of these blocks
 _unlimited: set[str] = set()  # pools that ignored a limit, after a warning
 
 
@@ -100,7 +100,7 @@ def chosen() -> int:
 
 
 def run_all(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run the first task here and each other one in its own thread; return all results. Errors wait for all tasks."""
+    """Run the first task here and each other one in its own thread; return all results, or raise when all are done."""
     with ThreadPoolExecutor(len(tasks), "numpyrnn") as pool:  # 0.1 ms; a lasting pool would not survive a fork
         futures = [pool.submit(copy_context().run, task) for task in tasks[1:]]
         return [tasks[0](), *(future.result() for future in futures)]
@@ -168,8 +168,8 @@ def loss_and_gradients(
         for k, into in enumerate(own):
             rows = slice(k, None, n)
             shard, start = _shard(batch, rows), map_state(itemgetter(rows), state)
-            masks = None if drawn is None else drawn.shard(rows)
-            tasks.append(partial(_pass, model, shard, into, loss, start, masks, shard.places / batch.places))
+            masks, share = drawn and drawn.shard(rows), shard.places / batch.places
+            tasks.append(partial(_pass, model, shard, into, loss, start, masks, share))
         losses, states = zip(*run_all(tasks), strict=True)
     if grads is not None:
         for buffer in own[1:]:

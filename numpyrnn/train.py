@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import NumpyrnnError, as_rng, check_count, check_finite, check_range, check_shape, check_share
+from .checks import NumpyrnnError, as_rng, check_count, check_numbers, check_range, check_share
 from .losses import Loss, softmax_cross_entropy
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
@@ -97,10 +97,7 @@ class Trainer:
         self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, schedule, average
         self.patience, self.carry, self.rng = patience, bool(carry), as_rng(rng)
-        self.grads, self.buffers = (
-            model.params.zeros_like(),
-            list[Parameters](),
-        )  # of the first worker, and of the others
+        self.grads, self.buffers = model.params.zeros_like(), list[Parameters]()  # the first worker's; the others'
         # `weights`: after the last whole epoch; `averaged`: their moving average; `best`: those that are kept.
         # During an epoch the model's own buffer is ahead of `weights`; after `run` it holds `best`.
         self.weights, self.averaged, self.best = (model.params.flat.copy() for _ in WEIGHTS)
@@ -118,18 +115,18 @@ class Trainer:
     ) -> list[Record]:
         """Train up to `epochs` epochs, or until patience ends; then put the best weights into the model.
 
-        An interruption (Ctrl-C) restores the end of the last whole epoch and is passed on, so that the training can be
-        resumed from `state` to the same bits. The schedule does not change the optimiser's own learning rate.
+        If it is interrupted (Ctrl-C), the trainer returns to the end of the last whole epoch and raises again; resuming
+        from `state` then gives the same bits. The schedule does not change the optimiser's own learning rate.
         Everything, including the callbacks, runs inside `blas_threads(workers)`.
 
         Parameters
         ----------
         batches : function of a Generator that returns the batches of one epoch
-        epochs : int, in all, including those before `restore`
+        epochs : int, the total number, including epochs before a `restore`
         valid : function that returns the held-out batches, optional
         accept : function, optional
-            Called after each epoch, with the weights that would be kept in the model. If it returns False, they are not
-            kept (unless they are the first) and training ends.
+            Called after each epoch, while the model holds the weights that would be kept. If it returns False, they are
+            not kept (unless they are the first) and training ends.
         on_batch : function of a batch, optional, called after each step
         on_epoch : function of a record of `history`, optional, called after each epoch
 
@@ -160,7 +157,7 @@ class Trainer:
         except BaseException:
             self._take(before)
             raise
-        self.use_best()
+        self.model.params.flat[...] = self.best
         return self.history
 
     def _run_epoch(self, batches: Batches, epochs: int, valid: Valid, accept: Any, on_batch: Any) -> Record:
@@ -214,12 +211,8 @@ class Trainer:
             self.averaged *= keep
             self.averaged += (1 - keep) * flat
 
-    def use_best(self) -> None:
-        """Put the best weights so far into the model."""
-        self.model.params.flat[...] = self.best
-
     def state(self) -> dict[str, Any]:
-        """Return all that `restore` needs to resume to the same bits: copies of arrays, and JSON values."""
+        """Return all that `restore` needs for the same bits: copies of arrays, and values that JSON can hold."""
         optimizer, arrays = self.optimizer, {name: getattr(self, name) for name in WEIGHTS}
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state.items()}
         return {
@@ -253,15 +246,14 @@ class Trainer:
                 if here.get(name) != before:
                     raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
             for name in WEIGHTS:
-                check_shape(name, state[name], self.weights.shape)
-                check_finite(name, state[name])
+                check_numbers(name, state[name], self.weights.dtype, self.weights.shape)
             self._take(state)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             self._take(now)
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 
     def _take(self, state: dict[str, Any]) -> None:
-        """Set everything but the settings as in `state`."""
+        """Set everything in `state` but the settings."""
         for name in WEIGHTS:
             getattr(self, name)[...] = state[name]
         self.model.params.flat[...] = self.weights

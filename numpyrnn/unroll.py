@@ -7,8 +7,7 @@ one contiguous block.
 
 The sequences are sorted by falling length. At step t the first `active[t]` of them are still running, so padded steps
 are never computed and no masks are needed; their slots stay zero, and the layer picks the last real state of each
-sequence. None means that all run to the end. In the forward direction the weights may be complex (for complex-step
-gradient checks).
+sequence. If `active` is None, all run to the end. The forward pass also takes complex weights, for gradient checks.
 
 Arguments are not checked here; the layers of `recurrent.py` check them and sort the sequences.
 """

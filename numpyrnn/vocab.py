@@ -52,7 +52,7 @@ class Vocabulary:
 
         Parameters
         ----------
-        tokens : iterable of str (a string is its characters)
+        tokens : iterable of str; a string stands for its characters
 
         Returns
         -------
@@ -64,14 +64,12 @@ class Vocabulary:
             if a token is unknown; the error lists all unknown tokens
         """
         tokens = list(tokens)
-        unknown = {token for token in tokens if token not in self.ids}
-        if unknown:
-            listed = " ".join(map(repr, sorted(unknown)))
-            raise NumpyrnnError(f"tokens must be known to the vocabulary, unknown: {listed}")
+        if unknown := sorted({token for token in tokens if token not in self.ids}):
+            raise NumpyrnnError(f"tokens must be known to the vocabulary, unknown: {' '.join(map(repr, unknown))}")
         return np.array([self.ids[token] for token in tokens], np.intp)
 
     def encode_text(self, text: str) -> Array:
-        """Ids of the characters of a text of any length, with little memory.
+        """Ids of the characters of a long text, in little memory.
 
         Parameters
         ----------
@@ -109,7 +107,7 @@ class Vocabulary:
         Raises
         ------
         NumpyrnnError
-            if an id is not an integer from 0 to the number of tokens less one
+            if an id is not an integer, is negative, or is not below the number of tokens
         """
         ids = np.asarray(list(ids) or np.zeros(0, np.intp))
         if not is_integer(ids):

@@ -391,7 +391,7 @@ def test_passes_say_what_they_need(make):
     reach = leaves(end)[0].shape[1]
     with error("state of ", name, f"must have shape (3, {reach}, 2), got (3, {reach - 1}, 2)"):
         layer.forward(X, short)
-    with error("state must be finite, got nan"):
+    with error("state of ", name, "must be finite, got nan"):
         layer.forward(X, bad)
     with error("dstate of ", name, "must have shape"):
         layer.backward(y, cache, short)

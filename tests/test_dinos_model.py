@@ -102,7 +102,7 @@ def test_training_repeats_with_its_seed():
 
 def test_copied_is_the_summed_probability_of_the_training_names(checkpoint):
     training = NameTraining.resume(checkpoint)
-    training.trainer.use_best()
+    training.trainer.model.params.flat[...] = training.trainer.best
     expected = sum(np.exp(log_probability(name, checkpoint.model, checkpoint.vocabulary)) for name in NAMES)
     assert_allclose(training.copied(), expected, rtol=1e-4)
 

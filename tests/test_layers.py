@@ -306,7 +306,7 @@ BAD = np.where(np.arange(T)[:, None, None] == 2, np.nan, X)
             {"x": X, "state": (np.zeros((N, H)), np.zeros((N, D)))},
             ("state of LSTM(", "must have shape (3, 6), got (3, 4)"),
         ),
-        ({"x": X, "state": (np.zeros((N, H)), np.full((N, H), np.inf))}, ("state must be finite, got inf",)),
+        ({"x": X, "state": (np.zeros((N, H)), np.full((N, H), np.inf))}, ("state of ", "must be finite, got inf")),
     ],
 )
 def test_forward_names_a_malformed_argument(arguments, parts):

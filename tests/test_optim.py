@@ -157,7 +157,9 @@ def test_settings_are_all_single_values_also_of_a_class_of_ones_own():
 def test_a_buffer_of_another_size_is_refused():
     optimizer = Adam()
     optimizer.update(np.ones(3), np.ones(3))
-    with pytest.raises(NumpyrnnError, match=r"params \(as at the first update: m\) must have shape \(3,\), got \(4,\)"):
+    with pytest.raises(
+        NumpyrnnError, match=r"params, as in the first update \(m\), must have shape \(3,\), got \(4,\)"
+    ):
         optimizer.update(np.ones(4), np.ones(4))
     with pytest.raises(NumpyrnnError, match=r"grad must have shape \(3,\), got \(4,\)"):
         optimizer.update(np.ones(3), np.ones(4))

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from numpyrnn.checks import NumpyrnnError
+from numpyrnn.files import check_plain_file
 
 OWN = {".npz", ".jsonl", ".png"}  # what trainings write, and none reads as data
 PATH = click.Path(path_type=Path)
@@ -94,10 +95,7 @@ def check_out(path: Path, force: bool) -> None:
     """
     if not path.parent.is_dir():
         raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
-    if path.is_dir():
-        raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
-    if path.exists() and not path.is_file():
-        raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
+    check_plain_file(path)
     if path.exists() and not force:
         raise NumpyrnnError(f"{path} is there already: name another with --out, or say --force to replace it")
     try:

@@ -11,7 +11,7 @@ from ..checks import NumpyrnnError
 
 @cache
 def chosen() -> bool:
-    """Return whether the environment chooses the compiled back end. Only the first call reads the environment.
+    """Return whether the environment chooses the compiled back end; it is read once.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """What the compiled functions use: compiler settings, tanh, sigmoid, exp, and the product of a single row.
 
-Functions that are `inlined`, and those of other files, are compiled into their callers. Numba's cache of a caller does
-not notice changes in another file: delete the `__pycache__` folders after such a change.
+Numba compiles these functions into their callers in `fast/cells.py`, and does not notice if they change: delete the
+`__pycache__` folders after a change in this file.
 """
 
 from __future__ import annotations
