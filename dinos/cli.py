@@ -9,7 +9,7 @@ import click
 
 from numpyrnn import NumpyrnnError, __version__
 from workbench.files import data_path, load_model, read_text
-from workbench.options import data_options, model_option, seed_option, temperature_option, top_k_option
+from workbench.options import data_options, default_group, model_option, seed_option, temperature_option, top_k_option
 from workbench.tables import loss_table, table
 from workbench.training import TrainingRun, training_options
 
@@ -21,13 +21,10 @@ DEFAULTS = Settings()
 COPIES = "End when more than this share of its names would be copies, never if 1"
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=default_group("sample"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dinos")
-@click.pass_context
-def app(context: click.Context) -> None:
-    """Invent dinosaur names. Without a command, print ten of them."""
-    if context.invoked_subcommand is None:
-        context.invoke(sample)
+def app() -> None:
+    """Invent dinosaur names. Without a command, `sample` runs, with its options."""
 
 
 @app.command()

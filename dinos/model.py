@@ -173,9 +173,9 @@ class NameTraining(Training):
         return {f"Kneser-Ney, order {ngram.order}": loss}
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """The best held-out loss, why the training ended, and the best n-gram."""
-        reached, ngram = super().verdict(ngrams, status).rsplit(". ", 1)
-        return f"A star marks names that are known.\n{reached}.\n{ngram}"
+        """The best held-out loss and why the training ended, after the star's meaning."""
+        loss = f"{self.trainer.best_loss:.3f} nats a character"
+        return f"A star marks names that are known.\nHeld-out loss {loss}, {self.ending(status)}."
 
 
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:

@@ -170,7 +170,7 @@ class Tracks:
         return tick
 
     def _skip(self, data: bytes, at: int) -> tuple[int, int, int]:
-        """Return an event's kind, -1 if it is system exclusive or else a meta event's, and where its content is."""
+        """Return the kind of a meta event (-1 for a system exclusive one), and where its content begins and ends."""
         status, kind = data[at], -1
         if status == 0xFF:
             at += 1

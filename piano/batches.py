@@ -58,7 +58,7 @@ def split_windows(part: Part, seed: int, share: float = 0.2) -> tuple[Part, Part
 
 
 def after_whole_windows(batches: Iterable[Batch], window: int) -> Iterator[Batch]:
-    """Restrict the loss to predictions with a whole window before them, the same ones that windows are followed by."""
+    """Count only the predictions that follow a whole window, the same ones as with windows."""
     for batch in batches:
         late = np.arange(len(batch.targets))[:, None] >= window - 1
         counts = np.ones(batch.targets.shape, bool) if batch.counts is None else batch.counts

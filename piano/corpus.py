@@ -32,7 +32,7 @@ from .tokens import name_of, split_token, tokens_of
 
 FEWEST = 2  # tokens of a piece: one to read and one to predict
 CACHE_NAME = ".numpyrnn-piano.json"
-CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # to be raised when the same files give other tokens
+CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # increment when the same files give other tokens
 MIDI = MAX_BYTES + 1, "a MIDI file"  # see `first_bytes`
 PARALLEL_FROM = 200  # files; parsing one takes 10 ms, starting the processes half a second
 MAX_PROCESSES = 8
@@ -99,9 +99,7 @@ def read_pieces(
         on_refused(error)
 
     found = {path: list(_midi_files(path, refuse)) if os.path.isdir(path) else [path] for path in sources}
-    files: dict[
-        str, Path
-    ] = {}  # by real path; named files come first, so that they are kept and copies of them refused
+    files: dict[str, Path] = {}  # by real path; named files come first, so that their copies are refused
     for file in chain.from_iterable(found.values()):
         files.setdefault(os.path.realpath(file), file)
     digests: dict[Path, str] = {}

@@ -92,7 +92,7 @@ def compose(
     primer : list of str, optional
         Tokens that the music begins with; unknown ones are left out. Without a primer the network first reads a random
         held-out window, which does not become part of the music.
-    progress : function that is given the new ids, with their number as `total`, and gives the ids: a progress bar
+    progress : progress bar; called with the new ids, and with their number as `total`, it gives the ids again
 
     Returns
     -------

@@ -58,11 +58,7 @@ def app() -> None:
 @seed_option
 @model_option("model of sonnets")
 @click.option(
-    "--unknown",
-    type=click.Choice(["error", "skip"]),
-    default="error",
-    show_default=True,
-    help="For unknown characters.",
+    "--unknown", type=click.Choice(["error", "skip"]), default="error", show_default=True, help="On unknown characters."
 )
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the poem to this file too.")
 @force_option

@@ -92,7 +92,7 @@ def line_of(text: str, position: int) -> tuple[int, str]:
 
 
 def check_prompt(prompt: str, vocabulary: Vocabulary) -> None:
-    """Raise an error that lists the characters of a prompt that a model does not know, if there are any."""
+    """Raise unless a model knows all characters of a prompt; the error lists the unknown ones."""
     if unknown := sorted(set(prompt) - set(vocabulary.tokens)):
         known = "".join(token for token in vocabulary.tokens if token.strip())
         got = f"{' '.join(map(repr, unknown))} (--unknown skip drops them)"

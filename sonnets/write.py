@@ -58,7 +58,7 @@ def continue_prompt(
 
 
 def _limited(characters: Iterable[str], before: str, length: int, lines: float) -> Iterator[str]:
-    """Yield up to `length` characters; end earlier if `lines` lines are complete, with those of `before`."""
+    """Yield at most `length` characters, and end once `lines` lines are complete, including those of `before`."""
     *whole, line = before.split("\n")
     n_lines = sum(bool(one.strip()) for one in whole)
     for character in islice(characters, length):
