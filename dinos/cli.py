@@ -9,29 +9,22 @@ import click
 
 from numpyrnn import NumpyrnnError, __version__
 from workbench.files import data_path, load_model, read_text
-from workbench.options import (
-    data_options,
-    model_option,
-    seed_option,
-    temperature_option,
-    top_k_option,
-)
+from workbench.options import data_options, default_group, model_option, seed_option, temperature_option, top_k_option
 from workbench.tables import loss_table, table
 from workbench.training import TrainingRun, training_options
 
+from .evaluation import measure
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
 from .names import read_names, show, split_names
 
 DEFAULTS = Settings()
+COPIES = "End when more than this share of its names would be copies, never if 1"
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=default_group("sample"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dinos")
-@click.pass_context
-def app(context: click.Context) -> None:
-    """Invent dinosaur names. Without a command: print ten of them."""
-    if context.invoked_subcommand is None:
-        context.invoke(sample)
+def app() -> None:
+    """Invent dinosaur names. Without a command, `sample` runs, with its options."""
 
 
 @app.command()
@@ -54,18 +47,15 @@ def sample(n: int, seed: int | None, temperature: float, top_k: int | None, pref
 @click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Units.")
 @click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True, help="How many.")
 @click.option(
-    "--copies",
-    type=click.FloatRange(0, 1),
-    help=f"End when more than this share of its names would be copies; 1: never.  [default: {DEFAULTS.copies}, "
-    "or 1 for fewer than 500 names]",
+    "--copies", type=click.FloatRange(0, 1), help=f"{COPIES}  [default: {DEFAULTS.copies}, 1 below 500 names]"
 )
 @training_options("dinos.npz", epochs=60)
-@click.option("--keep-case", is_flag=True, help="Capitals stay capitals.")
+@click.option("--keep-case", is_flag=True, help="Keep capital letters.")
 def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: bool, **chosen: Any) -> None:
-    """Learn the names of FILE, one a line in UTF-8 (the shipped dinosaurs if there is none).
+    """Learn the names of FILE, one a line in UTF-8 (by default the shipped dinosaurs).
 
     A tenth is held out; training ends by itself. Writes the model, a JSONL history and a picture of the curves. Ctrl-C
-    saves what was learned; --resume goes on from there.
+    saves what was learned; --resume continues from there.
     """
     if checkpoint := run.resumed(KIND, "data", "plain_data"):
         training = NameTraining.resume(checkpoint)
@@ -84,9 +74,7 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
 @seed_option
 @click.option("--samples", type=click.IntRange(1), default=10_000, show_default=True, help="Names to sample.")
 def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
-    """Held-out loss beside an n-gram's, and how much of a sample is copied."""
-    from .evaluation import measure
-
+    """Compare held-out loss with an n-gram's, and measure how much of a sample is copied."""
     figures = measure(load_model(model, KIND), samples, seed or 0)
     click.echo(f"{figures['held_out']} held-out names, {figures['places']:,} characters (with the ends); ", nl=False)
     click.echo(f"learned from {figures['training']:,}.\n\n{loss_table(figures['losses'], 'character')}\n")
@@ -109,12 +97,11 @@ def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
 @data_options
 @click.option("--iterations", type=click.IntRange(1), default=35000, show_default=True)
 def course(data: Path | None, iterations: int) -> None:
-    """Replay the deep-learning course's run on FILE (the shipped dinosaurs if there is none)."""
+    """Replay the deep-learning course's run on FILE (by default the shipped dinosaurs)."""
     from .course import model
 
     path = data or data_path("dinos.txt")
-    lines = read_text(path).lower().replace("\r\n", "\n").removesuffix("\n").split("\n")
-    names = [line.strip() for line in lines]
+    names = [line.strip() for line in read_text(path).lower().removesuffix("\n").split("\n")]
     characters = sorted(set("\n".join(names)) | {"\n"})
     if len(set(names) - {""}) < 2:
         raise NumpyrnnError(f"{path} must hold at least two different names, one a line")

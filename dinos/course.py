@@ -1,8 +1,8 @@
-"""The deep-learning course's dinosaur exercise, with its names and its printed form, driven by `single.py`.
+"""The deep-learning course's dinosaur exercise, with the course's names and printed form, computed by `single.py`.
 
 One name a step: X = [None] + characters, Y = characters + [newline], plain gradient descent with element-wise clipping;
 the hidden state is carried from name to name. Random draws come from NumPy's legacy generator with the course's seeds,
-but the global state is not touched.
+without using its global state.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def smooth(loss: float, cur_loss: float) -> float:
 
 
 def get_sample(sample_ix: Sequence[int], ix_to_char: dict[int, str]) -> str:
-    """Convert a sample to a name with a capital first letter; the newline at its end is kept."""
+    """Convert a sample to a name with a capital first letter; it keeps the newline at its end."""
     text = "".join(ix_to_char[ix] for ix in sample_ix)
     return text[:1].upper() + text[1:]
 
@@ -206,21 +206,22 @@ class _Fast:
         n_y = len(parameters["by"])
         network = Sequential(RNN(n_x, n_a, np.float64, rng=0), Dense(n_a, n_y, np.float64, rng=0))
         self.single = SingleRNN(network)
-        self.parameters, self.gradients = self._views(network.params), self._views(self.single.grads)
+        self.parameters, self.gradients = _views(network.params), _views(self.single.grads)
         for name, view in self.parameters.items():
             check_shape(name, parameters[name], view.shape)
             view[...] = parameters[name]
-
-    @staticmethod
-    def _views(params: Dict) -> Dict:
-        views = [params[name].T for name in ("0.Wx", "0.Wh", "1.W")]
-        return dict(zip(NAMES, [*views, params["0.b"][:, None], params["1.b"][:, None]], strict=True))
 
     def step(self, encoded: tuple[Array, Array], a_prev: Array, learning_rate: float) -> float:
         """Take one training step and return the loss."""
         loss = self.single(*encoded, a_prev)
         self.single.update(learning_rate, CLIP)
         return loss
+
+
+def _views(params: Dict) -> Dict:
+    """View the engine's arrays in the course's shapes, by the course's names."""
+    views = [params[name].T for name in ("0.Wx", "0.Wh", "1.W")]
+    return dict(zip(NAMES, [*views, params["0.b"][:, None], params["1.b"][:, None]], strict=True))
 
 
 def _encode(X: Sequence[Any], Y: Sequence[int], parameters: Dict) -> tuple[Array, Array]:

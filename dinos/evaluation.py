@@ -1,4 +1,4 @@
-"""How good a generator is: held-out loss and copies, beside an n-gram."""
+"""Evaluation: held-out loss and copied names of a generator, compared with an n-gram."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import NumpyrnnError
 from numpyrnn.train import mean_loss
 from workbench.copies import MISSING, Copies
-from workbench.ngram import KneserNey, best_ngram
+from workbench.ngram import best_ngram
 
 from .model import names_of, sample_names, text
 from .names import END, encode
@@ -24,14 +24,14 @@ ENDING = 6  # characters: "saurus"
 
 @dataclass(frozen=True)
 class Sampled:
-    """What a sample of names looks like.
+    """Statistics of a sample of names.
 
     Attributes
     ----------
     in_training, in_held_out, new, ending : float, shares of the sample
-    length : float, mean characters
-    longest_run : str, the longest piece of a new name that stands in a training name
-    run_of, run_from : str, that new name and the training name
+    length : float, mean number of characters
+    longest_run : str, the longest run of characters that a new name shares with a training name
+    run_of, run_from : str, that new name and that training name
     """
 
     in_training: float
@@ -45,7 +45,7 @@ class Sampled:
 
 
 def common_ending(names: Sequence[str]) -> str:
-    """The most frequent last six characters (of dinosaurs: "saurus")."""
+    """The most frequent last six characters, such as "saurus"."""
     return Counter(name[-ENDING:] for name in names).most_common(1)[0][0]
 
 
@@ -89,8 +89,13 @@ def measure(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> d
 
     Returns
     -------
-    dict: numbers of names (training, held_out) and of places (characters and ends, which the losses are means over),
-    losses in nats by name, the ending, and Sampled of the data and of the samples by name
+    dict with
+
+    - training, held_out: numbers of names;
+    - places: number of held-out characters and ends of names, over which the losses are means;
+    - losses: by name, nats a character;
+    - ending: str, the most common ending of the training names;
+    - data, samples: Sampled of the training names, and by name of what the network and the n-gram wrote
 
     Raises
     ------
@@ -104,25 +109,16 @@ def measure(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> d
     in_training, in_held_out = ([ids[1:].tolist() for ids in encode(part, vocabulary)] for part in (training, held_out))
     loss = mean_loss(checkpoint.model, padded(encode(held_out, vocabulary), 256))
     ngram, ngram_loss = best_ngram(in_training, in_held_out, len(vocabulary))
-    unigram = KneserNey(in_training, len(vocabulary), 1)
-    unigram_loss = -np.concatenate([unigram.log_probabilities(ids) for ids in in_held_out]).mean()
+    _, unigram_loss = best_ngram(in_training, in_held_out, len(vocabulary), [1])
     ending = common_ending(training)
     end, rng = int(vocabulary.encode(END)[0]), np.random.default_rng(seed)
     samples = {
         "network": sample_names(checkpoint, n_samples, seed),
         "n-gram": [text(ngram.sample(rng, end, 60), vocabulary) for _ in range(n_samples)],
     }
-    return {
-        "training": len(training),
-        "held_out": len(held_out),
-        "places": sum(len(ids) for ids in in_held_out),
-        "losses": {
-            "network": loss,
-            f"Kneser-Ney, best order {ngram.order}": ngram_loss,
-            "unigram": float(unigram_loss),
-            "uniform": float(np.log(len(vocabulary))),
-        },
-        "ending": ending,
-        "data": describe(training, [], [], ending),
-        "samples": {name: describe(sample, training, held_out, ending) for name, sample in samples.items()},
-    }
+    losses = {"network": loss, f"Kneser-Ney, best order {ngram.order}": ngram_loss}
+    losses |= {"unigram": unigram_loss, "uniform": float(np.log(len(vocabulary)))}
+    sizes = {"training": len(training), "held_out": len(held_out), "places": sum(map(len, in_held_out))}
+    sampled = {name: describe(sample, training, held_out, ending) for name, sample in samples.items()}
+    data = describe(training, [], [], ending)
+    return {**sizes, "losses": losses, "ending": ending, "data": data, "samples": sampled}

@@ -1,4 +1,4 @@
-"""The name generator: its network, its training, and how names are drawn."""
+"""The name generator: its network and its training, and the drawing of names."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Settings(TrainingSettings):
     step_dropout : float, of whole embedded characters
     weight_dropout : float, of the recurrent weights (Merity et al. 2018)
     teacher : float, share of an n-gram's distribution in the targets (Hinton et al. 2015)
-    teacher_order : int, order of that n-gram, which is trained on the other training names
+    teacher_order : int, order of that n-gram, which is fitted on the other training names
     learning_rate : float, of Adam
     batch_size : int, names in a batch
     clip_norm : float, of the gradients
     average : float, decay of the averaged weights
     patience : int, training ends after so many epochs without a better held-out loss
-    copies : float, training ends when more than this share of the written names would be copies; 1: never
+    copies : float, training ends when more than this share of the model's names would be copies; never if 1
     seed : int, for the split, the weights, the order and the dropout
     """
 
@@ -100,7 +100,7 @@ class NameTraining(Training):
     ----------
     training, held_out : lists of distinct names
     settings : Settings
-    keep_case : bool, default False, whether capitals stay capitals
+    keep_case : bool, default False, whether capitals are kept
     """
 
     program, unit = KIND, "name"
@@ -115,7 +115,7 @@ class NameTraining(Training):
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """The training that a model file came from, at its beginning."""
+        """The training of a model file, before its first epoch."""
         return cls(*names_of(checkpoint), Settings.of(checkpoint), bool(checkpoint.config.get("keep_case")))
 
     def data(self) -> dict[str, Any]:
@@ -129,7 +129,7 @@ class NameTraining(Training):
         return lambda rng: padded(names, self.settings.batch_size, rng, soft)
 
     def _soft_targets(self, names: Sequence[Array]) -> list[Array]:
-        """The characters of each name, softened by an n-gram that has not seen it, so cannot teach it by heart."""
+        """Soften each name with an n-gram that is not fitted on it, so that it does not teach the name by heart."""
         soft: list[Any] = [None] * len(names)
         for fold in range(FOLDS):
             others = [name for i, name in enumerate(names) if i % FOLDS != fold]
@@ -143,11 +143,11 @@ class NameTraining(Training):
         return padded(encode(self.held_out, self.vocabulary), 256)
 
     def accept(self) -> bool:
-        """Whether the model would still copy few enough names."""
+        """Whether the expected share of copies is still small enough."""
         return bool(self.settings.copies >= 1 or self.copied() <= self.settings.copies)
 
     def copied(self) -> float:
-        """The model's probability of writing one of its training names: the share of copies to expect of it."""
+        """The probability that the model writes one of its training names: the expected share of copies."""
         log_p = []
         for batch in padded(encode(self.training, self.vocabulary), 256):
             logits, _, _ = self.model.forward(batch.x, None, batch.lengths, cache=False)
@@ -161,7 +161,7 @@ class NameTraining(Training):
         return f"{data}; {self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters."
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
-        """Five names, with a star behind those that are known."""
+        """Five names, with a star after those that are known."""
         known = {*self.training, *self.held_out}
         return ", ".join(show(name) + "*" * (name in known) for name in sample_names(checkpoint, SHOWN, seed))
 
@@ -172,13 +172,13 @@ class NameTraining(Training):
         return {f"Kneser-Ney, order {ngram.order}": loss}
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """What was reached and why it ended, beside the best n-gram."""
-        reached, ngram = super().verdict(ngrams, status).rsplit(". ", 1)
-        return f"A star marks names that are known.\n{reached}.\n{ngram}"
+        """The best held-out loss and why the training ended, after the star's meaning."""
+        loss = f"{self.trainer.best_loss:.3f} nats a character"
+        return f"A star marks names that are known.\nHeld-out loss {loss}, {self.ending(status)}."
 
 
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
-    """The training and the held-out names of a model; an error if it has none."""
+    """The training and the held-out names that a model keeps; an error if it keeps none."""
     parts = checkpoint.config.get("training"), checkpoint.config.get("held_out")
     if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
         raise NumpyrnnError("the model must hold its training and held-out names, it does not")
@@ -204,7 +204,7 @@ def sample_names(
     temperature : float, default 1
     top_k : int, optional
     prefix : str, default empty, the beginning of every name
-    longest : int, default 60, at most so many characters after the prefix
+    longest : int, default 60, largest number of characters after the prefix
 
     Returns
     -------
@@ -213,7 +213,7 @@ def sample_names(
     Raises
     ------
     NumpyrnnError
-        if the prefix has unknown characters, or nearly all names that the model writes are empty
+        if the prefix has unknown characters, or the model writes hardly any name that is not empty
     """
     if not checkpoint.config.get("keep_case"):
         prefix = prefix.lower()

@@ -1,4 +1,4 @@
-"""Names: the lines of a UTF-8 text without repeats, split into a training and a held-out part."""
+"""Names: read the different lines of a UTF-8 text, and split them into a training and a held-out part."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ LONGEST = 1000  # characters
 
 
 def read_names(path: str | Path, keep_case: bool = False) -> list[str]:
-    """The distinct items of a text file, in the order of the file.
+    """Read the distinct names of a text file, in the order of the file.
 
     Parameters
     ----------
-    path : UTF-8 text file, one item a line; blank lines and white space around items are ignored
-    keep_case : bool, default False
-        False: items are lower-cased.
+    path : UTF-8 text file, one name a line; blank lines and white space around names are ignored
+    keep_case : bool, default False, whether capitals are kept
 
     Returns
     -------
@@ -33,7 +32,7 @@ def read_names(path: str | Path, keep_case: bool = False) -> list[str]:
     Raises
     ------
     NumpyrnnError
-        if the file cannot be read as text, has fewer than two distinct items, or an item of over 1,000 characters
+        if the file cannot be read as text, has fewer than two distinct names, or a name of over 1,000 characters
     """
     text = unicodedata.normalize("NFC", read_text(path))  # an accented letter is one character, however it was typed
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
@@ -53,8 +52,7 @@ def split_names(names: Sequence[str], seed: int, share: float = 0.1) -> tuple[li
     ----------
     names : distinct names
     seed : int
-    share : float, default 0.1
-        Share that is held out; both parts have at least one name.
+    share : float, default 0.1, share that is held out; both parts have at least one name
 
     Returns
     -------
@@ -72,10 +70,10 @@ def vocabulary_of(names: Sequence[str]) -> Vocabulary:
 
 
 def encode(names: Sequence[str], vocabulary: Vocabulary) -> list[Array]:
-    """Ids of END, the characters and END, for every name."""
+    """Encode every name as the ids of END, its characters, and END."""
     return [vocabulary.encode(END + name + END) for name in names]
 
 
 def show(name: str) -> str:
-    """A name as it is printed: its first letter is a capital."""
+    """A name as it is printed, with a capital first letter."""
     return name[:1].upper() + name[1:]

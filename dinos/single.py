@@ -1,4 +1,4 @@
-"""Training of an RNN on one name at a time, where the layers' matrix products would be mostly overhead.
+"""Training of an RNN on one name at a time, for which the layers' calls would be mostly overhead.
 
 With one sequence and a few dozen units, a NumPy call costs as much as its arithmetic. So there are few, cheap calls:
 buffers and their views are made once, SciPy's `gemv` writes in place, and [h; 1] is one row, so that a bias needs no
@@ -16,7 +16,7 @@ from numpyrnn.checks import Array
 from numpyrnn.parameters import Parameters
 from numpyrnn.products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, TRANSPOSED, blas
 
-SAFE_EXPONENT = 60.0  # its exp, and sums and products of a few of these, stay finite in float32
+SAFE_EXPONENT = 60.0  # its exp, and sums and products of a few such numbers, are finite in float32
 
 
 class SingleRNN:

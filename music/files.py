@@ -1,4 +1,4 @@
-"""Files of music: their bytes, their names, and errors that name them."""
+"""Helpers for music files: read their first bytes, name them in errors, and number equal names."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def first_bytes(path: str | Path, size: int, what: str) -> bytes:
     Parameters
     ----------
     path : file
-    size : int, most bytes to read
-    what : str, the expected kind of file in errors, such as "a MIDI file"
+    size : int, the largest number of bytes to read
+    what : str, what the file must be, for errors, such as "a MIDI file"
 
     Returns
     -------
@@ -50,7 +50,7 @@ def naming(path: str | Path) -> Iterator[None]:
 
 
 def different_names(names: Iterable[str]) -> list[str]:
-    """Number names that occur again: "x", "x (2)", "x (3)"."""
+    """Make names different by numbering repeated ones: "x", "x (2)", "x (3)"."""
     different: dict[str, None] = {}
     for name in names:
         candidates = chain([name], (f"{name} ({number})" for number in count(2)))

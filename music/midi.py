@@ -1,4 +1,4 @@
-"""Standard MIDI Files: an exact reader that only ever fails with one clear error, and a deterministic writer.
+"""Notes, and Standard MIDI Files: an exact reader, which reports any fault as one clear error, and a writer.
 
 The format is that of "Standard MIDI Files 1.0" (MIDI Manufacturers Association, RP-001).
 """
@@ -32,10 +32,10 @@ class Note(NamedTuple):
     Attributes
     ----------
     onset, duration : Fraction, quarters, exact; a duration may be 0
-    pitch : int, 0 to 127; 60 is the middle C
+    pitch : int, 0 to 127; 60 is middle C
     velocity : int, 1 to 127, default 80
-    channel : int, 0 to 15, default 0; 9 is the drums
-    program : int, 0 to 127, default 0: the General MIDI instrument; 0 is the piano
+    channel : int, 0 to 15, default 0; channel 9 is the drums
+    program : int, 0 to 127, default 0, the General MIDI instrument; 0 is the piano
     track : int, from 0, default 0
     """
 
@@ -57,7 +57,7 @@ class Midi:
     notes : list of Note, sorted by onset; notes with equal onsets are in the file's order
     names : list of str, one for each track (`Note.track` is the index); "" for a track without a name
     tempos : list of (onset in quarters, microseconds a quarter), sorted, beginning at 0; default 120 quarters a minute.
-        `as_tempo` converts q quarters a minute, rounded to the microsecond.
+        `as_tempo` converts from quarters a minute.
     meters : list of (onset in quarters, beats, unit), sorted, beginning at 0; default 4/4
     length : Fraction, quarters, the end of the last event
     """
@@ -176,10 +176,10 @@ def write_midi(path: str | Path, midi: Midi) -> None:
 def midi_bytes(midi: Midi, ticks: int = 480) -> bytes:
     """Encode music as a MIDI file of type 1; the same music gives the same bytes.
 
-    Each of `midi.names` becomes a track. The first one also holds the tempos and meters; leave it without notes for
-    programs that expect them in a track of their own. Times are rounded to ticks. A note that still sounds when its
-    pitch begins again in its track and channel ends there. Music without such overlaps, with all times on ticks and one
-    program at a time in each channel, round-trips exactly.
+    Each of `midi.names` becomes a track. The first track also holds the tempos and meters; some programs expect it to
+    have no notes. Times are rounded to ticks. A note is cut short where its pitch begins again in the same track and
+    channel. Music without such overlaps, with all times on ticks and one program at a time in each channel, round-trips
+    exactly.
 
     Parameters
     ----------
@@ -217,7 +217,7 @@ def midi_bytes(midi: Midi, ticks: int = 480) -> bytes:
 
 
 class _Event(NamedTuple):
-    """A message and its place in the track: events are sorted by tick, rank and order."""
+    """A message and its position: the events of a track are sorted by tick, rank and order."""
 
     tick: int
     rank: int  # -1 name, 0 tempo and meter, 1 note-off, 2 program, 3 note-on

@@ -1,4 +1,4 @@
-"""The files of a new piece, MIDI, sound and picture: written side by side, all of them or none."""
+"""Write the files of a new piece (MIDI, sound and picture) side by side: all of them or none."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .soundfont import render_soundfont
 from .synth import render, wav_bytes
 
 ENDINGS = (".mid", ".wav", ".png")
-NO_PART_OF_A_NAME = {*ENDINGS, ".midi", ".musicxml"}
+REPLACED = {*ENDINGS, ".midi", ".musicxml"}  # endings that are dropped from the name of a piece
 RATE, NOTEBOOK_RATE = 44100, 22050  # samples a second
 
 
 class Performance(ABC):
-    """A new piece that can be heard, seen and written to files; a notebook shows it.
+    """A new piece, which can be heard, seen and written to files; notebooks display it.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Performance(ABC):
         return wav_bytes(render(self.midi, rate), rate)
 
     def contents(self, soundfont: str | Path | None = None) -> dict[str, bytes]:
-        """Make the contents of the files.
+        """Make the content of each file.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class Performance(ABC):
 
         Parameters
         ----------
-        path : the files' common name; an ending such as .mid is replaced by each file's own
+        path : the files' common name, see `side_by_side`
         soundfont : file, optional
             Render the sound with FluidSynth and this soundfont.
         **options : more arguments of `contents`
@@ -100,12 +100,12 @@ class Performance(ABC):
 
 
 def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Path]:
-    """Name the files of a piece: NAME, NAME.mid, NAME.wav ... all mean NAME.
+    """List the files of a piece; NAME, NAME.mid and NAME.wav all stand for the common name NAME.
 
     Parameters
     ----------
     path : the files' common name
-    endings : one for each file, with the dot; default MIDI, sound and picture
+    endings : one for each file, with the dot; default .mid, .wav, .png
 
     Returns
     -------
@@ -119,12 +119,12 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
     path = Path(path)
     if not path.name:
         raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r}")
-    stem = path.with_suffix("") if path.suffix.lower() in NO_PART_OF_A_NAME else path
+    stem = path.with_suffix("") if path.suffix.lower() in REPLACED else path
     return [stem.with_name(stem.name + ending) for ending in endings]
 
 
 def write_side_by_side(path: str | Path, contents: Mapping[str, bytes]) -> list[Path]:
-    """Write files of one name: all of them or none.
+    """Write files with a common name: all of them or none.
 
     Parameters
     ----------

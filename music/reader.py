@@ -39,7 +39,7 @@ def read_tracks(data: bytes) -> Tracks:
     Raises
     ------
     NumpyrnnError
-        if the file is refused, see `midi.parse_midi`; the message begins with "must", without the file's name
+        if the file is refused, see `midi.parse_midi`; the message lacks the file's name and begins with "must"
     """
     if len(data) > MAX_BYTES:
         raise NumpyrnnError(f"must have at most {MAX_BYTES} bytes, it has more")
@@ -68,7 +68,7 @@ def read_tracks(data: bytes) -> Tracks:
 
 
 def _chunks(data: bytes, at: int, order: Literal["little", "big"]) -> Iterator[tuple[bytes, bytes]]:
-    """Give the kind and content of each chunk from byte `at` on."""
+    """Yield the kind and content of each chunk from byte `at` on."""
     for _ in range(MAX_CHUNKS):
         if at >= len(data):
             return
@@ -146,7 +146,7 @@ class Tracks:
             if first >= 0x80:
                 status, at = first, at + 1
             elif not status:
-                raise NumpyrnnError(f"must say what a track's first event is, {self._here()} begins with data")
+                raise NumpyrnnError(f"must begin each track with a status byte, {self._here()} begins with data")
             one, two = data[at], 0
             at += 1
             if not 0xC0 <= status < 0xE0:  # all but program changes and channel pressure have two data bytes
@@ -170,20 +170,20 @@ class Tracks:
         return tick
 
     def _skip(self, data: bytes, at: int) -> tuple[int, int, int]:
-        """Give kind, start and end of the content of a meta event or, with kind -1, a system exclusive one."""
+        """Return the kind of a meta event (-1 for a system exclusive one), and where its content begins and ends."""
         status, kind = data[at], -1
         if status == 0xFF:
             at += 1
             kind = data[at]
         elif status not in (0xF0, 0xF7):
-            raise NumpyrnnError(f"must have only events of files, {self._here()} has the status {status:#x}")
+            raise NumpyrnnError(f"must have only events for files, {self._here()} has the status {status:#x}")
         size, start = self._number(data, at + 1)
         if start + size > len(data):
             raise IndexError
         return kind, start, start + size
 
     def _number(self, data: bytes, at: int) -> tuple[int, int]:
-        """Decode a variable-length quantity; return the number and the place after it."""
+        """Decode a variable-length quantity; return the number and the index after it."""
         number = 0
         for place in range(at, at + 4):
             byte = data[place]

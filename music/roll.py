@@ -1,4 +1,4 @@
-"""A picture of notes: time runs to the right, line by line of bars, and pitch upwards."""
+"""Draw notes as a piano roll: time runs to the right, in systems of some bars each, and pitch runs upwards."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Bars = Sequence[tuple[Fraction, Fraction]]
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#B09F00", "#555555")
 BLACK_KEYS = (1, 3, 6, 8, 10)
 DPI = 100
-WIDTH, LEFT, RIGHT = 10.0, 0.45, 0.15  # the picture and its margins, in inches
-TALL, LEAST_ROW, LARGEST_ROW = 260, 3, 7  # desired height of a system; limits of a semitone's height; in pixels
+WIDTH, LEFT, RIGHT = 10.0, 0.45, 0.15  # of the picture and its margins, in inches
+TALL, LEAST_ROW, LARGEST_ROW = 260, 3, 7  # pixels: a system's desired height, limits of a semitone's height
 GAP, TITLE, LEGEND = 0.42, 0.42, 0.27  # heights in inches
 MOST_SYSTEMS, MOST_BEATS = 16, 72
-LETTER = 0.66 / 72  # width of a letter in inches, for each point of its size
+LETTER = 0.66 / 72  # width of a letter in inches per point of its size
 LARGEST, SMALLEST = 9.5, 5.5  # sizes of chord names in points
 
 
 class RollNote(NamedTuple):
-    """One note of the picture.
+    """One note to draw.
 
     Attributes
     ----------
     onset, duration : Fraction, quarters
     pitch : int, MIDI number
-    kind : str, default "", decides the colour
+    kind : str, default "", determines the colour
     """
 
     onset: Fraction
@@ -65,8 +65,8 @@ def piano_roll(
     notes : sequence of RollNote; notes outside the bars are not drawn
     bars : sequence of (onset, length) in quarters, at least one, without gaps
     title : str
-    chords : sequence of (onset, name), by onset; names are drawn at changes and at the beginning of each system
-    kinds : dict from kind to its text in the legend; by default all notes have one colour and there is no legend
+    chords : sequence of (onset, name), sorted; a name is drawn where it changes and at the beginning of each system
+    kinds : dict from kind to its text in the legend; without it, all notes have one colour and there is no legend
 
     Returns
     -------
@@ -94,7 +94,7 @@ def piano_roll(
     head = TITLE + (LEGEND if kinds else 0) + (0.2 if chords else 0)
     height = round(head + len(systems) * (tall + GAP), 2)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor="white")
-    _heading(figure, title, kinds or {})
+    _title_and_legend(figure, title, kinds or {})
     size = chord_size(chords, (WIDTH - LEFT - RIGHT) / float(span))
     colours = dict(zip(kinds or {}, COLOURS, strict=False))
     for i, system in enumerate(systems):
@@ -102,9 +102,9 @@ def piano_roll(
         box = (LEFT / WIDTH, 1 - (top + tall) / height, 1 - (LEFT + RIGHT) / WIDTH, tall / height)
         axes = figure.add_axes(box, facecolor="none")
         axes.set(xlim=(float(system[0][0]), float(system[0][0] + span)), ylim=(low - 0.5, high + 0.5))
-        _paper(axes, system, (low, high), 1 + i * len(systems[0]))
+        _background(axes, system, (low, high), 1 + i * len(systems[0]))
         _notes(axes, system, notes, colours)
-        _names(axes, system, chords, size)
+        _chord_names(axes, system, chords, size)
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # a letter that the font lacks is drawn as a box
@@ -131,13 +131,13 @@ def chord_size(chords: Sequence[tuple[Fraction, str]], quarter: float) -> float:
     return min(max(min(fits, default=LARGEST), SMALLEST), LARGEST)
 
 
-def _heading(figure: Figure, title: str, kinds: Mapping[str, str]) -> None:
+def _title_and_legend(figure: Figure, title: str, kinds: Mapping[str, str]) -> None:
     """Draw the title and, below it, the legend."""
     from matplotlib.patches import Patch
 
     height = figure.get_figheight()
     place = LEFT / WIDTH, 1 - 0.12 / height
-    figure.text(*place, title, size=13, weight="bold", va="top", parse_math=False)  # dollar signs are no mathematics
+    figure.text(*place, title, size=13, weight="bold", va="top", parse_math=False)  # dollar signs are not mathematics
     if kinds:
         patches = [Patch(color=colour, label=text) for colour, text in zip(COLOURS, kinds.values(), strict=False)]
         place = LEFT / WIDTH, 1 - TITLE / height
@@ -146,7 +146,7 @@ def _heading(figure: Figure, title: str, kinds: Mapping[str, str]) -> None:
         figure.legend(handles=patches, loc="upper left", bbox_to_anchor=place, ncols=len(kinds), **style)
 
 
-def _paper(axes: Axes, system: Bars, rows: tuple[int, int], number: int) -> None:
+def _background(axes: Axes, system: Bars, rows: tuple[int, int], number: int) -> None:
     """Draw the background: rows of the black keys, beats, bar lines, octaves and bar numbers."""
     from matplotlib.collections import LineCollection, PolyCollection
 
@@ -187,10 +187,10 @@ def _notes(axes: Axes, system: Bars, notes: Sequence[RollNote], colours: Mapping
     axes.add_collection(rectangles, autolim=False)
 
 
-def _names(axes: Axes, system: Bars, chords: Sequence[tuple[Fraction, str]], size: float) -> None:
+def _chord_names(axes: Axes, system: Bars, chords: Sequence[tuple[Fraction, str]], size: float) -> None:
     """Write the chord names over a system: at its beginning, and wherever the name changes."""
     start, end = system[0][0], system[-1][0] + system[-1][1]
-    free = -math.inf  # where the next name has room; a name without room in the smallest size is left out
+    free = -math.inf  # from here on the next name fits; one that does not fit in the smallest size is left out
     quarter = axes.get_position().width * WIDTH / float(axes.get_xlim()[1] - axes.get_xlim()[0])
     last: str | None = None
     before = [(start, name) for onset, name in chords if onset <= start][-1:]
@@ -204,5 +204,5 @@ def _names(axes: Axes, system: Bars, chords: Sequence[tuple[Fraction, str]], siz
 
 
 def _rectangle(start: float, end: float, pitch: int) -> list[tuple[float, float]]:
-    """Give the corners of a part of a pitch's row."""
+    """Return the corners of a rectangle in a pitch's row."""
     return [(start, pitch - 0.5), (end, pitch - 0.5), (end, pitch + 0.5), (start, pitch + 0.5)]

@@ -1,4 +1,4 @@
-"""From notes to sound with a soundfont, by FluidSynth if it is installed."""
+"""Render notes as sound with a soundfont, if FluidSynth is installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From notes to sound: an additive synthesiser, and WAV files."""
+"""Render notes as sound with an additive synthesiser, and write WAV files."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ MAX_SECONDS = 30 * 60  # mixing so much takes up to 1.4 GB
 RATES = 8000, 48000  # samples a second
 PEAK = 0.98  # share of full scale that the mix may reach
 GAIN = 0.25  # share of full scale for a note at full velocity; most pieces then need no scaling
-HIGHEST = 0.45  # share of the sampling rate up to which there are partials
+HIGHEST = 0.45  # share of the sampling rate; higher partials are left out
 RING = 1.8  # s, the longest sound of a cymbal
 TAIL = 1.9  # s, room after the last note for sounds that die away
-CUT = 0.01  # s, fade-out where the end is cut off
+CUT = 0.01  # s, fade-out if the end is cut off
 BLOCKS = 700  # a second; envelopes and vibrato are interpolated within a block
 CHUNK = 4096  # blocks computed at a time, to bound the memory of long notes
 SHORT = 2.0  # s, longest notes that are cached
@@ -46,8 +46,8 @@ class Voice:
     damping : the k-th partial decays k**damping times as fast
     release : s, from the end of the note to silence
     vibrato : cents up and down; it sets in after a quarter of a second
-    stretch : inharmonicity of the partials, as on stiff strings; the fundamental stays
-    gain : level compared with the other voices
+    stretch : inharmonicity of the partials, as on stiff strings; the fundamental keeps its pitch
+    gain : level relative to the other voices
     pan : -1 left to 1 right
     """
 
@@ -75,9 +75,9 @@ class Drum:
     decay : s, time constant of the tones
     noise : (lowest, highest) frequency of the noise, Hz
     hiss : s, time constant of the noise
-    share : share of the noise; the rest is tones
-    drop : the tones begin 1 + `drop` times as high and fall to their pitch
-    gain : level compared with the voices
+    share : share of noise; the rest is tones
+    drop : the tones begin at 1 + `drop` times their frequency and fall to it
+    gain : level relative to the voices
     pan : -1 left to 1 right
     """
 
@@ -144,11 +144,11 @@ def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array
     ----------
     midi : Midi
     rate : int, default 44100, samples a second, 8000 to 48000; a note with a fundamental above 0.45 `rate` is silent
-    seconds : float, optional, longest part of the piece to render; default all
+    seconds : float, optional, how much of the piece to render at most; default all
 
     Returns
     -------
-    (samples, 2) int16, left and right; ends less than 2 s after the last note
+    (samples, 2) int16, left and right; it ends less than 2 s after the last note
 
     Raises
     ------
@@ -179,7 +179,7 @@ def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array
 
 
 def _timed(midi: Midi, seconds: float | None) -> tuple[list[tuple[Note, float, float]], float]:
-    """List the notes to render with onset and duration in seconds, and say when the last one ends or is cut."""
+    """Return the notes to render, with onset and duration in seconds, and when the last one ends or is cut off."""
     if not midi.notes:
         raise NumpyrnnError("a piece must have notes to be rendered, it has none")
     until = float("inf") if seconds is None else seconds
@@ -200,7 +200,7 @@ def _timed(midi: Midi, seconds: float | None) -> tuple[list[tuple[Note, float, f
 
 
 class _Player:
-    """Renders notes and caches their sounds."""
+    """Renders single notes, and caches their sounds."""
 
     def __init__(self, rate: int):
         self.rate = rate
@@ -278,13 +278,13 @@ def _envelope(voice: Voice, pitch: int, ratios: Array, times: Array, hold: float
 
 
 def _vibrato(voice: Voice, fundamental: Array, times: Array) -> Array:
-    """Compute the phase that vibrato adds to the fundamental; it is bounded, so the mean pitch stays."""
+    """Compute the phase that vibrato adds to the fundamental; it is bounded, so it does not change the mean pitch."""
     depth = fundamental * (2 ** (voice.vibrato / 1200) - 1) / VIBRATO
     return depth * np.clip((times - 0.25) / 0.3, 0, 1) * np.sin(2 * pi * VIBRATO * times)
 
 
 def drum_parts(drum: Drum, rate: int) -> tuple[Array, Array]:
-    """Render a drum's tones and noise, apart because a softer stroke has less noise.
+    """Render a drum's tones and noise separately, because a softer stroke has less noise.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The windows of pieces, the places at which a loss counts, and the share of right answers."""
+"""Windows of pieces, the predictions at which the loss counts, and accuracy."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from numpyrnn.sequential import Sequential
 
 @dataclass(frozen=True)
 class Part:
-    """The training or the held-out part: pieces in ids, and where their windows begin.
+    """The training or the held-out part: pieces as ids, and where their windows begin.
 
     Attributes
     ----------
     sequences : list of integer arrays, one per piece
-    starts : (n,) integers, places in `ids`; not every window of the pieces need belong to the part
+    starts : (n,) integers, indices into `ids`; the part need not have every window of its pieces
     """
 
     sequences: list[Array]
@@ -33,14 +33,14 @@ class Part:
 
 
 def all_windows(sequences: Sequence[Array], window: int) -> Part:
-    """Pieces with all their windows. A window is `window` ids with one more after them in the same piece."""
+    """Pieces with all their windows. A window is `window` ids, followed by one more id in the same piece."""
     ends = np.cumsum([len(ids) for ids in sequences])
     starts = [np.arange(end - len(ids), end - window) for ids, end in zip(sequences, ends, strict=True)]
     return Part(list(sequences), np.concatenate(starts))
 
 
 def split_windows(part: Part, seed: int, share: float = 0.2) -> tuple[Part, Part]:
-    """Split the windows at random, as the article does. Windows overlap, so most held-out tokens are also learned.
+    """Split the windows at random, as the article does. Windows overlap, so most held-out tokens are learned too.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ def split_windows(part: Part, seed: int, share: float = 0.2) -> tuple[Part, Part
     return replace(part, starts=np.sort(order[n:])), replace(part, starts=np.sort(order[:n]))
 
 
-def at_labels(batches: Iterable[Batch], window: int) -> Iterator[Batch]:
-    """Batches whose loss counts only where a whole window precedes: the same predictions as those after windows."""
+def after_whole_windows(batches: Iterable[Batch], window: int) -> Iterator[Batch]:
+    """Count only the predictions that follow a whole window, the same ones as with windows."""
     for batch in batches:
         late = np.arange(len(batch.targets))[:, None] >= window - 1
         counts = np.ones(batch.targets.shape, bool) if batch.counts is None else batch.counts
@@ -66,7 +66,7 @@ def at_labels(batches: Iterable[Batch], window: int) -> Iterator[Batch]:
 
 
 def accuracy(model: Sequential, batches: Iterable[Batch]) -> float:
-    """How often the most probable id is the right one.
+    """How often a model's most probable id is the right one.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def accuracy(model: Sequential, batches: Iterable[Batch]) -> float:
 
     Returns
     -------
-    float, a share of the places at which the loss counts
+    float, share of the predictions at which the loss counts
     """
     right, count = 0, 0
     for batch in batches:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from tqdm import tqdm
 
+from music.outputs import side_by_side
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.cli import INTERRUPTED
 from workbench.files import data_path, load_model
@@ -36,13 +37,14 @@ from .corpus import Piece, default_cache, read_pieces
 from .doctor import diagnose
 from .evaluation import best_ngrams, measure, uniform
 from .model import KIND, MODELS, SPLITS, material_of
-from .play import output_files, perform
+from .play import perform
 from .training import PianoTraining
 
 OUT = Path("piano.mid")
 FILE = click.Path(path_type=Path)
-KINDS = "One of the article's two, with a loss after each window; or a WaveNet or LSTM with a loss at every step."
-SPLIT = "Hold out a fifth of the pieces; or of all windows, as the article does, which leaks since windows overlap."
+file_progress = partial(tqdm, unit="file", delay=1, leave=False)  # shown if the files take longer than a second
+KINDS = "lstm and wavenet-simple are the article's, with a loss after each window; the others have one at every step."
+SPLIT = "Hold out a fifth of the pieces or, like the article, of all windows, which leaks because windows overlap."
 
 
 @click.group(cls=default_group("play"), context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,17 +57,17 @@ min_count_option = click.option(
     "--min-count", type=click.IntRange(1), default=50, show_default=True, help="How often a token must occur."
 )
 window_option = click.option(
-    "--window", type=click.IntRange(8), default=32, show_default=True, help="Tokens after which the next is predicted."
+    "--window", type=click.IntRange(8), default=32, show_default=True, help="Tokens before the predicted one."
 )
 pieces_options = options_of(
-    data_files_options, click.option("--no-cache", is_flag=True, help="Write no cache into the folder that is read.")
+    data_files_options, click.option("--no-cache", is_flag=True, help="Keep no cache in the folder that is read.")
 )
 learning_options = options_of(
     min_count_option,
     window_option,
     click.option("--split", type=click.Choice(SPLITS), default="piece", show_default=True, help=SPLIT),
     click.option("--transpose", is_flag=True, help="Learn the training part in all twelve keys."),
-    click.option("--rhythm", is_flag=True, help="Learn durations and times too."),
+    click.option("--rhythm", is_flag=True, help="Learn rhythm too: durations and onsets."),
 )
 
 
@@ -75,34 +77,25 @@ learning_options = options_of(
 @temperature_option
 @top_k_option
 @click.option(
-    "--primer", type=FILE, help="Begin with this MIDI file's beginning  [default: continue an unplayed held-out place]"
+    "--primer", type=FILE, help="Start with this MIDI file's beginning  [default: continue a held-out passage, unheard]"
 )
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
-@click.option("--soundfont", type=FILE, help="Make the sound with fluidsynth and this sound font.")
+@click.option("--soundfont", type=FILE, help="Render the sound with fluidsynth and this soundfont.")
 @model_option("player of piano music")
 @click.option(
-    "-o", "--out", type=click.Path(), help="Names all files; FOLDER/ is where  [default: piano.mid, piano-2.mid ...]"
+    "-o", "--out", type=click.Path(), help="Common name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]"
 )
 @force_option
 def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece: MIDI, sound and picture, side by side."""
-    path = choose_out(out, OUT, output_files, force)
-    check_not_read(output_files(path), [options["primer"]], "the primer")
+    path = choose_out(out, OUT, side_by_side, force)
+    check_not_read(side_by_side(path), [options["primer"]], "the primer")
     checkpoint = load_model(model, KIND)
-
-    def progress(ids: Iterable[int], n: int) -> Any:
-        return tqdm(ids, total=n, unit="note", delay=1, leave=False)
-
-    music = perform(checkpoint, **options, progress=progress)
+    music = perform(checkpoint, **options, progress=partial(tqdm, unit="note", delay=1, leave=False))
     files = music.write(path, soundfont)
     material = material_of(checkpoint)
     copied = material.copied(material.vocabulary.encode(music.tokens[music.n_primer :]))
     click.echo(f"{music.summary()}\nLongest run copied: {copied}.\nWritten: {', '.join(map(str, files))}.")
-
-
-def file_progress(files: Sequence[Any]) -> Any:
-    """A progress bar over files, shown if they take longer than a second."""
-    return tqdm(files, unit="file", delay=1, leave=False)
 
 
 def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:
@@ -113,12 +106,8 @@ def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:
 
 def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piece]:
     """The pieces of files and folders. Files that cannot be used are named on standard error."""
-
-    def left_out(why: NumpyrnnError) -> None:
-        click.echo(f"Left out: {why}", err=True)
-
     paths, cache = sources(data, no_cache)
-    return read_pieces(paths, rhythm, cache, left_out, file_progress)
+    return read_pieces(paths, rhythm, cache, lambda why: click.echo(f"Left out: {why}", err=True), file_progress)
 
 
 @app.command()
@@ -127,10 +116,10 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
 @learning_options
 @training_options("piano.npz")
 def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chosen: Any) -> None:
-    """Learn from MIDI files or folders of them (the shipped ones if there are none).
+    """Learn from MIDI files or folders of them (by default the shipped ones).
 
     A fifth is held out; training ends by itself. Writes the model, a JSONL history and a picture of the curves. Ctrl-C
-    saves what was learned; --resume goes on from there.
+    saves what was learned; --resume continues from there.
     """
     if checkpoint := run.resumed(KIND):
         run.learn(PianoTraining.resume(checkpoint))
@@ -141,14 +130,14 @@ def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chos
 @app.command()
 @pieces_options
 @learning_options
-@click.option("--epochs", type=click.IntRange(1), help="At most, of each  [default: as each model has it]")
+@click.option("--epochs", type=click.IntRange(1), help="At most, for each model  [default: each model's own]")
 @seed_option
 @click.option("-o", "--out", type=FILE, default="compare.png", show_default=True, help="The picture.")
 @force_option
 def compare(
     data: list[Path], epochs: int | None, seed: int | None, out: Path, force: bool, no_cache: bool, **chosen: Any
 ) -> None:
-    """Train every kind of model on the same split, and print what each of them reaches.
+    """Train every kind of model on the same split, and print the results.
 
     Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends the comparison and keeps what
     was reached.
@@ -182,7 +171,7 @@ def compare(
 @click.option("--samples", type=click.IntRange(1), default=500, show_default=True, help="Tokens to sample.")
 @seed_option
 def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
-    """Held-out loss and accuracy beside n-grams', and the longest run that a sample copies."""
+    """Compare held-out loss and accuracy with n-grams, and find the longest run that a sample copies."""
     found = measure(load_model(model, KIND), samples, seed or 0)
     material, figures = found["material"], found["figures"]
     click.echo(f"{material.settings.model}: {material.describe()}\n")
@@ -200,7 +189,7 @@ def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
 @click.option("-o", "--out", type=FILE, help="PNG of how often tokens occur.")
 @force_option
 def doctor(data: list[Path], min_count: int, window: int, out: Path | None, force: bool, no_cache: bool) -> None:
-    """Tell what MIDI files or folders of them (or the shipped ones) hold, and which cannot be used and why."""
+    """Describe MIDI files or folders of them (by default the shipped ones), and say which cannot be used and why."""
     if out is not None:
         check_out(out, force)
         check_not_read([out], data, "looked at")

@@ -1,4 +1,4 @@
-"""Several networks on the same split: trained one after the other, a table of what they reach, and their curves."""
+"""Compare networks that are trained on the same split: a table of their results, and their curves."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ WIDTHS = (34, 12, 8, 9, 9, 14, 10)
 
 @dataclass(frozen=True)
 class Row:
-    """What a network reached.
+    """The result of training a network.
 
     Attributes
     ----------
     model : str
     parameters : int
-    best_epoch : int
-    loss, accuracy : float, held out, of that epoch
+    best_epoch : int, the epoch with the lowest held-out loss
+    loss, accuracy : float, on the held-out part at that epoch
     history : list of dict, one per epoch, see `Trainer`
     interrupted : bool
     """
@@ -59,7 +59,7 @@ def compared(trainings: Iterable[PianoTraining], epochs: int | None = None) -> I
     Parameters
     ----------
     trainings : iterable of PianoTraining
-    epochs : int, optional, the most for each; default: as each training's settings have it
+    epochs : int, optional, the largest number for each; by default from each training's settings
 
     Yields
     ------

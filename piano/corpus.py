@@ -1,4 +1,4 @@
-"""Training data: MIDI files become pieces, which are lists of tokens, and some of them are held out."""
+"""Training data: read MIDI files as pieces, which are lists of tokens, and hold some of them out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain, count
+from itertools import chain
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from music.files import MIDI_ENDINGS, different_names, first_bytes
 from music.midi import parse_midi
 from music.reader import MAX_BYTES
 from numpyrnn import NumpyrnnError
@@ -29,10 +30,10 @@ from workbench.files import data_path, read_text
 
 from .tokens import name_of, split_token, tokens_of
 
-ENDINGS = (".mid", ".midi", ".kar", ".rmi")
-FEWEST = 2  # tokens of a piece: one, and the next one to predict
+FEWEST = 2  # tokens of a piece: one to read and one to predict
 CACHE_NAME = ".numpyrnn-piano.json"
-CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # changes when the same files give other tokens
+CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # increment when the same files give other tokens
+MIDI = MAX_BYTES + 1, "a MIDI file"  # see `first_bytes`
 PARALLEL_FROM = 200  # files; parsing one takes 10 ms, starting the processes half a second
 MAX_PROCESSES = 8
 CHUNK = 8  # files that a process gets at a time
@@ -65,7 +66,7 @@ def read_pieces(
     on_refused: Callable[[NumpyrnnError], object] | None = None,
     progress: Progress = lambda items: items,
 ) -> list[Piece]:
-    """The pieces of MIDI files.
+    """Read MIDI files as pieces.
 
     Parameters
     ----------
@@ -74,16 +75,16 @@ def read_pieces(
         folders and links to folders. A file that is found twice counts once.
     rhythm : bool, default False, see `tokens.tokens_of`
     cache : file, optional
-        Keeps the result of this reading by the SHA-256 of each file, so that the next one need not parse them. Anything
-        else in it is ignored and replaced. A cache that cannot be written is left as it is.
+        Keeps the result for each file under its SHA-256, so that the file need not be parsed the next time. Invalid
+        content is ignored and replaced. If the cache cannot be written, it stays as it was.
     on_refused : function, optional
-        Called with the reason for each file of a folder that cannot be used, such as a copy of another file. Default:
-        these are errors too.
-    progress : function of a list that gives its items, such as a progress bar
+        Called with the error for each file of a folder that cannot be used, such as a copy of another file. By default
+        these errors are raised.
+    progress : function that takes a list and gives its items, such as a progress bar
 
     Returns
     -------
-    list of Piece, with different names: first the named files, then folder by folder, sorted by path
+    list of Piece, with different names: first the named files, then those of each folder, sorted by path
 
     Raises
     ------
@@ -98,19 +99,19 @@ def read_pieces(
         on_refused(error)
 
     found = {path: list(_midi_files(path, refuse)) if os.path.isdir(path) else [path] for path in sources}
-    files: dict[str, Path] = {}  # by the real path; named files come first, so their copies are refused, not they
+    files: dict[str, Path] = {}  # by real path; named files come first, so that their copies are refused
     for file in chain.from_iterable(found.values()):
         files.setdefault(os.path.realpath(file), file)
     digests: dict[Path, str] = {}
     for file in files.values():
         try:
-            digests[file] = _digest(_bytes_of(file))
+            digests[file] = _digest(first_bytes(file, *MIDI))
         except NumpyrnnError as error:
             refuse(file, error)
     readings = _readings(digests, None if cache is None else Path(cache), progress)
     pieces: dict[str, Piece] = {}  # by digest
     for file, digest in digests.items():
-        reading = readings.get(digest, "must stay as it is while it is read, it has changed")
+        reading = readings.get(digest, "must not change while it is read, it did")
         if digest in pieces:
             reading = f"must differ from the other files, it is the same as {pieces[digest].path}"
         if isinstance(reading, str):
@@ -121,22 +122,15 @@ def read_pieces(
     usable = {os.path.realpath(file) for file, digest in digests.items() if digest in pieces}  # copies too
     for source, of_source in found.items():
         if usable.isdisjoint(map(os.path.realpath, of_source)):
-            raise NumpyrnnError(f"{source} must hold MIDI files ({' '.join(ENDINGS)}) that can be used, it holds none")
-    return _with_names(pieces.values())
-
-
-def _with_names(pieces: Iterable[Piece]) -> list[Piece]:
-    """Pieces with different names: "x", "x (2)", "x (3)"."""
-    named: dict[str, Piece] = {}
-    for piece in pieces:
-        candidates = chain([piece.name], (f"{piece.name} ({number})" for number in count(2)))
-        name = next(name for name in candidates if name not in named)
-        named[name] = replace(piece, name=name)
-    return list(named.values())
+            raise NumpyrnnError(
+                f"{source} must hold MIDI files ({' '.join(MIDI_ENDINGS)}) that can be used, it holds none"
+            )
+    names = different_names(piece.name for piece in pieces.values())
+    return [replace(piece, name=name) for piece, name in zip(pieces.values(), names, strict=True)]
 
 
 def _midi_files(folder: Path, refuse: Callable[[Path, NumpyrnnError], None]) -> Iterator[Path]:
-    """The MIDI files of a folder and its subfolders, sorted. Links to folders are not followed: they could be loops."""
+    """The MIDI files of a folder and its subfolders, sorted. Links to folders are skipped: they could form loops."""
 
     def unreadable(error: OSError) -> None:
         refuse(Path(error.filename), NumpyrnnError(f"{error.filename} could not be read: {error.strerror}"))
@@ -144,19 +138,8 @@ def _midi_files(folder: Path, refuse: Callable[[Path, NumpyrnnError], None]) -> 
     for parent, within, names in os.walk(folder, onerror=unreadable):
         within[:] = sorted(name for name in within if not name.startswith("."))
         for name in sorted(names):
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+            if name.lower().endswith(MIDI_ENDINGS) and not name.startswith("."):
                 yield Path(parent, name)
-
-
-def _bytes_of(path: Path) -> bytes:
-    """The bytes of a file, at most one more than a MIDI file may have."""
-    try:
-        if path.exists() and not path.is_file():  # a pipe would block
-            raise NumpyrnnError(f"{path} must be a MIDI file, it is no plain file")
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
 
 
 def _digest(data: bytes) -> str:
@@ -164,20 +147,18 @@ def _digest(data: bytes) -> str:
 
 
 def _read(path: Path) -> tuple[str, Reading]:
-    """The digest and the reading of a file; runs in any process."""
-    data = _bytes_of(path)
+    """The digest and the reading of a file; this may run in another process."""
+    data = first_bytes(path, *MIDI)
     try:
         tokens = tokens_of(parse_midi(data, ""), rhythm=True)
     except NumpyrnnError as error:
         return _digest(data), str(error).strip()
-    if len(tokens) < FEWEST:
-        reason = f"must have piano notes at {FEWEST} or more times, it has them at {len(tokens)}; drums do not count"
-        return _digest(data), reason
-    return _digest(data), tokens
+    reason = f"must have piano notes at {FEWEST} or more times, it has them at {len(tokens)}; drums do not count"
+    return _digest(data), tokens if len(tokens) >= FEWEST else reason
 
 
 def _readings(digests: Mapping[Path, str], cache: Path | None, progress: Progress) -> dict[str, Reading]:
-    """The readings of files by digest, from the cache where it has them. Then the cache is written anew."""
+    """The readings of files by digest: from the cache, which is then updated, or else by parsing."""
     known = {} if cache is None else _load(cache)
     readings = {digest: known[digest] for digest in digests.values() if digest in known}
     missing = list({digest: file for file, digest in digests.items() if digest not in known}.values())
@@ -258,16 +239,16 @@ def _no_interrupt() -> Iterator[None]:
 
 
 def default_cache(paths: Sequence[Path]) -> Path | None:
-    """Where the cache of a reading is kept.
+    """Choose where to keep the cache.
 
     Parameters
     ----------
-    paths : files and folders that are read
+    paths : files and folders to read
 
     Returns
     -------
     Path or None
-        A hidden file in the folder, if `paths` is a single folder that can be written to and not the shipped one.
+        A hidden file in the folder, if `paths` is a single folder that can be written to and is not the shipped one.
     """
     folder = paths[0]
     shipped = folder.resolve() == data_path("piano").resolve()
@@ -284,8 +265,8 @@ def split_by_piece(pieces: Sequence[Piece], seed: int, share: float = 0.2) -> tu
     pieces : list of Piece, in any order
     seed : int
     share : float, default 0.2
-        Share of the pieces that is held out, but at least one piece and not all. Of a single piece this share of its
-        tokens is held out, those at the end, as a piece "NAME, end".
+        Share of the pieces that is held out; at least one is, but never all. A single piece is cut: this share of its
+        tokens, at its end, is held out as the piece "NAME, end".
 
     Returns
     -------
@@ -294,7 +275,7 @@ def split_by_piece(pieces: Sequence[Piece], seed: int, share: float = 0.2) -> tu
     Raises
     ------
     NumpyrnnError
-        if there is no piece, or one with fewer than two tokens, or `share` is not at least 0 and below 1
+        if there is no piece, or a single one with fewer than two tokens, or `share` is not at least 0 and below 1
     """
     check_share("share", share)
     if len(pieces) == 1 and len(pieces[0].tokens) >= 2:

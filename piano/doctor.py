@@ -29,9 +29,9 @@ def diagnose(
     Parameters
     ----------
     paths, cache, progress : see `corpus.read_pieces`
-    min_count : int, default 50, least number of occurrences of a token to learn
-    window : int, default 32, number of tokens from which the next one is learned
-    histogram : file, optional, for the picture of `plot_histogram`
+    min_count : int, default 50, how often a token must occur to be learned
+    window : int, default 32, number of tokens from which the next one is predicted
+    histogram : file, optional, where to draw the picture of `plot_histogram`
 
     Yields
     ------
@@ -55,10 +55,8 @@ def diagnose(
     yield from _files(pieces)
     yield from _not_used(refused)
     single = sum(name in PITCHES for name in counts)
-    yield (
-        f"\nIn all {counts.total():,} tokens; different ones: {len(counts):,} "
-        f"(single notes: {single:,}, chords: {len(counts) - single:,})."
-    )
+    kinds = f"single notes: {single:,}, chords: {len(counts) - single:,}"
+    yield f"\nIn all {counts.total():,} tokens; different ones: {len(counts):,} ({kinds})."
     yield ""
     yield from _thresholds(tokens, min_count, window)
     if histogram is not None:

@@ -1,4 +1,4 @@
-"""How good a network is: held-out loss, accuracy and copies, with n-grams beside it."""
+"""Evaluation: held-out loss, accuracy and copied runs of a network, compared with n-grams."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
@@ -23,9 +22,9 @@ MEASURED = 20_000  # held-out tokens that it is measured on, at most; evenly spa
 Figures = tuple[float, float]  # loss in nats a token, accuracy
 
 
-@lru_cache(maxsize=1)  # a training asks twice at its end
+@lru_cache(maxsize=1)  # it is asked for twice at the end of a training
 def best_ngrams(material: Material) -> list[tuple[str, KneserNey, Figures]]:
-    """The best Kneser-Ney n-gram; and the best one of all keys, if the network learns them.
+    """The best Kneser-Ney n-gram and, if the network learns all keys, the best one that learns them too.
 
     Parameters
     ----------
@@ -47,12 +46,12 @@ def best_ngram(material: Material, transposed: bool = False) -> tuple[KneserNey,
     Parameters
     ----------
     material : Material
-    transposed : bool, default False, whether it learns all keys that the network learns; default: only the own key
+    transposed : bool, default False, whether it learns all keys that the network learns, not only each piece's own
 
     Returns
     -------
     ngram : KneserNey
-    figures : its loss, nats a token, and accuracy
+    figures : its loss in nats a token, and its accuracy
     """
     ngrams = (_ngram(material, order, transposed) for order in ORDERS)  # at most two at a time in memory
     return min(((ngram, figures_of(ngram, material)) for ngram in ngrams), key=lambda pair: pair[1][0])
@@ -68,7 +67,7 @@ def _ngram(material: Material, order: int, transposed: bool = False) -> KneserNe
 
 
 def figures_of(ngram: KneserNey, material: Material) -> Figures:
-    """Loss and accuracy of an n-gram at the tokens that follow the held-out windows."""
+    """Loss and accuracy of an n-gram that predicts the tokens after the held-out windows."""
     places = material.unseen.starts + material.settings.window
     places = places[:: -(-len(places) // MEASURED)]
     ids, context = material.unseen.ids.tolist(), ngram.order - 1
@@ -92,7 +91,7 @@ def measure(checkpoint: Checkpoint, n_samples: int = 500, seed: int = 0) -> dict
     Parameters
     ----------
     checkpoint : Checkpoint of a network
-    n_samples : int, default 500, tokens to sample, at temperature 1
+    n_samples : int, default 500, number of tokens to sample at temperature 1
     seed : int, default 0, of the samples
 
     Returns
@@ -100,15 +99,13 @@ def measure(checkpoint: Checkpoint, n_samples: int = 500, seed: int = 0) -> dict
     dict
         material : Material
         figures : by name, loss in nats a token and accuracy
-        copied : by name, the longest run that a sample copies, in words; also for the first held-out tokens
+        copied : by name, a description of the longest run that is copied by a sample, or by the first held-out tokens
 
     Raises
     ------
     NumpyrnnError
         if there is nothing to sample, or the checkpoint is not of a network with its pieces
     """
-    if n_samples < 1:
-        raise NumpyrnnError(f"evaluation needs one sampled token or more, got {n_samples}")
     material, model = material_of(checkpoint), checkpoint.model
     batches, ngrams = material.held_out_batches, best_ngrams(material)
     figures = {"network": (mean_loss(model, batches()), accuracy(model, batches()))}

@@ -1,4 +1,4 @@
-"""The networks, and what they learn: pieces in ids, windows and crops of them, and the held-out part."""
+"""The networks, their settings, and their material: pieces as ids, in windows or crops, learned or held out."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from numpyrnn.vocab import Vocabulary
 from workbench.copies import Copies
 from workbench.training import Settings as TrainingSettings
 
-from .batches import all_windows, at_labels, split_windows
+from .batches import after_whole_windows, all_windows, split_windows
 from .corpus import Piece
 from .tokens import common_rhythms, commonest, count_names, keep_common, name_of, transpose
 
 KIND = "piano"
 SPLITS = ("piece", "random")
-LEAK = "--split random: held-out windows overlap learned ones, for the n-gram too, so this says little of new music."
+LEAK = "--split random: held-out windows overlap learned ones, for the n-gram too, so this says little about new music."
 KEYS = sorted(range(-6, 6), key=abs)  # semitones, the piece's own key first
 SMALLEST = 8  # tokens of a window: the pooling halves it three times
 DILATIONS = (1, 2, 4, 8, 16)
@@ -53,9 +53,9 @@ class Settings(TrainingSettings):
     width : int, steps of a crop
     clip_norm : float or None, largest norm of the gradients
     average : float, decay of the averaged weights
-    epochs : int, the most
-    patience : int, epochs without a better held-out loss before training ends
-    window : int, tokens before the one to predict
+    epochs : int, the largest number
+    patience : int, number of epochs without a better held-out loss after which training ends
+    window : int, number of tokens before the one to predict
     min_count : int, how often a token must occur, whatever its rhythm, to be learned
     rhythm : bool, whether tokens have a rhythm
     rhythm_count : int, how often a token must occur with its rhythm to keep it
@@ -96,9 +96,7 @@ class Settings(TrainingSettings):
         for name, low in lowest.items():
             check_count(name, getattr(self, name), low)
         if self.transpose and self.split == "random":
-            raise NumpyrnnError(
-                "other keys need the split by piece: windows held out at random would be learned in another key"
-            )
+            raise NumpyrnnError("other keys need the split by piece, as they would teach the held-out windows too")
 
     @property
     def windowed(self) -> bool:
@@ -112,7 +110,7 @@ class Settings(TrainingSettings):
 
 
 def _lstm(s: Settings, n: int, rng: Generator) -> list[Any]:
-    """The article's LSTM, but with an embedding, as its WaveNet has, instead of raw ids."""
+    """The article's LSTM, with an embedding, like the article's WaveNet, instead of raw ids."""
     below = [Embedding(n, s.embedding, rng=rng), LSTM(s.embedding, s.hidden, rng=rng)]
     above = [LSTM(s.hidden, s.hidden, rng=rng), LastStep(), Dense(s.hidden, s.dense, rng=rng), ReLU()]
     return [*below, *above, Dense(s.dense, n, rng=rng)]
@@ -172,13 +170,13 @@ def build(settings: Settings, n: int) -> Sequential:
     Returns
     -------
     Sequential from ids to logits, float32
-        The logits are of the next token at every step, or (`Settings.windowed`) after the last step only.
+        There are logits of the next token at every step, or only at the last one (`Settings.windowed`).
     """
     return Sequential(*LAYERS[settings.model](settings, n, np.random.default_rng(settings.seed)))
 
 
 class Material:
-    """What a network learns and what is held out, in ids.
+    """What a network learns and what is held out, as ids.
 
     The vocabulary holds the common tokens of all pieces in their own keys. Other tokens are dropped, but only after
     transposing, which can turn a rare token into a common one. A rare rhythm is replaced by the commonest rhythm of the
@@ -186,14 +184,14 @@ class Material:
 
     Parameters
     ----------
-    training, held_out : lists of Piece; if windows are held out instead (see `Settings.split`), all pieces and none
+    training, held_out : lists of Piece; all pieces and none if windows are held out instead (`Settings.split`)
     settings : Settings
 
     Attributes
     ----------
     vocabulary : Vocabulary
     learned, unseen : Part, the training and the held-out part
-    sources : list of (Piece, semitones), the piece and the key of each sequence of `learned`
+    sources : list of (Piece, semitones), the origin of each sequence of `learned`
 
     Raises
     ------
@@ -228,7 +226,7 @@ class Material:
             raise NumpyrnnError(f"{expected}, {got}: take a smaller --min-count or --window, or more files")
 
     def encode(self, pieces: Iterable[Sequence[str]], semitones: int = 0) -> list[Array]:
-        """Transpose tokens and write them as ids; those that are not in the vocabulary are left out.
+        """Transpose tokens and convert them to ids; tokens that are not in the vocabulary are left out.
 
         Parameters
         ----------
@@ -270,12 +268,12 @@ class Material:
             batches = padded([ids for ids in part.sequences if len(ids) > s.window], s.batch_size)
         else:
             batches = windows_at(part.ids, part.starts, s.window, SIDE_BY_SIDE, last_only=s.windowed)
-        return batches if s.windowed else at_labels(batches, s.window)
+        return batches if s.windowed else after_whole_windows(batches, s.window)
 
     def describe(self, network: str = "") -> str:
-        """How much there is to learn and how much is held out; `network` adds to the sentence.
+        """How much there is to learn and how much is held out; `network` is added to the sentence.
 
-        For a random split a second line says that it leaks.
+        For a random split, a second line warns that it leaks.
         """
         keys = " in 12 keys" if self.settings.transpose else ""
         learned = f"{len(self.learned.starts):,} windows of {len(self.training)} pieces{keys} to learn"
@@ -307,7 +305,7 @@ class Material:
 
 
 def material_of(checkpoint: Checkpoint) -> Material:
-    """What a model learned and what was held out.
+    """What a model learned and what was held out, rebuilt from its file.
 
     Raises
     ------

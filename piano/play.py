@@ -13,7 +13,8 @@ import numpy as np
 
 from music.files import naming
 from music.midi import Midi, Note, as_tempo, read_midi
-from music.outputs import Performance, side_by_side
+from music.outputs import Performance
+from music.roll import RollNote, piano_roll
 from music.synth import MAX_SECONDS
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
@@ -30,7 +31,7 @@ BAR = Fraction(4)  # quarters
 PLAIN = Fraction(1)  # duration of a token without rhythm, in quarters
 SHOWN = 8  # tokens of a primer that an error shows
 KINDS = {"primer": "primer", "note": "single notes", "chord": "chords"}
-Progress = Callable[[Iterable[int], int], Iterable[int]]
+Progress = Callable[..., Iterable[int]]
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,8 +55,6 @@ class Music(Performance):
 
     def png(self) -> bytes:
         """Draw the piano roll, as the bytes of a PNG file."""
-        from music.roll import RollNote, piano_roll
-
         of_tokens = ["chord" if name_of(token) not in PITCHES else "note" for token in self.tokens]
         of_tokens[: self.n_primer] = ["primer"] * self.n_primer
         onsets = dict(zip(_onsets(self.tokens), of_tokens, strict=False))
@@ -76,17 +75,12 @@ class Music(Performance):
         )
 
 
-def output_files(path: str | Path) -> list[Path]:
-    """Name the three files of a piece: NAME, NAME.mid, NAME.wav and NAME.png all mean NAME."""
-    return side_by_side(path)
-
-
 def compose(
     checkpoint: Checkpoint,
     length: int,
     sampler: Sampler,
     primer: Sequence[str] = (),
-    progress: Progress = lambda items, length: items,
+    progress: Progress = lambda items, total: items,
 ) -> list[str]:
     """Compose tokens with a network.
 
@@ -98,7 +92,7 @@ def compose(
     primer : list of str, optional
         Tokens that the music begins with; unknown ones are left out. Without a primer the network first reads a random
         held-out window, which does not become part of the music.
-    progress : function that receives the new ids and their number and returns the ids: a progress bar
+    progress : progress bar; called with the new ids, and with their number as `total`, it gives the ids again
 
     Returns
     -------
@@ -118,7 +112,7 @@ def compose(
     if window:  # the model has learned from whole windows only, so a short primer is repeated
         read = np.tile(given, -(-window // len(given)))[-window:]
     ids = stream(checkpoint.model, read, sampler, window=window)
-    written = material.vocabulary.decode(progress(islice(ids, length), length))
+    written = material.vocabulary.decode(progress(islice(ids, length), total=length))
     return [*material.vocabulary.decode(given), *written] if len(primer) else written
 
 
@@ -170,7 +164,7 @@ def perform(
     seed: int | None = None,
     primer: str | Path | None = None,
     tempo: int | None = None,
-    progress: Progress = lambda items, length: items,
+    progress: Progress = lambda items, total: items,
 ) -> Music:
     """Compose a piece and play it on the piano.
 
@@ -180,8 +174,8 @@ def perform(
     length : int, default 200, number of new notes and chords
     temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
     top_k : int, optional, draw among the k most probable only
-    seed : int, optional; same seed, same piece. By default a new seed is drawn, kept as the piece's `seed`
-    primer : MIDI file, optional; the piece begins with its beginning
+    seed : int, optional; same seed, same piece. By default a new seed is drawn; the piece keeps it as `seed`
+    primer : MIDI file, optional; the new piece starts with the beginning of this one
     tempo : int, quarters a minute; default 120, or 80 if the network knows rhythm
     progress : see `compose`
 
@@ -233,5 +227,5 @@ def midi_of(tokens: Sequence[str], tempo: int = TEMPO) -> Midi:
 
 
 def _onsets(tokens: Sequence[str]) -> list[Fraction]:
-    """List when each token begins, in quarters, and when the last one gives way to the next."""
+    """List when each token begins, in quarters, and when a token after the last one would."""
     return list(accumulate((split_token(token)[2] or PLAIN for token in tokens), initial=Fraction(0)))

@@ -20,7 +20,7 @@ CLASSES = {str(pitch_class): pitch_class for pitch_class in range(12)}
 BASS = 48  # C3, the lowest pitch of a chord
 GRID = tuple(Fraction(n, 48) for n in (3, 6, 8, 12, 16, 24, 32, 36, 48, 72, 96, 144, 192))  # quarters: 1/16 to 4
 LENGTHS = {str(length): length for length in GRID}
-_MEANS_SQUARED = [low * high for low, high in pairwise(GRID)]  # of geometric means; exact, unlike their roots
+_MEANS_SQUARED = [low * high for low, high in pairwise(GRID)]  # squares of geometric means; exact, unlike the means
 
 
 def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
@@ -39,7 +39,7 @@ def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
 
     Returns
     -------
-    list of str, ordered by time
+    list of str, in the order of time
     """
     notes = (note for note in midi.notes if note.channel != DRUMS and note.pitch in NAMES)
     together = [(onset, list(group)) for onset, group in groupby(notes, key=attrgetter("onset"))]
@@ -172,7 +172,7 @@ def transpose(token: str, semitones: int) -> str | None:
 
     Returns
     -------
-    str, with the same rhythm; None if a single pitch would leave the piano. A chord always stays, as it has no octave.
+    str, with the same rhythm; None if a single pitch would leave the piano. A chord always fits, as it has no octave.
 
     Raises
     ------
@@ -192,18 +192,18 @@ def name_of(token: str) -> str:
 
 
 def count_names(pieces: Iterable[Sequence[str]]) -> Counter[str]:
-    """How often each name occurs in all pieces together, whatever its rhythm."""
+    """How often each name occurs in all pieces together, whatever the rhythm."""
     return Counter(name_of(token) for piece in pieces for token in piece)
 
 
 def keep_common(pieces: Sequence[Sequence[str]], min_count: int) -> list[list[str]]:
-    """Drop the rare tokens of pieces.
+    """Drop rare tokens.
 
     Parameters
     ----------
     pieces : lists of tokens, with or without rhythm
     min_count : int
-        A token stays if its name, whatever the rhythm, occurs at least this often in all pieces together.
+        A token is kept if its name, whatever the rhythm, occurs at least this often in all pieces together.
 
     Returns
     -------
@@ -216,18 +216,18 @@ def keep_common(pieces: Sequence[Sequence[str]], min_count: int) -> list[list[st
 def common_rhythms(pieces: Sequence[Sequence[str]], min_count: int) -> list[list[str]]:
     """Replace rare rhythms by the commonest rhythm of the same name.
 
-    After `keep_common` with the same number, every token that is left occurs at least this often. Tokens without rhythm
-    are not changed.
+    After `keep_common` with the same `min_count`, every token then occurs at least `min_count` times. Tokens without
+    rhythm do not change.
 
     Parameters
     ----------
     pieces : lists of tokens
     min_count : int
-        A token stays as it is if it occurs at least this often in all pieces together.
+        A token is kept as it is if it occurs at least this often in all pieces together.
 
     Returns
     -------
-    list of lists of tokens, as long as before
+    list of lists of tokens, of the same lengths
     """
     counts = Counter(token for piece in pieces for token in piece)
     usual = commonest(counts)

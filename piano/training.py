@@ -43,13 +43,13 @@ class PianoTraining(Training):
 
     @classmethod
     def of_pieces(cls, pieces: Sequence[Piece], settings: Settings) -> Self:
-        """A training on pieces, with some of the pieces or of their windows held out."""
+        """Prepare a training that holds out some of the pieces or of their windows."""
         parts = split_by_piece(pieces, settings.seed) if settings.split == "piece" else (pieces, [])
         return cls(Material(*parts, settings))
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """The training that a model file came from, at its beginning."""
+        """The training of a model file, before its first epoch."""
         return cls(material_of(checkpoint))
 
     def data(self) -> dict[str, Any]:
@@ -83,11 +83,11 @@ class PianoTraining(Training):
         return {f"{name}, order {ngram.order}": loss for name, ngram, (loss, _) in best_ngrams(self.material)}
 
     def accuracy(self) -> float:
-        """The accuracy of the best weights so far on the held-out part."""
+        """The accuracy on the held-out part, with the best weights so far."""
         return accuracy(self.checkpoint(resumable=False).model, self.held_out_batches())
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """What was reached and why it ended, beside the best n-grams."""
+        """The best held-out loss and accuracy, why the training ended, and the best n-grams."""
         reached = f"{self.trainer.best_loss:.3f} nats a token, accuracy {self.accuracy():.1%}"
         lines = [f"Held-out loss {reached}, {self.ending(status)}."]
         for name, ngram, (loss, right) in best_ngrams(self.material):

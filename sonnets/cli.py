@@ -32,19 +32,19 @@ from workbench.training import TrainingRun, training_options
 from .evaluation import measure
 from .model import KIND, SonnetTraining
 from .recipes import RECIPES
-from .text import opening, read_text_of, split_text, without_unknown
+from .text import opening, read_plain, split_text, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, continue_prompt
 
 
 def given_text(checkpoint: Checkpoint, data: Path | None) -> str | None:
     """The text of a file as a model reads it; None if there is no file."""
-    return None if data is None else read_text_of(data, bool(checkpoint.config.get("keep_case")))
+    return None if data is None else read_plain(data, bool(checkpoint.config.get("keep_case")))
 
 
 @click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sonnets")
 def app() -> None:
-    """Continue a line in the manner of the sonnets, or of any text. If no command is named, `write` is run."""
+    """Continue a line in the style of the sonnets or of any text. Without a command, `write` runs, with its options."""
 
 
 @app.command()
@@ -63,7 +63,7 @@ def app() -> None:
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the poem to this file too.")
 @force_option
 def write(prompt: str | None, model: Path | None, unknown: str, out: Path | None, force: bool, **how: Any) -> None:
-    """Continue PROMPT, or a random first line of the text that the model learned from.
+    """Continue PROMPT or, by default, a random first line of the text that the model learned.
 
     Characters of PROMPT that the model does not know are an error; --unknown skip drops them.
     """
@@ -82,7 +82,7 @@ def write(prompt: str | None, model: Path | None, unknown: str, out: Path | None
 
 
 def say(prompt: str, characters: Iterable[str]) -> str:
-    """Print a poem as it is written and return it; it ends with one newline, even when interrupted."""
+    """Print a poem while it is written, and return it; it ends with one newline, even when interrupted."""
     poem = held = ""
     try:
         for piece in chain([prompt], characters):
@@ -100,23 +100,23 @@ def say(prompt: str, characters: Iterable[str]) -> str:
 @click.option(
     "--recipe", type=click.Choice(list(RECIPES)), default="streams", show_default=True, help="How to train; see above."
 )
-@click.option("--hidden", type=click.IntRange(1, 4096), help="Units  [default: as the recipe has it]")
-@click.option("--layers", type=click.IntRange(1, 8), help="How many  [default: as the recipe has it]")
+@click.option("--hidden", type=click.IntRange(1, 4096), help="Units  [default: the recipe's]")
+@click.option("--layers", type=click.IntRange(1, 8), help="How many  [default: the recipe's]")
 @training_options("sonnets.npz")
-@click.option("--keep-case", is_flag=True, help="Capitals stay capitals.")
+@click.option("--keep-case", is_flag=True, help="Keep capital letters.")
 def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **sizes: Any) -> None:
-    """Learn the text of FILE, in UTF-8 (the shipped sonnets if there is none).
+    """Learn the UTF-8 text of FILE (by default the shipped sonnets).
 
     The last tenth is held out. Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves what was
-    learned; --resume goes on from there. The recipe "streams" reads the text as contiguous streams, with a loss at
+    learned; --resume continues from there. The recipe "streams" reads the text as contiguous streams, with a loss at
     every character; "course" has the deep-learning course's network, and windows of 40 characters.
     """
     if checkpoint := run.resumed(KIND, "data", "plain_data"):
         run.learn(SonnetTraining.resume(checkpoint, given_text(checkpoint, data)))
     chosen = {"epochs": run.epochs, "seed": run.seed, **sizes}
     settings = replace(RECIPES[recipe], **{name: value for name, value in chosen.items() if value is not None})
-    path = data or data_path("sonnets.txt")  # its text has no name here: it is freed once it is ids
-    run.learn(SonnetTraining(*split_text(read_text_of(path, keep_case)), settings, keep_case))
+    path = data or data_path("sonnets.txt")  # the text itself has no name here, so that it can be freed
+    run.learn(SonnetTraining(*split_text(read_plain(path, keep_case)), settings, keep_case))
 
 
 @app.command()
@@ -125,7 +125,7 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
 @click.option("--samples", type=click.IntRange(1), default=2000, show_default=True, help="Characters to sample.")
 @seed_option
 def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None) -> None:
-    """Held-out loss beside an n-gram's, and the longest run that a sample copies."""
+    """Compare held-out loss with an n-gram's, and find the longest run that a sample copies."""
     checkpoint = load_model(model, KIND)
     figures = measure(checkpoint, given_text(checkpoint, data), samples, seed or 0)
     click.echo(f"{figures['held_out']:,} held-out characters; learned from {figures['training']:,}.")

@@ -1,4 +1,4 @@
-"""How good a model is: held-out loss and copied runs, with an n-gram beside it."""
+"""Evaluation: held-out loss and copied runs of a model, compared with an n-gram."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
     ----------
     checkpoint : Checkpoint
     text : str, optional, the whole text that the model was trained on; needed if the model does not keep it
-    n_samples : int, default 2,000, characters of a sample
+    n_samples : int, default 2,000, number of characters in a sample
     seed : int, default 0, of the samples
 
     Returns
@@ -33,10 +33,10 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
 
     - training, held_out, counted, measured: numbers of characters; the n-gram is fitted on the last `counted` of the
       training text, and the losses are means over the first `measured` of the held-out text;
-    - losses: nats a character by name;
+    - losses: by name, nats a character;
     - copied: by name, the longest run that a sample shares with the training text, the number of its line there (from
-      1), and that line. The network and the n-gram write at temperature 1, after the same random first line; the sample
-      of the held-out text is its beginning.
+      1), and that line. The network and the n-gram write at temperature 1, after the same random first line. For the
+      held-out text, the sample is its beginning.
 
     Raises
     ------
@@ -59,16 +59,7 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
     for name, sample in samples.items():
         run = copies.longest(sample, by_source=True)
         copied[name] = (sample[run.start :][: run.length], *line_of(learned, run.place))
-    return {
-        "training": len(learned),
-        "held_out": len(held_out),
-        "counted": len(training.counted),
-        "measured": len(training.unseen) - 1,
-        "losses": {
-            "network": loss,
-            f"Kneser-Ney, best order {ngram.order}": ngram_loss,
-            "unigram": unigram_loss,
-            "uniform": float(np.log(len(vocabulary))),
-        },
-        "copied": copied,
-    }
+    losses = {"network": loss, f"Kneser-Ney, best order {ngram.order}": ngram_loss}
+    losses |= {"unigram": unigram_loss, "uniform": float(np.log(len(vocabulary)))}
+    sizes = {"training": len(learned), "held_out": len(held_out), "counted": len(training.counted)}
+    return {**sizes, "measured": len(training.unseen) - 1, "losses": losses, "copied": copied}

@@ -1,4 +1,4 @@
-"""The network, the batches that it learns from, and its training."""
+"""The network, the batches of text that it learns from, and its training."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from .text import START, kept, measured, texts_of
 from .write import TEMPERATURE, continue_prompt
 
 KIND = "sonnets"
-EPOCH = 1_000_000  # characters; of a longer text, an epoch reads a stretch that begins at random
+EPOCH = 1_000_000  # characters; of a longer text, an epoch reads only so many, from a random place on
 FOLDS = 10  # parts of the training text, for the teacher
-TAUGHT = 12_000_000  # numbers in the soft targets; if a text needs more, there is no teacher
+TAUGHT = 12_000_000  # numbers in the soft targets; for a text that needs more, there is no teacher
 CONTEXT, WIDTH = 200, 200  # characters before each held-out stretch, and in it
 COUNTED = 1_000_000  # characters at the end of the training text that the n-gram is fitted on, at most
 ORDERS = range(3, 8)  # of the n-gram
@@ -44,7 +44,7 @@ def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
 
     Returns
     -------
-    Sequential from ids to logits, float32; of every step or, if `settings.stride` is not 0, of the last one
+    Sequential from ids to logits, float32, at every step or, if `settings.stride` is not 0, at the last one
     """
     s, V = settings, len(vocabulary)
     before, head = Dropout(s.input_dropout, shared=s.shared), [LastStep()] if s.stride else []
@@ -67,7 +67,7 @@ def shifted_streams(ids: Array, settings: Settings, rng: Generator, soft: Array 
     Parameters
     ----------
     ids : (L,) integers
-    settings : Settings, with `batch_size` streams at most, and batches of `steps` steps; the last may have fewer
+    settings : Settings; at most `batch_size` streams, in batches of `steps` steps; the last batch may be shorter
     rng : numpy Generator
     soft : (L, V) floating, optional, the distribution to learn at each place instead of its id
 
@@ -107,7 +107,7 @@ def held_out_batches(ids: Array, settings: Settings) -> Iterator[Batch]:
 
     Yields
     ------
-    Batch; with streams, its mask says which predictions count
+    Batch; with streams, its mask tells which predictions count
     """
     steps, n = settings.steps, len(ids) - 1
     if settings.stride:
@@ -125,7 +125,7 @@ def held_out_batches(ids: Array, settings: Settings) -> Iterator[Batch]:
 
 
 def softened(ids: Array, size: int, share: float, order: int) -> Array:
-    """The ids of a text as distributions, softened by an n-gram; each tenth by one fitted on the other nine.
+    """Soften the ids of a text with n-grams: each tenth with one that is fitted on the other nine.
 
     Parameters
     ----------
@@ -154,12 +154,12 @@ class SonnetTraining(Training):
     ----------
     training, held_out : str, the two parts of the text
     settings : Settings
-    keep_case : bool, default False, whether the text has its capitals
+    keep_case : bool, default False, whether the text keeps its capitals
 
     Attributes
     ----------
-    ids, unseen : integers, the training part and the measured piece of the held-out part, see `text.measured`
-    counted : integers, the end of the training part, which the n-gram is fitted on
+    ids, unseen : integers, the training part, and what is measured of the held-out part, see `text.measured`
+    counted : integers, the end of the training part, on which the n-gram is fitted
 
     Raises
     ------
@@ -187,11 +187,11 @@ class SonnetTraining(Training):
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """The training that a model file came from, at its beginning; `given` is its text if the file has none."""
+        """The training of a model file, before its first epoch; `given` is its text if the file does not keep it."""
         return cls(*texts_of(checkpoint, *given), Settings.of(checkpoint), bool(checkpoint.config.get("keep_case")))
 
     def data(self) -> dict[str, Any]:
-        """The text, or what is kept of a long one."""
+        """The text, or the record of a long one."""
         return self.kept
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
@@ -212,7 +212,7 @@ class SonnetTraining(Training):
         return batch.places
 
     def describe(self) -> str:
-        """What there is to learn, and the network, in a line; a second one if an epoch reads only a part."""
+        """What there is to learn, and the network, in a line; a second line if an epoch reads only a part."""
         n, parameters = len(self.ids), self.model.params.flat.size
         text = f"{n:,} characters to learn, {self.n_held_out:,} held out, {len(self.vocabulary)} different ones"
         part = f"\nAn epoch reads {EPOCH:,} characters from a random place on." if n > EPOCH else ""

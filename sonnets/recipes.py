@@ -1,8 +1,8 @@
-"""How the network is built and trained: the settings, and two recipes."""
+"""The settings of the network and its training, and two recipes with values for them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numpyrnn.checks import check_count
 from workbench.training import Settings as TrainingSettings
@@ -14,7 +14,7 @@ class Settings(TrainingSettings):
 
     Attributes
     ----------
-    hidden, layers, embedding : int, sizes; embedding 0: one-hot rows instead
+    hidden, layers, embedding : int, sizes; with embedding 0 there are one-hot rows instead
     hard_sigmoid : bool, for the gates
     input_dropout, between_dropout, dropout : float, rates before, between and after the recurrent layers
     shared : "time" or None, whether one dropout mask serves all steps of a batch (Gal and Ghahramani 2016)
@@ -23,8 +23,8 @@ class Settings(TrainingSettings):
     teacher_order : int, order of that n-gram, which is fitted on the rest of the training text
     learning_rate, beta2, schedule : for Adam
     batch_size : int, streams or windows side by side
-    steps : int, length of a window, or of a batch of streams: the steps of backpropagation through time
-    stride : int, from the start of one window to the next; 0: streams with a loss at every step instead of windows
+    steps : int, length of a window, or of a batch of streams, for backpropagation through time
+    stride : int, distance between the starts of windows; 0 for streams, with a loss at every step, instead of windows
     clip_norm : float or None, largest norm of the gradients
     average : float, decay of the averaged weights
     epochs : int
@@ -64,25 +64,7 @@ class Settings(TrainingSettings):
 
 
 # "streams" follows char-rnn (Karpathy 2015); "course" has the deep-learning course's network, windows and optimiser.
-RECIPES = {
-    "streams": Settings(),
-    "course": Settings(
-        hidden=128,
-        layers=2,
-        embedding=0,
-        hard_sigmoid=True,
-        between_dropout=0.5,
-        dropout=0.5,
-        shared=None,
-        weight_dropout=0.0,
-        teacher=0.0,
-        learning_rate=0.001,
-        beta2=0.999,
-        schedule="constant",
-        batch_size=128,
-        steps=40,
-        stride=3,
-        clip_norm=None,
-        epochs=20,
-    ),
-}
+_PLAIN = Settings(shared=None, weight_dropout=0.0, teacher=0.0, schedule="constant", clip_norm=None)
+_NETWORK = replace(_PLAIN, hidden=128, layers=2, embedding=0, hard_sigmoid=True, between_dropout=0.5, dropout=0.5)
+_COURSE = replace(_NETWORK, learning_rate=0.001, beta2=0.999, batch_size=128, steps=40, stride=3, epochs=20)
+RECIPES = {"streams": Settings(), "course": _COURSE}

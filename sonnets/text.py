@@ -1,4 +1,4 @@
-"""Texts: reading a UTF-8 file, holding out its end, and what a model file keeps of it."""
+"""Texts: read a UTF-8 file, hold out its end, and choose what a model file keeps of it."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ START = "\n"  # stands before every text
 SHORTEST = 500  # characters
 MEASURED = 100_000  # held-out characters, at most
 KEPT = 2_000_000  # characters; a model file does not keep a longer text
-PIECE = 1_000_000  # characters of a long text that are encoded at a time, to save memory
+PIECE = 1_000_000  # characters that are hashed at a time, to save memory
 OPENINGS = 1_000  # first lines that a model file keeps of a long text
 LONGEST_OPENING = 200  # characters
-BLANK = re.compile(r"\n\s*\n")  # the end of a line, and one blank line or more
+BLANK = re.compile(r"\n\s*\n")  # the end of a line, and one or more blank lines
 FIRST_LINE = re.compile(r"(?:\A|\n[^\S\n]*\n)([^\S\n]*\S[^\n]*)")
 
 
 def plain(text: str, keep_case: bool = False) -> str:
-    """A text as the models read it: composed characters (NFC), newlines as line ends, lower case unless `keep_case`."""
+    """Normalise a text for the models: composed characters (NFC), newlines, and lower case unless `keep_case`."""
     text = text if keep_case else text.lower()
     return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_text_of(path: str | Path, keep_case: bool = False) -> str:
-    """The text of a file as `plain` gives it, without blank lines at its beginning and end.
+def read_plain(path: str | Path, keep_case: bool = False) -> str:
+    """Read a text file as `plain` text, without blank lines at its beginning and end.
 
     Parameters
     ----------
     path : UTF-8 text file
-    keep_case : bool, default False, whether capitals stay capitals
+    keep_case : bool, default False, whether capitals are kept
 
     Returns
     -------
-    str, with one newline at its end
+    str, which ends with one newline
 
     Raises
     ------
     NumpyrnnError
-        if the file cannot be read as text, or has fewer than 500 characters or two different ones
+        if the file cannot be read as text, or has fewer than 500 characters, or only one different character
     """
     # A piece holds whole lines, so `plain` gives the same piece by piece as for the whole text.
     text = "".join(plain(piece, keep_case) for piece in text_pieces(path)).strip("\n")
@@ -81,7 +81,7 @@ def split_text(text: str) -> tuple[str, str]:
 
 
 def first_lines(text: str, most: int | None = None) -> list[str]:
-    """The first `most` (default: all) lines that begin the text or follow a blank line, each cut to 200 characters."""
+    """Find the first lines of stanzas, at most `most` (default: all), each cut to 200 characters."""
     return [found[1][:LONGEST_OPENING] for found in islice(FIRST_LINE.finditer(text), most)]
 
 
@@ -92,7 +92,7 @@ def line_of(text: str, position: int) -> tuple[int, str]:
 
 
 def check_prompt(prompt: str, vocabulary: Vocabulary) -> None:
-    """Raise if a prompt has characters that a model does not know; the error lists all of them."""
+    """Raise unless a model knows all characters of a prompt; the error lists the unknown ones."""
     if unknown := sorted(set(prompt) - set(vocabulary.tokens)):
         known = "".join(token for token in vocabulary.tokens if token.strip())
         got = f"{' '.join(map(repr, unknown))} (--unknown skip drops them)"
@@ -100,13 +100,13 @@ def check_prompt(prompt: str, vocabulary: Vocabulary) -> None:
 
 
 def without_unknown(prompt: str, checkpoint: Checkpoint) -> str:
-    """A prompt as it was typed, capitals included, without the characters that a model does not know."""
+    """Drop the characters that a model does not know from a prompt; the others stay as typed, capitals included."""
     keep_case, known = bool(checkpoint.config.get("keep_case")), set(checkpoint.vocabulary.tokens)
     return "".join(c for c in unicodedata.normalize("NFC", prompt) if known.issuperset(plain(c, keep_case)))
 
 
 def measured(held_out: str, vocabulary: Vocabulary) -> str:
-    """What the held-out loss is computed on: START, as context only, and at most 100,000 characters.
+    """The text for the held-out loss: START, as context only, and at most 100,000 characters.
 
     Fewer if the alphabet exceeds 100 characters, to bound memory.
     """
@@ -114,7 +114,7 @@ def measured(held_out: str, vocabulary: Vocabulary) -> str:
 
 
 def kept(training: str, held_out: str) -> dict[str, Any]:
-    """What a model file keeps of a text: all of it or, above 2,000,000 characters, lengths, a hash and first lines."""
+    """What a model file keeps of a text: all or, of more than 2,000,000 characters, lengths, a hash and first lines."""
     if len(training) + len(held_out) <= KEPT:
         return {"training": training, "held_out": held_out}
     lengths = [len(training), len(held_out)]
@@ -122,7 +122,7 @@ def kept(training: str, held_out: str) -> dict[str, Any]:
 
 
 def digest(*parts: str) -> str:
-    """SHA-256 of a text in UTF-8, given as one part or several."""
+    """The SHA-256 of a text in UTF-8; the text is given in one or more parts."""
     found = hashlib.sha256()
     for part in parts:
         for start in range(0, len(part), PIECE):
@@ -145,8 +145,8 @@ def texts_of(checkpoint: Checkpoint, text: str | None = None) -> tuple[str, str]
     Raises
     ------
     NumpyrnnError
-        if the text is needed and missing, or differs from the one that the model was trained on, or the model does not
-        say what it was trained on
+        if the text is needed but missing, or is not the one that the model was trained on, or the model does not say
+        what it was trained on
     """
     match checkpoint.config:
         case {"training": str(training), "held_out": str(held_out)} if training and held_out:

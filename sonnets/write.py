@@ -1,4 +1,4 @@
-"""Writing: a prompt is continued character by character."""
+"""Write: continue a prompt, character by character."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .recipes import Settings
 from .text import START, check_prompt, plain
 
 LENGTH = 400  # characters after the prompt
-LONGEST = 100_000  # the same, if the number of lines is given
+LONGEST = 100_000  # characters after the prompt, if the number of lines is given
 TEMPERATURE = 0.8  # the default
 
 
@@ -24,17 +24,17 @@ def continue_prompt(
     """Continue a prompt.
 
     A model trained on streams reads the whole prompt, however long, and carries its state on. One trained on the
-    course's windows draws each character from the 40 before it. For both, a newline stands before the prompt. If fewer
-    than 40 characters are there, they are all that the network reads; the course pads them with all-zero rows instead,
-    which change the network's state as no text does.
+    course's windows draws each character from the 40 before it. For both, a newline stands before the prompt. If there
+    are fewer than 40 characters, the network reads just these. The course pads them with all-zero rows instead, which
+    bring the network into a state that no text does.
 
     Parameters
     ----------
     checkpoint : Checkpoint
-    prompt : str of any length, lower-cased unless the model keeps capitals; empty: a new line begins
+    prompt : str of any length, lower-cased unless the model keeps capitals; if empty, a new line begins
     sampler : Sampler
     length : int, optional, characters after the prompt, at most; default 400, or 100,000 if `lines` is given
-    lines : int, optional, ends after this many lines, including the prompt's; blank lines do not count
+    lines : int, optional, number of lines after which to end, including the prompt's; blank lines do not count
 
     Returns
     -------
@@ -58,7 +58,7 @@ def continue_prompt(
 
 
 def _limited(characters: Iterable[str], before: str, length: int, lines: float) -> Iterator[str]:
-    """The first `length` characters, or fewer if `lines` lines are complete before, counting those of `before`."""
+    """Yield at most `length` characters, and end once `lines` lines are complete, including those of `before`."""
     *whole, line = before.split("\n")
     n_lines = sum(bool(one.strip()) for one in whole)
     for character in islice(characters, length):

@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 
 from numpyrnn import Embedding, Sequential
 from numpyrnn.batches import Batch, windows_at
-from piano.batches import accuracy, all_windows, at_labels, split_windows
+from piano.batches import accuracy, after_whole_windows, all_windows, split_windows
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 9), max_size=20).map(np.array), min_size=1, max_size=5)
 
@@ -26,7 +26,7 @@ def test_windows_are_all_runs_within_a_piece(sequences, window):
 
 def test_losses_count_where_a_window_comes_before():
     x = np.zeros((5, 2), int)
-    (batch,) = at_labels([Batch(x, x, np.array([5, 3]))], 3)
+    (batch,) = after_whole_windows([Batch(x, x, np.array([5, 3]))], 3)
     assert_array_equal(batch.counts, np.array([[0, 0, 1, 1, 1], [0, 0, 1, 0, 0]], bool).T)
     assert batch.places == 4
 

@@ -175,8 +175,8 @@ def test_the_same_file_under_another_name_is_refused(folder):
 
 def test_a_file_that_changes_while_it_is_read_is_refused(folder, monkeypatch):
     versions = iter([music(60, 64), music(60, 67)])
-    monkeypatch.setattr(corpus, "_bytes_of", lambda _: next(versions))
-    with pytest.raises(NumpyrnnError, match=r"b\.mid must stay as it is while it is read, it has changed"):
+    monkeypatch.setattr(corpus, "first_bytes", lambda *_: next(versions))
+    with pytest.raises(NumpyrnnError, match=r"b\.mid must not change while it is read, it did"):
         read_pieces([folder / "b.mid"])
 
 

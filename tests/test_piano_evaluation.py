@@ -161,7 +161,7 @@ def test_an_evaluation_says_what_belongs_to_its_model(trainings, name):
 
 
 def test_an_evaluation_needs_a_sample(trainings):
-    with pytest.raises(NumpyrnnError, match="one sampled token or more, got 0"):
+    with pytest.raises(NumpyrnnError, match="length must be a whole number of at least 1, got 0"):
         measure(trainings["plain"].checkpoint(), 0)
 
 

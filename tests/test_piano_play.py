@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from music.midi import Midi, Note, midi_bytes, parse_midi, read_midi, write_midi
-from music.outputs import ENDINGS
+from music.outputs import ENDINGS, side_by_side
 from numpyrnn import NumpyrnnError
 from numpyrnn.sampling import Sampler
 from numpyrnn.stepper import Stepper
 from piano.corpus import Piece
 from piano.model import MODELS, material_of
-from piano.play import Music, compose, midi_of, output_files, perform, read_primer
+from piano.play import Music, compose, midi_of, perform, read_primer
 from piano.tokens import GRID, NAMES, pitches_of, split_token, tokens_of
 from piano.training import PianoTraining
 
@@ -253,19 +253,19 @@ def test_a_piece_of_more_than_half_an_hour_is_refused(checkpoint):
 
 @pytest.mark.parametrize("name", ["x", "x.mid", "x.WAV", "x.png", "x.midi"])
 def test_one_name_names_all_three_files(name):
-    assert [path.name for path in output_files(name)] == ["x.mid", "x.wav", "x.png"]
-    assert output_files("a/op. 1")[0].name == "op. 1.mid"
+    assert [path.name for path in side_by_side(name)] == ["x.mid", "x.wav", "x.png"]
+    assert side_by_side("a/op. 1")[0].name == "op. 1.mid"
 
 
 def test_a_file_needs_a_name():
     with pytest.raises(NumpyrnnError, match=r"a piece must have a file name, got '\.'"):
-        output_files("")
+        side_by_side("")
 
 
 def test_what_is_written_belongs_together(checkpoint, tmp_path):
     music = perform(checkpoint, 10, seed=1)
     files = music.write(tmp_path / "piece.mid")
-    assert files == output_files(tmp_path / "piece")
+    assert files == side_by_side(tmp_path / "piece")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"piece{ending}" for ending in ENDINGS)
     assert tokens_of(read_midi(files[0])) == music.tokens
     with wave.open(str(files[1])) as sound:

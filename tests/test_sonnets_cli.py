@@ -23,7 +23,7 @@ from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 from sonnets import text as text_module
 from sonnets.cli import app, say
-from sonnets.text import first_lines, read_text_of, split_text
+from sonnets.text import first_lines, read_plain, split_text
 from workbench import files
 from workbench.files import data_path
 
@@ -102,7 +102,7 @@ def test_a_poem_is_the_prompt_and_what_follows_and_nothing_else(learned):
 
 
 def test_without_a_prompt_the_poem_begins_with_a_first_line(learned):
-    lines = first_lines(split_text(read_text_of(learned / "text.txt"))[0])
+    lines = first_lines(split_text(read_plain(learned / "text.txt"))[0])
     begins = {do_well(learned, "--model", "model.npz", "--length", 3, "--seed", i).split("\n")[0] for i in range(25)}
     assert begins == set(lines)
 

@@ -14,11 +14,11 @@ from sonnets import text as text_module
 from sonnets.evaluation import measure
 from sonnets.model import SonnetTraining
 from sonnets.recipes import RECIPES
-from sonnets.text import read_text_of, split_text
+from sonnets.text import read_plain, split_text
 from workbench.files import data_path
 from workbench.ngram import KneserNey
 
-TEXT = "\n\n".join(read_text_of(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
+TEXT = "\n\n".join(read_plain(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
 TRAINING, HELD_OUT = split_text(TEXT)
 SETTINGS = {
     "streams": replace(RECIPES["streams"], hidden=12, embedding=6, batch_size=4, steps=20),

@@ -25,11 +25,11 @@ from sonnets.model import (
     softened,
 )
 from sonnets.recipes import RECIPES, Settings
-from sonnets.text import plain, read_text_of, split_text
+from sonnets.text import plain, read_plain, split_text
 from workbench.files import data_path
 from workbench.ngram import KneserNey
 
-TEXT = "\n\n".join(read_text_of(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
+TEXT = "\n\n".join(read_plain(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
 TRAINING, HELD_OUT = split_text(TEXT)
 STREAMS = replace(RECIPES["streams"], hidden=8, embedding=4, batch_size=4, steps=20)
 WINDOWS = replace(RECIPES["course"], hidden=6, steps=10, stride=7, learning_rate=0.01)
@@ -250,7 +250,7 @@ def test_a_long_text_is_held_twice_while_it_is_read_and_once_as_ids(tmp_path, mo
     settings = replace(STREAMS, hidden=4, embedding=2)
     tracemalloc.start()
     try:
-        training = SonnetTraining(*split_text(read_text_of(tmp_path / "text.txt")), settings)
+        training = SonnetTraining(*split_text(read_plain(tmp_path / "text.txt")), settings)
         left, most = (n / 5_000_000 for n in tracemalloc.get_traced_memory())  # bytes a character
         tracemalloc.reset_peak()
         training.run(1)

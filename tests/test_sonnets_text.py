@@ -21,7 +21,7 @@ from sonnets.text import (
     measured,
     opening,
     plain,
-    read_text_of,
+    read_plain,
     split_text,
     texts_of,
     without_unknown,
@@ -47,12 +47,12 @@ def holding(**config):
 
 
 def test_the_shipped_sonnets_are_154_of_38_characters():
-    text = read_text_of(data_path("sonnets.txt"))
+    text = read_plain(data_path("sonnets.txt"))
     assert len(set(text)) == 38
     assert len(first_lines(text)) == 154
     assert text.startswith("from fairest creatures we desire increase,\n")
     assert text.endswith("love's fire heats water, water cools not love.\n")
-    capitals = read_text_of(data_path("sonnets.txt"), keep_case=True)
+    capitals = read_plain(data_path("sonnets.txt"), keep_case=True)
     assert capitals.lower() == text != capitals
 
 
@@ -60,14 +60,14 @@ def test_the_shipped_sonnets_are_154_of_38_characters():
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
 def test_line_ends_are_newlines_and_one_stands_at_the_end(tmp_path, newline, end):
     data = newline.join(["", "Ab", "", *["cD"] * 200]) + end
-    assert read_text_of(file_of(tmp_path, data)) == "ab\n\n" + "cd\n" * 200
-    assert read_text_of(file_of(tmp_path, data), keep_case=True) == "Ab\n\n" + "cD\n" * 200
+    assert read_plain(file_of(tmp_path, data)) == "ab\n\n" + "cd\n" * 200
+    assert read_plain(file_of(tmp_path, data), keep_case=True) == "Ab\n\n" + "cD\n" * 200
 
 
 @pytest.mark.parametrize("keep_case", [False, True])
 def test_accented_letters_are_one_character_however_they_were_typed(tmp_path, keep_case):
     typed = "e\u0301" + "E\u0301\n" * 300
-    read = read_text_of(file_of(tmp_path, b"\xef\xbb\xbf" + typed.encode()), keep_case)
+    read = read_plain(file_of(tmp_path, b"\xef\xbb\xbf" + typed.encode()), keep_case)
     assert read == ("é" + "É\n" * 300 if keep_case else "é" + "é\n" * 300)
     assert plain(read, keep_case) == read
 
@@ -78,7 +78,7 @@ def test_a_text_that_is_read_in_pieces_is_that_of_the_whole(tmp_path_factory, te
     path = file_of(tmp_path_factory.mktemp("text"), text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "PIECE", 1)
-        assert read_text_of(path, keep_case) == plain(text, keep_case) + "\n"
+        assert read_plain(path, keep_case) == plain(text, keep_case) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ def test_a_text_that_is_read_in_pieces_is_that_of_the_whole(tmp_path_factory, te
 def test_what_cannot_be_learned_from_is_one_error(tmp_path, data, message):
     path = file_of(tmp_path, data)
     with pytest.raises(NumpyrnnError, match=f"{re.escape(str(path))} .*{message}"):
-        read_text_of(path)
+        read_plain(path)
     with pytest.raises(NumpyrnnError, match="it is a folder"):
-        read_text_of(tmp_path)
+        read_plain(tmp_path)
 
 
 # splitting
 
 
 def test_the_last_15_sonnets_are_held_out():
-    text = read_text_of(data_path("sonnets.txt"))
+    text = read_plain(data_path("sonnets.txt"))
     training, held_out = split_text(text)
     assert training + held_out == text
     assert (len(first_lines(training)), len(first_lines(held_out))) == (139, 15)

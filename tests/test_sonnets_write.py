@@ -12,11 +12,11 @@ from numpyrnn.vocab import Vocabulary
 from sonnets import text as text_module
 from sonnets.model import SonnetTraining
 from sonnets.recipes import RECIPES
-from sonnets.text import first_lines, opening, read_text_of, split_text
+from sonnets.text import first_lines, opening, read_plain, split_text
 from sonnets.write import LENGTH, continue_prompt
 from workbench.files import data_path
 
-TEXT = "\n\n".join(read_text_of(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
+TEXT = "\n\n".join(read_plain(data_path("sonnets.txt")).split("\n\n")[:4]) + "\n"  # four sonnets
 SETTINGS = {
     "streams": replace(RECIPES["streams"], hidden=12, embedding=6, batch_size=4, steps=20),
     "course": replace(RECIPES["course"], hidden=8, steps=12, stride=9, learning_rate=0.01),
