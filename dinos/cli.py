@@ -13,7 +13,6 @@ from workbench.options import data_options, default_group, model_option, seed_op
 from workbench.tables import loss_table, table
 from workbench.training import TrainingRun, training_options
 
-from .evaluation import measure
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
 from .names import read_names, show, split_names
 
@@ -75,6 +74,8 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
 @click.option("--samples", type=click.IntRange(1), default=10_000, show_default=True, help="Names to sample.")
 def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
     """Compare held-out loss with an n-gram's, and measure how much of a sample is copied."""
+    from .evaluation import measure  # late: a quick start of the other commands
+
     figures = measure(load_model(model, KIND), samples, seed or 0)
     click.echo(f"{figures['held_out']} held-out names, {figures['places']:,} characters (with the ends); ", nl=False)
     click.echo(f"learned from {figures['training']:,}.\n\n{loss_table(figures['losses'], 'character')}\n")

@@ -1,9 +1,8 @@
 """Gradient checks: the gradients of `backward` against the derivatives of `forward`.
 
-There are two independent witnesses. The complex step (Squire and Trapp 1998) evaluates f(x + i h) with h = 1e-30: the
-imaginary part over h is the derivative, without a subtraction and so without its rounding error. The central difference
-(f(x + h) - f(x - h)) / 2h needs no complex numbers, but is good to seven digits only. It is the only witness where the
-complex step fails: abs, .real, Python's max and writing into a real array either raise or lose the imaginary part.
+The complex step (Squire and Trapp 1998) evaluates f(x + i h) with h = 1e-30; the imaginary part over h is the
+derivative, without the rounding error of a difference. Central differences are good to seven digits only, but they are
+what remains where complex numbers fail: abs, .real, Python's max, writing into a real array.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class GradientError:
-    """The distance of one gradient from its witnesses. All its elements are checked.
+    """The errors of one gradient. All its elements are checked.
 
     Attributes
     ----------
@@ -47,8 +46,7 @@ class GradientError:
     worst : the largest relative error of an element; where the derivative is zero, relative to the case's largest
     central : |gradient - central difference| / |central difference|, in the Euclidean norm
     index, ours, theirs : the index of the worst element, and its values from backward and from the witness
-    why : why central differences are the only witness; empty if the complex step works
-        If not empty, `worst` and `theirs` refer to central differences.
+    why : why `worst` and `theirs` refer to central differences; empty if the complex step works
     """
 
     what: str
@@ -109,7 +107,7 @@ def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) ->
 
 
 def central_difference(f: Function, arrays: Arrays, name: str, step: float = 1e-5) -> Array:
-    """Like `complex_step`, by central differences; `f` need not accept complex arrays."""
+    """Like `complex_step`, by (f(x + h) - f(x - h)) / 2h; `f` need not accept complex arrays."""
     return _slopes(f, arrays, name, np.float64, lambda at, x: (at(x + step) - at(x - step)) / (2 * step))
 
 
@@ -162,8 +160,7 @@ def check_gradients(
         The upstream gradient of a single number is 1.
     arrays : dict of float64 arrays
     outputs : int, optional
-        The number of leading results to differentiate. By default all but the last, which is the cache. If there are
-        no further results, there is no cache.
+        The number of leading results to differentiate; default all but the last, which is the cache.
     seed : int, default 0; of the weights
 
     Returns
@@ -173,8 +170,7 @@ def check_gradients(
     Raises
     ------
     NumpyrnnError
-        if an array is not float64, forward or backward does not take these arguments, or the gradients do not match
-        `arrays`
+        if an array is not float64, a function does not take its arguments, or the gradients do not match `arrays`
 
     Examples
     --------

@@ -1,5 +1,6 @@
 """The entry point of every program."""
 
+import gc
 import os
 from importlib import import_module
 
@@ -17,4 +18,6 @@ def start(module: str) -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from numpyrnn.cli import run
 
-    run(import_module(module).app)
+    app = import_module(module).app
+    gc.freeze()  # what was imported stays: neither collections nor the exit need to look through it
+    run(app)

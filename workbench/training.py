@@ -190,13 +190,10 @@ class Training:
 
     def ending(self, status: int = 0) -> str:
         """From which epoch the model is, and why there are no more; `status` is the exit status."""
-        trainer = self.trainer
-        if status:
-            why = "interrupted"
-        elif trainer.finished and trainer.patience is not None and trainer.stale >= trainer.patience:
-            why = f"no better for {trainer.patience} epochs"
-        else:
-            why = self.refusal if trainer.finished else "all epochs done"
+        trainer, patience = self.trainer, self.trainer.patience
+        stale = patience is not None and trainer.stale >= patience
+        stopped = f"no better for {patience} epochs" if stale else self.refusal
+        why = "interrupted" if status else stopped if trainer.finished else "all epochs done"
         return f"from epoch {best_epoch(trainer)}; ended after {trainer.epoch}: {why}"
 
     def shown(self, records: Sequence[Record]) -> list[Record]:
