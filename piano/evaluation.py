@@ -23,6 +23,7 @@ Figures = tuple[float, float]  # loss in nats a token, accuracy
 
 
 @lru_cache(maxsize=1)  # it is asked for twice at the end of a training
+@lru_cache(1)  # a training asks twice
 def best_ngrams(material: Material) -> list[tuple[str, KneserNey, Figures]]:
     """The best Kneser-Ney n-gram and, if the network learns all keys, the best one that learns them too.
 
