@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
-from tqdm import tqdm
 
 from music.midi import write_midi
 from music.synth import render, write_wav
@@ -21,7 +20,6 @@ from workbench.training import TrainingRun, training_options
 
 from .changes import FORMS
 from .changes import form as shipped_form
-from .course.replay import FILES, replay
 from .evaluation import RUN, measure
 from .model import KIND, RECIPES
 from .playing import performance
@@ -86,6 +84,8 @@ def improvise(
     **options: Any,
 ) -> None:
     """Play a new solo over changes and write it as MIDI, sound, picture and lead sheet, side by side."""
+    from tqdm import tqdm
+
     if straight and swing is not None:
         raise click.UsageError("--swing and --straight exclude each other")
     if chords is not None and options["form"] is not None:
@@ -138,6 +138,8 @@ def train(
 @option("--form", metavar="NAME", default="rhythm-changes", help="The form that the solos are played over.")
 def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
     """Print the held-out loss beside that of n-grams, and how much of new solos is copied."""
+    from tqdm import tqdm
+
     changes, checkpoint = shipped_form(form), load_model(model, KIND)
     found = measure(checkpoint, changes, samples, seed or 0, temperature, partial(tqdm, delay=2, leave=False))
     (tunes, values), (held_out, unseen) = found["training"], found["held_out"]
@@ -207,6 +209,8 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
 @shared.force_option
 def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) -> None:
     """Replay the deep-learning course's jazz exercise, and measure how much its recipe copies."""
+    from .course.replay import FILES, replay
+
     for name in FILES if out.is_dir() else ():
         shared.check_out(out / name, force)
     replay(midi, out, epochs, seed or 0, click.echo)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-from tqdm import tqdm
 
 from music.outputs import side_by_side
 from numpyrnn import NumpyrnnError, __version__
@@ -42,7 +42,6 @@ from .training import PianoTraining
 
 OUT = Path("piano.mid")
 FILE = click.Path(path_type=Path)
-file_progress = partial(tqdm, unit="file", delay=1, leave=False)  # shown if the files take longer than a second
 KINDS = "lstm and wavenet-simple are the article's, with a loss after each window; the others have one at every step."
 SPLIT = "Hold out a fifth of the pieces or, like the article, of all windows, which leaks because windows overlap."
 
@@ -71,6 +70,13 @@ learning_options = options_of(
 )
 
 
+def file_progress(files: Sequence[Any]) -> Any:
+    """A progress bar, shown if the files take longer than a second."""
+    from tqdm import tqdm
+
+    return tqdm(files, unit="file", delay=1, leave=False)
+
+
 @app.command()
 @click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="New notes and chords.")
 @seed_option
@@ -88,6 +94,8 @@ learning_options = options_of(
 @force_option
 def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece: MIDI, sound and picture, side by side."""
+    from tqdm import tqdm
+
     path = choose_out(out, OUT, side_by_side, force)
     check_not_read(side_by_side(path), [options["primer"]], "the primer")
     checkpoint = load_model(model, KIND)
