@@ -214,7 +214,7 @@ def improvise(
 
 
 def read_changes(chords: str | Changes | None, form: str | None, meter: str) -> Changes:
-    """The given chords, or else a shipped form."""
+    """The given chords, or else a shipped form; an error if both are given or the chords or the meter are wrong."""
     if chords is not None and form is not None:
         raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
     if not isinstance(chords, str | Changes | None) or not isinstance(meter, str):
@@ -231,7 +231,10 @@ def loudness(element: Element, changes: Changes) -> int:
 
 
 def primer_values(primer: str | Path | None, checkpoint: Checkpoint, changes: Changes) -> list[Value]:
-    """The values that begin the solo: two bars of a file or of a training tune, if possible one over the same form."""
+    """The values that begin the solo: two bars of a file or of a training tune, if possible one over the same form.
+
+    An error if the file cannot be read or is a folder with several tunes.
+    """
     if primer is None:
         return []
     if str(primer) == "opening":
