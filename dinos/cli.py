@@ -17,24 +17,24 @@ from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sampl
 from .names import read_names, show, split_names
 
 DEFAULTS = Settings()
-COPIES = "End when more than this share of its names would be copies, never if 1"
+COPIES = "Stop when more than this share of the model's names would be copies; never if 1"
 
 
 @click.group(cls=default_group("sample"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dinos")
 def app() -> None:
-    """Invent dinosaur names. Without a command, `sample` runs, with its options."""
+    """Invent dinosaur names. The default command is `sample`."""
 
 
 @app.command()
-@click.option("-n", "n", type=click.IntRange(1), default=10, show_default=True, help="How many names.")
+@click.option("-n", "n", type=click.IntRange(1), default=10, show_default=True, help="Number of names.")
 @seed_option
 @temperature_option
 @top_k_option
 @click.option("--prefix", default="", help="The beginning of every name.")
-@model_option("model of dinosaurs")
+@model_option("dinosaur model")
 def sample(n: int, seed: int | None, temperature: float, top_k: int | None, prefix: str, model: Path | None) -> None:
-    """Print names, each marked as new or known (in the training data)."""
+    """Print names, and mark each as known (from the data) or new."""
     checkpoint = load_model(model, KIND)
     names = sample_names(checkpoint, n, seed, temperature, top_k, prefix)
     click.echo(listing(names, set().union(*names_of(checkpoint))))
@@ -43,18 +43,18 @@ def sample(n: int, seed: int | None, temperature: float, top_k: int | None, pref
 @app.command()
 @data_options
 @click.option("--cell", type=click.Choice(list(CELLS)), default=DEFAULTS.cell, show_default=True, help="Kind of layer.")
-@click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Units.")
-@click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True, help="How many.")
+@click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Layer size.")
+@click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True, help="Layer count.")
 @click.option(
-    "--copies", type=click.FloatRange(0, 1), help=f"{COPIES}  [default: {DEFAULTS.copies}, 1 below 500 names]"
+    "--copies", type=click.FloatRange(0, 1), help=f"{COPIES}  [default: {DEFAULTS.copies}, 1 if fewer than 500 names]"
 )
 @training_options("dinos.npz", epochs=60)
 @click.option("--keep-case", is_flag=True, help="Keep capital letters.")
 def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: bool, **chosen: Any) -> None:
-    """Learn the names of FILE, one a line in UTF-8 (by default the shipped dinosaurs).
+    """Learn the names in FILE, a UTF-8 text with one name per line (default: the shipped dinosaurs).
 
-    A tenth is held out; training ends by itself. Writes the model, a JSONL history and a picture of the curves. Ctrl-C
-    saves what was learned; --resume continues from there.
+    A tenth is held out; training stops early when it no longer improves, or when too many names would be copies. Writes
+    the model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume continues training.
     """
     if checkpoint := run.resumed(KIND, "data", "plain_data"):
         training = NameTraining.resume(checkpoint)
@@ -69,7 +69,7 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
 
 
 @app.command()
-@model_option("model of dinosaurs")
+@model_option("dinosaur model")
 @seed_option
 @click.option("--samples", type=click.IntRange(1), default=10_000, show_default=True, help="Names to sample.")
 def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
@@ -77,8 +77,8 @@ def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
     from .evaluation import measure  # late: a quick start of the other commands
 
     figures = measure(load_model(model, KIND), samples, seed or 0)
-    click.echo(f"{figures['held_out']} held-out names, {figures['places']:,} characters (with the ends); ", nl=False)
-    click.echo(f"learned from {figures['training']:,}.\n\n{loss_table(figures['losses'], 'character')}\n")
+    click.echo(f"{figures['held_out']} held-out names, {figures['places']:,} characters (ends included); ", nl=False)
+    click.echo(f"trained on {figures['training']:,}.\n\n{loss_table(figures['losses'], 'character')}\n")
     network, ngram, data = figures["samples"]["network"], figures["samples"]["n-gram"], figures["data"]
     rows = [
         (f"of {samples:,} names sampled", "network", "n-gram", "the data"),
@@ -88,7 +88,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
         (f"ending in -{figures['ending']}", *(f"{found.ending:.1%}" for found in (network, ngram, data))),
         ("mean length", *(f"{found.length:.2f}" for found in (network, ngram, data))),
     ]
-    click.echo(f"{table((28, 10, 10, 10), rows)}\n\nLongest run in a new name that is copied from a training name:")
+    click.echo(f"{table((28, 10, 10, 10), rows)}\n\nLongest run that a new name copies from a training name:")
     for kind, found in figures["samples"].items():
         run = f"{found.longest_run!r} ({len(found.longest_run)}) of {show(found.run_of)}, from {show(found.run_from)}"
         click.echo(f"  {kind}: {run if found.longest_run else 'none'}")
@@ -96,9 +96,9 @@ def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
 
 @app.command()
 @data_options
-@click.option("--iterations", type=click.IntRange(1), default=35000, show_default=True)
+@click.option("--iterations", type=click.IntRange(1), default=35000, show_default=True, help="One name each.")
 def course(data: Path | None, iterations: int) -> None:
-    """Replay the deep-learning course's run on FILE (by default the shipped dinosaurs)."""
+    """Replay the deep-learning course's run on FILE (default: the shipped dinosaurs)."""
     from .course import model
 
     path = data or data_path("dinos.txt")

@@ -1,8 +1,8 @@
 """The deep-learning course's dinosaur exercise, with the course's names and printed form, computed by `single.py`.
 
-One name a step: X = [None] + characters, Y = characters + [newline], plain gradient descent with element-wise clipping;
-the hidden state is carried from name to name. Random draws come from NumPy's legacy generator with the course's seeds,
-without using its global state.
+Each step trains on one name, with X = [None] + characters and Y = characters + [newline], by plain gradient descent
+with element-wise clipping. The hidden state is carried from name to name. Random draws come from NumPy's legacy
+generator with the course's seeds, without using its global state.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpyrnn.checks import Array, check_shape
 from .single import SingleRNN
 
 LEARNING_RATE, CLIP, LONGEST, CHECKPOINT = 0.01, 5.0, 50, 1000
-NAMES = "Wax", "Waa", "Wya", "b", "by"  # of the parameters
+NAMES = "Wax", "Waa", "Wya", "b", "by"  # names of the parameters
 Dict = dict[str, Array]
 
 
@@ -51,7 +51,7 @@ def smooth(loss: float, cur_loss: float) -> float:
 
 
 def get_sample(sample_ix: Sequence[int], ix_to_char: dict[int, str]) -> str:
-    """Convert a sample to a name with a capital first letter; it keeps the newline at its end."""
+    """Convert a sample to a name with a capital first letter; the newline at its end is kept."""
     text = "".join(ix_to_char[ix] for ix in sample_ix)
     return text[:1].upper() + text[1:]
 
@@ -61,7 +61,7 @@ def clip(gradients: Dict, maxValue: float) -> Dict:
 
     Parameters
     ----------
-    gradients : dict of arrays (dWax, dWaa, dWya, db, dby); not written to
+    gradients : dict of arrays (dWax, dWaa, dWya, db, dby); not changed
     maxValue : float
 
     Returns
@@ -86,7 +86,7 @@ def sample(parameters: Dict, char_to_ix: dict[str, int], seed: int) -> list[int]
 
     Returns
     -------
-    list of int; it ends with the newline, which is appended after 50 characters
+    list of int; it ends with a newline, drawn or, after 50 other characters, appended
     """
     Wax, Waa, Wya, b, by = (parameters[name] for name in NAMES)
     newline = char_to_ix["\n"]
@@ -110,7 +110,7 @@ def optimize(
     ----------
     X : list of int; the first may be None, a step without input
     Y : list of int, the targets: X one step ahead
-    a_prev : (n_a, 1) initial hidden state
+    a_prev : (n_a, 1), initial hidden state
     parameters : dict with Wax, Waa, Wya, b, by
     learning_rate : float, default 0.01
 
@@ -118,12 +118,12 @@ def optimize(
     -------
     loss : float, the sum over time of -ln y[target]
     gradients : dict with dWax, dWaa, dWya, db, dby, clipped
-    a : (n_a, 1) the last hidden state
+    a : (n_a, 1), the last hidden state
 
     Raises
     ------
     NumpyrnnError
-        if X and Y differ in length or hold an index out of range
+        if X and Y are empty, differ in length or hold an index out of range, or an array has a wrong shape
     """
     fast = _Fast(parameters)
     check_shape("a_prev", a_prev, parameters["b"].shape)
@@ -144,7 +144,7 @@ def model(
     vocab_size: int = 27,
     verbose: bool = False,
 ) -> tuple[Dict, str]:
-    """Train on one name an iteration; print the smoothed loss and sampled names every 1000 iterations.
+    """Train on one name per iteration; print the smoothed loss and sampled names every 1,000 iterations.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def _encode(X: Sequence[Any], Y: Sequence[int], parameters: Dict) -> tuple[Array
     ids, targets = np.array([-1 if ix is None else ix for ix in X], np.intp), np.array(Y, np.intp)
     n_x, n_y = parameters["Wax"].shape[1], len(parameters["by"])
     if not len(ids) or len(ids) != len(targets) or (ids[1:] < 0).any() or ids[0] < -1:
-        raise NumpyrnnError(f"X and Y must have one length, None only first in X, got {list(X)!r:.60}, {list(Y)!r:.60}")
+        raise NumpyrnnError(f"X and Y must be equally long, None only first in X, got {list(X)!r:.60}, {list(Y)!r:.60}")
     if ids.max() >= n_x or targets.min() < 0 or targets.max() >= n_y:
         raise NumpyrnnError(f"X must lie below {n_x} and Y below {n_y}, got up to {ids.max()} and {targets.max()}")
     return ids, targets

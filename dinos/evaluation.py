@@ -79,23 +79,24 @@ def describe(sample: Sequence[str], training: Sequence[str], held_out: Sequence[
 
 
 def measure(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> dict[str, Any]:
-    """Everything that `dinos evaluate` prints.
+    """Measure everything that `dinos evaluate` prints.
 
     Parameters
     ----------
     checkpoint : Checkpoint of a generator
     n_samples : int, default 10,000
-    seed : int, default 0, of the samples
+    seed : int, default 0, for the samples
 
     Returns
     -------
     dict with
 
     - training, held_out: numbers of names;
-    - places: number of held-out characters and ends of names, over which the losses are means;
-    - losses: by name, nats a character;
+    - places: number of held-out characters, including the ends of names; the losses are means over these;
+    - losses: dict from the name of a model to its held-out loss, nats a character;
     - ending: str, the most common ending of the training names;
-    - data, samples: Sampled of the training names, and by name of what the network and the n-gram wrote
+    - data: Sampled, of the training names;
+    - samples: dict from "network" and "n-gram" to Sampled, of the names that each drew
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The name generator: its network and its training, and the drawing of names."""
+"""The name generator: its network, its training, and samples from it."""
 
 from __future__ import annotations
 
@@ -25,33 +25,38 @@ from workbench.training import Training
 from .names import END, encode, show, vocabulary_of
 
 KIND = "dinos"
-ROUNDS = 100
-SHOWN = 5  # names at a time while it learns
+ROUNDS = 100  # at most; in each, empty names are drawn again
+SHOWN = 5  # sampled names, shown during training
 FOLDS = 10  # of the training names, for the teacher
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
 @dataclass(frozen=True)
 class Settings(TrainingSettings):
-    """How a generator is built and trained. The defaults were chosen by measurement, on names kept apart.
+    """How a generator is built and trained. The defaults were chosen by measurement, on other names.
 
     Attributes
     ----------
     cell : "lstm", "gru" or "rnn"
-    hidden, layers, embedding : int, sizes
-    dropout : float, behind the recurrent layers
-    input_dropout : float, of the embedded characters' features
-    step_dropout : float, of whole embedded characters
-    weight_dropout : float, of the recurrent weights (Merity et al. 2018)
-    teacher : float, share of an n-gram's distribution in the targets (Hinton et al. 2015)
+    hidden, layers, embedding : int, units of a layer, number of layers, size of the embedding (0: none)
+    dropout : float, rate after each recurrent layer
+    input_dropout : float, rate for single features of the embedded characters
+    step_dropout : float, rate for whole embedded characters
+    weight_dropout : float, rate for the recurrent weights (Merity et al. 2018)
+    teacher : float, weight of an n-gram's distribution in the targets (Hinton et al. 2015)
     teacher_order : int, order of that n-gram, which is fitted on the other training names
-    learning_rate : float, of Adam
+    learning_rate : float, for Adam
     batch_size : int, names in a batch
-    clip_norm : float, of the gradients
+    clip_norm : float, largest norm of the gradients
     average : float, decay of the averaged weights
-    patience : int, training ends after so many epochs without a better held-out loss
+    patience : int, training ends after this many epochs without a better held-out loss
     copies : float, training ends when more than this share of the model's names would be copies; never if 1
     seed : int, for the split, the weights, the order and the dropout
+
+    Raises
+    ------
+    NumpyrnnError
+        if the cell is unknown
     """
 
     cell: str = "lstm"
@@ -78,7 +83,7 @@ class Settings(TrainingSettings):
 
 
 def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
-    """Embedding, recurrent layers with dropout behind each, and a dense layer to the logits.
+    """Build the network: an embedding with dropout, recurrent layers each followed by dropout, and a dense layer.
 
     Parameters
     ----------
@@ -115,7 +120,7 @@ class NameTraining(Training):
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """The training of a model file, before its first epoch."""
+        """A new training with the names and settings of a model file."""
         return cls(*names_of(checkpoint), Settings.of(checkpoint), bool(checkpoint.config.get("keep_case")))
 
     def data(self) -> dict[str, Any]:
@@ -123,13 +128,13 @@ class NameTraining(Training):
         return {"keep_case": self.keep_case, "training": self.training, "held_out": self.held_out}
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
-        """A function of a generator that gives the names of one epoch in batches."""
+        """A function from a random generator to the batches of one epoch."""
         names = encode(self.training, self.vocabulary)
         soft = self._soft_targets([ids[1:] for ids in names]) if self.settings.teacher else None
         return lambda rng: padded(names, self.settings.batch_size, rng, soft)
 
     def _soft_targets(self, names: Sequence[Array]) -> list[Array]:
-        """Soften each name with an n-gram that is not fitted on it, so that it does not teach the name by heart."""
+        """Soften each name with an n-gram that is not fitted on it, and so does not know it by heart."""
         soft: list[Any] = [None] * len(names)
         for fold in range(FOLDS):
             others = [name for i, name in enumerate(names) if i % FOLDS != fold]
@@ -156,12 +161,12 @@ class NameTraining(Training):
         return float(np.exp(np.concatenate(log_p)).sum())
 
     def describe(self) -> str:
-        """What there is to learn, and the network, in a line."""
+        """The data and the network, in one line."""
         data = f"{self.items:,} names to learn, {len(self.held_out):,} held out, {len(self.vocabulary)} characters"
         return f"{data}; {self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters."
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
-        """Five names, with a star after those that are known."""
+        """Five names, with a star after each known one."""
         known = {*self.training, *self.held_out}
         return ", ".join(show(name) + "*" * (name in known) for name in sample_names(checkpoint, SHOWN, seed))
 
@@ -172,13 +177,13 @@ class NameTraining(Training):
         return {f"Kneser-Ney, order {ngram.order}": loss}
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """The best held-out loss and why the training ended, after the star's meaning."""
+        """What the star means, the best held-out loss, and why training ended."""
         loss = f"{self.trainer.best_loss:.3f} nats a character"
         return f"A star marks names that are known.\nHeld-out loss {loss}, {self.ending(status)}."
 
 
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
-    """The training and the held-out names that a model keeps; an error if it keeps none."""
+    """The training and the held-out names that a model keeps; an error if it keeps no such lists."""
     parts = checkpoint.config.get("training"), checkpoint.config.get("held_out")
     if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
         raise NumpyrnnError("the model must hold its training and held-out names, it does not")
@@ -199,21 +204,21 @@ def sample_names(
     Parameters
     ----------
     checkpoint : Checkpoint of a generator
-    n : int, how many
-    seed : int, optional
-    temperature : float, default 1
-    top_k : int, optional
-    prefix : str, default empty, the beginning of every name
+    n : int, number of names
+    seed : int, optional; by default a random one
+    temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
+    top_k : int, optional, draw only among the k most probable
+    prefix : str, default empty, the beginning of every name; lower-cased unless the model keeps capitals
     longest : int, default 60, largest number of characters after the prefix
 
     Returns
     -------
-    list of str, with the prefix
+    list of str, prefix included
 
     Raises
     ------
     NumpyrnnError
-        if the prefix has unknown characters, or the model writes hardly any name that is not empty
+        if the prefix has unknown characters, a setting is out of range, or the model writes too many empty names
     """
     if not checkpoint.config.get("keep_case"):
         prefix = prefix.lower()
@@ -237,11 +242,11 @@ def sample_names(
 
 
 def text(ids: Iterable[int] | Array, vocabulary: Vocabulary) -> str:
-    """The name that ids spell, without its END."""
+    """The name that ids spell, without END."""
     return "".join(vocabulary.decode(ids)).rstrip(END)
 
 
 def listing(names: Sequence[str], known: set[str]) -> str:
-    """Names one a line, each marked as new or known."""
+    """The names, one per line, each marked as new or known."""
     width = max((len(name) for name in names), default=0) + 2
     return "\n".join(f"{show(name):{width}}{'known' if name in known else 'new'}" for name in names)

@@ -1,4 +1,4 @@
-"""Names: read the different lines of a UTF-8 text, and split them into a training and a held-out part."""
+"""Names: read the distinct lines of a UTF-8 text, and split them into a training and a held-out part."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def read_names(path: str | Path, keep_case: bool = False) -> list[str]:
 
     Parameters
     ----------
-    path : UTF-8 text file, one name a line; blank lines and white space around names are ignored
-    keep_case : bool, default False, whether capitals are kept
+    path : UTF-8 text file, one name per line; blank lines and white space around names are ignored
+    keep_case : bool, default False, whether capitals are kept; names are lower-cased otherwise
 
     Returns
     -------
@@ -52,7 +52,7 @@ def split_names(names: Sequence[str], seed: int, share: float = 0.1) -> tuple[li
     ----------
     names : distinct names
     seed : int
-    share : float, default 0.1, share that is held out; both parts have at least one name
+    share : float, default 0.1, share of the names that is held out; both parts have at least one
 
     Returns
     -------
@@ -65,7 +65,7 @@ def split_names(names: Sequence[str], seed: int, share: float = 0.1) -> tuple[li
 
 
 def vocabulary_of(names: Sequence[str]) -> Vocabulary:
-    """All characters of the names, and END."""
+    """The vocabulary of the names: their characters and END."""
     return Vocabulary(END + "".join(names))
 
 

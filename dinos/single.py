@@ -1,8 +1,8 @@
-"""Training of an RNN on one name at a time, for which the layers' calls would be mostly overhead.
+"""Training of an RNN on one name at a time, where the calls of the layers would be mostly overhead.
 
 With one sequence and a few dozen units, a NumPy call costs as much as its arithmetic. So there are few, cheap calls:
 buffers and their views are made once, SciPy's `gemv` writes in place, and [h; 1] is one row, so that a bias needs no
-call of its own. The tests compare the results with those of the layers.
+separate call. The tests compare the results with those of the layers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpyrnn.checks import Array
 from numpyrnn.parameters import Parameters
 from numpyrnn.products import AS_IS, IN_PLACE, INCX, INCY, OFFX, OFFY, TRANSPOSED, blas
 
-SAFE_EXPONENT = 60.0  # its exp, and sums and products of a few such numbers, are finite in float32
+SAFE_EXPONENT = 60.0  # exp of it, and sums and products of a few such numbers, are finite in float32
 
 
 class SingleRNN:
@@ -34,7 +34,12 @@ class SingleRNN:
     Attributes
     ----------
     grads : Parameters, the gradients from the last call
-    h : (H,) the last hidden state of the last call
+    h : (H,), the last hidden state of the last call
+
+    Raises
+    ------
+    NumpyrnnError
+        if the model has other layers or is not of real numbers
     """
 
     def __init__(self, model: Sequential):
@@ -96,7 +101,7 @@ class SingleRNN:
         Parameters
         ----------
         ids, targets : (T,) integers, not checked; the first of `ids` may be -1, a step without input
-        h0 : (H,) initial state
+        h0 : (H,), initial state
 
         Returns
         -------

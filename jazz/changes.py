@@ -58,7 +58,7 @@ class Changes:
         return [(self.bar * i + onset, chord) for i, bar in enumerate(self.bars) for onset, chord in bar]
 
     def spans(self) -> Iterator[tuple[Fraction, Fraction, Chord, Chord]]:
-        """(onset, length, chord, next chord) of each change but N.C.; after the last chord comes the first."""
+        """(onset, length, chord, next chord) of each change except N.C.; after the last chord comes the first."""
         flat = self.flat()
         for (onset, chord), (end, following) in pairwise([*flat, (self.end, flat[0][1])]):
             if chord.tones:
@@ -140,7 +140,7 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     Raises
     ------
     NumpyrnnError
-        if a symbol is unknown (the error names its bar), a repeat has no end, or there is no chord
+        if a symbol is unknown (the error names its bar), a repeat is wrong, or there is no chord or over 10,000 bars
     """
     bars: list[list[Change]] = []
     repeat: int | None = None

@@ -61,16 +61,14 @@ def app() -> None:
 @option("--primer", metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune.")
 @flag("--ending", help="Add a bar: a held chord that resolves the last one.")
 @option("--tempo", type=click.IntRange(20, 400), default=performance.TEMPO, help="Quarters a minute.")
-@option(
-    "--swing", type=click.FloatRange(0.5, 0.8), help="Share of the beat's first half  [default: 0.67 or the form's]"
-)
-@flag("--straight", help="No swing.")
+@option("--swing", type=click.FloatRange(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the form's]")
+@flag("--straight", help="Straight eighths, without swing.")
 @option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program.")
 @shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
 @option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
-@shared.model_option("soloist")
+@shared.model_option("jazz model")
 @flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
-@option("-o", "--out", type=click.Path(), help="The files' name, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
+@option("-o", "--out", type=click.Path(), help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
 @shared.force_option
 def improvise(
     swing: float | None,
@@ -107,8 +105,8 @@ def improvise(
 @shared.data_files_options
 @part_options
 @option("--recipe", type=click.Choice(list(RECIPES)), default="parts", help=RECIPE)
-@option("--hidden", type=click.IntRange(1, 4096), help="Units of each layer  [default: the recipe's]")
-@option("--layers", type=click.IntRange(1, 8), help="LSTM layers  [default: the recipe's]")
+@option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
+@option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
 @training_options("jazz.npz", epochs=120)
 def train(
     run: TrainingRun, data: list[Path], recipe: str, hidden: int | None, layers: int | None, **which: Any
@@ -131,19 +129,19 @@ def train(
 
 
 @app.command()
-@shared.model_option("soloist")
+@shared.model_option("jazz model")
 @shared.seed_option
 @shared.temperature_option
-@option("--samples", type=click.IntRange(1), default=10, help="Number of solos.")
+@option("--samples", type=click.IntRange(1), default=10, help="Solos to sample.")
 @option("--form", metavar="NAME", default="rhythm-changes", help="The form that the solos are played over.")
 def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
-    """Print the held-out loss beside that of n-grams, and how much of new solos is copied."""
+    """Compare held-out loss with n-grams', and measure how much of new solos is copied."""
     from tqdm import tqdm
 
     changes, checkpoint = shipped_form(form), load_model(model, KIND)
     found = measure(checkpoint, changes, samples, seed or 0, temperature, partial(tqdm, delay=2, leave=False))
     (tunes, values), (held_out, unseen) = found["training"], found["held_out"]
-    click.echo(f"{held_out} held-out tunes, {unseen:,} values; learned from {tunes} tunes, {values:,} values.\n")
+    click.echo(f"{held_out} held-out tunes, {unseen:,} values; trained on {tunes} tunes, {values:,} values.\n")
     losses = [(name, f"{loss:.3f}") for name, loss in found["losses"].items()]
     click.echo(f"{table((52, 14), [('', 'nats a value'), *losses])}\n")
     title = f"copied, {samples} solos of {len(changes.bars)} bars"
@@ -166,7 +164,7 @@ def doctor(file: Path, **which: Any) -> None:
 
 @app.command()
 @click.argument("file", type=PATH)
-@option("--from-bar", type=click.IntRange(1), default=1, help="The first bar.")
+@option("--from-bar", type=click.IntRange(1), default=1, help="The first bar to use, from 1.")
 @option("--bars", type=click.IntRange(1), default=16, help="Number of bars.")
 @option("-o", "--out", type=PATH, help="WAV file  [default: the file's name with .wav]")
 @shared.force_option
@@ -203,7 +201,7 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
 
 @app.command()
 @option("--midi", type=PATH, required=True, help="The course's file, original_metheny.mid.")
-@option("--epochs", type=click.IntRange(1), default=100)
+@option("--epochs", type=click.IntRange(1), default=100, help="Number of epochs.")
 @shared.seed_option
 @option("-o", "--out", type=PATH, default=Path("course"), help="The folder to write into.")
 @shared.force_option

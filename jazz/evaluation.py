@@ -1,4 +1,4 @@
-"""Evaluation of a soloist, beside n-grams: held-out loss, and how much of its solos is copied."""
+"""Evaluation: held-out loss and copied runs of a soloist, compared with n-grams."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ def measure(
     temperature: float = 1.0,
     progress: Progress = lambda items: items,
 ) -> dict[str, Any]:
-    """Measure what `jazz evaluate` prints.
+    """Measure everything that `jazz evaluate` prints.
 
     Parameters
     ----------
     checkpoint : Checkpoint of a soloist
     changes : Changes to play over
     n_solos : int, default 10
-    seed : int, default 0, of the solos
+    seed : int, default 0, for the solos
     temperature : float, default 1
     progress : function that yields the items of a sequence, such as a progress bar
 

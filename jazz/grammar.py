@@ -107,7 +107,7 @@ def quantise(time: Fraction) -> Fraction:
 
 
 def gather(notes: Sequence[tuple[Fraction, Fraction, int]]) -> list[Element]:
-    """Join notes that begin and end together, within a sixteenth of a quarter, to one element.
+    """Join notes that begin and end together, within a sixteenth of a quarter, into one element.
 
     Parameters
     ----------

@@ -27,15 +27,16 @@ class Settings(TrainingSettings):
     form : "parts" or "atomic", whether a value is three tokens (type, duration, interval) or one
     context : tuple of names from `tokens.CONTEXTS`, what the network is told before each value
     hidden, layers, embedding : int, units of a layer, number of layers, size of the embedding (0: none)
-    dropout, input_dropout, weight_dropout : float, dropout rates
+    dropout, input_dropout, weight_dropout : float
+        Dropout rates: after each layer, of the embedding, of the recurrent weights.
     optimiser : "adam" or "rmsprop"
-    learning_rate, decay : float, of the optimiser
+    learning_rate, decay : float, for the optimiser
     batch_size : int, crops in a batch
     width : int, values in a crop
-    clip_norm : float, the largest norm of the gradients
+    clip_norm : float, largest norm of the gradients
     average : float, decay of the averaged weights
-    patience : int, training ends after so many epochs without a better held-out loss
-    seed : int, of the split, the weights, the order and the dropout
+    patience : int, training ends after this many epochs without a better held-out loss
+    seed : int, for the split, the weights, the order and the dropout
 
     Raises
     ------

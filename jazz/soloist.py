@@ -235,7 +235,7 @@ class Soloist:
         return value
 
     def _final(self, spot: Spot) -> Value | None:
-        """A chord tone held to the end, if one is allowed."""
+        """A chord tone held to the end; None if none is allowed."""
         value = Value("C", spot.end - spot.now)
         return value if spot.first and spot.pitches(value) else None
 
@@ -292,7 +292,7 @@ class Soloist:
             self.logits = self.step(token)
 
     def _nearest(self, text: str) -> int | None:
-        """The id of a token. For an unknown one, that of its kind with the nearest number, such as a position."""
+        """The id of a token; for an unknown one, that of the token of its kind with the nearest number, if any."""
         if text in self.ids:
             return int(self.ids[text])
         kind, _, wanted = text.partition(": ")
@@ -307,7 +307,7 @@ class Soloist:
         return self.ids[min(known, key=distance)] if known else None
 
     def _choose(self, spot: Spot, value: Value) -> int:
-        """One of the pitches that a value allows, nearest to the middle of its interval range or to the last pitch."""
+        """Draw an allowed pitch: nearest to the middle of the interval range or, without one, near the last pitch."""
         pitches, rng = np.array(spot.pitches(value)), self.sampler.rng
         previous = START if spot.place.previous is None else spot.place.previous
         if value.interval is None:  # a bar's first note is more likely a step than a leap

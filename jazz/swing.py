@@ -1,4 +1,4 @@
-"""Swing: eighths are written as equal, and played long and short."""
+"""Swing: eighths are written as equal, and played long and short in turn."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def parts(value: Value, form: str) -> list[str]:
 
 
 def value_of(tokens: Sequence[str]) -> Value:
-    """The value that some tokens stand for; the inverse of `parts`."""
+    """The value that some tokens stand for; the inverse of `parts`. An error if they stand for none."""
     texts = [token.removeprefix(start) for token in tokens for start in PREFIXES if token.startswith(start)]
     if len(texts) != len(tokens) or len(texts) not in (1, 3):
         raise NumpyrnnError(f"a value must have three parts or be one symbol, got {list(tokens)}")

@@ -34,7 +34,7 @@ def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[l
     ----------
     tunes : list of Tune
     seed : int
-    share : float, default 0.2, of the tunes or bars that are held out
+    share : float, default 0.2, share of the tunes or bars that is held out
 
     Returns
     -------
@@ -106,7 +106,7 @@ class JazzTraining(Training):
         Raises
         ------
         NumpyrnnError
-            if the training or the held-out part has fewer than two values
+            if the training or the held-out part has no tune of two values or more
         """
         parts = split_tunes(tunes, settings.seed)
         streams = [[stream(tune, settings.context, settings.form) for tune in part] for part in parts]

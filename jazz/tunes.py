@@ -61,7 +61,10 @@ def chord_pitches(chord: Chord) -> tuple[int, ...]:
 
 
 def chord_elements(changes: Sequence[tuple[Fraction, Chord]]) -> list[Element]:
-    """The chords for the grammar. N.C. prolongs the previous chord, or at the beginning anticipates the first one."""
+    """The chords for the grammar. N.C. prolongs the previous chord, or at the beginning anticipates the first one.
+
+    An error if there is no chord but N.C.
+    """
     known = [chord for _, chord in changes if chord.tones]
     if not known:
         raise NumpyrnnError("changes must have a chord, got none")

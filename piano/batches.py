@@ -40,7 +40,7 @@ def all_windows(sequences: Sequence[Array], window: int) -> Part:
 
 
 def split_windows(part: Part, seed: int, share: float = 0.2) -> tuple[Part, Part]:
-    """Split the windows at random, as the article does. Windows overlap, so most held-out tokens are learned too.
+    """Split the windows at random, as the article does. Windows overlap, so most held-out tokens are also learned.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def split_windows(part: Part, seed: int, share: float = 0.2) -> tuple[Part, Part
 
 
 def after_whole_windows(batches: Iterable[Batch], window: int) -> Iterator[Batch]:
-    """Count only the predictions that follow a whole window, the same ones as with windows."""
+    """Mask batches so that only predictions after a whole window count: the same ones as in a batch of windows."""
     for batch in batches:
         late = np.arange(len(batch.targets))[:, None] >= window - 1
         counts = np.ones(batch.targets.shape, bool) if batch.counts is None else batch.counts

@@ -43,13 +43,13 @@ from .training import PianoTraining
 OUT = Path("piano.mid")
 FILE = click.Path(path_type=Path)
 KINDS = "lstm and wavenet-simple are the article's, with a loss after each window; the others have one at every step."
-SPLIT = "Hold out a fifth of the pieces or, like the article, of all windows, which leaks because windows overlap."
+SPLIT = "Hold out a fifth of the pieces or, as in the article, of all windows; this leaks because windows overlap."
 
 
 @click.group(cls=default_group("play"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="piano")
 def app() -> None:
-    """Compose piano music in the style of MIDI files. Without a command, `play` runs, with its options."""
+    """Compose piano music in the style of MIDI files. The default command is `play`."""
 
 
 min_count_option = click.option(
@@ -59,14 +59,14 @@ window_option = click.option(
     "--window", type=click.IntRange(8), default=32, show_default=True, help="Tokens before the predicted one."
 )
 pieces_options = options_of(
-    data_files_options, click.option("--no-cache", is_flag=True, help="Keep no cache in the folder that is read.")
+    data_files_options, click.option("--no-cache", is_flag=True, help="Do not keep a cache in the folder that is read.")
 )
 learning_options = options_of(
     min_count_option,
     window_option,
     click.option("--split", type=click.Choice(SPLITS), default="piece", show_default=True, help=SPLIT),
     click.option("--transpose", is_flag=True, help="Learn the training part in all twelve keys."),
-    click.option("--rhythm", is_flag=True, help="Learn rhythm too: durations and onsets."),
+    click.option("--rhythm", is_flag=True, help="Also learn rhythm: durations and onsets."),
 )
 
 
@@ -83,17 +83,17 @@ def file_progress(files: Sequence[Any]) -> Any:
 @temperature_option
 @top_k_option
 @click.option(
-    "--primer", type=FILE, help="Start with this MIDI file's beginning  [default: continue a held-out passage, unheard]"
+    "--primer", type=FILE, help="Begin as this MIDI file does  [default: continue a held-out passage, not played]"
 )
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
-@click.option("--soundfont", type=FILE, help="Render the sound with fluidsynth and this soundfont.")
-@model_option("player of piano music")
+@click.option("--soundfont", type=FILE, help="Render the sound with FluidSynth and this soundfont.")
+@model_option("piano model")
 @click.option(
-    "-o", "--out", type=click.Path(), help="Common name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]"
+    "-o", "--out", type=click.Path(), help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]"
 )
 @force_option
 def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
-    """Compose a new piece: MIDI, sound and picture, side by side."""
+    """Compose a new piece and write it as MIDI, sound and picture, side by side."""
     from tqdm import tqdm
 
     path = choose_out(out, OUT, side_by_side, force)
@@ -124,10 +124,10 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
 @learning_options
 @training_options("piano.npz")
 def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chosen: Any) -> None:
-    """Learn from MIDI files or folders of them (by default the shipped ones).
+    """Learn from MIDI files or folders of them (default: the shipped ones).
 
-    A fifth is held out; training ends by itself. Writes the model, a JSONL history and a picture of the curves. Ctrl-C
-    saves what was learned; --resume continues from there.
+    A fifth is held out; training stops early when it no longer improves. Writes the model, a JSONL history and a
+    picture of the curves. Ctrl-C saves the model; --resume continues training.
     """
     if checkpoint := run.resumed(KIND):
         run.learn(PianoTraining.resume(checkpoint))
@@ -138,17 +138,17 @@ def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chos
 @app.command()
 @pieces_options
 @learning_options
-@click.option("--epochs", type=click.IntRange(1), help="At most, for each model  [default: each model's own]")
+@click.option("--epochs", type=click.IntRange(1), help="Largest number for each model  [default: the model's own]")
 @seed_option
-@click.option("-o", "--out", type=FILE, default="compare.png", show_default=True, help="The picture.")
+@click.option("-o", "--out", type=FILE, default="compare.png", show_default=True, help="PNG of the held-out curves.")
 @force_option
 def compare(
     data: list[Path], epochs: int | None, seed: int | None, out: Path, force: bool, no_cache: bool, **chosen: Any
 ) -> None:
     """Train every kind of model on the same split, and print the results.
 
-    Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends the comparison and keeps what
-    was reached.
+    Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends the comparison and keeps the
+    results so far.
     """
     history = out.with_suffix(".jsonl")
     if history == out:
@@ -175,7 +175,7 @@ def compare(
 
 
 @app.command()
-@model_option("player of piano music")
+@model_option("piano model")
 @click.option("--samples", type=click.IntRange(1), default=500, show_default=True, help="Tokens to sample.")
 @seed_option
 def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
@@ -194,13 +194,13 @@ def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
 @pieces_options
 @min_count_option
 @window_option
-@click.option("-o", "--out", type=FILE, help="PNG of how often tokens occur.")
+@click.option("-o", "--out", type=FILE, help="PNG of how often the tokens occur.")
 @force_option
 def doctor(data: list[Path], min_count: int, window: int, out: Path | None, force: bool, no_cache: bool) -> None:
-    """Describe MIDI files or folders of them (by default the shipped ones), and say which cannot be used and why."""
+    """Describe MIDI files or folders of them (default: the shipped ones), and say which cannot be used and why."""
     if out is not None:
         check_out(out, force)
-        check_not_read([out], data, "looked at")
+        check_not_read([out], data, "read")
     paths, cache = sources(data, no_cache)
     for text in diagnose(paths, min_count, window, cache, out, file_progress):
         click.echo(text)

@@ -54,7 +54,7 @@ def line(name: str, loss: float, right: float, *numbers: str) -> str:
 
 
 def compared(trainings: Iterable[PianoTraining], epochs: int | None = None) -> Iterator[Row]:
-    """Train one network after the other, with a progress bar. An interruption ends the comparison.
+    """Train one network after another, with a progress bar. An interruption ends the comparison.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def plot_rows(rows: Sequence[Row], path: str | Path, title: str, levels: Mapping
     rows : list of Row
     path : file
     title : str
-    levels : name to loss, drawn as dotted lines
+    levels : dict from a name to a loss, drawn as dotted lines
 
     Raises
     ------

@@ -208,13 +208,13 @@ def _read_all(files: Sequence[Path]) -> Generator[tuple[str, Reading], None, Non
             results = pool.map(_read, files, chunksize=CHUNK)
         yield from results
     except BrokenProcessPool as error:
-        raise NumpyrnnError("the processes that read the files must live, one has died (out of memory?)") from error
+        raise NumpyrnnError("a process that reads the files has died (out of memory?)") from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _start_process() -> None:
-    """Prepare a process that reads files: ignore Ctrl-C, and exit when the parent does, even if that is killed."""
+    """Prepare a process that reads files: ignore Ctrl-C, and exit when the parent does, even if it is killed."""
 
     def end_with_parent() -> None:
         if parent := parent_process():

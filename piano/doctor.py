@@ -56,7 +56,7 @@ def diagnose(
     yield from _not_used(refused)
     single = sum(name in PITCHES for name in counts)
     kinds = f"single notes: {single:,}, chords: {len(counts) - single:,}"
-    yield f"\nIn all {counts.total():,} tokens; different ones: {len(counts):,} ({kinds})."
+    yield f"\nIn all, {counts.total():,} tokens, {len(counts):,} of them different ({kinds})."
     yield ""
     yield from _thresholds(tokens, min_count, window)
     if histogram is not None:
@@ -92,8 +92,8 @@ def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) ->
         with_rhythm = len(set(chain.from_iterable(common_rhythms(kept, step))))
         row = f"{step:9,}{different:11,}{n_kept:10,}{share:7.0%}{_windows(kept, window):10,}{with_rhythm:13,}"
         yield row + ("  <" if step == min_count else "")
-    yield f"A window is {window} tokens of a piece and the one that comes next."
-    yield "With rhythm: different tokens, where a rare rhythm gives way to the commonest one of the same notes."
+    yield f"A window is {window} tokens of a piece and the next one."
+    yield "With rhythm: different tokens, with rare rhythms replaced by the commonest one of the same notes."
     if not _windows(keep_common(pieces, min_count), window):
         yield f"With a min-count of {min_count} nothing can be learned: take a smaller one, or more files."
 

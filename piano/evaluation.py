@@ -22,10 +22,9 @@ MEASURED = 20_000  # held-out tokens that it is measured on, at most; evenly spa
 Figures = tuple[float, float]  # loss in nats a token, accuracy
 
 
-@lru_cache(maxsize=1)  # it is asked for twice at the end of a training
-@lru_cache(1)  # a training asks twice
+@lru_cache(maxsize=1)  # a training needs it twice at its end
 def best_ngrams(material: Material) -> list[tuple[str, KneserNey, Figures]]:
-    """The best Kneser-Ney n-gram and, if the network learns all keys, the best one that learns them too.
+    """The best Kneser-Ney n-gram and, if the network learns all keys, the best one that also learns them.
 
     Parameters
     ----------
@@ -87,20 +86,21 @@ def uniform(material: Material) -> Figures:
 
 
 def measure(checkpoint: Checkpoint, n_samples: int = 500, seed: int = 0) -> dict[str, Any]:
-    """Everything that `piano evaluate` prints.
+    """Measure everything that `piano evaluate` prints.
 
     Parameters
     ----------
     checkpoint : Checkpoint of a network
     n_samples : int, default 500, number of tokens to sample at temperature 1
-    seed : int, default 0, of the samples
+    seed : int, default 0, for the samples
 
     Returns
     -------
     dict
         material : Material
-        figures : by name, loss in nats a token and accuracy
-        copied : by name, a description of the longest run that is copied by a sample, or by the first held-out tokens
+        figures : dict from the name of a model to its held-out loss, nats a token, and its accuracy
+        copied : dict from the name of a sample to a description of its longest copied run; the first tokens of the
+            held-out pieces are a sample too
 
     Raises
     ------

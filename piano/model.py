@@ -28,7 +28,7 @@ from .tokens import common_rhythms, commonest, count_names, keep_common, name_of
 
 KIND = "piano"
 SPLITS = ("piece", "random")
-LEAK = "--split random: held-out windows overlap learned ones, for the n-gram too, so this says little about new music."
+LEAK = "--split random: held-out windows overlap learned ones, so losses, even the n-gram's, say little of new music."
 KEYS = sorted(range(-6, 6), key=abs)  # semitones, the piece's own key first
 SMALLEST = 8  # tokens of a window: the pooling halves it three times
 DILATIONS = (1, 2, 4, 8, 16)
@@ -53,15 +53,20 @@ class Settings(TrainingSettings):
     width : int, steps of a crop
     clip_norm : float or None, largest norm of the gradients
     average : float, decay of the averaged weights
-    epochs : int, the largest number
-    patience : int, number of epochs without a better held-out loss after which training ends
+    epochs : int, largest number of epochs
+    patience : int, training ends after this many epochs without a better held-out loss
     window : int, number of tokens before the one to predict
     min_count : int, how often a token must occur, whatever its rhythm, to be learned
     rhythm : bool, whether tokens have a rhythm
     rhythm_count : int, how often a token must occur with its rhythm to keep it
     transpose : bool, whether the training part is learned in all twelve keys
     split : "piece" or "random", whether pieces or windows are held out
-    seed : int, of the split, the weights, the order and the dropout
+    seed : int, for the split, the weights, the order and the dropout
+
+    Raises
+    ------
+    NumpyrnnError
+        if the model or the split is unknown, a number is too small, or `transpose` is combined with the split "random"
     """
 
     model: str = "lstm-steps"
@@ -96,7 +101,7 @@ class Settings(TrainingSettings):
         for name, low in lowest.items():
             check_count(name, getattr(self, name), low)
         if self.transpose and self.split == "random":
-            raise NumpyrnnError("other keys need the split by piece, as they would teach the held-out windows too")
+            raise NumpyrnnError("transposing needs the split by piece: other keys would teach the held-out windows too")
 
     @property
     def windowed(self) -> bool:
@@ -110,7 +115,7 @@ class Settings(TrainingSettings):
 
 
 def _lstm(s: Settings, n: int, rng: Generator) -> list[Any]:
-    """The article's LSTM, with an embedding, like the article's WaveNet, instead of raw ids."""
+    """The article's LSTM, but on embedded tokens, as the article's WaveNet has them, instead of raw ids."""
     below = [Embedding(n, s.embedding, rng=rng), LSTM(s.embedding, s.hidden, rng=rng)]
     above = [LSTM(s.hidden, s.hidden, rng=rng), LastStep(), Dense(s.hidden, s.dense, rng=rng), ReLU()]
     return [*below, *above, Dense(s.dense, n, rng=rng)]
@@ -160,7 +165,7 @@ MODELS = {
 
 
 def build(settings: Settings, n: int) -> Sequential:
-    """The network.
+    """Build the network.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ from .model import Material, material_of
 from .tokens import PITCHES, name_of, pitches_of, split_token, tokens_of
 
 LENGTH = 200  # notes and chords
-TEMPO = 120  # quarters a minute, without rhythm: a note each half second, as in the article
+TEMPO = 120  # quarters a minute, without rhythm: two notes a second, as in the article
 RHYTHM_TEMPO = 80  # with rhythm: close to most of the shipped pieces
 BAR = Fraction(4)  # quarters
 PLAIN = Fraction(1)  # duration of a token without rhythm, in quarters
@@ -44,7 +44,7 @@ class Music(Performance):
     n_primer : int, how many tokens at the beginning come from the primer
     midi : Midi
     tempo : int, quarters a minute
-    seed : int, composes the same piece again
+    seed : int, which composes the same piece again
     """
 
     tokens: list[str]
@@ -92,7 +92,7 @@ def compose(
     primer : list of str, optional
         Tokens that the music begins with; unknown ones are left out. Without a primer the network first reads a random
         held-out window, which does not become part of the music.
-    progress : progress bar; called with the new ids, and with their number as `total`, it gives the ids again
+    progress : function such as tqdm; it is given the new ids and, as `total`, their number, and yields the ids
 
     Returns
     -------
@@ -173,8 +173,8 @@ def perform(
     checkpoint : Checkpoint of a network
     length : int, default 200, number of new notes and chords
     temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
-    top_k : int, optional, draw among the k most probable only
-    seed : int, optional; same seed, same piece. By default a new seed is drawn; the piece keeps it as `seed`
+    top_k : int, optional, draw only among the k most probable
+    seed : int, optional; the same seed gives the same piece. By default a random one, kept as `Music.seed`.
     primer : MIDI file, optional; the new piece starts with the beginning of this one
     tempo : int, quarters a minute; default 120, or 80 if the network knows rhythm
     progress : see `compose`

@@ -20,7 +20,7 @@ from .evaluation import best_ngrams
 from .model import KIND, Material, Settings, build, material_of
 from .play import compose
 
-SHOWN = 10  # tokens at a time while it learns
+SHOWN = 10  # sampled tokens, shown during training
 
 
 class PianoTraining(Training):
@@ -43,13 +43,13 @@ class PianoTraining(Training):
 
     @classmethod
     def of_pieces(cls, pieces: Sequence[Piece], settings: Settings) -> Self:
-        """Prepare a training that holds out some of the pieces or of their windows."""
+        """Set up a training on pieces, and hold out some of them or of their windows."""
         parts = split_by_piece(pieces, settings.seed) if settings.split == "piece" else (pieces, [])
         return cls(Material(*parts, settings))
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """The training of a model file, before its first epoch."""
+        """A new training with the pieces and settings of a model file."""
         return cls(material_of(checkpoint))
 
     def data(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class PianoTraining(Training):
         return {"tokens": tokens.tokens, "training": listed(training), "held_out": listed(held_out)}
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
-        """A function of a generator that gives the batches of one epoch."""
+        """A function from a random generator to the batches of one epoch."""
         return self.material.batches
 
     def held_out_batches(self) -> Iterable[Batch]:
@@ -71,7 +71,7 @@ class PianoTraining(Training):
         return self.material.held_out_batches()
 
     def describe(self) -> str:
-        """What there is to learn, and the network."""
+        """The data and the network, in one line, and a second one if the split leaks."""
         return self.material.describe(f"; {self.settings.model}, {self.model.params.flat.size:,} parameters")
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
@@ -87,7 +87,7 @@ class PianoTraining(Training):
         return accuracy(self.checkpoint(resumable=False).model, self.held_out_batches())
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """The best held-out loss and accuracy, why the training ended, and the best n-grams."""
+        """The best held-out loss and accuracy, why training ended, and the best n-grams."""
         reached = f"{self.trainer.best_loss:.3f} nats a token, accuracy {self.accuracy():.1%}"
         lines = [f"Held-out loss {reached}, {self.ending(status)}."]
         for name, ngram, (loss, right) in best_ngrams(self.material):

@@ -44,7 +44,7 @@ def given_text(checkpoint: Checkpoint, data: Path | None) -> str | None:
 @click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sonnets")
 def app() -> None:
-    """Continue a line in the style of the sonnets or of any text. Without a command, `write` runs, with its options."""
+    """Continue a line in the style of the sonnets or of any text. The default command is `write`."""
 
 
 @app.command()
@@ -56,11 +56,11 @@ def app() -> None:
 @temperature_option_of(TEMPERATURE)
 @top_k_option
 @seed_option
-@model_option("model of sonnets")
+@model_option("sonnet model")
 @click.option(
     "--unknown", type=click.Choice(["error", "skip"]), default="error", show_default=True, help="On unknown characters."
 )
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Write the poem to this file too.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Also write the poem to this file.")
 @force_option
 def write(prompt: str | None, model: Path | None, unknown: str, out: Path | None, force: bool, **how: Any) -> None:
     """Continue PROMPT or, by default, a random first line of the text that the model learned.
@@ -100,39 +100,39 @@ def say(prompt: str, characters: Iterable[str]) -> str:
 @click.option(
     "--recipe", type=click.Choice(list(RECIPES)), default="streams", show_default=True, help="How to train; see above."
 )
-@click.option("--hidden", type=click.IntRange(1, 4096), help="Units  [default: the recipe's]")
-@click.option("--layers", type=click.IntRange(1, 8), help="How many  [default: the recipe's]")
+@click.option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
+@click.option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
 @training_options("sonnets.npz")
 @click.option("--keep-case", is_flag=True, help="Keep capital letters.")
 def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **sizes: Any) -> None:
-    """Learn the UTF-8 text of FILE (by default the shipped sonnets).
+    """Learn FILE, a UTF-8 text (default: the shipped sonnets).
 
-    The last tenth is held out. Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves what was
-    learned; --resume continues from there. The recipe "streams" reads the text as contiguous streams, with a loss at
+    The last tenth is held out. Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves the model;
+    --resume continues training. The recipe "streams" reads the text as contiguous streams, with a loss at
     every character; "course" has the deep-learning course's network, and windows of 40 characters.
     """
     if checkpoint := run.resumed(KIND, "data", "plain_data"):
         run.learn(SonnetTraining.resume(checkpoint, given_text(checkpoint, data)))
     chosen = {"epochs": run.epochs, "seed": run.seed, **sizes}
     settings = replace(RECIPES[recipe], **{name: value for name, value in chosen.items() if value is not None})
-    path = data or data_path("sonnets.txt")  # the text itself has no name here, so that it can be freed
+    path = data or data_path("sonnets.txt")  # no variable holds the text itself, so that it can be freed
     run.learn(SonnetTraining(*split_text(read_plain(path, keep_case)), settings, keep_case))
 
 
 @app.command()
-@model_option("model of sonnets")
-@click.option("--data", type=click.Path(path_type=Path), help="The text, for a model that does not keep its own.")
+@model_option("sonnet model")
+@click.option("--data", type=click.Path(path_type=Path), help="The text, if the model file does not keep it.")
 @click.option("--samples", type=click.IntRange(1), default=2000, show_default=True, help="Characters to sample.")
 @seed_option
 def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None) -> None:
     """Compare held-out loss with an n-gram's, and find the longest run that a sample copies."""
     checkpoint = load_model(model, KIND)
     figures = measure(checkpoint, given_text(checkpoint, data), samples, seed or 0)
-    click.echo(f"{figures['held_out']:,} held-out characters; learned from {figures['training']:,}.")
+    click.echo(f"{figures['held_out']:,} held-out characters; trained on {figures['training']:,}.")
     if figures["measured"] < figures["held_out"]:
         click.echo(f"The losses are over the first {figures['measured']:,} held-out characters.")
     if figures["counted"] < figures["training"]:
-        click.echo(f"The n-gram is made of the last {figures['counted']:,} characters learned.")
+        click.echo(f"The n-gram is fitted on the last {figures['counted']:,} training characters.")
     click.echo(f"\n{loss_table(figures['losses'], 'character')}\n")
     click.echo(f"{f'of {samples:,} characters':28}{'longest run in the training text':>36}")
     for name, (run, number, line) in figures["copied"].items():

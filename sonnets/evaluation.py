@@ -18,14 +18,14 @@ from .write import continue_prompt
 
 
 def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 2000, seed: int = 0) -> dict[str, Any]:
-    """Everything that `sonnets evaluate` prints.
+    """Measure everything that `sonnets evaluate` prints.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     text : str, optional, the whole text that the model was trained on; needed if the model does not keep it
     n_samples : int, default 2,000, number of characters in a sample
-    seed : int, default 0, of the samples
+    seed : int, default 0, for the samples
 
     Returns
     -------
@@ -33,10 +33,10 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
 
     - training, held_out, counted, measured: numbers of characters; the n-gram is fitted on the last `counted` of the
       training text, and the losses are means over the first `measured` of the held-out text;
-    - losses: by name, nats a character;
-    - copied: by name, the longest run that a sample shares with the training text, the number of its line there (from
-      1), and that line. The network and the n-gram write at temperature 1, after the same random first line. For the
-      held-out text, the sample is its beginning.
+    - losses: dict from the name of a model to its held-out loss, nats a character;
+    - copied: dict from the name of a sample to the longest run that it shares with the training text, the number of the
+      run's line there (from 1), and that line. The network and the n-gram write at temperature 1, after the same random
+      first line. The third sample is the beginning of the held-out text.
 
     Raises
     ------

@@ -25,9 +25,9 @@ from .text import START, kept, measured, texts_of
 from .write import TEMPERATURE, continue_prompt
 
 KIND = "sonnets"
-EPOCH = 1_000_000  # characters; of a longer text, an epoch reads only so many, from a random place on
+EPOCH = 1_000_000  # characters that an epoch reads, at most, from a random place on
 FOLDS = 10  # parts of the training text, for the teacher
-TAUGHT = 12_000_000  # numbers in the soft targets; for a text that needs more, there is no teacher
+TAUGHT = 12_000_000  # numbers in the soft targets, at most; a text that needs more has no teacher
 CONTEXT, WIDTH = 200, 200  # characters before each held-out stretch, and in it
 COUNTED = 1_000_000  # characters at the end of the training text that the n-gram is fitted on, at most
 ORDERS = range(3, 8)  # of the n-gram
@@ -35,7 +35,7 @@ SHOWN = 80  # characters of a sample during training
 
 
 def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
-    """Embedding (or one-hot rows), LSTM layers with dropout around them, and a dense layer to the logits.
+    """Build the network: embedding or one-hot rows, LSTM layers with dropout around them, and a dense layer.
 
     Parameters
     ----------
@@ -158,7 +158,8 @@ class SonnetTraining(Training):
 
     Attributes
     ----------
-    ids, unseen : integers, the training part, and what is measured of the held-out part, see `text.measured`
+    ids : integers, the training part
+    unseen : integers, the measured beginning of the held-out part, see `text.measured`
     counted : integers, the end of the training part, on which the n-gram is fitted
 
     Raises
@@ -187,15 +188,15 @@ class SonnetTraining(Training):
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """The training of a model file, before its first epoch; `given` is its text if the file does not keep it."""
+        """A new training with the text and settings of a model file; `given` is the text if the file lacks it."""
         return cls(*texts_of(checkpoint, *given), Settings.of(checkpoint), bool(checkpoint.config.get("keep_case")))
 
     def data(self) -> dict[str, Any]:
-        """The text, or the record of a long one."""
+        """What the model file keeps of the text."""
         return self.kept
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
-        """A function of a generator that gives the batches of one epoch."""
+        """A function from a random generator to the batches of one epoch."""
         s, ids, size = self.settings, self.ids, len(self.vocabulary)
         if s.stride:
             return lambda rng: shuffled_windows(ids, s, rng)
@@ -208,18 +209,18 @@ class SonnetTraining(Training):
         return held_out_batches(self.unseen, self.settings)
 
     def count(self, batch: Batch) -> int:
-        """Characters that a batch predicts."""
+        """The number of characters that a batch predicts."""
         return batch.places
 
     def describe(self) -> str:
-        """What there is to learn, and the network, in a line; a second line if an epoch reads only a part."""
+        """The data and the network, in one line; a second line if an epoch reads only part of the text."""
         n, parameters = len(self.ids), self.model.params.flat.size
         text = f"{n:,} characters to learn, {self.n_held_out:,} held out, {len(self.vocabulary)} different ones"
         part = f"\nAn epoch reads {EPOCH:,} characters from a random place on." if n > EPOCH else ""
         return f"{text}; {self.network}, {parameters:,} parameters.{part}"
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
-        """One line, of up to 80 characters."""
+        """One line of up to 80 characters."""
         return "".join(continue_prompt(checkpoint, "", Sampler(seed, TEMPERATURE), SHOWN, 1)).strip()
 
     def ngram(self, orders: Iterable[int] = ORDERS) -> tuple[KneserNey, float]:

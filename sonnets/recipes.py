@@ -10,18 +10,19 @@ from workbench.training import Settings as TrainingSettings
 
 @dataclass(frozen=True)
 class Settings(TrainingSettings):
-    """How the network is built and trained. The defaults were chosen on a part of the training sonnets, by measurement.
+    """How the network is built and trained. The defaults were chosen by measurement on some of the training sonnets.
 
     Attributes
     ----------
-    hidden, layers, embedding : int, sizes; with embedding 0 there are one-hot rows instead
-    hard_sigmoid : bool, for the gates
+    hidden, layers, embedding : int, units of a layer, number of layers, size of the embedding (0: one-hot rows)
+    hard_sigmoid : bool, whether the gates use the hard sigmoid
     input_dropout, between_dropout, dropout : float, rates before, between and after the recurrent layers
-    shared : "time" or None, whether one dropout mask serves all steps of a batch (Gal and Ghahramani 2016)
+    shared : "time" or None; "time" uses one dropout mask for all steps of a batch (Gal and Ghahramani 2016)
     weight_dropout : float, rate for the recurrent weights (Merity et al. 2018)
     teacher : float, weight of an n-gram's distribution in the targets (Hinton et al. 2015)
     teacher_order : int, order of that n-gram, which is fitted on the rest of the training text
-    learning_rate, beta2, schedule : for Adam
+    learning_rate, beta2 : float, for Adam
+    schedule : "cosine" or "constant", course of the learning rate
     batch_size : int, streams or windows side by side
     steps : int, length of a window, or of a batch of streams, for backpropagation through time
     stride : int, distance between the starts of windows; 0 for streams, with a loss at every step, instead of windows

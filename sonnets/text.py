@@ -48,7 +48,7 @@ def read_plain(path: str | Path, keep_case: bool = False) -> str:
     Raises
     ------
     NumpyrnnError
-        if the file cannot be read as text, or has fewer than 500 characters, or only one different character
+        if the file cannot be read as text, or has fewer than 500 characters, or repeats a single one
     """
     # A piece holds whole lines, so `plain` gives the same piece by piece as for the whole text.
     text = "".join(plain(piece, keep_case) for piece in text_pieces(path)).strip("\n")
@@ -114,7 +114,7 @@ def measured(held_out: str, vocabulary: Vocabulary) -> str:
 
 
 def kept(training: str, held_out: str) -> dict[str, Any]:
-    """What a model file keeps of a text: all or, of more than 2,000,000 characters, lengths, a hash and first lines."""
+    """What a model file keeps of a text: all of it or, beyond 2,000,000 characters, lengths, a hash and first lines."""
     if len(training) + len(held_out) <= KEPT:
         return {"training": training, "held_out": held_out}
     lengths = [len(training), len(held_out)]

@@ -15,7 +15,7 @@ from .text import START, check_prompt, plain
 
 LENGTH = 400  # characters after the prompt
 LONGEST = 100_000  # characters after the prompt, if the number of lines is given
-TEMPERATURE = 0.8  # the default
+TEMPERATURE = 0.8  # by default
 
 
 def continue_prompt(
@@ -24,17 +24,17 @@ def continue_prompt(
     """Continue a prompt.
 
     A model trained on streams reads the whole prompt, however long, and carries its state on. One trained on the
-    course's windows draws each character from the 40 before it. For both, a newline stands before the prompt. If there
-    are fewer than 40 characters, the network reads just these. The course pads them with all-zero rows instead, which
-    bring the network into a state that no text does.
+    course's windows reads only the last 40 characters for each new one, or all if there are fewer. (The course pads to
+    40 with all-zero rows, which put the network into a state that no text does.) For both, a newline stands before the
+    prompt.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     prompt : str of any length, lower-cased unless the model keeps capitals; if empty, a new line begins
     sampler : Sampler
-    length : int, optional, characters after the prompt, at most; default 400, or 100,000 if `lines` is given
-    lines : int, optional, number of lines after which to end, including the prompt's; blank lines do not count
+    length : int, optional, largest number of characters after the prompt; default 400, or 100,000 if `lines` is given
+    lines : int, optional, number of lines to end after, including the prompt's; blank lines do not count
 
     Returns
     -------

@@ -380,9 +380,7 @@ def test_an_evaluation_puts_the_n_gram_beside_the_network(places):
     done = run("evaluate", "--model", "model.npz", "--samples", 50, "--seed", 1, cwd=places)
     assert_well(done)
     held_out = load(places / "model.npz").config["held_out"]
-    assert done.stdout.startswith(
-        f"1 held-out names, {len(held_out[0]) + 1} characters (with the ends); learned from 7"
-    )
+    assert done.stdout.startswith(f"1 held-out names, {len(held_out[0]) + 1} characters (ends included); trained on 7")
     size = len(Vocabulary("\n" + "".join(PLACES)))
     uniform = re.search(r"^uniform +([\d.]+) +([\d.]+)$", done.stdout, re.MULTILINE)
     assert [float(figure) for figure in uniform.groups()] == [round(np.log(size), 3), round(np.log2(size), 3)]

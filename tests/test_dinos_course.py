@@ -192,8 +192,8 @@ def test_the_default_learning_rate_is_a_hundredth():
 @pytest.mark.parametrize(
     ("X", "Y", "message"),
     [
-        ([None, 1], [1], "X and Y must have one length"),
-        ([], [], "X and Y must have one length"),
+        ([None, 1], [1], "X and Y must be equally long"),
+        ([], [], "X and Y must be equally long"),
         ([1, None], [1, 2], "None only first in X"),
         ([None, 27], [1, 2], "X must lie below 27 and Y below 27, got up to 27 and 2"),
         ([None, 1], [1, 27], "X must lie below 27 and Y below 27, got up to 1 and 27"),

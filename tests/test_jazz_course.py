@@ -369,7 +369,7 @@ def test_the_replay_reports_and_writes_everything(shared_data, tmp_path):
         "45,530 parameters",
         f"epoch   1: loss {result['loss'][0]:.2f}",
         f"epoch   3: loss {result['loss'][2]:.2f}",
-        f"{result['verbatim']} of its 50 values stand in one run of the training tune",
+        f"{result['verbatim']} of its 50 values lie in one run of the training tune",
         f"at temperature 0.5: {result['verbatim_sampled'][0.5]:.1f} of 50",
         f"after epoch   3: {result['held_out'][2]:.2f}",
         "Your generated music is saved in",

@@ -196,7 +196,7 @@ def test_the_command_prints_the_figures(checkpoint, tmp_path):
     assert done.exit_code == 0, done.output
     expected = measure(checkpoint, form("modal"), 2, 1, 0.5)
     (tunes, values), (unseen, unseen_values) = expected["training"], expected["held_out"]
-    learned = f"learned from {tunes} tunes, {values} values"
+    learned = f"trained on {tunes} tunes, {values} values"
     assert done.stdout.startswith(f"{unseen} held-out tunes, {unseen_values} values; {learned}.\n")
     above, below = done.stdout.split("\ncopied, 2 solos of 32 bars")
     rows = {line[:52].rstrip(): line[52:].split() for line in above.splitlines()}

@@ -339,7 +339,7 @@ def die(path):
 
 def test_a_process_that_dies_is_one_error(folder, in_parallel, monkeypatch):
     monkeypatch.setattr(corpus, "_read", die)
-    with pytest.raises(NumpyrnnError, match="the processes that read the files must live, one has died"):
+    with pytest.raises(NumpyrnnError, match="a process that reads the files has died"):
         pieces_and_refused(folder)
     assert not multiprocessing.active_children()
 

@@ -37,7 +37,7 @@ def of_shipped():
 
 
 def test_the_shipped_files_as_they_were_counted_elsewhere(of_shipped):
-    assert "\nIn all 8,686 tokens; different ones: 304 (single notes: 59, chords: 245)." in of_shipped
+    assert "\nIn all, 8,686 tokens, 304 of them different (single notes: 59, chords: 245)." in of_shipped
     rows = {row[0]: row[1:5] for row in table(of_shipped, "min-count")}
     assert list(rows) == ["1", "2", "5", "10", "20", "50", "100", "200"]
     assert rows["50"] == ["55", "5,430", "63%", "5,110"]
@@ -52,7 +52,7 @@ def test_the_chosen_min_count_is_a_marked_row(of_shipped):
     assert [line.split()[0] for line in of_shipped if line.endswith("<")] == ["50"]
     lines = told(data_path("piano"), min_count=30, window=100)
     assert [line.split()[0] for line in lines if line.endswith("<")] == ["30"]
-    assert "A window is 100 tokens of a piece and the one that comes next." in lines
+    assert "A window is 100 tokens of a piece and the next one." in lines
 
 
 def test_a_small_folder_in_full(tmp_path):
@@ -67,7 +67,7 @@ def test_a_small_folder_in_full(tmp_path):
         "\nNot used, 2:",
         f"  {tmp_path}/c.mid must be a MIDI file, which begins with b'MThd', it begins with b'no m'",
         f"  {tmp_path}/d.mid must differ from the other files, it is the same as {tmp_path}/b.mid",
-        "\nIn all 9 tokens; different ones: 3 (single notes: 2, chords: 1).",
+        "\nIn all, 9 tokens, 3 of them different (single notes: 2, chords: 1).",
         "",
         "min-count  different    tokens  share   windows  with rhythm",
         "        1          3         9   100%         5            5",
@@ -79,8 +79,8 @@ def test_a_small_folder_in_full(tmp_path):
         "       50          0         0     0%         0            0",
         "      100          0         0     0%         0            0",
         "      200          0         0     0%         0            0",
-        "A window is 2 tokens of a piece and the one that comes next.",
-        "With rhythm: different tokens, where a rare rhythm gives way to the commonest one of the same notes.",
+        "A window is 2 tokens of a piece and the next one.",
+        "With rhythm: different tokens, with rare rhythms replaced by the commonest one of the same notes.",
     ]
 
 

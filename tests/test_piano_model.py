@@ -138,7 +138,7 @@ def test_the_wavenet_reaches_back_over_a_window():
         ({"window": 7}, "window must be a whole number of at least 8, got 7"),
         ({"min_count": 0}, "min_count must be a whole number of at least 1"),
         ({"seed": 1.5}, "seed must be a whole number"),
-        ({"split": "random", "transpose": True}, "other keys need the split by piece"),
+        ({"split": "random", "transpose": True}, "transposing needs the split by piece"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(wrong, message):

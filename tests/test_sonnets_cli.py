@@ -316,7 +316,7 @@ def test_a_long_text_is_not_kept_and_must_be_given(folder, monkeypatch):
 def test_an_evaluation_puts_the_n_gram_beside_the_network(learned):
     printed = do_well(learned, "evaluate", "--model", "model.npz", "--samples", 100, "--seed", 1)
     training, held_out = split_text(TEXT.lower())
-    assert printed.startswith(f"{len(held_out)} held-out characters; learned from {len(training):,}.\n\n")
+    assert printed.startswith(f"{len(held_out)} held-out characters; trained on {len(training):,}.\n\n")
     uniform = re.search(r"^uniform +([\d.]+) +([\d.]+)$", printed, re.MULTILINE)
     size = len(set(TEXT.lower()))
     assert [float(figure) for figure in uniform.groups()] == [round(np.log(size), 3), round(np.log2(size), 3)]
@@ -331,7 +331,7 @@ def test_an_evaluation_says_where_it_has_limits(learned, monkeypatch):
     monkeypatch.setattr(text_module, "MEASURED", 100)
     printed = do_well(learned, "evaluate", "--model", "course.npz", "--samples", 9)
     assert "\nThe losses are over the first 100 held-out characters.\n" in printed
-    assert "\nThe n-gram is made of the last 1,000 characters learned.\n" in printed
+    assert "\nThe n-gram is fitted on the last 1,000 training characters.\n" in printed
 
 
 # errors

@@ -20,9 +20,9 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0),
-    help="Same seed, same result; without one, training takes 0 and sampling a new one.",
+    help="The same seed gives the same result  [default: 0 to train or evaluate, random to sample]",
 )
-top_k_option = click.option("--top-k", type=click.IntRange(1), help="Draw among the k most probable only.")
+top_k_option = click.option("--top-k", type=click.IntRange(1), help="Draw only among the k most probable.")
 
 
 def temperature_option_of(default: float) -> Decorator:
@@ -56,14 +56,14 @@ def options_of(*options: Decorator) -> Decorator:
     return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-force_option = click.option("--force", is_flag=True, help="Replace files that are there already.")
+force_option = click.option("--force", is_flag=True, help="Replace existing files.")
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Training data as `--data FILE` or as a plain argument; the command is given `data`, a Path or None."""
 
     @click.argument("plain_data", metavar="[FILE]", required=False, type=PATH)
-    @click.option("--data", type=PATH, help="Training data; FILE says the same.")
+    @click.option("--data", type=PATH, help="Training data; the same as FILE.")
     @wraps(command)
     def with_data(plain_data: Path | None, data: Path | None, **options: Any) -> Any:
         if plain_data and data and plain_data != data:
@@ -77,7 +77,7 @@ def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Training data as `--data FILE`, any number of times, or as plain arguments; the command is given a list."""
 
     @click.argument("plain_data", metavar="[FILE]...", nargs=-1, type=PATH)
-    @click.option("--data", multiple=True, type=PATH, help="Training data, any number of times; FILE says the same.")
+    @click.option("--data", multiple=True, type=PATH, help="Training data, any number of times; the same as FILE.")
     @wraps(command)
     def with_data(plain_data: tuple[Path, ...], data: tuple[Path, ...], **options: Any) -> Any:
         return command(data=list(dict.fromkeys([*plain_data, *data])), **options)

@@ -217,16 +217,16 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
     out : the default model file
     epochs : int, optional, how many at most; default: as the settings have it
     """
-    words = f"At most, in all  [default: {epochs or 'as the recipe has it'}]"
+    words = f"Largest number in all  [default: {epochs or 'depends on the network'}]"
 
     def with_run(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--epochs", type=click.IntRange(1), default=epochs, help=words)
         @seed_option
         @click.option("-o", "--out", type=PATH, help=f"Model file  [default: {out} or the resumed one]")
         @force_option
-        @click.option("--resume", type=PATH, help="Go on with the training of this model file.")
+        @click.option("--resume", type=PATH, help="Continue the training of this model file.")
         @click.option("--plot", type=PATH, help="PNG of the curves  [default: beside the model]")
-        @click.option("--slim", is_flag=True, help="Leave out of the model file what only --resume needs.")
+        @click.option("--slim", is_flag=True, help="Omit from the model file what only --resume needs.")
         @wraps(command)
         def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
             data, model = given.get("data"), given.pop("out") or resume or Path(out)

@@ -34,7 +34,7 @@ from ..grammar import Element, Value, candidates, encode, parse_value, sounding,
 from ..reading.tracks import named, parts_of
 from .models import InferenceModel, predict_and_sample
 
-WINDOW = 476, 548  # quarters, between which the solo has an accompaniment
+WINDOW = 476, 548  # quarters, the first and the last onset of the accompanied solo
 LONGEST = 1000  # values after which no more are written, even if they do not fill the bars
 STEPS, EXAMPLES = 30, 60  # length and number of the training examples
 BAR = Fraction(4)  # quarters

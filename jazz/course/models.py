@@ -30,6 +30,11 @@ class TrainingModel:
     Attributes
     ----------
     optimizer : Optimizer, set by `compile`
+
+    Raises
+    ------
+    NumpyrnnError
+        if `Tx` is below 2, or the layers are not an LSTM and a Dense that fit each other
     """
 
     def __init__(self, Tx: int, LSTM_cell: LSTM, densor: Dense):
@@ -41,7 +46,7 @@ class TrainingModel:
     def compile(
         self, optimizer: Optimizer | None = None, loss: str = "categorical_crossentropy", metrics: object = None
     ) -> None:
-        """Choose the optimiser, default Adam(0.01, decay=0.01). There is only one loss; `metrics` is ignored."""
+        """Choose the optimiser, default Adam(0.01, decay=0.01). `metrics` is ignored; another loss is an error."""
         optimizer = Adam(0.01, decay=0.01) if optimizer is None else optimizer
         if not isinstance(optimizer, Optimizer) or loss != "categorical_crossentropy":
             came = f"{type(optimizer).__name__} and {loss!r}"
@@ -164,6 +169,11 @@ class InferenceModel:
     ----------
     LSTM_cell, densor : the shared layers
     Ty : int, number of values to write
+
+    Raises
+    ------
+    NumpyrnnError
+        if `Ty` is below 1, or the layers are not an LSTM and a Dense that fit each other
     """
 
     def __init__(self, LSTM_cell: LSTM, densor: Dense, Ty: int):

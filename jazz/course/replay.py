@@ -1,4 +1,4 @@
-"""The course's jazz exercise from end to end, and a measurement which shows that it learns one tune by heart."""
+"""The course's jazz exercise from end to end, and a proof by measurement that it learns one tune by heart."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Report = Callable[[str], None]
 def replay(
     path: str | Path, out_folder: str | Path, epochs: int = 100, seed: int = 0, report: Report = print
 ) -> dict[str, Any]:
-    """Train as the course does, write a solo, and measure how much of it is copied, and the loss on a held-out part.
+    """Train as the course does, write a solo, and measure how much of it is copied and the loss on a held-out part.
 
     Parameters
     ----------
@@ -77,14 +77,14 @@ def replay(
     ids = {value: index for index, value in indices_values.items()}
     tune = [ids[str(value)] for value in chain.from_iterable(originals(path)[2])]
     verbatim = longest_run(solo, tune)
-    report(f"{verbatim} of its {WRITTEN} values stand in one run of the training tune")
+    report(f"{verbatim} of its {WRITTEN} values lie in one run of the training tune")
     sampled = {}
     for heat in TEMPERATURES:
         solos, _ = inference_model.write(inference_model.zeros(DRAWS), Sampler(seed, heat))
         sampled[heat] = float(np.mean([longest_run(written, tune) for written in solos.T.tolist()]))
         report(f"at temperature {heat}: {sampled[heat]:.1f} of {WRITTEN}, the mean of {DRAWS} draws")
     held_out = held_out_losses(tune, n_values, epochs, seed)
-    report(f"loss of a value of the last fifth, trained on the other four (a blind guess: {log(n_values):.2f} nats):")
+    report(f"loss per value on the last fifth, trained on the rest (a uniform guess: {log(n_values):.2f} nats):")
     records, curves = [], []
     for epoch, (loss, held) in enumerate(zip(losses, held_out, strict=True), 1):
         if epoch in SHOWN:
@@ -92,7 +92,7 @@ def replay(
         records.append({"epoch": epoch, "loss": loss, "held_out": held})
         curves.append({"epoch": epoch, "loss": loss / (STEPS - 1), "valid_loss": held})
     write_history(folder / "history.jsonl", records)
-    levels, whole = {"a blind guess": log(n_values)}, "training, the whole tune; held out: trained on the rest"
+    levels, whole = {"a uniform guess": log(n_values)}, "training, the whole tune; held out: trained on the rest"
     plot_history(curves, folder / "loss.png", "The course's jazz exercise", levels, "nats a value", whole)
     report(f"solo.mid, solo.wav, loss.png and history.jsonl are in {folder}")
     return {"loss": losses, "held_out": held_out, "verbatim": verbatim, "verbatim_sampled": sampled}

@@ -48,7 +48,7 @@ def accompany(changes: Changes, rng: Generator, instruments: Sequence[str] = INS
     list of Note, with even eighths (see `swing.swung`); each instrument has its own track and channel
     """
     players = {"piano": piano, "bass": bass, "drums": drums}
-    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # none depends on who else plays
+    streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # no part depends on which others play
     return [note for name in players if name in instruments for note in players[name](changes, streams[name])]
 
 
@@ -75,7 +75,7 @@ def piano(changes: Changes, rng: Generator) -> list[Note]:
 
 
 def voicing(chord: Chord, before: Sequence[int]) -> list[int]:
-    """Up to four tones of a chord, near the pitches before. Of more than three tones, the root is left to the bass."""
+    """Up to four tones of a chord, near the pitches before. A chord of more than three leaves its root to the bass."""
     tones = list(chord.tones)
     if len(tones) > 3:
         tones = (tones[1:2] + tones[3:] + tones[2:3])[:4]

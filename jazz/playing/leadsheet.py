@@ -35,7 +35,7 @@ UNWANTED = re.compile(rb"\s*<(encoding-date|software|creator|movement-title|inve
 
 
 class Span(NamedTuple):
-    """A note or rest, or as much of it as lies in one bar.
+    """A note or rest, or its part within one bar.
 
     Attributes
     ----------
@@ -224,7 +224,7 @@ def _notes(spans: Sequence[Span], changes: Changes) -> Iterator[tuple[Fraction, 
 
 
 def _next(start: Fraction, span: Span, triplets: set[int], changes: Changes) -> Fraction:
-    """The end of the next written note of a span, such that it needs at most one dot and shows the beat."""
+    """The end of the next written note of a span, chosen so that it needs at most one dot and shows the beat."""
     if start // 1 in triplets:
         room = (min(span.end, start // 1 + Fraction(1)) - start) * GRID
         return start + Fraction(max(size for size in TRIPLET if size <= room), GRID)

@@ -47,7 +47,7 @@ class Solo(Performance):
     line : Line, the solo's values and notes as written, without swing
     midi : Midi, the whole band; the solo is alone on its track "Solo" and on channel 0
     tempo : int, quarters a minute
-    seed : int, with which the same solo is made again
+    seed : int, which makes the same solo again
     copied : Copied, the longest run of values that equals a run in a training tune
     """
 
@@ -158,7 +158,7 @@ def improvise(
     meter : str, default "4/4", of `chords`
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
     temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
-    top_k : int, optional, draw among the k most probable only
+    top_k : int, optional, draw only among the k most probable
     choruses : int, default 1, how often the form is played
     density : float, default 1; 2 for more notes, 0.5 for fewer
     longest_copy : int, default 8, the longest run of values that may equal a run in a training tune; None: no limit
@@ -178,7 +178,7 @@ def improvise(
     Raises
     ------
     NumpyrnnError
-        if the chords cannot be read or a setting is out of range
+        if the chords, the primer or the model cannot be read, or a setting is out of range
     """
     check_count("choruses", choruses, 1)
     check_range("program", check_count("program", program, 0), 0, 127)
@@ -214,7 +214,7 @@ def improvise(
 
 
 def read_changes(chords: str | Changes | None, form: str | None, meter: str) -> Changes:
-    """The given chords, or else a shipped form."""
+    """The given chords, or else a shipped form; an error if both are given or the chords or the meter are wrong."""
     if chords is not None and form is not None:
         raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
     if not isinstance(chords, str | Changes | None) or not isinstance(meter, str):
@@ -231,7 +231,10 @@ def loudness(element: Element, changes: Changes) -> int:
 
 
 def primer_values(primer: str | Path | None, checkpoint: Checkpoint, changes: Changes) -> list[Value]:
-    """The values that begin the solo: two bars of a file or of a training tune, if possible one over the same form."""
+    """The values that begin the solo: two bars of a file or of a training tune, if possible one over the same form.
+
+    An error if the file cannot be read or is a folder with several tunes.
+    """
     if primer is None:
         return []
     if str(primer) == "opening":
