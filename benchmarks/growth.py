@@ -37,7 +37,7 @@ STATED = {
     LSTM: (11, 2),
     GRU: (9, 2),
     RNN: (2, 1),
-}  # peak memory according to the docstrings: how many times N H and N D numbers per step
+}  # peak memory per step according to the docstrings: multiples of N H and of N D numbers
 PIECE = 32  # steps of truncated backpropagation
 
 

@@ -77,7 +77,8 @@ class Training:
     program : str, the name of the command, and the kind of its model files
     unit : str, default "epoch", what the progress bar counts; see `items` and `count`
     per : str, default "character", the item to which printed losses refer
-    places : int, default 1, predictions per such item (a value of three parts has three), which printed losses sum up
+    places : int, default 1, predictions per such item (a value of three parts has three)
+        Printed losses are the trainer's mean losses times this number.
     items : int, default 1, units of the progress bar in an epoch
     title : str, the title of the picture
     refusal : str, why `accept` ended the training
