@@ -65,7 +65,7 @@ clean:
 $(READY): setup.cfg pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed; no $(PYTHON) was found." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). Another: make PYTHON=python3.12" >&2; exit 1; }
+	  { echo "Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1). To use another: make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "Python's venv module is needed; $(PYTHON) has none (Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 	@echo "Setting up $(VENV) (once, a minute or two) ..."
@@ -73,7 +73,7 @@ $(READY): setup.cfg pyproject.toml
 	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[test,check]'
 	@touch $@
 
-# Without build isolation, so that no network is needed if the packages are there already.
+# Without build isolation, so that no network is needed if the packages are already installed.
 $(VENV)/.extras: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[$(EXTRAS),test]'
 	@touch $@

@@ -1,7 +1,7 @@
 """Check whether this checkout is slower than a commit. Both take turns, plain and compiled, with one thread.
 
-They do the works of this checkout's `works.py`, each by its own `by_numpyrnn.py`, and start the program `dinos`. The
-exit status is 1 if this checkout is slower than is tolerated in one of them.
+Both run the works of this checkout's `works.py`, each with its own `by_numpyrnn.py`, and start the program `dinos`. The
+exit status is 1 if this checkout is too much slower in any of them.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from bench import ONLY, QUICK, take_turns
 
 FLOOR, FLOOR_OF_W4 = 0.97, 0.95  # a lower ratio of speeds, now to before, is a miss
 LEAST = 0.15  # seconds a turn, at least
-TURNS = 3  # turns a process: where its arrays lie in memory can make the same code 1.2 times as fast as in another one
+TURNS = 3  # turns per process: by the placement of its arrays alone, one process can be 1.2 times as fast as another
 START = "W6 dinos sample -n 1"
-FEW = (*QUICK, "W5", "W6")  # beginnings of the names of works, without --full
+FEW = (*QUICK, "W5", "W6")  # beginnings of the names of the works that run without --full
 
 
 @contextmanager

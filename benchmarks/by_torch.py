@@ -70,7 +70,7 @@ def train_single(work):
 
 
 def train_with(logits_and_targets):
-    """Training with Adam; `logits_and_targets` gives both of a batch, one row a place that counts."""
+    """Training with Adam; `logits_and_targets` returns both for a batch, one row per target that counts."""
 
     def train(work):
         net, batches = Net(work.weights), tensors(work.batches)

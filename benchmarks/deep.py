@@ -58,7 +58,7 @@ def gated_wavenet(V):
 
 
 def by_us(model, _, x, targets):
-    """Two functions: one runs a step and returns its loss, the other returns the flat gradient. So in the other two."""
+    """Make two functions, as do the other makers: one runs a step and returns its loss, one returns the gradient."""
     grads = model.params.zeros_like()
 
     def step():

@@ -5,7 +5,7 @@
 A step is the forward pass, softmax cross-entropy and the backward pass of LSTM layers and a dense layer, in float32 on
 one thread. It is compared with a floor: only the matrix products that it needs, one `matmul` each. A step can be faster
 than its floor, because it multiplies by blocks of the weights, laid out by `numpyrnn/products.py`. The script writes
-growth.json, growth-time.png and growth-memory.png beside this file. It takes a minute, with --quick 15 seconds.
+growth.json, growth-time.png and growth-memory.png beside this file. It takes a minute, or 15 seconds with --quick.
 """
 
 import argparse
@@ -37,7 +37,7 @@ STATED = {
     LSTM: (11, 2),
     GRU: (9, 2),
     RNN: (2, 1),
-}  # peak memory by the docstrings: numbers a step, in N H and N D
+}  # peak memory per step according to the docstrings: multiples of N H and of N D numbers
 PIECE = 32  # steps of truncated backpropagation
 
 

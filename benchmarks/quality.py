@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py data/dinos.txt --seeds 3 4 5
 
-The losses are compared name by name: the standard error of the difference is that of the pairs.
+The losses are compared name by name; the standard error is that of the paired differences.
 """
 
 import argparse

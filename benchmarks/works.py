@@ -1,12 +1,12 @@
-"""The works that are measured, as plain arrays: initial weights, data, and the number of passes over the data.
+"""The works (workloads) that are measured, as plain arrays: initial weights, data, and the number of passes over it.
 
 Weights are a list with one dict a layer. A recurrent layer has `Wx` (gates, D, H), `Wh` (gates, H, H) and `b`
 (gates, H), with gates in the order i f g o (a tanh RNN has one). The dense layer, if any, comes last and has `W` (H, V)
 and `b` (V,). Every contender converts them to its own layout before the clock starts. All arrays are drawn from fixed
-seeds, so that they are the same in every process.
+seeds, so they are the same in every process.
 
-A contender's module maps, in `TABLE`, the beginnings of works' names to functions that prepare a work and return its
-run. The first that fits counts.
+In a contender's module, `TABLE` maps the beginnings of works' names to functions that prepare a work and return a
+function that runs it. The first beginning that fits is used.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ import numpy as np
 
 NAMES_FILE = Path(__file__).parents[1] / "data" / "dinos.txt"
 SGD_RATE, CLIP = 0.01, 5.0
-ADAM_RATE, EPSILON = 0.002, 1e-15  # so small that it does not matter where Adam adds it
+ADAM_RATE, EPSILON = 0.002, 1e-15  # epsilon is so small that it does not matter where Adam adds it
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Work:
 
     @property
     def rtol(self):
-        """Relative tolerances between contenders: of the first loss and of later ones; of names, of the mean length."""
+        """Relative tolerances between contenders, of the first loss and of later ones; for names, of their lengths."""
         return (0.1, 0.1) if self.ends else {"float32": (1e-5, 1e-3), "float64": (1e-8, 1e-8)}[self.dtype.name]
 
     @property

@@ -161,6 +161,6 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
         files = [stack.enter_context(atomic_write(path)) for path in contents]
         for file, content in zip(files, contents.values(), strict=True):
             file.write(content)
-        for file in files:  # a full disk must show before the first file is replaced
+        for file in files:  # a full disk must raise before the first file is replaced
             file.flush()
             os.fsync(file.fileno())

@@ -84,7 +84,7 @@ def piano_roll(
     unknown = sorted({note.kind for note in notes} - set(kinds)) if kinds else []
     if unknown:
         raise NumpyrnnError(f"the kind of a note must be one of {', '.join(kinds or ())}, got {unknown[0]!r}")
-    from matplotlib.figure import Figure  # late: half a second
+    from matplotlib.figure import Figure  # not at import: it takes half a second
 
     systems = split(bars)
     span = max(sum(length for _, length in system) for system in systems)

@@ -14,7 +14,7 @@ from .checks import Array
 def sigmoid(x: Array) -> Array:
     """Logistic function 1 / (1 + exp(-x)), element by element.
 
-    It never overflows, and keeps its full relative accuracy in both tails.
+    It never overflows, and keeps full relative accuracy in both tails.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def sigmoid(x: Array) -> Array:
 
     Returns
     -------
-    array of the shape of `x`
+    array of the same shape as `x`
     """
     x = _floating(x)
     positive = x.real >= 0
@@ -40,7 +40,7 @@ def softmax(x: Array, axis: int = -1) -> Array:
 
     Returns
     -------
-    array of the shape of `x`, positive, with sums of one along `axis`
+    array of the same shape as `x`, positive, summing to one along `axis`
     """
     e = np.exp(below_largest(x, axis))
     return np.asarray(e / e.sum(axis=axis, keepdims=True))
@@ -56,7 +56,7 @@ def log_softmax(x: Array, axis: int = -1) -> Array:
 
     Returns
     -------
-    array of the shape of `x`
+    array of the same shape as `x`
     """
     x = below_largest(x, axis)
     return np.asarray(x - np.log(np.exp(x).sum(axis=axis, keepdims=True)))
@@ -68,7 +68,7 @@ def _floating(x: Array) -> Array:
 
 
 def below_largest(x: Array, axis: int) -> Array:
-    """Subtract the largest value along `axis`; a difference below the dtype's range becomes its lowest number."""
+    """Subtract the largest value along `axis`; differences too low for the dtype become its lowest number."""
     x = _floating(x)
     with np.errstate(over="ignore"):
         x = x - x.real.max(axis=axis, keepdims=True)

@@ -1,4 +1,7 @@
-"""From ids to batches: padded sequences, contiguous streams, fixed windows, crops. Ids stay ids: no one-hot rows."""
+"""Turn ids into batches: padded sequences, contiguous streams, fixed windows and random crops.
+
+Ids stay integers; one-hot rows are never built.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ class Batch:
     x : (T, N) integers, inputs
     targets : (T, N) integers, the next id at each step; or (T, N, V) floating, the probability of each id
         (1, N) for models that end in `LastStep` or `GlobalMaxPool1D`, which make one prediction for each sequence.
-    lengths : (N,) integers, real steps of each sequence; None: all T
-    mask : boolean, (T, N) or (1, N) like `targets`, True where the loss counts; None: at every real step
+    lengths : (N,) integers, the number of real steps of each sequence; None: all T
+    mask : boolean, (T, N) or (1, N) like `targets`, True where a target counts in the loss; None: at every real step
     """
 
     x: Array
@@ -32,14 +35,14 @@ class Batch:
 
     @property
     def counts(self) -> Array | None:
-        """True where the loss counts, of the shape of `mask`; None: everywhere."""
+        """True where a target counts in the loss, of the shape of `mask`; None: everywhere."""
         if self.mask is not None or self.lengths is None:
             return self.mask
         return np.asarray(np.arange(len(self.targets))[:, None] < self.lengths)
 
     @property
     def places(self) -> int:
-        """The number of places at which the loss counts."""
+        """The number of targets that count in the loss."""
         return prod(self.targets.shape[:2]) if self.counts is None else int(self.counts.sum())
 
 
@@ -49,20 +52,25 @@ def padded(
     """Batches of whole sequences, padded to the longest of each batch.
 
     At each step the input is an id of the sequence and the target is the next one, so a sequence of L ids has L - 1
-    steps. Within a batch the sequences are sorted from the longest to the shortest, so that no layer has to do it.
+    steps. Within a batch the sequences are sorted from longest to shortest, so that no layer has to sort them.
 
     Parameters
     ----------
     sequences : list of integer arrays, each of two ids or more
-    batch_size : int, sequences in a batch (the last may have fewer)
+    batch_size : int, sequences in a batch (the last batch may have fewer)
     rng : numpy Generator, optional
         Shuffles the sequences; by default they keep their order.
     soft : list of (L - 1, V) arrays, optional
-        Distributions that replace the next ids of each sequence as targets.
+        Distributions to use as targets in place of the next ids, one array for each sequence.
 
     Yields
     ------
     Batch with lengths
+
+    Raises
+    ------
+    NumpyrnnError
+        if `batch_size` is below 1, a sequence has fewer than two ids, or `soft` does not fit the sequences
     """
     check_range("batch_size", batch_size, 1)
     sequences = [np.asarray(sequence) for sequence in sequences]
@@ -91,17 +99,22 @@ def _side_by_side(sequences: Sequence[Array]) -> Array:
 def streams(ids: Array, batch_size: int, steps: int) -> Iterator[Batch]:
     """Contiguous streams for truncated backpropagation through time: each batch continues where the last one ended.
 
-    The ids are cut into `batch_size` parts of equal length, which are read side by side; the remainder is left out.
+    The ids are cut into `batch_size` parts of equal length, which are read side by side; the remainder is dropped.
 
     Parameters
     ----------
     ids : (L,) integers
     batch_size : int, number of parts
-    steps : int, steps of a batch (the last may have fewer)
+    steps : int, steps in a batch (the last batch may have fewer)
 
     Yields
     ------
     Batch; the arrays are views of `ids`
+
+    Raises
+    ------
+    NumpyrnnError
+        if `ids` is not one-dimensional, a number is below 1, or there are too few ids for `batch_size` streams
     """
     check_shape("ids", ids, ("L",))
     check_range("batch_size", batch_size, 1)
@@ -122,9 +135,9 @@ def windows(
     Parameters
     ----------
     ids : (L,) integers
-    width : int, steps of a window
+    width : int, steps in a window
     stride : int, from the start of one window to the next
-    batch_size : int, windows in a batch (the last may have fewer)
+    batch_size : int, windows in a batch (the last batch may have fewer)
     rng : numpy Generator, optional
         Shuffles the windows; by default they keep their order.
     last_only : bool, default False
@@ -134,6 +147,11 @@ def windows(
     Yields
     ------
     Batch
+
+    Raises
+    ------
+    NumpyrnnError
+        if `ids` is not one-dimensional, a number is below 1, or there are not more than `width` ids
     """
     check_shape("ids", ids, ("L",))
     for name, value in {"width": width, "stride": stride, "batch_size": batch_size}.items():
@@ -147,7 +165,7 @@ def windows(
 
 
 def windows_at(ids: Array, starts: Array, width: int, batch_size: int, last_only: bool = False) -> Iterator[Batch]:
-    """Windows that begin at given places.
+    """Windows that begin at given positions.
 
     Parameters
     ----------
@@ -157,7 +175,12 @@ def windows_at(ids: Array, starts: Array, width: int, batch_size: int, last_only
 
     Yields
     ------
-    Batch, made as it is asked for
+    Batch, made on demand
+
+    Raises
+    ------
+    NumpyrnnError
+        if a window does not fit
     """
     if len(starts) and not 0 <= starts.min() <= starts.max() < len(ids) - width:
         needs = f"windows of {width} in {len(ids)} ids must begin below {len(ids) - width}"
@@ -168,7 +191,7 @@ def windows_at(ids: Array, starts: Array, width: int, batch_size: int, last_only
 
 
 def crops(sequences: Iterable[Array], width: int, rng: Generator, step: int = 1, shortest: int = 8) -> list[Array]:
-    """Sequences cut at random places.
+    """Cut sequences at random positions.
 
     The last id of a crop is the first one of the next, so that each id but the first is predicted once. The first crop
     of a sequence has a random length; the others are as wide as possible.
@@ -176,10 +199,10 @@ def crops(sequences: Iterable[Array], width: int, rng: Generator, step: int = 1,
     Parameters
     ----------
     sequences : integer arrays
-    width : int, steps of a crop; it has one id more
+    width : int, steps in a crop, which has one more id than steps
     rng : numpy Generator
     step : int, default 1
-        Ids in a step, for tokens that come in groups of equal size. Then `width` and `shortest` count groups, and every
+        Ids per step, for tokens that come in groups of equal size. Then `width` and `shortest` count groups, and every
         crop starts with a whole group.
     shortest : int, default 8
         Crops of fewer steps are left out, unless `width` or the whole sequence is shorter than that.
@@ -187,6 +210,11 @@ def crops(sequences: Iterable[Array], width: int, rng: Generator, step: int = 1,
     Returns
     -------
     list of integer arrays, each of two ids or more
+
+    Raises
+    ------
+    NumpyrnnError
+        if `width` or `step` is below 1
     """
     check_range("width", width, 1)
     check_range("step", step, 1)

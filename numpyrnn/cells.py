@@ -24,25 +24,26 @@ add, multiply, subtract, tanh = np.add, np.multiply, np.subtract, np.tanh
 class Cell:
     """A recurrence. An instance serves one pass and holds its arrays.
 
-    A subclass sets the class attributes that it needs and implements one step each way: `backward`, and either
-    `forward`, or `step` and `at`, which a `Stepper` needs too. The rest is the same for all cells, in `unroll.py`: the
-    products with Wx and Wh, their gradients, and padding.
+    A subclass sets the class attributes that it needs and implements one step in each direction: `backward`, and either
+    `forward` or both `step` and `at`. A `Stepper` needs the latter two. The rest is common to all cells and is done in
+    `unroll.py`: the products with Wx and Wh, their gradients, and padding.
 
     Parameters
     ----------
-    p : mapping with Wx (G, D, H), Wh (G', P, H), b (G, H), and the cell's own parameters; P is the size of h
+    p : mapping with Wx (G, D, H), Wh (G', P, H), b (G, H), and the cell's own parameters; P is the size of h,
+        and G and G' are the numbers of products with x and with h
     T, N : int, steps and sequences
-    empty : np.empty or np.zeros, which makes the arrays
+    empty : np.empty or np.zeros, used to make the arrays
 
     Attributes
     ----------
     gates : int, G: the number of products with x; default 1
     n_states : int, default 1; the first state is h, which is the layer's output and is multiplied by `Wh`
     scale : tuple of one number, or of one per gate; default 1
-        The gate's Wx, Wh and b are multiplied by it in `z` and `hWh`, but not in `p`.
+        `z` and `hWh` are computed with each gate's Wx, Wh and b multiplied by it; `p` holds them unscaled.
     slabs : int, length of the first axis of dz; 0, the default, means `gates`
         The first G slabs are the gradients of x Wx + b.
-    from_h : pairs of slices: gradients of h Wh in dz, and the gates of Wh that they belong to
+    from_h : pairs of slices: the slabs of dz that are gradients of h Wh, and their gates in Wh
     straight : bool, whether h_{t-1} also enters h_t directly, not only through Wh
         `backward` then writes that part of dh_{t-1} into `back[0]`.
     adds_bias : bool, whether `forward` adds b itself (compiled cells)
@@ -77,7 +78,7 @@ class Cell:
 
     @classmethod
     def shapes(cls, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of the parameters for D inputs and H units, in the order of the model file."""
+        """Shapes of the parameters for D inputs and H units, in the order in which a model file stores them."""
         return {"Wx": (cls.gates, D, H), "Wh": (cls.gates, H, H), "b": (cls.gates, H)}
 
     @classmethod
@@ -112,10 +113,10 @@ class Cell:
         self.dy, self.dz, self.back, self.dstates = dy, dz, back, dstates
 
     def slopes(self, block: slice) -> None:
-        """Precompute the factors of dz that depend only on the forward pass, for the steps `block`."""
+        """Precompute the factors of dz that depend only on the forward pass, for the steps in `block`."""
 
     def backward(self, t: int, n: int) -> None:
-        """Write dz of step t, and step `dstates` (except h's) back in time, for the first n sequences."""
+        """Write dz of step t, and move `dstates` (except that of h) back by one step, for the first n sequences."""
         raise NotImplementedError
 
     def own_gradients(self, grads: Named) -> None:
@@ -133,12 +134,12 @@ class RNN(Cell):
     """
 
     def allocate(self, T: int, empty: Empty, H: int) -> None:
-        """One array for z and h."""
+        """Make one array for z and h."""
         h = empty(T + 1, H)
         self.z, self.states = h[None, 1:], (h,)
 
     def at(self, t: int, n: int) -> tuple[Array, ...]:
-        """Views of h and of h_prev Wh. Sequences that have ended get zeros, in place of z."""
+        """Views of h, which still holds z, and of h_prev Wh. The rows of sequences that have ended are set to zero."""
         h = self.states[0][None, t + 1]
         if n < self.N:
             h[:, n:] = 0
@@ -169,7 +170,7 @@ class LSTM(Cell):
         h_t = o tanh(c_t)
 
         dc += dh o (1 - tanh(c)^2)
-        do, di, df, dg = dh tanh(c), dc g, dc c_prev, dc i      times the slopes of their gates: dz
+        do, di, df, dg = dh tanh(c), dc g, dc c_prev, dc i      each times the slope of its gate: dz
         dc_prev = dc f
 
     sigmoid(z) = tanh(z / 2) / 2 + 1/2, with the inner half in `scale`, so that one tanh serves all gates. A pass keeps
@@ -249,7 +250,7 @@ class HardLSTM(LSTM):
         np.clip(o_i_f, 0, 1, out=o_i_f)
 
     def gate_slopes(self, gates: Array, dz: Array) -> None:
-        """Compute the slopes; that of the hard sigmoid is constant, and zero where it is cut off."""
+        """Compute the slopes; that of the hard sigmoid is constant, and zero where it saturates."""
         multiply(HARD_SLOPE, (gates[:3] > 0) & (gates[:3] < 1), out=dz[:3])
         multiply(gates[3], gates[3], dz[3])
         subtract(1, dz[3], dz[3])
@@ -276,7 +277,7 @@ class GRU(Cell):
 
     @classmethod
     def shapes(cls, D: int, H: int) -> dict[str, tuple[int, ...]]:
-        """The usual ones, and bh (H,)."""
+        """The shapes of every cell, and bh (H,)."""
         return super().shapes(D, H) | {"bh": (H,)}
 
     def allocate(self, T: int, empty: Empty, H: int) -> None:

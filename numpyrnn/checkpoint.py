@@ -1,4 +1,4 @@
-"""A model in one file: parameters, vocabulary, configuration and, to resume the training, its state.
+"""A model in one file: parameters, vocabulary, configuration and, for resuming, the state of its training.
 
 The file is a NumPy archive (.npz): flat buffers, and a JSON text that describes them. Nothing in it is executed.
 """
@@ -34,8 +34,8 @@ class Checkpoint:
     vocabulary : Vocabulary, or None
     config : dict that JSON can hold: how the model was trained, and on what
     training : dict, or None
-        What `Trainer.state` returns: all that resuming needs (weights, optimiser, random state, epoch and step). A
-        finished model has None.
+        What `Trainer.state` returns: all that resuming needs (weights, optimiser, random state, epoch and step).
+        None for a finished model.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class Checkpoint:
         Raises
         ------
         NumpyrnnError
-            if there is no vocabulary, or the prompt is empty or has an unknown token
+            if there is no vocabulary, the prompt is empty or has an unknown token, or a setting is out of range
         """
         ids, sampler = self._encode(prompt), Sampler(as_rng(seed), **settings)
         tokens = self.vocabulary.decode(generate(self.model, ids, sampler, length)[0])
@@ -117,7 +117,7 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
     ----------
     path : the file, replaced if it exists
     model : Sequential, or Checkpoint
-    vocabulary : Vocabulary, optional, of a Sequential
+    vocabulary : Vocabulary, optional; only with a Sequential, since a Checkpoint holds its own
 
     Raises
     ------
@@ -161,7 +161,8 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
     Raises
     ------
     NumpyrnnError
-        if the file does not exist, is damaged, is not a model file, or holds a model of another kind
+        if the file does not exist, is damaged, is not a model file, holds a model of another kind, or has a layer
+        whose class must be imported first
     """
     try:
         data = Path(path).read_bytes()
@@ -184,7 +185,7 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
             training |= {name.removeprefix("training."): array for name, array in arrays.items()}
     except UnknownLayerError as error:
         raise NumpyrnnError(f"{path}: {error}") from error
-    except Exception as error:  # a damaged file makes zipfile, zlib, NumPy and JSON raise a dozen kinds
+    except Exception as error:  # a damaged file makes zipfile, zlib, NumPy and JSON raise errors of a dozen kinds
         why = " ".join(str(error).split()) or type(error).__name__
         raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({why})") from error
     if kind is not None and found != kind:

@@ -44,7 +44,7 @@ def is_integer(array: Array) -> bool:
 
 
 def to_array(name: str, value: Any) -> Array:
-    """Convert `value` to an array, or raise if that is impossible (a ragged list)."""
+    """Convert `value` to an array, or raise if that is impossible (as for a ragged list)."""
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -52,7 +52,7 @@ def to_array(name: str, value: Any) -> Array:
 
 
 def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
-    """Convert `value` to an array of the floating (or complex) `dtype`, without a copy if it already is one."""
+    """Convert `value` to an array of the floating (or complex) `dtype`, or raise; no copy if it already is one."""
     array = to_array(name, value)
     if not (array.dtype.kind in "fiu" or (array.dtype.kind == "c" and dtype.kind == "c")):
         raise NumpyrnnError(f"{name} must be numbers that fit {dtype}, got dtype {array.dtype}")

@@ -22,7 +22,7 @@ def app() -> None:
 
 
 @app.command()
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of weights and inputs.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the weights and inputs.")
 @click.pass_context
 def gradcheck(context: click.Context, seed: int) -> None:
     """Check every layer's gradients by the complex step and by central differences."""

@@ -25,11 +25,11 @@ class Convolution(Layer, abstract=True):
         z_t[g] = b[g] + sum over k of x_{t - (K - 1 - k) dilation} W[k, g]
 
     Time is the first axis, so the inputs of one tap of the kernel, x[:T - back], are contiguous for any dilation. Each
-    tap is a product with a view of x; no patches are copied (im2col).
+    tap is a product with a view of x; no patches are copied, as im2col would.
 
     Attributes
     ----------
-    gates : int, how many convolutions there are side by side
+    gates : int, the number of convolutions side by side
     """
 
     gates: ClassVar[int] = 1
@@ -162,7 +162,7 @@ class CausalConv1D(Convolution):
         return padding.masked(y), self._end_state(x, past, padding), (x, past)
 
     def run_back(self, dy: Array, kept: Any, dend: Any, grads: Grads, padding: Padding) -> Gradients:
-        """Gradients of x, W and b, and of the state."""
+        """Return the gradients of x and of the state; write those of W and b."""
         x, past = kept
         dx, dpast = self._convolve_back(padding.masked(dy)[None], x, past, grads)
         return dx, self._add_end(dend, dx, dpast, padding)
@@ -227,7 +227,7 @@ class GatedBlock(Convolution):
         return padding.masked(y), self._end_state(x, past, padding), (x, past, gates, u)
 
     def run_back(self, dy: Array, kept: Any, dend: Any, grads: Grads, padding: Padding) -> Gradients:
-        """Gradients of x and the parameters, and of the state."""
+        """Return the gradients of x and of the state; write those of the parameters."""
         x, past, gates, u = kept
         dy = padding.masked(dy)
         dy_rows, (filtered, gate) = dy.reshape(-1, self.output_size), gates
@@ -287,7 +287,7 @@ class GatedStack(Container):
         self._hold(list(blocks))
 
     def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
-        """Through all blocks."""
+        """Run all blocks in turn."""
         C, states, caches = self.input_size, [], []
         skips = np.zeros((*x.shape[:2], self.skip_size), self.dtype)
         for block, block_state in zip(self.layers, state, strict=True):
@@ -299,7 +299,7 @@ class GatedStack(Container):
         return skips, tuple(states), caches
 
     def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
-        """Back through all blocks, last first."""
+        """Run back through all blocks, the last one first."""
         dstates, parts = list(dstate), self._grads_by_layer(grads)
         dboth = np.concatenate([np.zeros((*dy.shape[:2], self.input_size), dy.dtype), dy], axis=2)
         for i in reversed(range(len(self.layers))):

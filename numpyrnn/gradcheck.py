@@ -1,8 +1,8 @@
 """Gradient checks: the gradients of `backward` against the derivatives of `forward`.
 
-The complex step (Squire and Trapp 1998) evaluates f(x + i h) with h = 1e-30; the imaginary part over h is the
-derivative, without the rounding error of a difference. Central differences are good to seven digits only, but they are
-what remains where complex numbers fail: abs, .real, Python's max, writing into a real array.
+Two witnesses judge each gradient. The complex step (Squire and Trapp 1998) evaluates f(x + i h) with h = 1e-30; the
+imaginary part over h is the derivative, without the rounding error of a difference. Central differences have only seven
+good digits, but also work where complex numbers fail: abs, .real, Python's max, writing into a real array.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .sequential import Sequential
 
 NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # larger errors fail
 WORST_CENTRAL = 1e-6  # replaces WORST where central differences are the only witness
-ZERO = 1e-6  # times the largest derivative of the case; smaller ones count as zero
+ZERO = 1e-6  # times the largest derivative in the check; smaller derivatives count as zero
 ROUGHLY_ZERO = 1e-3  # likewise for central differences, whose rounding error is 1e-11 of the largest
 
 Arrays = dict[str, Array]
@@ -41,9 +41,9 @@ class GradientError:
     Attributes
     ----------
     what, shape : name and shape of the array
-    norm : |gradient - complex step| / |complex step|, in the Euclidean norm; NaN if complex numbers raised
-        The divisor is at least a thousandth of the largest derivative of the case.
-    worst : the largest relative error of an element; where the derivative is zero, relative to the case's largest
+    norm : |gradient - complex step| / |complex step|, in the Euclidean norm; NaN if the complex step raised
+        The divisor is at least a thousandth of the largest derivative in the check.
+    worst : the largest relative error of an element; if its derivative is zero, relative to the largest one
     central : |gradient - central difference| / |central difference|, in the Euclidean norm
     index, ours, theirs : the index of the worst element, and its values from backward and from the witness
     why : why `worst` and `theirs` refer to central differences; empty if the complex step works
@@ -66,14 +66,14 @@ class GradientError:
         return bool(self.central <= CENTRAL and (self.worst <= WORST_CENTRAL if self.why else exact))
 
     def row(self) -> tuple[str, ...]:
-        """The row of the table; its error is the larger of the worst element's and that in the norm."""
+        """The row of the table; its error is the worst element's or that in the norm, whichever is larger."""
         error = np.maximum(self.worst, self.central if self.why else self.norm)
         values = f"{error:.1e}", str(self.index), f"{self.ours:.12g}", f"{self.theirs:.12g}"
         return self.what, str(self.shape), *values, f"{'right' if self.ok else 'WRONG'} {self.why}"
 
 
 class GradientReport(list[GradientError]):
-    """The errors of all gradients of a check, printed as a table after which `note` says what was checked."""
+    """The errors of all gradients of a check. It prints as a table, followed by `note`, which says what was checked."""
 
     note = ""
 
@@ -101,7 +101,7 @@ def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) ->
 
     Returns
     -------
-    array of the shape of `arrays[name]`
+    array of the same shape as `arrays[name]`
     """
     return _slopes(f, arrays, name, np.complex128, lambda at, x: complex(at(x + 1j * step)).imag / step)
 
@@ -112,7 +112,7 @@ def central_difference(f: Function, arrays: Arrays, name: str, step: float = 1e-
 
 
 def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientReport:
-    """Compare the gradients of a scalar function with both witnesses, or with one where the complex step fails.
+    """Compare the gradients of a scalar function with both witnesses, or with one if the complex step fails.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def check_gradients(
     arrays : dict of float64 arrays
     outputs : int, optional
         The number of leading results to differentiate; default all but the last, which is the cache.
-    seed : int, default 0; of the weights
+    seed : int, default 0, for the weights
 
     Returns
     -------
@@ -222,7 +222,7 @@ def check_layer(
     x : (T, N, D) float64 or (T, N) integers; default a random input that the layer accepts
     lengths : (N,) integers, optional
     dropout : int, optional; seed of the dropout masks; by default there is no dropout
-    seed : int, default 0; of the weights of the results, of the initial state and of the default `x`
+    seed : int, default 0, for the weights of the results, the initial state and the default `x`
 
     Raises
     ------
@@ -256,7 +256,7 @@ def check_layer(
 
 
 def assert_gradients(checked: Any, *rest: Any, **options: Any) -> GradientReport:
-    """Check gradients, and raise AssertionError with the table unless all are right.
+    """Check gradients and return the report; raise AssertionError with the table unless all are right.
 
     Parameters
     ----------
@@ -282,7 +282,7 @@ def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
     every, floating, integers = [*cases], ["all steps", "padded"], ["integers"]
     kw: Any = {"dtype": np.float64, "rng": draw}
     hard = LSTM(D, H, hard_sigmoid=True, **kw)
-    hard.params.flat[...] *= 2  # so that some gates are at their ends
+    hard.params.flat[...] *= 2  # so that some gates saturate
     stack = [Embedding(D, H, **kw), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
     wavenet = [Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()]
     wavenet += [MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw)]

@@ -24,9 +24,9 @@ Every layer has the same form::
 A new layer is a subclass. Its `__init__` takes its `sizes`, `dtype` and `rng`, and sets `params`. It implements `run`
 and `run_back`, whose arguments have been checked; `run` returns zeros in padding (`padding.masked(y)`). It also defines
 
-- `output_size`, if y has other features than x, and `input_size`, if x has a fixed number of features or may be ids;
+- `output_size`, if y and x differ in their features; `input_size`, if x has a fixed number of features or may be ids;
 - `group`, or `lengths_out`, if y has fewer steps than x;
-- `check_state`, if it has a state, `check_input`, if it takes another kind of x, and `draw`, if it has dropout.
+- `check_state`, if it has a state; `check_input`, if it takes another kind of x; and `draw`, if it has dropout.
 
 It can then be saved and loaded, copied, checked by `numpyrnn.gradcheck.check_layer`, and used in a model. A recurrent
 layer needs less: a subclass of `numpyrnn.recurrent.Recurrent` that names its cell (`numpyrnn.cells`).
@@ -56,7 +56,7 @@ LAYERS: dict[str, type[Layer]] = {}  # by their names in model files
 
 
 class Padding:
-    """Which steps of a batch are real. It is made once per pass, from `lengths`, and handed from layer to layer.
+    """Which steps of a batch are real. It is made once per pass from `lengths`, and handed from layer to layer.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class Padding:
         return np.asarray(np.arange(self.T)[:, None] < self.lengths)
 
     def masked(self, array: Array) -> Array:
-        """Return (T, N, ...) with zeros in padding; the array itself if there is no padding."""
+        """Return `array` (T, N, ...) with zeros in padding; the same object if there is no padding."""
         if self.full:
             return array
         real = self.real.reshape(self.T, self.N, *[1] * (array.ndim - 2))
@@ -118,16 +118,16 @@ class Padding:
 
 
 class Drawn:
-    """The dropout of one pass, drawn in advance for a whole batch.
+    """The dropout masks of one pass, drawn in advance for a whole batch.
 
     Parameters
     ----------
-    keep : boolean mask, or None
+    keep : boolean mask, True where a value is kept; None for a model, whose masks are in `parts`
     rate : float, the share that is dropped
     by_sequence : bool, default True
         Whether axis 1 of the mask runs over the sequences.
     parts : sequence of Drawn
-        What a model's layers drew; None for a layer without dropout.
+        The masks of a model's layers; None for a layer without dropout.
     """
 
     def __init__(self, keep: Any = None, rate: float = 0, by_sequence: bool = True, parts: Sequence[Drawn | None] = ()):
@@ -144,13 +144,13 @@ class Drawn:
 
 
 class Layer:
-    """The base of all layers. A layer holds its sizes and `params`, and nothing of a pass.
+    """The base of all layers. A layer holds its sizes and `params`, but no data of a pass.
 
     Attributes
     ----------
     params : Parameters
     sizes : tuple of str, the constructor arguments that describe the layer; each is also an attribute
-    stepwise : bool, whether a sequence may be read in pieces, with the state carried
+    stepwise : bool, whether a sequence may be read in pieces, with the state carried over
     group : int, steps of x per step of y; 0: all of them
     """
 
@@ -232,7 +232,7 @@ class Layer:
         ----------
         x : (T, N, D) floating, or (T, N) integers, which stand for one-hot rows
         state : the state before the first step; default zeros
-        lengths : (N,) integers, the real steps of each sequence; default all
+        lengths : (N,) integers, the number of real steps of each sequence; default all
         rng : numpy Generator or int seed, optional
             Switches dropout on.
         cache : bool, default True
@@ -340,13 +340,13 @@ def is_ours(kind: type | None) -> bool:
 
 
 def glorot(rng: Generator, fan_in: int, fan_out: int, shape: tuple[int, ...] | None = None) -> Array:
-    """Glorot and Bengio (2010): uniform within +-sqrt(6 / (fan_in + fan_out)); default shape (fan_in, fan_out)."""
+    """Draw (fan_in, fan_out), or `shape`, uniformly within +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
     limit = np.sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-limit, limit, shape or (fan_in, fan_out))
 
 
 def draw_mask(rng: Generator, shape: tuple[int, ...], rate: float, by_sequence: bool = True) -> Drawn | None:
-    """Drop each value with probability `rate`; None if that is zero."""
+    """Draw a mask that drops each value with probability `rate`; None if `rate` is zero."""
     return Drawn(rng.random(shape, np.float32) >= rate, rate, by_sequence) if rate else None
 
 

@@ -1,6 +1,6 @@
-"""Layers without a state: some map each step alone (dense, embedding, dropout, ReLU), some reduce the number of steps.
+"""Layers without a state.
 
-Those that reduce the steps (pooling, `LastStep`) carry nothing from one pass to the next.
+Some map each step on its own (dense, embedding, dropout, ReLU); others reduce the number of steps (pooling, last step).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Dense(Layer):
         return padding.from_rows(y), None, rows
 
     def run_back(self, dy: Array, rows: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
-        """Gradients of x, W and b."""
+        """Return the gradient of x; write those of W and b."""
         dy_rows = padding.rows(dy)
         grads["b"][...] = products.column_sums(dy_rows)
         if is_integer(rows):
@@ -90,7 +90,7 @@ class Embedding(Layer):
         return padding.from_rows(self.params["W"][rows]), None, rows
 
     def run_back(self, dy: Array, rows: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
-        """Gradient of W."""
+        """Write the gradient of W."""
         grads["W"][...] = products.sum_rows_by_id(rows, padding.rows(dy), self.input_size)
         return None, None
 
@@ -116,7 +116,7 @@ class Dropout(Plain):
     ----------
     rate : float, 0 <= rate < 1
     shared : None (default), "time" or "features"
-        None draws for every value. "time" uses one mask for all steps of a sequence (Gal and Ghahramani 2016).
+        None drops each value independently. "time" uses one mask for all steps of a sequence (Gal and Ghahramani 2016).
         "features" drops whole steps; after an embedding these are whole tokens.
     dtype, rng : not used; every layer accepts them
     """
@@ -131,7 +131,7 @@ class Dropout(Plain):
         self.rate, self.shared = float(rate), shared
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
-        """The mask."""
+        """Draw the mask."""
         T, N, D = shape
         shape = (1 if self.shared == "time" else T, N, 1 if self.shared == "features" else D)
         return draw_mask(rng, shape, self.rate)
@@ -139,7 +139,7 @@ class Dropout(Plain):
     def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
         """Apply the mask, if there is one."""
         if drawn is None:
-            return x if cache else x.copy(), None, None  # without a cache y belongs to the caller, x does not
+            return x if cache else x.copy(), None, None  # without a cache, y may be written to, but not x
         mask = drawn.mask(x.dtype)
         return x * mask, None, mask
 
@@ -217,12 +217,12 @@ class OneOf(Plain, abstract=True):
         raise NotImplementedError
 
     def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
-        """Take these steps; in an empty sequence all steps are zero."""
+        """Take the picked steps; in an empty sequence all steps are zero."""
         where = self.where(x, padding)
         return np.take_along_axis(x, where, axis=0), None, (where, x.shape)
 
     def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
-        """Give the gradient to these steps."""
+        """Give the gradient to the picked steps."""
         where, shape = kept
         dx = np.zeros(shape, dy.dtype)
         np.put_along_axis(dx, where, self.padding_out(padding, 1).masked(dy), axis=0)
@@ -250,7 +250,7 @@ class GlobalMaxPool1D(OneOf):
 class LastStep(OneOf):
     """The last real step of each sequence, as a sequence of one step: y_1 = x_T.
 
-    Used with a loss at the end of each window only, as in the course's sonnets. An empty sequence gives zeros.
+    For models whose loss counts only the end of each window, as in the course's sonnets. An empty sequence gives zeros.
 
     Parameters
     ----------

@@ -2,9 +2,9 @@
 
 `Trainer(loss=...)` takes any function or object of the form
 
-    loss(logits, targets, mask) -> (mean over the places that count, gradient of that mean)
+    loss(logits, targets, mask) -> (mean over the targets that count, gradient of that mean)
 
-`mask` is True where a place counts; None means everywhere. If a loss has an attribute `validation`, held-out data are
+`mask` is True where a target counts; None means everywhere. If a loss has an attribute `validation`, held-out data are
 measured with that loss.
 """
 
@@ -26,17 +26,17 @@ def softmax_cross_entropy(
 ) -> tuple[float, Array]:
     """Cross-entropy of the softmax of `logits` against the targets, in nats, and its gradient.
 
-        loss = -sum of log softmax(logits)[target] over the places that count
+        loss = -sum of log softmax(logits)[target] over the targets that count
         dlogits = softmax(logits) - one_hot(target), zero elsewhere
 
-    "mean" divides both by the number of places that count.
+    "mean" divides both by the number of targets that count.
 
     Parameters
     ----------
     logits : (..., V) floating
-    targets : (...) integers in 0 .. V - 1; their values at masked places are ignored
+    targets : (...) integers in 0 .. V - 1; their values are ignored where `mask` is False
         Or (..., V) floating: distributions in place of one_hot(target) (soft targets; Hinton et al. 2015).
-    mask : (...) boolean, True where a place counts; default everywhere
+    mask : (...) boolean, True where a target counts; default everywhere
     reduction : "mean" (default) or "sum"
 
     Returns
@@ -48,7 +48,7 @@ def softmax_cross_entropy(
     ------
     NumpyrnnError
         if shapes or dtypes do not fit, a target lies outside 0 .. V - 1, a logit is not finite, soft targets are not
-        distributions, or no place counts
+        distributions, or no target counts
     """
     logits, targets = np.asarray(logits), np.asarray(targets)
     soft = not is_integer(targets)
@@ -67,7 +67,7 @@ def softmax_cross_entropy(
         raise NumpyrnnError(f"mask must be boolean, got {real.dtype}")
     count = int(real.sum())
     if count == 0:
-        raise NumpyrnnError("the loss needs at least one place that counts, got none")
+        raise NumpyrnnError("the loss needs at least one target that counts, got none")
     everywhere = count == real.size
     rows = logits.reshape(-1, V) if everywhere else logits[real]
     small = np.abs(rows).max() <= SMALL
@@ -92,7 +92,7 @@ def softmax_cross_entropy(
         e /= sums[:, None]
         e[target] -= 1
     scale = 1 / count if reduction == "mean" else 1.0
-    e *= scale  # now the gradient
+    e *= scale  # now e is the gradient
     loss = total.item() * scale  # in float64, so that `count` times the mean is the sum again
     if everywhere:
         return loss, e.reshape(logits.shape)
@@ -113,6 +113,11 @@ class LabelSmoothing:
     Parameters
     ----------
     share : float, 0 <= share <= 1
+
+    Raises
+    ------
+    NumpyrnnError
+        if `share` is out of range
     """
 
     validation = staticmethod(softmax_cross_entropy)

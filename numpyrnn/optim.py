@@ -10,12 +10,17 @@ from .checks import Array, NumpyrnnError, check_finite, check_range, check_shape
 
 
 def clip_by_value(grad: Array, limit: float) -> None:
-    """Clip every element into [-limit, limit], in place.
+    """Clip every element to [-limit, limit], in place.
 
     Parameters
     ----------
     grad : array of any shape (a model's gradients: `grads.flat`)
     limit : float, above 0
+
+    Raises
+    ------
+    NumpyrnnError
+        if `limit` is not above 0
     """
     check_range("limit", limit, 0, open_low=True)
     np.clip(grad, -limit, limit, out=grad)
@@ -36,7 +41,7 @@ def clip_by_norm(grad: Array, limit: float) -> float:
     Raises
     ------
     NumpyrnnError
-        if the norm is NaN or infinite (nothing is changed then)
+        if the norm is NaN or infinite (nothing is changed then), or `limit` is not above 0
     """
     check_range("limit", limit, 0, open_low=True)
     with np.errstate(over="ignore"):
@@ -119,7 +124,7 @@ class Optimizer:
         self.t += 1
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
-        """The formula: change `params` and `state` in place, and do not write to `grad`."""
+        """Apply the formula: change `params` and `state` in place, and do not write to `grad`."""
         raise NotImplementedError
 
     def load(self, t: int, state: dict[str, Array]) -> None:
@@ -129,6 +134,11 @@ class Optimizer:
         ----------
         t : int
         state : dict with the names in `slots`; empty if there was no update yet
+
+        Raises
+        ------
+        NumpyrnnError
+            if the names are not those in `slots`
         """
         if state and set(state) != set(self.slots):
             raise NumpyrnnError(f"{type(self).__name__} needs the state {self.slots}, got {tuple(state)}")
@@ -155,7 +165,7 @@ class SGD(Optimizer):
         self.momentum, self.slots = momentum, ("v",) if momentum else ()
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
-        """The formula."""
+        """Apply the formula."""
         if self.momentum:
             v = self.state["v"]
             v *= self.momentum
@@ -186,7 +196,7 @@ class RMSprop(Optimizer):
         self.rho, self.epsilon = rho, epsilon
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
-        """The formula."""
+        """Apply the formula."""
         s = self.state["s"]
         s *= self.rho
         s += (1 - self.rho) * grad * grad
@@ -207,7 +217,7 @@ class Adam(Optimizer):
     epsilon : float, default 1e-7
     decay : float, default 0
     weight_decay : float, default 0
-        Decoupled (Loshchilov and Hutter 2019): params -= rate weight_decay params before the step.
+        Decoupled weight decay (Loshchilov and Hutter 2019): params -= rate weight_decay params before the step.
     """
 
     slots = ("m", "v")
@@ -229,7 +239,7 @@ class Adam(Optimizer):
         self.beta1, self.beta2, self.epsilon, self.weight_decay = beta1, beta2, epsilon, weight_decay
 
     def step(self, params: Array, grad: Array, rate: float) -> None:
-        """The formula."""
+        """Apply the formula."""
         m, v, t = self.state["m"], self.state["v"], self.t + 1
         if self.weight_decay:
             params *= 1 - rate * self.weight_decay

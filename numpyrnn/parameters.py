@@ -21,7 +21,7 @@ class Parameters(dict[str, Array]):
     Parameters
     ----------
     shapes : mapping from name to shape, in the order of the buffer
-    dtype : of a new buffer
+    dtype : default float32, of a new buffer
     flat : 1-D array, default new zeros
         The buffer.
 

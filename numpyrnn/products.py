@@ -17,12 +17,12 @@ import numpy as np
 from .checks import Array, is_integer
 
 SMALL = 1_000_000  # multiply-adds; up to this, OpenBLAS does not copy the operands
-NARROWEST = 32  # columns of a block
-ONE_ROW, WORTH_A_COPY = 1 << 16, 8  # for a single row: copy at most so many weights, for at least so many products
+NARROWEST = 32  # columns of the narrowest block
+ONE_ROW, WORTH_A_COPY = 1 << 16, 8  # a single row: copy at most this many weights, for at least this many products
 Multiply = Callable[[Array], Any]
 
-# SciPy's BLAS is used for vectors and small matrices only, since its pool of threads is not NumPy's. Its functions are
-# called with positional arguments, because keywords take 1.6 times as long:
+# SciPy's BLAS is used for vectors and small matrices only, since it has its own pool of threads. Its functions
+# are called with positional arguments, because keywords take 1.6 times as long:
 #     gemv(alpha, A, x, beta, y, offx, incx, offy, incy, trans, overwrite_y)     y = alpha A x + beta y
 #     gemm(alpha, A, B, beta, C, trans_a, trans_b, overwrite_c)                  C = alpha A B + beta C
 OFFX, INCX, OFFY, INCY = 0, 1, 0, 1  # x and y whole and contiguous
@@ -50,7 +50,7 @@ def blas(dtype: Any, *names: str) -> list[Callable[..., Any]]:
 def aligned(W: Array) -> Array:
     """Copy a matrix so that each row starts at a multiple of 64 bytes; rows are padded with zeros.
 
-    `gemv` then takes 0.75 to 0.9 of the time.
+    `gemv` then takes 75 to 90 % of the time.
     """
     rows, at_once = len(W), 64 // W.itemsize
     columns = -(-W.shape[1] // at_once) * at_once
@@ -121,7 +121,7 @@ def in_blocks(W: Array, N: int) -> Array:
 
     Returns
     -------
-    (G, B, K, H / B), contiguous; B is 1 if blocks do not help. For one row it is a view of W, since nothing is gained
+    (G, B, K, H / B), contiguous; B is 1 if blocks do not help. For one row it is a view of W, since blocks gain nothing
     """
     G, K, H = W.shape
     if N == 1:
@@ -143,8 +143,8 @@ def project(x: Array, W: Array, b: Array | None, out: Array) -> None:
 
     Parameters
     ----------
-    x : (T, N, D) floating, or (T, N) integers, which select rows of W instead of a product
-    W, b : (G, D, H), (G, H); b may be None, for zeros
+    x : (T, N, D) floating, or (T, N) integers, which select rows of W
+    W, b : (G, D, H), (G, H); b may be None, which stands for zeros
     out : (G, T, N, H), overwritten
     """
     if is_integer(x):
@@ -220,6 +220,6 @@ def keep_freed_memory() -> None:
 
     A pass allocates arrays of some megabytes and frees them. Linux's C library (glibc) returns blocks of that size to
     the system, and must fetch them again, page by page, in every pass. Once a larger block has been freed, it keeps all
-    smaller ones. Training steps then take 0.58 of the time (LSTM 64, N 60, T 30). Other C libraries are not affected.
+    smaller ones. Training steps then take 58 % of the time (LSTM 64, N 60, T 30). Other C libraries are not affected.
     """
     np.empty(2**25 - 2**16, np.uint8)

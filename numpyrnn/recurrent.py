@@ -14,7 +14,7 @@ from .checks import Array, as_rng, check_count, check_numbers, check_share, is_i
 from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts, draw_mask, float_dtype, glorot
 from .parameters import Parameters
 
-LEAN_STEPS = 32  # without a cache, a pass runs so many steps at a time, to bound its memory
+LEAN_STEPS = 32  # without a cache, a pass runs this many steps at a time, to bound its memory
 
 
 class Recurrent(Layer, abstract=True):
@@ -67,7 +67,7 @@ class Recurrent(Layer, abstract=True):
         return int(self.params["Wh"].shape[-2])
 
     def running_cell(self) -> type[Cell]:
-        """The cell in its compiled form, if that back end is chosen and has one."""
+        """The compiled form of the cell, if that back end is chosen and has one; else the cell itself."""
         return self.cell if self.dtype.kind == "c" else fast.compiled_cell(self.cell)
 
     def note(self) -> str:
@@ -84,7 +84,7 @@ class Recurrent(Layer, abstract=True):
         return tuple(check_numbers(label, s, self.dtype, (N, size)) for s, size in zip(states, sizes, strict=True))
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
-        """One mask of Wh for the whole batch."""
+        """Draw one mask of Wh for the whole batch."""
         return draw_mask(rng, self.params["Wh"].shape, self.weight_dropout, by_sequence=False)
 
     def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
@@ -178,7 +178,7 @@ class LSTM(Recurrent):
     rng : numpy Generator or int seed, for the initial weights; the forget gate's bias starts at one
     weight_dropout : float, default 0, share of Wh dropped in training passes
     hard_sigmoid : bool, default False
-        Use min(max(z / 5 + 1/2, 0), 1) instead of the sigmoid, as Keras 2 does.
+        Whether to use min(max(z / 5 + 1/2, 0), 1) instead of the sigmoid, as Keras 2 does.
 
     Attributes
     ----------

@@ -78,7 +78,7 @@ class Sampler:
         if self.top_p is not None and self.top_p < 1:
             order = np.argsort(-p, axis=1, kind="stable")
             ranked = np.take_along_axis(p, order, axis=1)
-            beyond = ranked.cumsum(axis=1) - ranked >= self.top_p  # those before it reach p
+            beyond = ranked.cumsum(axis=1) - ranked >= self.top_p  # the ids before it reach p
             np.put_along_axis(p, order, np.where(beyond, 0, ranked), axis=1)
             p /= p.sum(axis=1, keepdims=True)
         return p
@@ -94,6 +94,11 @@ class Sampler:
         Returns
         -------
         (N,) integers
+
+        Raises
+        ------
+        NumpyrnnError
+            if a shape is wrong, or a logit is NaN or plus infinity
         """
         _check_logits(logits, "N", "V")
         if u is not None:
@@ -109,15 +114,28 @@ class Sampler:
         for v in range(1, len(w)):  # 6 times faster than np.cumsum
             np.add(w[v - 1], w[v], out=w[v])
         u = ((self.rng.random(w.shape[1]) if u is None else u) * w[-1]).astype(w.dtype)
-        np.minimum(u, np.nextafter(w[-1], 0), out=u)  # rounded up to the sum, u would draw no id
+        np.minimum(u, np.nextafter(w[-1], 0), out=u)  # if rounding raised u to the sum, it would draw no id
         count = np.int8 if len(w) < 128 else np.intp  # the small type is 4 times faster
         return np.asarray(np.add.reduce(w <= u, axis=0, dtype=count).astype(np.intp))
 
     def draw_one(self, logits: Array) -> int:
-        """Draw one id from one row (V,).
+        """Draw one id from one row.
 
-        Without top-k and top-p this takes the largest of logits / temperature + Gumbel noise. Its distribution is that
-        of `draw` (Gumbel 1954), but it takes fewer calls, because the noise of many draws is made at once.
+        Without top-k and top-p, this takes the largest logits / temperature + Gumbel noise. The distribution is that of
+        `draw` (Gumbel 1954), but there are fewer calls, because the noise of many draws is made at once.
+
+        Parameters
+        ----------
+        logits : (V,) floating
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        NumpyrnnError
+            if the shape is wrong, or a logit is NaN or plus infinity
         """
         _check_logits(logits, "V")
         return self.single(len(logits), logits.dtype)(logits)
@@ -184,7 +202,7 @@ def generate(
     Raises
     ------
     NumpyrnnError
-        if the prompt is empty, an id is out of range, or a stepper gets a state or workers
+        if the prompt is empty, an id is out of range, a stepper gets a state or workers, or the model has pooling
     """
     prompt = np.asarray(prompt)
     if not is_integer(prompt) or prompt.ndim not in (1, 2) or 0 in prompt.shape:
@@ -237,7 +255,7 @@ def uniforms(keys: Array, t: Array) -> Array:
 def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window: int | None = None) -> Iterator[int]:
     """Continue a prompt endlessly, and yield each id as soon as it is drawn.
 
-    The state is carried (of recurrent layers and convolutions), so that each id costs one step.
+    The state of recurrent layers and convolutions is carried over, so that each id costs one step.
 
     Parameters
     ----------
@@ -245,8 +263,8 @@ def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window:
     prompt : (P,) integers, P is at least 1
     sampler : Sampler
     window : int, optional; not for a stepper
-        Draw each id after a new pass over the last `window` ids. For models trained on windows, and for models with
-        pooling, which cannot carry a state.
+        Draw each id after a new pass over the last `window` ids. This is for models trained on windows, and for models
+        with pooling, which cannot carry a state.
 
     Yields
     ------
@@ -255,7 +273,7 @@ def stream(model: Sequential | Stepper, prompt: Array, sampler: Sampler, window:
     Raises
     ------
     NumpyrnnError
-        if the prompt is empty, an id is out of range, or a stepper gets a window
+        if the prompt is empty, an id is out of range, a stepper gets a window, or a model with pooling gets none
     """
     prompt = np.asarray(prompt)
     if not is_integer(prompt) or prompt.ndim != 1 or not len(prompt):

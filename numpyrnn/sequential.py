@@ -54,7 +54,7 @@ class Container(Layer, abstract=True):
         self._hold(self.layers)
 
     def check_input(self, x: Array) -> Array:
-        """Let the first layer check it."""
+        """Let the first layer check `x`."""
         return self.layers[0].check_input(x)
 
     def check_values(self, x: Array) -> None:
@@ -85,6 +85,11 @@ class Sequential(Container):
     layers : list
     params : Parameters, named by layer number and the layer's own name, such as "0.Wx"
 
+    Raises
+    ------
+    NumpyrnnError
+        if there is no layer, a layer is part of another model, or two layers do not fit together
+
     Examples
     --------
     >>> model = Sequential(LSTM(27, 64, rng=0), Dropout(0.3), Dense(64, 27, rng=1))
@@ -111,19 +116,19 @@ class Sequential(Container):
         self.stepwise, self.group = all(layer.stepwise for layer in layers), prod(layer.group for layer in layers)
 
     def lengths_out(self, lengths: Array) -> Array:
-        """Through all layers in turn."""
+        """The lengths of `y` for the lengths of `x`, by way of all layers."""
         for layer in self.layers:
             lengths = layer.lengths_out(lengths)
         return lengths
 
     def features_out(self, features: int) -> int:
-        """Through all layers in turn."""
+        """The features of `y` for those of `x`, by way of all layers."""
         for layer in self.layers:
             features = layer.features_out(features)
         return features
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:
-        """Draw for all layers, in turn."""
+        """Draw the masks of all layers in turn."""
         T, N, D = (*shape, 0)[:3]
         parts = []
         for layer in self.layers:
@@ -132,7 +137,7 @@ class Sequential(Container):
         return Drawn(parts=parts) if any(parts) else None
 
     def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
-        """Through all layers in turn."""
+        """Run all layers in turn."""
         states, caches = [], []
         for i, layer in enumerate(self.layers):
             x, layer_state, layer_cache = layer.forward(x, state[i], padding, drawn and drawn.parts[i], cache)
@@ -142,7 +147,7 @@ class Sequential(Container):
         return x, tuple(states), caches
 
     def run_back(self, dy: Array, kept: Any, dstate: Any, grads: Grads, padding: Padding) -> Gradients:
-        """Back through all layers, last first."""
+        """Run back through all layers, the last one first."""
         dx: Array | None = dy
         dstates, parts = list(dstate), self._grads_by_layer(grads)
         for i in reversed(range(len(self.layers))):
@@ -166,6 +171,11 @@ class Sequential(Container):
         Returns
         -------
         str
+
+        Raises
+        ------
+        NumpyrnnError
+            if `steps` is below 1, or a layer leaves none of them
 
         Examples
         --------
@@ -209,12 +219,16 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
     ----------
     config : dict, as `layer.config()` gives it
     dtype : default float32
-    rng : numpy Generator or int seed, for the initial weights
+    rng : numpy Generator or int seed, default 0, for the initial weights
+
+    Returns
+    -------
+    Layer
 
     Raises
     ------
     NumpyrnnError
-        if the description does not fit a known layer
+        if the description does not fit a known layer class
     UnknownLayerError
         if its class is a user's and has not been imported
     """

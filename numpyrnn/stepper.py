@@ -43,7 +43,7 @@ class Stepper:
     Raises
     ------
     NumpyrnnError
-        if the model holds a layer of another kind
+        if the model holds a layer of another kind, or a cell whose `step` reads a state that it has overwritten
 
     Examples
     --------
@@ -155,20 +155,20 @@ def can_step(model: Sequential) -> bool:
     layers = model.layers
     while layers and type(layers[0]) in (Embedding, *PASSING):
         layers = layers[1:]
-    above = dropwhile(lambda layer: type(layer) is not LastStep, model.layers)  # they see only the last step of a pass
+    above = dropwhile(lambda layer: type(layer) is not LastStep, model.layers)  # these see only the last step of a pass
     has_steps = all(map(_has_step, layers)) and all(type(layer) in (Dense, *PASSING) for layer in above)
     return bool(layers) and has_steps and _as_it_is(model, Sequential) and model.dtype.kind == "f"
 
 
 def _has_step(layer: Layer) -> bool:
-    """Whether a layer is nothing but its step, applied to one step after the other."""
+    """Whether a layer applies the same function to one step after the other."""
     if isinstance(layer, Recurrent):
         return _as_it_is(layer, Recurrent) and layer.cell.forward is Cell.forward
     return type(layer) in (Dense, *PASSING)
 
 
 def _as_it_is(layer: Layer, kind: type[Layer]) -> bool:
-    """Whether a layer has the passes of `kind`, not those of a subclass."""
+    """Whether a layer uses the passes of `kind`, not those of a subclass."""
     return type(layer).run is kind.run and type(layer).forward is kind.forward
 
 
@@ -188,7 +188,7 @@ def _in_turn(rows: list[Array], steps: list[Callable[[Array], Array]]) -> Callab
 
 
 def _one_place(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Zeros whose time axis (the last but two) has stride 0: all steps share one place, each overwrites the last."""
+    """Zeros whose time axis (the last but two) has stride 0: all steps share the same memory."""
     array = np.zeros((*shape[:-3], 1, *shape[-2:]), dtype)
     return as_strided(array, shape, (*array.strides[:-3], 0, *array.strides[-2:]))
 

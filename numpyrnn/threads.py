@@ -54,7 +54,7 @@ SETTINGS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"  # envir
 _chosen: ContextVar[int | None] = ContextVar("the number chosen around this call", default=None)
 _lock = RLock()  # guards the next three, together with the pools: these belong to the process
 _limits: list[int] = []  # of the active `blas_threads` blocks
-_before: dict[str, int] = {}  # the number of threads of each pool before the first of these blocks
+_before: dict[str, int] = {}  # the number of threads of each pool before the first active block
 _unlimited: set[str] = set()  # pools that ignored a limit, after a warning
 
 
@@ -74,7 +74,7 @@ def blas_threads(n: int | None = None) -> Iterator[None]:
     Raises
     ------
     NumpyrnnError
-        if `n` is something else
+        if `n` is not a whole number of at least 1
 
     Examples
     --------
@@ -94,13 +94,13 @@ def blas_threads(n: int | None = None) -> Iterator[None]:
 
 
 def chosen() -> int:
-    """Return the threads set by the enclosing `blas_threads`, else by the environment, else 1."""
-    settings = (os.environ.get(name, "").partition(",")[0].strip() for name in SETTINGS)  # OMP has one per level
+    """Return the number of threads set by `blas_threads` around this call, else by the environment, else 1."""
+    settings = (os.environ.get(name, "").partition(",")[0].strip() for name in SETTINGS)  # OMP may list several
     return _chosen.get() or next((int(value) for value in settings if value.isdecimal() and int(value)), 1)
 
 
 def run_all(tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-    """Run the first task here and each other one in its own thread; return all results, or raise when all are done."""
+    """Run the first task here and each of the others in a thread; return all results, or raise once all are done."""
     with ThreadPoolExecutor(len(tasks), "numpyrnn") as pool:  # 0.1 ms; a lasting pool would not survive a fork
         futures = [pool.submit(copy_context().run, task) for task in tasks[1:]]
         return [tasks[0](), *(future.result() for future in futures)]
@@ -121,16 +121,16 @@ def loss_and_gradients(
 
     Only sizes decide how the work is divided, so that the same call always gives the same bits:
 
-    - less than `WORTH` operations in the forward pass, or `WORTH_A_STEP` in a step of it: one worker, one BLAS thread;
+    - less than `WORTH` operations in the forward pass, or than `WORTH_A_STEP` in one step: one worker, one BLAS thread;
     - fewer sequences than workers: one worker, and BLAS gets the threads;
-    - otherwise n workers take every n-th sequence each, so that sorted sequences are shared fairly.
+    - otherwise each of n workers takes every n-th sequence, so that sorted sequences are shared fairly.
 
     Parameters
     ----------
     model : Sequential
     batch : Batch
     grads : Parameters, or None
-        Overwritten with the gradients of the mean loss over all places that count. None: compute only the loss.
+        Overwritten with the gradients of the mean loss over all targets that count. None: compute only the loss.
     loss : function of (logits, targets, mask), default softmax cross-entropy; see `numpyrnn.losses`
     state : initial state, default zeros
     rng : numpy Generator or int seed, optional
@@ -141,19 +141,19 @@ def loss_and_gradients(
 
     Returns
     -------
-    loss : float, the mean over all places that count
+    loss : float, the mean over all targets that count
     state : after the last step of each sequence
 
     Raises
     ------
     NumpyrnnError
-        if a part of the batch has the wrong shape, no place counts, or the loss is not finite
+        if a part of the batch has the wrong shape, no target counts, or the loss is not finite
     """
     check_count("workers", workers, 1)
     T, N, *_ = *np.shape(batch.x), 1, 1
     a_step = 2 * model.params.flat.size * N
     worth = workers > 1 and a_step >= WORTH_A_STEP and a_step * T >= WORTH
-    n = workers if worth and workers <= N and batch.places else 1  # without a place the loss says what is wrong
+    n = workers if worth and workers <= N and batch.places else 1  # if no target counts, the loss raises the error
     with blas_threads(workers if worth and n == 1 else 1):
         if n == 1:
             return _pass(model, batch, grads, loss, state, rng)
@@ -210,7 +210,7 @@ def _is_scipys(path: str) -> bool:
 def _pass(
     model: Sequential, batch: Batch, grads: Parameters | None, loss: Loss, state: Any, rng: Any, share: float = 1.0
 ) -> tuple[float, Any]:
-    """`loss_and_gradients` of one worker, times its share of the places that count."""
+    """`loss_and_gradients` of one worker, times its share of the targets that count."""
     logits, state, cache = model.forward(batch.x, state, batch.lengths, rng, cache=grads is not None)
     if share == 0:
         if grads is not None:
@@ -231,7 +231,7 @@ def _shard(batch: Batch, rows: slice) -> Batch:
 
 
 def _check_sequences(batch: Batch, state: Any, N: int) -> None:
-    """Raise unless all parts of a batch, and of the state, have N sequences; wrong shards might fit by chance."""
+    """Raise unless all parts of a batch and of the state have N sequences; wrong shards might fit by chance."""
     check_shape("targets", batch.targets, ("T", N, "V")[: max(2, np.ndim(batch.targets))])
     if batch.lengths is not None:
         check_shape("lengths", batch.lengths, (N,))

@@ -40,32 +40,37 @@ class Trainer:
     model : Sequential, which maps ids to logits
     optimizer : Optimizer
     loss : function of (logits, targets, mask), default softmax cross-entropy
-        Returns the mean loss over the places that count, and its gradient; see `numpyrnn.losses`.
+        Returns the mean loss over the targets that count, and its gradient; see `numpyrnn.losses`.
     workers : int, optional
         Threads that share the sequences of a batch (`loss_and_gradients`). Default: the number set by
         `blas_threads(n)` around `run` or by the environment (`numpyrnn.threads`), else 1.
     clip : float, optional, default 5
-        Gradients are clipped into [-clip, clip], element by element. None: no clipping.
+        Gradients are clipped to [-clip, clip], element by element. None: no clipping.
     clip_norm : float, optional
         Gradients are scaled down to this norm at most.
     schedule : "constant" (default), "linear" or "cosine"
-        How the learning rate falls over the epochs.
+        How the learning rate changes over the epochs.
     average : float, default 0
         Decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is then validated and
         kept in place of the weights. In step t = 1, 2, ... the decay is min(average, t / (9 + t)). 0: no average.
     patience : int, optional
         Stop after this many epochs in a row without a better held-out loss. Default: never.
     carry : bool, default False
-        Hand the state on from batch to batch (truncated backpropagation through time over streams).
-    rng : numpy Generator or int seed
+        Carry the state over from batch to batch (truncated backpropagation through time over streams).
+    rng : numpy Generator or int seed, default 0
         For the order of the batches and for dropout.
 
     Attributes
     ----------
     history : list of dict, one per epoch: epoch, step, loss, valid_loss, learning_rate, seconds, items_per_second
     epoch, step : int, numbers of epochs and steps so far
-    best_loss : float, the held-out loss of the weights that are kept
+    best_loss : float, the held-out loss of the weights that are kept; without held-out data, the training loss
     finished : bool, whether training stopped early
+
+    Raises
+    ------
+    NumpyrnnError
+        if an argument is out of range
     """
 
     def __init__(
@@ -115,9 +120,9 @@ class Trainer:
     ) -> list[Record]:
         """Train up to `epochs` epochs, or until patience ends; then put the best weights into the model.
 
-        If it is interrupted (Ctrl-C), the trainer returns to the end of the last whole epoch and raises again; resuming
-        from `state` then gives the same bits. The schedule does not change the optimiser's own learning rate.
-        Everything, including the callbacks, runs inside `blas_threads(workers)`.
+        If training is interrupted (Ctrl-C) or fails, the trainer returns to the end of the last whole epoch and raises
+        again; resuming from `state` then gives the same bits. The schedule does not change the optimiser's own learning
+        rate. Everything, including the callbacks, runs inside `blas_threads(workers)`.
 
         Parameters
         ----------
@@ -137,7 +142,7 @@ class Trainer:
         Raises
         ------
         NumpyrnnError
-            if the loss is no longer finite
+            if the loss is no longer finite, or an epoch has no batch
         """
         if not callable(batches) or not (valid is None or callable(valid)):
             raise NumpyrnnError("batches and valid must be functions that return the batches of an epoch")
@@ -237,7 +242,7 @@ class Trainer:
         ------
         NumpyrnnError
             if the state does not fit, or if a setting that affects the results differs: those of the optimiser, clip,
-            clip_norm, schedule, average and carry (states of early versions do not hold them). Nothing is changed then
+            clip_norm, schedule, average and carry (states of early versions do not hold them); nothing is changed then
         """
         now = self.state()
         try:
@@ -253,7 +258,7 @@ class Trainer:
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 
     def _take(self, state: dict[str, Any]) -> None:
-        """Set everything in `state` but the settings."""
+        """Restore everything in `state` except the settings."""
         for name in WEIGHTS:
             getattr(self, name)[...] = state[name]
         self.model.params.flat[...] = self.weights
@@ -278,7 +283,7 @@ def _settings(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def mean_loss(model: Sequential, batches: Epoch, carry: bool = False, loss: Loss = softmax_cross_entropy) -> float:
-    """Mean loss over all places that count, without dropout, in nats.
+    """The mean loss over all targets that count, without dropout, in nats.
 
     It uses one thread, or the number chosen as in `numpyrnn.threads`.
 
@@ -287,12 +292,17 @@ def mean_loss(model: Sequential, batches: Epoch, carry: bool = False, loss: Loss
     model : Sequential
     batches : iterable of Batch
     carry : bool, default False
-        Hand the state on from batch to batch.
+        Carry the state over from batch to batch.
     loss : function of (logits, targets, mask), default softmax cross-entropy
 
     Returns
     -------
     float
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no batch, or a batch has the wrong shape
     """
     total, count, state = 0.0, 0, None
     for batch in batches:

@@ -5,8 +5,8 @@ pass that depend only on the forward pass are computed for a block of steps at o
 of the weights are products over all T N rows. The axis of the gates comes first, (gates, T, N, H), so that each gate is
 one contiguous block.
 
-The sequences are sorted by falling length. At step t the first `active[t]` of them are still running, so padded steps
-are never computed and no masks are needed; their slots stay zero, and the layer picks the last real state of each
+The sequences are sorted from longest to shortest. At step t the first `active[t]` of them are still running, so padded
+steps are never computed and no masks are needed; their slots stay zero, and the layer picks the last real state of each
 sequence. If `active` is None, all run to the end. The forward pass also takes complex weights, for gradient checks.
 
 Arguments are not checked here; the layers of `recurrent.py` check them and sort the sequences.
@@ -37,7 +37,7 @@ def forward(kind: type[Cell], p: Named, x: Array, states: Sequence[Array], activ
     p : parameters of the cell
     x : (T, N, D) floating, or (T, N) integers, which stand for one-hot rows
     states : (N, size) each, before the first step
-    active : list of T falling ints, or None
+    active : list of T ints, how many sequences still run at each step, never rising; None: all of them
 
     Returns
     -------

@@ -69,7 +69,7 @@ class Vocabulary:
         return np.array([self.ids[token] for token in tokens], np.intp)
 
     def encode_text(self, text: str) -> Array:
-        """Ids of the characters of a long text, in little memory.
+        """Ids of the characters of a long text, using little memory.
 
         Parameters
         ----------

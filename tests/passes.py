@@ -1,4 +1,4 @@
-"""What the tests of recurrent layers share: layers, what goes in, and what comes out both ways."""
+"""Shared by the tests of recurrent layers: layers, their inputs, and the results of both passes."""
 
 import numpy as np
 import pytest
@@ -58,11 +58,11 @@ class ProjectedCell(Cell):
 
     def own_gradients(self, grads):
         grads["Wp"][...] = self.dWp
-        del self.dWp  # a second pass back over the same cell begins anew
+        del self.dWp  # a second backward pass over the same cell must start afresh
 
 
 class WideCell(ProjectedCell):
-    """One with more features of h than of c."""
+    """A projected cell with more features of h than of c."""
 
     P = 9
 
@@ -103,14 +103,14 @@ def draw(layer, steps=T):
 
 
 def both_ways(layer, x, state, dy, dstate, lengths=None):
-    """All that forward and backward give, by name."""
+    """All results of forward and backward, by name."""
     y, end, cache = layer.forward(x, state, lengths)
     dx, dinitial, grads = layer.backward(dy, cache, dstate)
     return {"y": y, "end": end, "dx": dx, "dinitial": dinitial, **grads}
 
 
 def assert_same(got, expected, tolerance=1e-12):
-    """The same arrays under the same names, in states too; None for None."""
+    """Assert equal names and equal arrays, also within states."""
     assert got.keys() == expected.keys()
     for name in expected:
         for one, other in zip(leaves(got[name]), leaves(expected[name]), strict=True):
@@ -118,5 +118,5 @@ def assert_same(got, expected, tolerance=1e-12):
 
 
 def at(state, rows):
-    """The rows of a state, be it h or (h, c)."""
+    """Some rows of a state, which is h or (h, c)."""
     return tuple(part[rows] for part in state) if isinstance(state, tuple) else state[rows]

@@ -126,7 +126,7 @@ def test_a_step_back_is_the_slope_of_the_step_forward(kind):
     arrays, rng = inputs(kind), np.random.default_rng(1)
     cell = run(kind, arrays)
     dstates = [rng.standard_normal(state[0].shape) for state in cell.states]
-    if kind is cells.HardLSTM:  # some gates are at an end, some between
+    if kind is cells.HardLSTM:  # some gates saturate, some do not
         gates = cell.z[:3, 2]
         assert len({*((gates > 0) & (gates < 1)).ravel().tolist()}) == 2
 

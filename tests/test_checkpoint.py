@@ -42,7 +42,7 @@ def make(stack="all", dtype=np.float32, seed=0):
 
 
 def make_training(model, optimizer=Adam):
-    """The state of a trainer after an epoch of two steps, without what a clock said."""
+    """The state of a trainer after an epoch of two steps, without times."""
     ids = np.random.default_rng(1).integers(0, 5, (7, 3))
     trainer = Trainer(model, optimizer(0.01), average=0.9, rng=5)
     trainer.run(lambda rng: [Batch(ids[:-1], ids[1:])] * 2, 1, lambda: [Batch(ids[:-1], ids[1:])])
@@ -52,13 +52,13 @@ def make_training(model, optimizer=Adam):
 
 
 def small():
-    """A checkpoint with everything in it, and little of it."""
+    """A small checkpoint with a value in every field."""
     model = Sequential(LSTM(5, 2, rng=0), Dense(2, 5, rng=1))
     return Checkpoint("dinos", model, VOCABULARY, CONFIG, make_training(model))
 
 
 def same(one, other):
-    """Whether two values are of one type and equal, to the bit where they are arrays."""
+    """Whether two values have the same type and are equal; arrays, to the bit."""
     if type(one) is not type(other):
         return False
     if isinstance(one, np.ndarray):

@@ -1,4 +1,4 @@
-"""Copied runs, held to a search of everything."""
+"""Copied runs, checked against an exhaustive search."""
 
 import pytest
 from hypothesis import given

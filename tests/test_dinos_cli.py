@@ -50,7 +50,7 @@ def assert_well(done):
 
 
 def assert_one_line(done, status, message):
-    """One line says what is wrong; before it there may be the usage where that is what is wrong."""
+    """Assert one error line, preceded by the usage only if the usage was wrong."""
     assert "Traceback" not in done.stderr
     *usage, line = done.stderr.rstrip("\n").split("\n")
     assert done.returncode == status
@@ -82,7 +82,7 @@ def places(tmp_path_factory):
 
 @pytest.fixture
 def folder(places, tmp_path):
-    """A copy of the folder of places, with all that can go wrong beside it."""
+    """A copy of the folder of places, with files beside it that cause errors."""
     for name in ("places.txt", "model.npz", "model.jsonl", "model.png"):
         shutil.copy(places / name, tmp_path)
     (tmp_path / "empty.txt").write_bytes(b"")
@@ -224,15 +224,15 @@ def test_force_replaces_what_is_there(folder):
         ("train places.txt --out folder", 1, "folder must be a file to write, it is a folder"),
         ("train places.txt --out . --force", 1, "must be a file to write"),
         ("train places.txt --out / --force", 1, "must be a file to write"),
-        ("train places.txt --out model.npz", 1, "model.npz is there already"),
-        ("train places.txt --out model.dat", 1, "model.jsonl is there already"),
-        ("train places.txt --out a.npz --plot others.txt", 1, "others.txt is there already"),
+        ("train places.txt --out model.npz", 1, "model.npz already exists"),
+        ("train places.txt --out model.dat", 1, "model.jsonl already exists"),
+        ("train places.txt --out a.npz --plot others.txt", 1, "others.txt already exists"),
         ("train places.txt --out a.jsonl", 1, "a.jsonl"),  # which is where the history goes
         ("train places.txt --out a.png", 1, "a.png"),  # and the picture
         ("train places.txt --out a.npz --plot a.npz", 1, "a.npz"),
         ("train places.txt --out a.npz --plot a.jsonl", 1, "a.jsonl"),
-        ("train --resume model.npz --epochs 3 --out jazz.npz", 1, "jazz.npz is there already"),
-        ("train --resume model.npz --epochs 3 --plot others.txt", 1, "others.txt is there already"),
+        ("train --resume model.npz --epochs 3 --out jazz.npz", 1, "jazz.npz already exists"),
+        ("train --resume model.npz --epochs 3 --plot others.txt", 1, "others.txt already exists"),
         ("train --resume model.npz others.txt", 1, "must hold the names that model.npz was trained on"),
         ("train --resume missing.npz", 1, "missing.npz could not be read: No such file or directory"),
         ("train --resume damaged.npz", 1, "damaged.npz must be a model file"),
@@ -267,7 +267,7 @@ def test_resuming_into_a_new_file_leaves_what_is_beside_it(folder):
     (folder / "new.png").write_bytes(b"a picture")
     before = contents(folder)
     done = run("train", "--resume", "model.npz", "--epochs", 3, "--out", "new.npz", cwd=folder)
-    assert_one_line(done, 1, "new.png is there already")
+    assert_one_line(done, 1, "new.png already exists")
     assert contents(folder) == before
 
 
@@ -310,7 +310,7 @@ def test_ctrl_c_saves_what_was_learned_and_it_can_be_resumed(tmp_path):
     errors = errors.decode()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    hint = r"Interrupted after (\d+) epochs; go on with: dinos train --resume a.npz --epochs 5000\n"
+    hint = r"Interrupted after (\d+) epochs; resume with: dinos train --resume a.npz --epochs 5000\n"
     epochs = int(re.search(hint, errors)[1])
     assert printed.decode().endswith("Model a.npz, history a.jsonl, curves a.png.\n")
     assert load(tmp_path / "a.npz").training["epoch"] == len(read_history(tmp_path / "a.jsonl")) == epochs >= 2
@@ -333,7 +333,7 @@ def test_ctrl_c_in_the_first_epoch_saves_the_beginning(folder, monkeypatch):
         patched.setattr(Trainer, "_update", interrupt)
         result = CliRunner().invoke(dinos.cli.app, arguments)
     assert result.exit_code == 130
-    assert "Interrupted after 0 epochs; go on with: dinos train --resume a.npz" in result.stderr
+    assert "Interrupted after 0 epochs; resume with: dinos train --resume a.npz" in result.stderr
     assert read_history(folder / "a.jsonl") == []
     assert (folder / "a.png").exists()
     training = NameTraining.resume(load(folder / "a.npz", "dinos"))
@@ -448,7 +448,7 @@ def test_a_resumed_training_with_nothing_left_to_do_says_why_and_writes_nothing(
     before = (tmp_path / "a.npz").read_bytes()
     done = run("train", "--resume", "a.npz", "--epochs", 2, cwd=tmp_path)
     assert done.returncode == 1
-    assert "nothing to go on with" in done.stderr
+    assert "nothing left to train" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
     assert (tmp_path / "a.npz").read_bytes() == before
 

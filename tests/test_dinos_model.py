@@ -81,8 +81,8 @@ def test_an_unknown_cell_is_an_error():
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_a_few_names_can_be_learned_by_heart(cell):
-    # Nothing drops, no teacher; the names themselves are held out, so that the last weights are the best. Twelve
-    # different names are all that is ever to be written, so the probability of one of them can come near to one.
+    # There is no dropout and no teacher. The held-out names are the training names, so that the last weights are the
+    # best. All names that can be learned are these twelve, so their total probability can approach one.
     training = NameTraining(NAMES, NAMES, replace(EXACT, cell=cell, learning_rate=0.02))
     assert training.copied() < 0.01
     history = training.run(80)
@@ -135,7 +135,7 @@ def test_targets_are_the_next_characters_softened_by_the_teacher(share):
         assert (targets > 0).all()
         of_next = targets[np.arange(len(after)), after]
         assert (of_next >= 1 - share).all()
-        # Only one name has the emoji, and its teacher has not seen that name: it gives it less than a uniform guess.
+        # Only one name has the emoji. The teacher has not seen it, so it gives the emoji less than a uniform guess.
         assert (of_next[after == emoji] <= 1 - share + share / len(training.vocabulary)).all()
     assert sum(batch.x.shape[1] for batch in batches) == len(NAMES)
 
@@ -322,8 +322,8 @@ def test_the_figures_of_an_evaluation_by_independent_computation(checkpoint):
 
 
 def test_the_unigram_loss_by_hand():
-    # a 6 times, b 4 times, the end 3 times, of 13; no count of one, so a half is taken off each: 1.5 / 13 is left, a
-    # third of it for each of the three.
+    # Of 13 ids, a occurs 6 times, b 4 times and the end 3 times. No count is one, so the discount is a half. 1.5 / 13
+    # is left, and each of the three ids gets a third of it.
     checkpoint = NameTraining(["aab", "aabb", "aab"], ["ab"], TINY).checkpoint()
     p = {"a": 6 / 13, "b": 4 / 13, END: 3 / 13}
     assert_allclose(sum(p.values()), 1)

@@ -137,7 +137,7 @@ class Lion(Optimizer):
 
 
 def focal(logits, targets, mask=None):
-    """-(1 - p)^2 log p of the target (Lin et al. 2017), mean over the places that count, and its gradient."""
+    """-(1 - p)^2 log p of the target (Lin et al. 2017), mean over the targets that count, and its gradient."""
     log_p = log_softmax(logits)
     p, target = np.exp(log_p), np.eye(logits.shape[-1], dtype=logits.dtype)[targets]
     log_q = (log_p * target).sum(-1, keepdims=True)
@@ -348,7 +348,7 @@ def test_a_fifth_program_refuses_what_the_others_refuse(poems_folder):
     before = {path.name: path.read_bytes() for path in poems_folder.iterdir()}
     Path("one.txt").write_text("a single poem", "utf-8")
     for arguments, message in (
-        (["train", "poems.txt"], "poems.npz is there already"),
+        (["train", "poems.txt"], "poems.npz already exists"),
         (["train", "one.txt", "-o", "new.npz"], "one.txt must hold two poems or more"),
         (["train", "--resume", "poems.npz", "--seed", "2"], "a resumed training keeps its settings, got --seed"),
         (["sample", "--model", "poems.txt"], "poems.txt must be a model file"),

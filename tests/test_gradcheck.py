@@ -1,4 +1,4 @@
-"""The gradient checker is itself checked: wrong gradients are red, right ones green, and each witness is heard."""
+"""The gradient checker is itself checked: wrong gradients fail, right ones pass, and both witnesses are used."""
 
 import numpy as np
 import pytest

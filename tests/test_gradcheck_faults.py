@@ -1,4 +1,4 @@
-"""Faults planted into the code, one at a time, turn the gradient checker red for what they touch and nothing else."""
+"""Faults are planted in the code, one at a time; exactly the gradients that they touch must fail the checker."""
 
 import inspect
 import textwrap
@@ -35,7 +35,7 @@ from numpyrnn.recurrent import Recurrent
 T, N, D, H = 4, 4, 3, 3
 DRAW = np.random.default_rng(0)
 X, IDS, LENGTHS = DRAW.standard_normal((T, N, D)), DRAW.integers(0, D, (T, N)), np.array([4, 2, 0, 3])
-ONE = DRAW.standard_normal((9, 1, D))  # so many steps that one row takes weights side by side
+ONE = DRAW.standard_normal((9, 1, D))  # enough steps for a single row to use weights side by side
 
 
 def check_kind(kind, x=X, lengths=None, dropout=None, **settings):
@@ -55,7 +55,7 @@ def check_stack():
 
 def check_hard():
     layer = LSTM(D, H, np.float64, rng=0, hard_sigmoid=True)
-    layer.params.flat[...] *= 4  # so that some gates are at their ends
+    layer.params.flat[...] *= 4  # so that some gates saturate
     return gradcheck.check_layer(layer, X)
 
 
@@ -99,12 +99,12 @@ def hard(old, new):
 
 
 def loop(kind, old, new, red=None, **case):
-    """A fault in the loop back."""
+    """A fault in the backward loop."""
     return Fault(unroll, "backward", old, new, lambda: check_kind(kind, **case), red or ALL[kind])
 
 
 def product(kind, function, old, new, red=None, owner=products, **case):
-    """A fault in a product of the way back."""
+    """A fault in a product of the backward pass."""
     return Fault(owner, function, old, new, lambda: check_kind(kind, **case), red or ALL[kind])
 
 

@@ -58,10 +58,10 @@ def reds(errors):
 
 
 def assert_layer_ok(layer, x, case, dropout=None):
-    """No gradient of the layer is red, and their names are returned.
+    """Assert that no gradient of the layer is wrong; return the gradients' names.
 
-    A gradient that is almost zero because its terms happen to cancel is known to the rounding of its terms only. So one
-    that is red is looked at with another weighting of the outputs: such chances pass, a wrong gradient stays red.
+    If the terms of a gradient happen to cancel, their rounding errors exceed the tolerance. Therefore a gradient that
+    fails is checked again with other weights of the outputs: a chance failure then passes, and a wrong gradient fails.
     """
     first = gradcheck.check_layer(layer, x, case.lengths, dropout, seed=case.seed)
     if reds(first):
@@ -115,7 +115,7 @@ def test_stacks(case, kinds):
     assert_layer_ok(Sequential(layers), case.x, case, dropout=case.seed)
 
 
-several = cases.filter(lambda case: case.D > 1)  # of one class nothing can be learned: see the next test but one
+several = cases.filter(lambda case: case.D > 1)  # with one class there is nothing to learn: see the second test below
 
 
 @given(case=several, scale=st.sampled_from([0.1, 1.0, 5.0]))

@@ -62,7 +62,7 @@ def four(name):
 
 
 def assert_solo(folder, name):
-    """Four files, each of its kind, that belong together."""
+    """Assert that the four files of a solo belong together, each in its own format."""
     midi = read_midi(folder / f"{name}.mid")
     assert midi.names[1] == "Solo"
     assert [note for note in midi.notes if note.track == 1]
@@ -84,7 +84,7 @@ def learned(tmp_path_factory):
 
 @pytest.fixture
 def folder(learned, tmp_path):
-    """A copy of that folder, with all that can go wrong beside it."""
+    """A copy of that folder, with files beside it that cause errors."""
     for name in ("model.npz", "model.jsonl", "model.png"):
         shutil.copy(learned / name, tmp_path)
     shutil.copy(learned / "midi" / "waltz-1.mid", tmp_path / "waltz.mid")
@@ -221,7 +221,7 @@ def test_force_replaces_and_nothing_else_does(folder):
     before = contents(folder)
     done = do(folder, "--chords", SHORT, "--seed", 2, "-o", "x", "--model", "model.npz")
     assert (done.status, contents(folder)) == (1, before)
-    assert done.err.startswith("Error: x.wav is there already")
+    assert done.err.startswith("Error: x.wav already exists")
     do_well(folder, "--chords", SHORT, "--seed", 2, "-o", "x", "--model", "model.npz", "--force")
     after = contents(folder)
     assert {name for name in after if after[name] != before.get(name)} >= {"x.mid", "x.wav", "x.png"}
@@ -291,7 +291,7 @@ def test_ctrl_c_saves_the_model_and_says_how_to_go_on(folder, monkeypatch):
         patch.setattr(Trainer, "_update", interrupt)
         done = do(folder, "train", "waltz.mid", *TINY, "-o", "a.npz")
     assert done.status == 130
-    assert "Interrupted after 0 epochs; go on with: jazz train --resume a.npz --epochs 120\n" in done.err
+    assert "Interrupted after 0 epochs; resume with: jazz train --resume a.npz --epochs 120\n" in done.err
     assert read_history(folder / "a.jsonl") == []
     do_well(folder, "train", "--resume", "a.npz", "--epochs", 1)
     assert load(folder / "a.npz").training["epoch"] == 1
@@ -338,8 +338,8 @@ ERRORS = """
 1 ; must be in a folder that exists ; -o nowhere/x ; -o text.txt/x ; train -o nowhere/a.npz
 1 ; must be in a folder that exists ; listen x.mid -o nowhere/a.wav
 1 ; a piece must have a file name, got '.' ; -o .
-1 ; model.png is there already ; -o model ; train waltz.mid -o a.npz --plot model.png
-1 ; model.npz is there already ; train waltz.mid -o model.npz
+1 ; model.png already exists ; -o model ; train waltz.mid -o a.npz --plot model.png
+1 ; model.npz already exists ; train waltz.mid -o model.npz
 1 ; sound is written as a .wav file ; listen waltz.mid -o model.npz ; listen waltz.mid -o waltz.mid --force
 1 ; waltz.mid is learned from and must not be replaced ; train waltz.mid -o waltz.mid --force
 1 ; text.txt, line 1: a note must be like Eb5/8 ; train text.txt ; choruses text.txt ; listen text.txt
@@ -347,7 +347,7 @@ ERRORS = """
 1 ; waltz.mid: --melody must name one of the parts ; train waltz.mid --melody flute
 1 ; waltz.mid: --from-bar and --to-bar must lie in 1 to 16 ; train waltz.mid --from-bar 17
 1 ; waltz must have two bars or more to learn from, it has 1 ; train waltz.mid --to-bar 1
-1 ; there is nothing to go on with: the model is from epoch ; train --resume model.npz --epochs 2
+1 ; there is nothing left to train: the model is from epoch ; train --resume model.npz --epochs 2
 1 ; the first bar must lie in 1 to 16, got 17 ; listen waltz.mid --from-bar 17
 1 ; text.txt, could not be made: File exists ; choruses -o text.txt
 """

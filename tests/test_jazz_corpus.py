@@ -246,7 +246,7 @@ def test_choruses_are_written_as_they_swing_and_never_over_others(tmp_path):
     assert written == {path.stem: midi_bytes(chorus_midi(read_chorus(path))) for path in shipped_choruses()}
     path = data_path("choruses/waltz-1.txt")
     again = ("choruses", "--out", tmp_path / "new" / "folder", "--straight", path)
-    assert "waltz-1.mid is there already" in str(command(*again).exception)
+    assert "waltz-1.mid already exists" in str(command(*again).exception)
     assert (tmp_path / "new" / "folder" / "waltz-1.mid").read_bytes() == written["waltz-1"]
     assert command(*again, "--force").exit_code == 0
     straight = midi_bytes(chorus_midi(read_chorus(path), straight=True))
@@ -266,7 +266,7 @@ def test_an_excerpt_can_be_heard(files, monkeypatch, name):
     assert 4 * bar <= len(frames) / second < 4 * bar + 4
     for i in range(4):
         assert np.abs(frames[int(i * bar * second) : int((i + 1) * bar * second)].astype(int)).max() > 100
-    assert f"{name[0]}.wav is there already" in str(command("listen", files / name).exception)
+    assert f"{name[0]}.wav already exists" in str(command("listen", files / name).exception)
     assert command("listen", files / name, "--bars", 1, "-o", f"{name[0]}.wav", "--force").exit_code == 0
 
 

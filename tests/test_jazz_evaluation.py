@@ -1,4 +1,4 @@
-"""Figures of a soloist: copies as a search by brute force finds them, losses as they come step by step."""
+"""Figures of a soloist: copies checked by brute force, losses checked step by step."""
 
 import math
 from dataclasses import replace

@@ -44,7 +44,7 @@ def trained(settings, *names, epochs=2):
 
 @pytest.fixture(scope="module")
 def models():
-    """A model of each recipe that has hardly learned anything, so that it is the rules that hold."""
+    """A model of each recipe that has hardly learned anything, so that only the rules shape its lines."""
     return {name: trained(recipe, "blues-f-1", "bossa-1", "waltz-1") for name, recipe in RECIPES.items()}
 
 

@@ -35,7 +35,7 @@ padded = pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padde
 
 
 def plainly(layer, x):
-    """What should come of one sequence (T, D), and for each of its numbers the step that it comes from (-1: none)."""
+    """The expected y of one sequence (T, D), and the step from which each number of y comes (-1: none)."""
     T, D = x.shape
     if isinstance(layer, ReLU):
         return np.where(x < 0, 0, x), np.where(x > 0, np.arange(T)[:, None], -1)
@@ -49,14 +49,14 @@ def plainly(layer, x):
     for i, d in np.ndindex(y.shape):
         best = groups[i][0]
         for t in groups[i]:
-            if x[t, d] > x[best, d]:  # not >=: the first of equals
+            if x[t, d] > x[best, d]:  # not >=, so that the first of equals wins
                 best = t
         y[i, d], origin[i, d] = x[best, d], best
     return y, origin
 
 
 def assert_plain(layer, x, lengths):
-    """Forward and backward are `plainly`'s, sequence by sequence, and zero elsewhere."""
+    """Assert that both passes agree with `plainly` on each sequence, and are zero elsewhere."""
     y, state, cache = layer.forward(x, lengths=lengths)
     dy = np.random.default_rng(1).standard_normal(y.shape)
     dx, dstate, grads = layer.backward(dy, cache)

@@ -102,7 +102,7 @@ def test_float32_stays_float32_and_nothing_is_written_to():
         ({"targets": TARGETS - 1}, r"targets must hold ids from 0 to 4, got -1 to"),
         ({"mask": MASK[0]}, r"mask must have shape \(4, 3\), got \(3,\)"),
         ({"mask": MASK.astype(int)}, r"mask must be boolean, got int64"),
-        ({"mask": MASK & False}, r"at least one place that counts, got none"),
+        ({"mask": MASK & False}, r"at least one target that counts, got none"),
         ({"reduction": "max"}, r"reduction must be 'mean' or 'sum', got 'max'"),
         ({"logits": LOGITS * np.nan}, r"logits must be finite, got nan at index \(0, 0\) \(60 such values\)"),
         ({"logits": LOGITS + np.inf}, r"logits must be finite, got inf"),

@@ -1,4 +1,4 @@
-"""Memory: what a pass takes grows with the steps as the layers say; over the pieces of a text it does not grow."""
+"""Memory: that of a pass grows with the steps as the docstrings say; that of reading a text in pieces does not grow."""
 
 import tracemalloc
 
@@ -10,7 +10,7 @@ from numpyrnn import GRU, LSTM, RNN, Dense, Embedding, Sequential
 from numpyrnn.batches import streams
 from numpyrnn.losses import softmax_cross_entropy
 
-# By layer, numbers a step as its docstring says: kept by the pass forward, and at the peak in N H and in N D.
+# For each layer, what its docstring says of the numbers per step: kept by the forward pass, and at the peak.
 STATED = {
     RNN: ("keeps N H numbers", 1, "2 N H + N D", 2, 1),
     LSTM: ("keeps 7 N H numbers", 7, "11 N H + 2 N D", 11, 2),
@@ -22,7 +22,7 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
 def traced(call):
-    """Bytes that a call's result holds, and that it took at its peak."""
+    """The bytes that the result of a call holds, and the peak during the call; and the result."""
     tracemalloc.start()
     try:
         result = call()
@@ -33,7 +33,7 @@ def traced(call):
 
 
 def a_step(kind, dtype, D, backward=True):
-    """Bytes that one more step takes: held after the pass, and at its peak."""
+    """The bytes that one more step adds: held after the pass, and at the peak."""
     layer, rng, taken = kind(D, H, dtype=dtype, rng=0), np.random.default_rng(0), []
     grads = layer.params.zeros_like()
     for T in (64, 192):
@@ -43,7 +43,7 @@ def a_step(kind, dtype, D, backward=True):
             y, _, cache = layer.forward(x)
             return layer.backward(dy, cache, grads=grads) if backward else (y, cache)
 
-        run()  # what is made once, such as compiled code, is not of the pass
+        run()  # so that what is made only once, such as compiled code, is not counted
         taken.append(traced(run)[0])
     return (taken[1] - taken[0]) / (192 - 64)
 

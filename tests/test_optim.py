@@ -1,4 +1,4 @@
-"""Optimisers worked by hand, clipping, refusal of bad gradients, and going on where another one was."""
+"""Optimisers checked by hand, clipping, refusal of bad gradients, and resuming from another optimiser's state."""
 
 import json
 

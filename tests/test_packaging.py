@@ -19,7 +19,7 @@ BUILD = "import sys; from setuptools import build_meta; build_meta.build_wheel(s
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel, unpacked; built without network, and from a copy, so that nothing is left of earlier builds."""
+    """The unpacked wheel, built without a network and from a copy, so that nothing remains of earlier builds."""
     folder = tmp_path_factory.mktemp("wheel")
     left_out = ignore_patterns(".*", "build", "demo", "*.egg-info", "__pycache__", "tests", "benchmarks")
     copytree(CHECKOUT, folder / "source", ignore=left_out)
@@ -37,7 +37,7 @@ def run(command, folder):
 
 
 def run_installed(wheel, words):
-    """Python with the wheel and what is installed, but (-I, -S) without what an editable install adds to its path."""
+    """Run Python with the wheel and the installed packages, but (-I, -S) without the paths of editable installs."""
     paths = dict.fromkeys([str(wheel), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     return run([sys.executable, "-ISc", f"import sys; sys.path += {list(paths)}; {words}"], wheel.parent)
 

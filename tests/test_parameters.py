@@ -33,12 +33,12 @@ copies = pytest.mark.parametrize("duplicate", COPIES.values(), ids=COPIES)
 
 
 def innermost(layer):
-    """The layers that a layer is made of, or itself."""
+    """The innermost layers of a layer, or the layer itself."""
     return [one for part in getattr(layer, "layers", []) for one in innermost(part)] or [layer]
 
 
 def assert_one_memory(layer):
-    """What is written into the layer's buffer is in the innermost layers, each number in a place of its own."""
+    """Assert that the innermost layers' parameters are views of the layer's buffer, without overlap."""
     before = layer.params.flat.copy()
     layer.params.flat[...] = np.arange(before.size)
     found = [array.ravel() for one in innermost(layer) for array in one.params.values()]
@@ -50,7 +50,7 @@ def assert_one_memory(layer):
 
 
 def assert_twins(layer, twin, x):
-    """Of one kind and the same numbers, on their own."""
+    """Assert that both have one class and equal parameters, but share no memory."""
     assert type(twin) is type(layer)
     assert repr(twin) == repr(layer)
     assert twin.config() == layer.config()
@@ -98,7 +98,7 @@ def learner(kind=Sequential, **attributes):
 
 
 def train(model):
-    """Train it, and give the losses of the first and the last epoch."""
+    """Train the layer, and return the losses of the first and the last epoch."""
     history = Trainer(model, Adam(0.02), rng=0).run(cycle_batches, 10)
     return history[0]["loss"], history[-1]["loss"]
 
@@ -136,7 +136,7 @@ def test_after_joblib_a_model_can_be_trained(tmp_path):
 
 
 def there_and_back(layer):
-    """In another process: the layer, and whether it is of one memory there."""
+    """Check the layer's memory in another process, and return the layer."""
     assert_one_memory(layer)
     return layer
 
@@ -178,7 +178,7 @@ def error(*parts):
 
 
 def model_of(layer):
-    """A model that the layer is the first of."""
+    """A model whose first layer is this one."""
     return Sequential(layer)
 
 

@@ -84,7 +84,7 @@ def learned(tmp_path_factory):
 
 @pytest.fixture
 def folder(learned, tmp_path):
-    """A copy of that folder, with all that can go wrong beside it."""
+    """A copy of that folder, with files beside it that cause errors."""
     shutil.copytree(learned / "midi", tmp_path / "midi")
     for name in ("model.npz", "model.jsonl", "model.png"):
         shutil.copy(learned / name, tmp_path)
@@ -154,7 +154,7 @@ def test_the_options_of_play_are_heard(folder):
         ("--model damaged.npz", "damaged"),
         ("--model nothing.npz", "could not be read"),
         ("--model model.npz -o nowhere/x", "must be in a folder that exists"),
-        ("--model model.npz -o midi/piece-1", "midi/piece-1.mid is there already"),
+        ("--model model.npz -o midi/piece-1", "midi/piece-1.mid already exists"),
         ("--model model.npz --primer nothing.mid", "nothing.mid could not be read"),
         ("--model model.npz --primer junk.mid", "junk.mid must be a MIDI file"),
         (
@@ -280,9 +280,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ("train midi -o model.npz", 1, "model.npz is there already"),
+        ("train midi -o model.npz", 1, "model.npz already exists"),
         ("train midi -o nowhere/x.npz", 1, "must be in a folder that exists"),
-        ("train midi -o x.npz --plot model.png", 1, "model.png is there already"),
+        ("train midi -o x.npz --plot model.png", 1, "model.png already exists"),
         ("train midi/piece-1.mid -o midi/piece-1.mid --force", 1, "is learned from and must not be replaced"),
         ("train midi -o x.npz", 1, "tokens must occur 50 times, of 200 tokens, 8 of them different"),
         ("train midi -o x.npz --min-count 3 --window 60", 1, "there must be windows of 60 tokens"),
@@ -290,19 +290,19 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
         ("train junk.mid -o x.npz", 1, "junk.mid must be a MIDI file"),
         ("train drums.mid -o x.npz", 1, "drums.mid must have piano notes"),
         ("train nothing.mid -o x.npz", 1, "nothing.mid could not be read"),
-        ("train --resume model.npz", 1, "nothing to go on with: the model is from epoch"),
+        ("train --resume model.npz", 1, "nothing left to train: the model is from epoch"),
         ("train --resume model.npz --epochs 9 --transpose", 2, "keeps its settings, got --transpose"),
         ("train midi --resume model.npz --epochs 9", 2, "keeps its settings, got --data"),
         ("train --resume dinos.npz", 1, "must be a model of piano"),
         ("train --resume damaged.npz --force", 1, "damaged"),
-        ("compare midi -o model.png", 1, "model.png is there already"),
+        ("compare midi -o model.png", 1, "model.png already exists"),
         ("compare midi -o x.jsonl", 1, "must not have the name of the history"),
         ("compare midi -o nowhere/x.png", 1, "must be in a folder that exists"),
         ("compare midi", 1, "tokens must occur 50 times"),
         ("compare midi/piece-1.mid -o midi/piece-1.mid --force", 1, "is learned from and must not be replaced"),
         ("compare midi --min-count 3 --split random --transpose", 1, "transposing needs the split by piece"),
         ("evaluate --model dinos.npz", 1, "must be a model of piano"),
-        ("doctor midi -o model.png", 1, "model.png is there already"),
+        ("doctor midi -o model.png", 1, "model.png already exists"),
         ("doctor junk.mid", 1, "junk.mid must be a MIDI file"),
         ("doctor empty", 1, "empty must hold MIDI files"),
     ],

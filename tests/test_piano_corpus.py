@@ -123,7 +123,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path):
         with pytest.raises(NumpyrnnError, match=rf"^{tmp_path / name} {reason}") as raised:
             read_pieces([tmp_path / "good.mid", tmp_path / name], on_refused=lambda _: None)
         assert str(raised.value) == why
-    with pytest.raises(NumpyrnnError, match=r"cut\.mid must be whole"):  # where nobody is told it is an error
+    with pytest.raises(NumpyrnnError, match=r"cut\.mid must be whole"):  # without `on_refused`, it is an error
         read_pieces([tmp_path])
 
 
@@ -273,7 +273,7 @@ def test_another_kind_of_file_is_no_cache(folder, damage):
 
 
 def check_damaged(folder, damage):
-    """All values of a cache are false; where one of them is used it is seen. Damaged, none is used."""
+    """Every value of this cache is wrong, so any use of it shows. A damaged cache must not be used."""
     cache = folder / "cache.json"
     right = read_pieces([folder], cache=cache)
     sound = json.loads(cache.read_text())

@@ -1,4 +1,4 @@
-"""What an evaluation and a comparison say, by independent computation."""
+"""The figures of evaluations and comparisons, against independent computations."""
 
 import re
 from dataclasses import replace

@@ -183,7 +183,7 @@ def test_only_the_training_part_is_moved_to_other_keys(shipped, shipped_with_rhy
     assert len(moved.sources) == len(moved.learned.sequences) == 12 * len(parts[0])
     for (piece, semitones), ids in zip(moved.sources, moved.learned.sequences, strict=True):
         assert piece in parts[0]
-        # all tokens are moved, the rare ones too, and what the vocabulary does not have is left out only then
+        # all tokens are transposed, rare ones too; only then are those dropped that the vocabulary lacks
         higher = [transpose(token, semitones) for token in piece.tokens]
         known = {name_of(token) for token in moved.vocabulary.tokens}
         names = [name_of(token) for token in higher if token is not None and name_of(token) in known]

@@ -1,4 +1,4 @@
-"""A training that goes on: after an interruption, from a file, and only as the training that it was."""
+"""Resuming a training: after an interruption, from a file, and only with the same settings."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def timeless(history):
 
 
 def assert_same_state(state, expected):
-    """Two trainers' states are equal to the bit, but for what a clock said."""
+    """Assert that two trainers' states are equal to the bit, except for times."""
     assert state.keys() == expected.keys()
     for name, value in expected.items():
         if isinstance(value, np.ndarray):
@@ -77,7 +77,7 @@ def run(trainer, epochs, **hooks):
 
 
 def through_a_file(trainer, path, **settings):
-    """Another trainer, of another seed, that goes on from a checkpoint of this one."""
+    """Another trainer, with another seed, restored from a checkpoint of this one."""
     save(path, Checkpoint("test", trainer.model, Vocabulary("abcd"), {}, trainer.state()))
     other = make_trainer(seed=99, **settings)
     other.restore(load(path).training)
@@ -150,7 +150,7 @@ def test_a_second_batch_of_an_epoch_is_undone_too():
 
     def second(batch):
         count.append(batch)
-        if len(count) == 5:  # three a epoch
+        if len(count) == 5:  # three per epoch
             raise KeyboardInterrupt
 
     states = []

@@ -48,7 +48,7 @@ def error(*parts):
 
 def all_kinds(dtype=np.float64):
     """A model with a stack inside it and a model inside it."""
-    rng = np.random.default_rng(7)  # not the seed that a file's model is made with before it takes its parameters
+    rng = np.random.default_rng(7)  # not the seed with which `load` makes a model before it sets the parameters
     return Sequential(
         Embedding(V, H, dtype, rng),
         CausalConv1D(H, 3, 2, 3, dtype, rng),

@@ -71,7 +71,7 @@ def learned(tmp_path_factory):
 
 @pytest.fixture
 def folder(learned, tmp_path):
-    """A copy of that folder, with all that can go wrong beside it."""
+    """A copy of that folder, with files beside it that cause errors."""
     for name in ("text.txt", "model.npz", "model.jsonl", "model.png", "course.npz"):
         shutil.copy(learned / name, tmp_path)
     shutil.copy(data_path("models/dinos.npz"), tmp_path / "dinos.npz")
@@ -163,7 +163,7 @@ def test_a_poem_can_be_written_to_a_file_too(folder):
     before = contents(folder)
     done = do(folder, *arguments[:-2], "--seed", 3, "-o", "poem.txt")
     assert (done.status, done.out) == (1, "")
-    assert "poem.txt is there already" in done.err
+    assert "poem.txt already exists" in done.err
     assert contents(folder) == before
     other = do_well(folder, *arguments[:-2], "--seed", 3, "-o", "poem.txt", "--force")
     assert (folder / "poem.txt").read_text("utf-8") == other != printed
@@ -259,7 +259,7 @@ def test_a_training_interrupted_by_ctrl_c_is_saved_and_goes_on_to_the_same_bits(
         patched.setattr(Trainer, "_update", interrupted)
         done = do(folder, *common)
     assert done.status == 130
-    assert "Interrupted after 1 epochs; go on with: sonnets train --resume half.npz --epochs 2\n" in done.err
+    assert "Interrupted after 1 epochs; resume with: sonnets train --resume half.npz --epochs 2\n" in done.err
     assert done.out.endswith("Model half.npz, history half.jsonl, curves half.png.\n")
     do_well(folder, "train", "text.txt", "--resume", "half.npz")  # as many epochs as it was to have
     resumed, whole = load(folder / "half.npz"), load(folder / "model.npz")
@@ -348,11 +348,11 @@ def test_an_evaluation_says_where_it_has_limits(learned, monkeypatch):
         ("train text.txt --data other.txt", 2, "training data must be given once"),
         ("train text.txt --recipe gpt", 2, "'--recipe': 'gpt' is not one of 'streams', 'course'"),
         ("train text.txt --hidden 0", 2, "'--hidden': 0 is not in the range"),
-        ("train text.txt --out model.npz", 1, "model.npz is there already"),
-        ("train text.txt --out model.dat", 1, "model.jsonl is there already"),
+        ("train text.txt --out model.npz", 1, "model.npz already exists"),
+        ("train text.txt --out model.dat", 1, "model.jsonl already exists"),
         ("train text.txt --out text.txt --force", 1, "text.txt is learned from and must not be replaced"),
         ("train text.txt --out nowhere/a.npz", 1, "nowhere/a.npz must be in a folder that exists"),
-        ("train --resume model.npz", 1, "there is nothing to go on with"),
+        ("train --resume model.npz", 1, "there is nothing left to train"),
         ("train --resume model.npz --epochs 3 --hidden 9", 2, "a resumed training keeps its settings, got --hidden"),
         ("train --resume model.npz --epochs 3 other.txt", 1, "the one that the model was trained on, it is another"),
         ("train --resume damaged.npz", 1, "damaged.npz must be a model file"),
@@ -368,7 +368,7 @@ def test_an_evaluation_says_where_it_has_limits(learned, monkeypatch):
         ("write --model model.npz --temperature nan", 1, "temperature must be at least 0, got nan"),
         ("write --model model.npz --length 0", 2, "'--length': 0 is not in the range"),
         ("write --model model.npz --unknown guess", 2, "'--unknown': 'guess' is not one of 'error', 'skip'"),
-        ("write --model model.npz -o text.txt", 1, "text.txt is there already"),
+        ("write --model model.npz -o text.txt", 1, "text.txt already exists"),
         ("write --model model.npz -o nowhere/poem.txt", 1, "nowhere/poem.txt must be in a folder that exists"),
         ("evaluate --model bare.npz", 1, "must hold its training and held-out text, or their lengths, it does not"),
         ("evaluate --model model.npz --data other.txt", 1, "it is another"),

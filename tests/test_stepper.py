@@ -71,7 +71,7 @@ def make(stack, dtype=np.float64):
 
 
 def run(stepper, ids=IDS):
-    """The rows for ids one after the other; copies, for a stepper overwrites what it gave."""
+    """The logits for ids in turn, copied because a stepper overwrites its result."""
     return np.stack([stepper(token).copy() for token in ids.tolist()])
 
 
@@ -115,7 +115,7 @@ def test_making_a_stepper_leaves_the_model_as_it_was_and_two_are_apart():
 
 
 def gate_sums(lstm, x):
-    """What the gates of a layer are made of, (4, T, N, H), for ids x."""
+    """The sums from which a layer's gates are computed, (4, T, N, H), for ids x."""
     h = lstm(x)
     before, p = np.concatenate([np.zeros_like(h[:1]), h[:-1]]), lstm.params
     return np.stack([p["Wx"][k][x] + before @ p["Wh"][k] + p["b"][k] for k in range(4)])
@@ -329,7 +329,7 @@ def test_a_refused_call_changes_nothing():
 
 
 class LateReader(cells.RNN):
-    """It reads the state before the step when the new one stands in its place."""
+    """A cell whose step reads the old state after overwriting it with the new one."""
 
     def at(self, t, n):
         return *super().at(t, n), self.states[0][None, t, :n]

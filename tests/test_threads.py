@@ -1,4 +1,4 @@
-"""One thread inside the library's long calls, more where they are chosen, and all as before afterwards."""
+"""The library's long calls use one thread, or as many as chosen, and restore the pools afterwards."""
 
 import os
 import subprocess
@@ -212,7 +212,7 @@ def test_a_stream_of_a_wide_model_takes_its_steps_in_one_thread(H, inside):
 
 
 def fresh(code):
-    """What a new Python prints that runs `code`."""
+    """What a new Python process prints when it runs `code`."""
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[1])
     assert ran.returncode == 0, ran.stderr
     return ran.stdout.split()

@@ -159,7 +159,7 @@ def test_the_average_does_not_disturb_the_training():
 
 
 def overfitting():
-    """A training whose held-out loss falls and then rises: what is held out is half 1 and half 2, learned is 1 only."""
+    """A training whose held-out loss falls, then rises: half of the held-out targets are 2, all learned ones are 1."""
     model = zero_model(1, 3)
     return model, repeat(places((0, 1))), repeat(places((0, 1), (0, 2)))
 

@@ -115,10 +115,10 @@ def test_history_and_picture_stand_beside_the_model(folder, arguments, expected)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("old.npz", None, None, False), "old.npz is there already"),
-        (("old.dat", None, None, False), "old.jsonl is there already"),
-        (("new.npz", "other.png", None, False), "other.png is there already"),
-        (("new.npz", "other.png", "old.npz", False), "other.png is there already"),
+        (("old.npz", None, None, False), "old.npz already exists"),
+        (("old.dat", None, None, False), "old.jsonl already exists"),
+        (("new.npz", "other.png", None, False), "other.png already exists"),
+        (("new.npz", "other.png", "old.npz", False), "other.png already exists"),
         (("nowhere/new.npz", None, None, True), "nowhere/new.npz must be in a folder that exists"),
         (("new.npz", "nowhere/new.png", None, True), "nowhere/new.png must be in a folder that exists"),
         ((".", None, None, True), "must be a file to write, it is a folder"),
@@ -183,7 +183,7 @@ def test_there_must_be_something_left_to_do(folder):
     invoke()
     error = invoke("--resume", "count.npz").exception
     assert isinstance(error, NumpyrnnError)
-    assert re.match(r"there is nothing to go on with: .* ended after 3: all epochs done \(--epochs is 3\)", str(error))
+    assert re.match(r"there is nothing left to train: .* ended after 3: all epochs done \(--epochs is 3\)", str(error))
 
 
 def test_a_training_does_not_replace_its_data(folder):
@@ -247,7 +247,7 @@ def test_a_slim_model_leaves_out_what_resuming_needs_only_at_the_end(files):
 def test_an_interrupted_training_says_how_to_go_on_and_can(tmp_path, capsys):
     files = Outputs(tmp_path / "my model.npz", tmp_path / "a.jsonl", tmp_path / "a.png")
     assert teach(Counting(KeyboardInterrupt()), files) == 130
-    words = f"Interrupted after 1 epochs; go on with: count train --resume '{files.model}' --epochs 3\n"
+    words = f"Interrupted after 1 epochs; resume with: count train --resume '{files.model}' --epochs 3\n"
     assert capsys.readouterr().err.endswith(words)
     assert len(read_history(files.history)) == 1
     whole, again = Counting(), Counting()

@@ -234,7 +234,7 @@ def test_slopes_of_any_number_of_steps_at_once_give_the_same_bits(monkeypatch, k
 
 
 def assert_one_is_the_first_of_two(kind, steps, hidden_size, tolerance):
-    """One sequence alone, and the same one twice, whose products are made in another way."""
+    """One sequence alone, and a batch of two copies of it, whose products are computed in another way."""
     layer = make(kind, hidden_size=hidden_size)
     x, state, dy, dstate = draw(layer, steps)
     one, two = ([part[..., rows, :] for part in (x, dy)] for rows in ([0], [0, 0]))

@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 X, TARGETS = RNG.integers(0, V, (2, T, N))
 SOFT = RNG.dirichlet(np.ones(V), (T, N))
 MASK = RNG.random((T, N)) < 0.4
-MASK[:, 1::3] = False  # the second of three workers has no place that counts
+MASK[:, 1::3] = False  # the second of three workers has no target that counts
 VECTORS = RNG.normal(size=(T, N, 3))
 F64 = np.float64
 
@@ -243,7 +243,7 @@ def test_a_trainer_has_the_workers_it_is_given_else_the_threads_around_its_run(a
 
 
 def squares(logits, targets, mask):
-    """Half the mean square of what is between the logits and the targets' one-hot rows."""
+    """Half the mean square of the logits minus the targets' one-hot rows."""
     d = (logits - np.eye(V)[targets]) * (1 if mask is None else mask[..., None])
     count = targets.size if mask is None else mask.sum()
     return (d**2).sum() / 2 / count, d / count
@@ -284,7 +284,7 @@ def test_a_trainer_takes_any_loss_and_measures_held_out_parts_by_its_validation(
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_no_place_at_all_is_the_losss_error(n):
-    with pytest.raises(NumpyrnnError, match="at least one place that counts, got none"):
+    with pytest.raises(NumpyrnnError, match="at least one target that counts, got none"):
         step(CASES["full"][0], Batch(X, TARGETS, None, MASK & False), n)
 
 

@@ -1,4 +1,4 @@
-"""What of a sample is copied: the longest run that stands in the training data too."""
+"""Find copies: the longest run of a sample that also occurs in the training data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 FIRST = 0x10000  # the code point of the first letter
-MISSING = "\uffff"  # stands for tokens that no source has; also divides samples that are searched together
+MISSING = "\uffff"  # stands for tokens that no source has, and separates samples that are searched together
 
 
 class Run(NamedTuple):
@@ -19,7 +19,7 @@ class Run(NamedTuple):
     length : int, tokens; 0 if the sample shares none
     start : int, where it begins in the sample
     source : int, index of the source
-    place : int, where it begins there
+    place : int, where it begins in the source
     """
 
     length: int
@@ -29,7 +29,7 @@ class Run(NamedTuple):
 
 
 class Copies:
-    """Finds copied runs, by searching for text: each different token becomes a letter.
+    """Finds copied runs by text search: each different token becomes a letter.
 
     Parameters
     ----------
@@ -47,17 +47,17 @@ class Copies:
         return "".join(letters.setdefault(token, chr(FIRST + len(letters))) for token in source)
 
     def longest(self, sample: Sequence[Hashable], by_source: bool = False) -> Run:
-        """The longest run of a sample that stands in a source, at the first place where it does.
+        """Find the longest run of a sample that also occurs in a source.
 
         Parameters
         ----------
         sample : sequence of tokens, or str
         by_source : bool, default False
-            Of equally long runs take the first one in the sources; default: in the sample.
+            Among equally long runs, take the first one in the sources; by default, the first one in the sample.
 
         Returns
         -------
-        Run
+        Run, at its first occurrence in the sample and in the sources
         """
         text = sample if isinstance(sample, str) else "".join(self.letters.get(token, MISSING) for token in sample)
         length, place, longer = 0, 0, set(text)

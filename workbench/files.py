@@ -1,4 +1,4 @@
-"""Text files, folders and shipped data, each read or made with one clear error."""
+"""Read text files and shipped data, and make folders; any failure is one clear error."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def read_text(path: str | Path) -> str:
     Raises
     ------
     NumpyrnnError
-        if the file cannot be read or is not UTF-8 text
+        if the file cannot be read, is not UTF-8 text, or is too large
     """
     return "".join(text_pieces(path))
 
 
 def text_pieces(path: str | Path) -> Iterator[str]:
-    """The text of a UTF-8 file in pieces of 64 KiB or a little more, which end with a line.
+    """The text of a UTF-8 file in pieces of 64 KiB or a little more, each ending at the end of a line.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def text_pieces(path: str | Path) -> Iterator[str]:
     Raises
     ------
     NumpyrnnError
-        as `read_text`
+        if the file cannot be read, is not UTF-8 text, or is too large
     """
     path, done = Path(path), 0
     try:
@@ -117,6 +117,10 @@ def load_model(path: str | Path | None, kind: str) -> Checkpoint:
     ----------
     path : model file; None: the shipped one
     kind : the program, such as "dinos"
+
+    Returns
+    -------
+    Checkpoint
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The history of a training: one JSON object a line, and a picture of the curves."""
+"""The history of a training: one JSON object per line, and a picture of the curves."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def plot_history(
 
     Parameters
     ----------
-    records : with "epoch", "loss" and, if there was a held-out part, "valid_loss" (nats)
+    records : with "epoch", "loss" and, if there was a held-out part, "valid_loss"
     path : file
     title : str
-    levels : dict of losses by name, drawn as dotted lines; for example of an n-gram
+    levels : dict of losses by name, drawn as dotted lines, such as that of an n-gram
     unit : str, the unit of the losses
-    label : str, default "training, regularised", names the training loss
+    label : str, default "training, regularised", the name of the training loss in the legend
 
     Raises
     ------
@@ -65,7 +65,7 @@ def plot_history(
 
 @contextmanager
 def curves(path: str | Path, title: str, unit: str, levels: Mapping[str, float]) -> Iterator[Any]:
-    """Axes for losses by epoch; the picture is written as a PNG if the block raises nothing.
+    """Axes for losses by epoch; the picture is written as a PNG unless the block raises.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def curves(path: str | Path, title: str, unit: str, levels: Mapping[str, float])
     NumpyrnnError
         if the file cannot be written
     """
-    from matplotlib.figure import Figure  # late: half a second
+    from matplotlib.figure import Figure  # not at import: it takes half a second
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")

@@ -23,12 +23,12 @@ def recurrent_network(
 
     Parameters
     ----------
-    size : int, V: how many different tokens there are
+    size : int, V, the number of different tokens
     settings : has `seed`, `embedding` (0: one-hot rows), `hidden`, `layers`, `dropout` and `weight_dropout`
-        It may have `between_dropout`, the dropout between recurrent layers (default: as behind the last one), and
+        It may have `between_dropout`, the dropout between recurrent layers (default: as after the last one), and
         `shared`, "time" for one dropout mask for all steps (default: None).
     cell : recurrent layer class, default LSTM
-    dropouts : layers behind the embedding
+    dropouts : layers after the embedding
     scale : float, default 1, multiplies the initial embedding
     head : layers before the dense one
     **of_cell : more arguments of the recurrent layers

@@ -16,7 +16,7 @@ Ids = Sequence[int] | Array
 
 
 class Table(NamedTuple):
-    """The grams of one length, sorted by code; a gram's number is its index.
+    """The n-grams ("grams") of one length, sorted by code; a gram's number is its index.
 
     The code is (number of the context, a gram one shorter) * (size + 1) + (last id) + 1, so that the grams of one
     context lie side by side. The last entry of `shares` and `backoffs`, at index -1, serves all unknown grams.
@@ -24,8 +24,8 @@ class Table(NamedTuple):
     Attributes
     ----------
     codes : (n,) integers, ascending
-    shares : (n + 1,) discounted counts as shares of the context's count; 0 for the unknown
-    backoffs : (number of contexts + 1,) probability that each context leaves to the order below; 1 for the unknown
+    shares : (n + 1,) discounted counts as shares of the context's count; 0 for unknown grams
+    backoffs : (number of contexts + 1,) probability that each context leaves to the order below; 1 for unknown contexts
     """
 
     codes: Array
@@ -43,19 +43,19 @@ class KneserNey:
 
         p(w | h) = max(c(h w) - D(c(h w)), 0) / c(h) + backoff(h) p(w | h without its first id)
 
-    The highest order counts occurrences, the lower ones the different ids that come before. The lowest order backs off
-    to the uniform distribution. Each order has three discounts: for counts of one, two, and three or more.
+    The highest order counts occurrences; the lower orders count the different ids that precede. The lowest order backs
+    off to the uniform distribution. Each order has three discounts: for counts of one, two, and three or more.
 
     Parameters
     ----------
-    sequences : sequences of integers; if they have an end id, it is the last
+    sequences : sequences of integers; if there is an end id, each sequence ends with it
     size : int, number of ids, which are 0 .. size - 1
     order : int, n; contexts have n - 1 ids
 
     Raises
     ------
     NumpyrnnError
-        if there is no sequence
+        if there is no sequence, an id is out of range, or `order` is below 1
     """
 
     def __init__(self, sequences: Iterable[Ids], size: int, order: int):
@@ -67,7 +67,7 @@ class KneserNey:
         letters, before = _in_a_row(listed)
         if not letters.any():
             raise NumpyrnnError("an n-gram needs at least one sequence, got none")
-        numbers = np.zeros(len(letters), np.intp)  # of the gram that ends at each place; there is one of no ids
+        numbers = np.zeros(len(letters), np.intp)  # of the gram that ends at each position; 0 is the empty gram
         grams, sizes = [], [1]
         for _ in range(order):
             codes = numbers[before] * (size + 1) + letters
@@ -78,7 +78,7 @@ class KneserNey:
         self.tables: list[Table] = []  # by order
         for n_contexts, (codes, first, shorter) in zip(sizes[-2::-1], reversed(grams), strict=True):
             self.tables.append(_discounted(codes, counts, codes // (size + 1), n_contexts, np.argsort(first)))
-            counts = np.bincount(shorter[counts > 0], minlength=n_contexts)  # each different gram counts once below
+            counts = np.bincount(shorter[counts > 0], minlength=n_contexts)  # each counts once below
         self.tables.reverse()
         self._cache: dict[Context, Array] = {}
         self._numbers: dict[Context, int] = {(): 0}
@@ -115,7 +115,7 @@ class KneserNey:
         return self._numbers[context]
 
     def distributions(self, sequence: Ids) -> Array:
-        """The distribution at each place of a sequence, given the ids before it.
+        """The distribution at each position of a sequence, given the ids before it.
 
         Parameters
         ----------
@@ -138,6 +138,11 @@ class KneserNey:
         Returns
         -------
         (length,) array, nats
+
+        Raises
+        ------
+        NumpyrnnError
+            if an id is out of range
         """
         ids = np.array(sequence, np.intp)
         check_ids("sequence", ids, self.size)
@@ -156,7 +161,7 @@ class KneserNey:
         ----------
         ids : integers
         share : float, weight of the n-gram
-        start : int, default 0, the first place; the ids before it are context only
+        start : int, default 0, the first position to predict; the ids before it are only context
 
         Returns
         -------
@@ -202,7 +207,7 @@ def best_ngram(
 
     Parameters
     ----------
-    training, held_out : sequences of integers, each with its end id as the last
+    training, held_out : sequences of integers, each ending with its end id
     size : int, ids are 0 .. size - 1
     orders : iterable of int, default 1 to 10
 
@@ -210,6 +215,11 @@ def best_ngram(
     -------
     model : KneserNey
     loss : float, nats per id of the held-out sequences
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no training sequence, or an id is out of range
     """
     models = [KneserNey(training, size, order) for order in orders]
     losses = [-np.concatenate([model.log_probabilities(s) for s in held_out]).mean() for model in models]
@@ -218,7 +228,7 @@ def best_ngram(
 
 
 def _in_a_row(sequences: Sequence[Array]) -> tuple[Array, Array]:
-    """All sequences in one array of ids + 1, each after a START (0), and the index before each place."""
+    """All sequences in one array of ids + 1, each after a START (0), and the index before each position."""
     letters = np.concatenate([np.append(START, ids) for ids in sequences] or [np.zeros(0, np.intp)]) + 1
     return letters, np.maximum(np.arange(len(letters)) - (letters > 0), 0)
 
@@ -238,7 +248,7 @@ def _discounted(codes: Array, counts: Array, contexts: Array, n_contexts: int, o
     discounts = [0.0, y, y, y]  # too few counts to estimate three: absolute discounting
     if n[1] and n[2] and n[3] and n[4]:
         estimates = (k - (k + 1) * y * n[k + 1] / n[k] for k in (1, 2, 3))
-        discounts[1:] = [min(max(d, 0.05), k - 0.05) for k, d in enumerate(estimates, 1)]  # neither nothing nor all
+        discounts[1:] = [min(max(d, 0.05), k - 0.05) for k, d in enumerate(estimates, 1)]  # more than 0, less than k
     totals = np.bincount(contexts, counts, n_contexts).clip(1)
     shares = (counts - np.take(discounts, counts, mode="clip")) / totals[contexts]
     left = 1 - np.bincount(contexts[order], shares[order], n_contexts)

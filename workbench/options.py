@@ -13,7 +13,7 @@ import click
 from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import check_plain_file
 
-OWN = {".npz", ".jsonl", ".png"}  # what trainings write, and none reads as data
+OWN = {".npz", ".jsonl", ".png"}  # endings of files that a training writes and never reads as data
 PATH = click.Path(path_type=Path)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -26,8 +26,8 @@ top_k_option = click.option("--top-k", type=click.IntRange(1), help="Draw only a
 
 
 def temperature_option_of(default: float) -> Decorator:
-    """`--temperature` with a default of its own."""
-    words = "Below 1 safer, above 1 wilder, 0 always the most probable."
+    """Make the option `--temperature` with this default."""
+    words = "Below 1 is safer, above 1 is wilder; 0 always takes the most probable."
     return click.option("--temperature", type=click.FloatRange(0), default=default, show_default=True, help=words)
 
 
@@ -35,12 +35,12 @@ temperature_option = temperature_option_of(1.0)
 
 
 def model_option(default: str) -> Decorator:
-    """`--model`: a model file; the shipped one if it is not given."""
+    """Make the option `--model`: a model file, by default the shipped one."""
     return click.option("--model", type=PATH, help=f"Model file  [default: the shipped {default}]")
 
 
 def default_group(command: str) -> type[click.Group]:
-    """A click group that takes options without a command for options of `command`."""
+    """Make a click group class that runs `command` if the user names no command."""
 
     class DefaultGroup(click.Group):
         def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -52,7 +52,7 @@ def default_group(command: str) -> type[click.Group]:
 
 
 def options_of(*options: Decorator) -> Decorator:
-    """Several options as one decorator, in the order of the help."""
+    """Combine several options into one decorator, in the order of the help."""
     return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
@@ -60,10 +60,10 @@ force_option = click.option("--force", is_flag=True, help="Replace existing file
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Training data as `--data FILE` or as a plain argument; the command is given `data`, a Path or None."""
+    """Take training data as `--data FILE` or as a plain argument; the command is given `data`, a Path or None."""
 
     @click.argument("plain_data", metavar="[FILE]", required=False, type=PATH)
-    @click.option("--data", type=PATH, help="Training data; the same as FILE.")
+    @click.option("--data", type=PATH, help="Training data, the same as FILE.")
     @wraps(command)
     def with_data(plain_data: Path | None, data: Path | None, **options: Any) -> Any:
         if plain_data and data and plain_data != data:
@@ -74,10 +74,10 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Training data as `--data FILE`, any number of times, or as plain arguments; the command is given a list."""
+    """Take training data as `--data FILE`, repeated or not, or as plain arguments; the command is given a list."""
 
     @click.argument("plain_data", metavar="[FILE]...", nargs=-1, type=PATH)
-    @click.option("--data", multiple=True, type=PATH, help="Training data, any number of times; the same as FILE.")
+    @click.option("--data", multiple=True, type=PATH, help="Training data, the same as FILE; can be repeated.")
     @wraps(command)
     def with_data(plain_data: tuple[Path, ...], data: tuple[Path, ...], **options: Any) -> Any:
         return command(data=list(dict.fromkeys([*plain_data, *data])), **options)
@@ -92,12 +92,17 @@ def check_out(path: Path, force: bool) -> None:
     ----------
     path : the output file; its folder must exist
     force : whether it may replace an existing file
+
+    Raises
+    ------
+    NumpyrnnError
+        if it exists and may not be replaced, or cannot be written
     """
     if not path.parent.is_dir():
         raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
     check_plain_file(path)
     if path.exists() and not force:
-        raise NumpyrnnError(f"{path} is there already: name another with --out, or say --force to replace it")
+        raise NumpyrnnError(f"{path} already exists: name another with --out, or replace it with --force")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
@@ -112,7 +117,12 @@ def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: st
     ----------
     paths : the output files
     inputs : files, or folders whose files are read; None does not count
-    use : what the inputs are read for, in the error
+    use : how the error describes the inputs
+
+    Raises
+    ------
+    NumpyrnnError
+        if an existing output file is one of the inputs, or would be read as data in a folder
     """
     for path in (path for path in paths if path.exists()):
         for source in (source.resolve() for source in inputs if source is not None):
@@ -128,7 +138,7 @@ def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[P
     ----------
     out : what the user gave: None, NAME, or FOLDER/ for the default name in a folder
     default : NAME; if its files exist, NAME-2, NAME-3 and so on are tried
-    files_of : gives the output files that belong to a name
+    files_of : function from a name to its output files
     force : whether existing files may be replaced
 
     Returns
@@ -138,7 +148,7 @@ def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[P
     Raises
     ------
     NumpyrnnError
-        if one of them cannot be written, see `check_out`
+        if one of the files exists and may not be replaced, or cannot be written
     """
     path = Path(out or "")
     if out is None or out.endswith("/"):

@@ -8,16 +8,16 @@ from importlib import import_module
 def start(module: str) -> None:
     """Run the command line `app` of a module with one thread, unless `OPENBLAS_NUM_THREADS` says otherwise.
 
-    More threads would give other bits for the same seed and lose much time beside another busy program, see
-    `numpyrnn.threads`. BLAS reads the setting when NumPy is first imported, so it is made before that.
+    With more threads, the same seed would give other bits, and another busy program would cost much time; see
+    `numpyrnn.threads`. BLAS reads the variable when NumPy is first imported, so it is set before that.
 
     Parameters
     ----------
-    module : such as "dinos.cli"
+    module : str, such as "dinos.cli"
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from numpyrnn.cli import run
 
     app = import_module(module).app
-    gc.freeze()  # what was imported stays: neither collections nor the exit need to look through it
+    gc.freeze()  # what was imported stays, so the garbage collector need not scan it
     run(app)

@@ -1,4 +1,4 @@
-"""A training as a program runs it: its settings, progress, files, interruption, and what it says at the end."""
+"""How a program trains: settings, progress, output files, interruption, and the closing report."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ OnEpoch = Callable[[Record], None] | None
 
 
 class Settings:
-    """Base of the frozen dataclasses in which programs keep how a network is built and trained."""
+    """The base of each program's frozen dataclass of settings: how its network is built and trained."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Self:
-        """The settings of a model.
+        """The settings with which a checkpoint's model was made.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Settings:
 
 
 class Training:
-    """A program's training: the data, the model, its trainer, and what is said about them.
+    """A program's training: its data, model and trainer, and the texts that are printed about them.
 
     A program derives its own class, which knows its data. It sets the class attributes, overrides the methods that
     raise NotImplementedError here, and hands an instance to `TrainingRun.learn`.
@@ -76,10 +76,11 @@ class Training:
     ----------
     program : str, the name of the command, and the kind of its model files
     unit : str, default "epoch", what the progress bar counts; see `items` and `count`
-    per : str, default "character", what the losses shown are counted for
-    places : int, default 1, predictions that make one such unit (a value of three parts has three)
+    per : str, default "character", the item to which printed losses refer
+    places : int, default 1, predictions per such item (a value of three parts has three)
+        Printed losses are the trainer's mean losses times this number.
     items : int, default 1, units of the progress bar in an epoch
-    title : str, of the picture of the curves
+    title : str, the title of the picture
     refusal : str, why `accept` ended the training
     """
 
@@ -97,36 +98,36 @@ class Training:
         self.trainer = Trainer(model, optimizer, clip=None, rng=np.random.default_rng([settings.seed, 1]), **kwargs)
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
-        """A function of a generator that gives the batches of one epoch."""
+        """Return a function of a Generator that returns the batches of one epoch."""
         raise NotImplementedError
 
     def held_out_batches(self) -> Iterable[Batch]:
-        """The batches over which the held-out loss is taken."""
+        """The batches on which the held-out loss is measured."""
         raise NotImplementedError
 
     def data(self) -> dict[str, Any]:
-        """What the model file keeps besides the settings, as JSON can hold it."""
+        """The data that the model file holds besides the settings, in values that JSON can hold."""
         raise NotImplementedError
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """The training that a model file came from, at its beginning; `given` is what the file does not keep."""
+        """Rebuild the training of a model file, before its first epoch; `given` is what the file does not hold."""
         raise NotImplementedError
 
     def describe(self) -> str:
-        """What there is to learn, and the network, in a line or more."""
+        """Describe the data and the network in one or more lines."""
         raise NotImplementedError
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
-        """A line that the model writes while it learns."""
+        """Return a line written by the model as it is so far."""
         raise NotImplementedError
 
     def ngrams(self) -> dict[str, float]:
-        """The held-out losses of n-grams by name, in the units shown."""
+        """The held-out losses of n-grams by name, in nats per item (`per`)."""
         raise NotImplementedError
 
     def count(self, batch: Batch) -> int:
-        """Units of the progress bar in a batch."""
+        """By how many units a batch moves the progress bar."""
         return int(batch.x.shape[1])
 
     def accept(self) -> bool:
@@ -134,14 +135,14 @@ class Training:
         return True
 
     def run(self, epochs: int, on_batch: OnBatch = None, on_epoch: OnEpoch = None) -> list[Record]:
-        """Train up to `epochs` in all; see `Trainer.run`."""
+        """Train up to `epochs` epochs in total; see `Trainer.run`."""
         return self.trainer.run(self.batches(), epochs, self.held_out_batches, self.accept, on_batch, on_epoch)
 
     @contextmanager
     def progress(
         self, epochs: int, **options: Any
     ) -> Iterator[tuple[Callable[[Batch], None], Callable[[Record], None]]]:
-        """Show a progress bar; yields the functions `on_batch` and `on_epoch` for `run`. Options are those of tqdm."""
+        """Show a progress bar; yield `on_batch` and `on_epoch` for `run`. The options are those of tqdm."""
         from tqdm import tqdm
 
         options |= {"unit": self.unit, "unit_scale": self.items > 1, "file": sys.stderr}
@@ -159,7 +160,7 @@ class Training:
             yield on_batch, on_epoch
 
     def checkpoint(self, resumable: bool = True) -> Checkpoint:
-        """What to save: the best model so far with its data, and the state of the training unless it is not wanted."""
+        """What to save: the best model so far, its settings and data and, if `resumable`, the state of the training."""
         best = self.model.copy()
         best.params.flat[...] = self.trainer.best
         config = {"settings": asdict(self.settings), **self.data()}
@@ -167,12 +168,16 @@ class Training:
 
     @classmethod
     def resume(cls, checkpoint: Checkpoint, *given: Any) -> Self:
-        """Go on where a checkpoint was made.
+        """Rebuild the training of a checkpoint, and restore its state.
 
         Parameters
         ----------
         checkpoint : Checkpoint
-        *given : what the checkpoint does not keep, see the program's `of`
+        *given : what the checkpoint does not hold; see the program's `of`
+
+        Returns
+        -------
+        Training
 
         Raises
         ------
@@ -184,12 +189,12 @@ class Training:
         return training
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """What was reached and why it ended, beside the best n-gram; `status` is the exit status."""
+        """Report the loss, why training ended, and the loss of the best n-gram; `status` is the exit status."""
         loss = f"{self.places * self.trainer.best_loss:.3f} nats a {self.per}"
         return f"Held-out loss {loss}, {self.ending(status)}. The best n-gram: {min(ngrams.values()):.3f}."
 
     def ending(self, status: int = 0) -> str:
-        """From which epoch the model is, and why there are no more; `status` is the exit status."""
+        """Say from which epoch the model is and why training ended; `status` is the exit status."""
         trainer, patience = self.trainer, self.trainer.patience
         stale = patience is not None and trainer.stale >= patience
         stopped = f"no better for {patience} epochs" if stale else self.refusal
@@ -197,7 +202,7 @@ class Training:
         return f"from epoch {best_epoch(trainer)}; ended after {trainer.epoch}: {why}"
 
     def shown(self, records: Sequence[Record]) -> list[Record]:
-        """Records whose losses are for the units shown."""
+        """Convert the losses of records to nats per item (`per`)."""
         return [r | {k: r[k] * self.places for k in ("loss", "valid_loss") if r.get(k) is not None} for r in records]
 
 
@@ -209,24 +214,24 @@ def best_epoch(trainer: Trainer) -> int:
 def training_options(out: str, epochs: int | None = None) -> Decorator:
     """The options of every training: `--epochs --seed -o/--out --force --resume --plot --slim`.
 
-    The command is given a `TrainingRun` as `run` in their place. Its output files are checked before: none may be the
-    command's `data`.
+    The command is given a `TrainingRun` as `run` in their place. The output files are checked first: none may replace
+    the command's `data`.
 
     Parameters
     ----------
     out : the default model file
-    epochs : int, optional, how many at most; default: as the settings have it
+    epochs : int, optional, the default of `--epochs`; if None, that of the settings
     """
-    words = f"Largest number in all  [default: {epochs or 'depends on the network'}]"
+    words = f"Epochs in total, at most  [default: {epochs or 'set by the recipe'}]"
 
     def with_run(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--epochs", type=click.IntRange(1), default=epochs, help=words)
         @seed_option
         @click.option("-o", "--out", type=PATH, help=f"Model file  [default: {out} or the resumed one]")
         @force_option
-        @click.option("--resume", type=PATH, help="Continue the training of this model file.")
+        @click.option("--resume", type=PATH, help="Resume the training of this model file.")
         @click.option("--plot", type=PATH, help="PNG of the curves  [default: beside the model]")
-        @click.option("--slim", is_flag=True, help="Omit from the model file what only --resume needs.")
+        @click.option("--slim", is_flag=True, help="Save a smaller model file, which cannot be resumed.")
         @wraps(command)
         def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
             data, model = given.get("data"), given.pop("out") or resume or Path(out)
@@ -257,11 +262,15 @@ def outputs(
 
     Parameters
     ----------
-    out : the model file; the others stand beside it
-    plot : the picture, if it is wanted elsewhere
+    out : the model file; the others are written beside it
+    plot : the picture, if it goes elsewhere
     resume : the model file that is resumed
     force : whether existing files may be replaced
     inputs : the training data, which is never replaced; None does not count
+
+    Returns
+    -------
+    Outputs
 
     Raises
     ------
@@ -280,13 +289,13 @@ def outputs(
 
 
 class TrainingRun(NamedTuple):
-    """What the user asked of a training; `training_options` makes it.
+    """What the user asked for; `training_options` makes it.
 
     Attributes
     ----------
     files : Outputs
-    epochs : int, at most; None: as the settings have it
-    seed, resume, slim : as the options
+    epochs : int, the total number; None: that of the settings
+    seed, resume, slim : the options of these names
     """
 
     files: Outputs
@@ -296,12 +305,17 @@ class TrainingRun(NamedTuple):
     slim: bool
 
     def resumed(self, kind: str, *allowed: str) -> Checkpoint | None:
-        """The checkpoint to go on with, or None; an error if the user gave options that it fixes.
+        """Load the checkpoint to resume, or return None if there is none.
 
         Parameters
         ----------
-        kind : of the model file
-        *allowed : parameters of the command that may be given all the same
+        kind : the kind of the model file, such as "dinos"
+        *allowed : other parameters of the command that may be given
+
+        Raises
+        ------
+        click.UsageError
+            if the user gave another option or data
         """
         if self.resume is None:
             return None
@@ -318,7 +332,7 @@ class TrainingRun(NamedTuple):
         trainer, epochs = training.trainer, self.epochs or training.settings.epochs
         if trainer.finished or trainer.epoch >= epochs:
             done = f"the model is {training.ending()} (--epochs is {epochs})"
-            raise NumpyrnnError(f"there is nothing to go on with: {done}")
+            raise NumpyrnnError(f"there is nothing left to train: {done}")
         click.echo(training.describe())
         status, ngrams = self.train(training, epochs), training.ngrams()
         if trainer.history:
@@ -334,7 +348,7 @@ class TrainingRun(NamedTuple):
         Parameters
         ----------
         training : Training
-        epochs : int, in all
+        epochs : int, in total
 
         Returns
         -------
@@ -380,7 +394,7 @@ class TrainingRun(NamedTuple):
         write(resumable=status != 0 or not self.slim)
         if status:
             command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
-            click.echo(f"Interrupted after {trainer.epoch} epochs; go on with: {command}", err=True)
+            click.echo(f"Interrupted after {trainer.epoch} epochs; resume with: {command}", err=True)
         if trainer.history:
             say("at the end")
         return status

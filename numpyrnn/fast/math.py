@@ -1,4 +1,4 @@
-"""What the compiled functions use: compiler settings, tanh, sigmoid, exp, and the product of a single row.
+"""Helpers of the compiled functions: compiler settings, tanh, sigmoid, exp, and the product of a single row.
 
 Numba compiles these functions into their callers in `fast/cells.py`, and does not notice if they change: delete the
 `__pycache__` folders after a change in this file.
