@@ -17,9 +17,8 @@ import numpy as np
 from click.core import ParameterSource
 from numpy.random import Generator
 
-from numpyrnn import NumpyrnnError, Sequential, Trainer, Vocabulary, load, save
+from numpyrnn import Checkpoint, NumpyrnnError, Sequential, Trainer, Vocabulary, load, save
 from numpyrnn.batches import Batch
-from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.cli import INTERRUPTED
 from numpyrnn.optim import Optimizer
 from numpyrnn.train import Record
