@@ -193,6 +193,8 @@ def test_a_loss_that_is_not_finite_is_one_error_and_rolls_back(place):
     "change",
     [
         {"optimizer": {"kind": "RMSprop", "t": 3}},
+        {"optimizer": {"kind": "Adam", "t": -1}},
+        {"optimizer": {"kind": "Adam", "t": np.inf}},
         {"optimizer": None},
         {"weights": np.zeros(3, np.float32)},
         {"averaged": np.zeros((2, 2), np.float32)},
