@@ -92,7 +92,9 @@ def improvise(
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
         chords = read_text(chords[1:])
-    path = shared.choose_out(out, OUT, lambda name: performance.output_files(name, not no_lead_sheet), force)
+    files_of = partial(performance.output_files, lead_sheet=not no_lead_sheet)
+    path = shared.choose_out(out, OUT, files_of, force)
+    shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
     instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo

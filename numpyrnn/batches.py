@@ -216,7 +216,7 @@ def crops(sequences: Iterable[Array], width: int, rng: Generator, step: int = 1,
     NumpyrnnError
         if `width` or `step` is below 1
     """
-    check_range("width", width, 1)
+    check_range("width", width, 1, 2**62)  # numbers are drawn as int64
     check_range("step", step, 1)
     span, cut = width * step, list[Array]()
     for ids in sequences:

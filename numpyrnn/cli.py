@@ -75,7 +75,7 @@ def run(command: click.Command) -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted.", err=True)
         status = INTERRUPTED
-    except (NumpyrnnError, OSError, MemoryError, UnicodeError) as error:
+    except (NumpyrnnError, MemoryError, OSError, OverflowError, UnicodeError) as error:
         try:
             sys.stdout.flush()
         except OSError:  # drop what cannot be written, so that Python does not try again at exit

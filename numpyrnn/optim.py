@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .checks import Array, NumpyrnnError, check_finite, check_range, check_shape, check_share
+from .checks import Array, NumpyrnnError, check_count, check_finite, check_range, check_shape, check_share
 
 
 def clip_by_value(grad: Array, limit: float) -> None:
@@ -142,7 +142,7 @@ class Optimizer:
         """
         if state and set(state) != set(self.slots):
             raise NumpyrnnError(f"{type(self).__name__} needs the state {self.slots}, got {tuple(state)}")
-        self.t, self.state = int(t), {name: np.array(array) for name, array in state.items()}
+        self.t, self.state = check_count("t", t, 0), {name: np.array(array) for name, array in state.items()}
 
 
 class SGD(Optimizer):

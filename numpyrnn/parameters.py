@@ -36,7 +36,10 @@ class Parameters(dict[str, Array]):
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = np.float32, flat: Array | None = None):
         ends = list(accumulate(map(prod, shapes.values()), initial=0))
-        self.flat = np.zeros(ends[-1], dtype) if flat is None else flat
+        try:
+            self.flat = np.zeros(ends[-1], dtype) if flat is None else flat
+        except (OverflowError, ValueError) as error:
+            raise NumpyrnnError(f"parameters must fit into memory, there would be {ends[-1]:,} of them") from error
         check_shape("flat", self.flat, (ends[-1],))
         for (name, shape), start, stop in zip(shapes.items(), ends, ends[1:]):
             super().__setitem__(name, self.flat[start:stop].reshape(shape))

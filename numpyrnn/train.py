@@ -253,7 +253,7 @@ class Trainer:
             for name in WEIGHTS:
                 check_numbers(name, state[name], self.weights.dtype, self.weights.shape)
             self._take(state)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             self._take(now)
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
 
@@ -270,7 +270,7 @@ class Trainer:
         self.finished, self.history = state["finished"], list(state["history"])
         self.best_loss = np.inf if state["best_loss"] is None else float(state["best_loss"])
         for record in self.history:
-            figures = record["epoch"], record["loss"], record["valid_loss"] or 0.0
+            figures = record["epoch"], record["loss"], 0.0 if record["valid_loss"] is None else record["valid_loss"]
             if not all(isinstance(figure, int | float) for figure in figures):
                 raise NumpyrnnError(f"a record of the history must hold numbers, got {record!r:.80}")
 

@@ -329,6 +329,6 @@ def material_of(checkpoint: Checkpoint) -> Material:
         sizes = checkpoint.model.input_size, checkpoint.model.forward(ids, cache=False)[0].shape[-1]
         if checkpoint.vocabulary != material.vocabulary or sizes != (n, n):
             raise ValueError("they have another vocabulary")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, OverflowError, TypeError, ValueError) as error:
         raise NumpyrnnError(f"the model must hold its settings and pieces, it does not ({error})") from error
     return material

@@ -272,7 +272,8 @@ def test_crops_change_from_epoch_to_epoch_and_repeat_with_their_seed():
         (lambda: windows(np.zeros((9, 2), int), 2, 1, 1), r"ids must have shape \(L,\), got \(9, 2\)"),
         (lambda: windows_at(np.arange(9), np.array([0, 7]), 2, 1), "of 2 in 9 ids must begin below 7, got 0 to 7"),
         (lambda: windows_at(np.arange(9), np.array([-1]), 2, 1), "must begin below 7, got -1 to -1"),
-        (lambda: iter(crops([np.arange(9)], 0, np.random.default_rng(0))), "width must be at least 1, got 0"),
+        (lambda: iter(crops([np.arange(9)], 0, np.random.default_rng(0))), "width must be at least 1 .*, got 0"),
+        (lambda: iter(crops([np.arange(9)], 10**30, np.random.default_rng(0))), "width must .* at most 4.*, got 10"),
         (lambda: iter(crops([np.arange(9)], 2, np.random.default_rng(0), 0)), "step must be at least 1, got 0"),
     ],
 )

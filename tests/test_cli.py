@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -96,6 +97,19 @@ def test_info_of_what_is_no_model_is_one_line(folder, file, message):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: {file} {message}")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [MemoryError("none left"), OverflowError("too large"), OSError("no disk")], ids=repr)
+def test_what_the_machine_cannot_do_is_one_line(monkeypatch, capsys, error):
+    @click.command()
+    def failing():
+        raise error
+
+    monkeypatch.setattr(sys, "argv", ["failing"])
+    with pytest.raises(SystemExit) as left:
+        numpyrnn.cli.run(failing)
+    assert left.value.code == 1
+    assert capsys.readouterr().err == f"Error: {type(error).__name__}: {error}\n"
 
 
 def test_every_command_has_help_under_both_names():

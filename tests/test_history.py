@@ -8,7 +8,7 @@ import pytest
 from records import read_history
 
 from numpyrnn import NumpyrnnError
-from workbench.history import plot_history, write_history
+from workbench.history import curves, plot_history, write_history
 
 RECORDS = [
     {"epoch": 1, "loss": 3.2958368660043291, "valid_loss": 2.5, "learning_rate": 0.004},
@@ -107,3 +107,13 @@ def test_what_is_given_is_seen(tmp_path, picture, change):
 def test_a_picture_that_cannot_be_written_is_an_error(tmp_path):
     with pytest.raises(NumpyrnnError, match="could not be written"):
         plot_history(RECORDS, tmp_path / "nowhere" / "curves.png", "A training", {}, "nats")
+
+
+@pytest.mark.parametrize("epochs", [[1], [1, 2], range(1, 40)])
+def test_epochs_are_marked_at_whole_numbers(tmp_path, epochs):
+    with curves(tmp_path / "curves.png", "title", "nats", {}) as axes:
+        axes.plot(epochs, [1.0] * len(epochs), "o", label="loss")
+    low, high = axes.get_xlim()
+    marks = [mark for mark in axes.get_xticks() if low <= mark <= high]
+    assert marks
+    assert all(mark == round(mark) for mark in marks)

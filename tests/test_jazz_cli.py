@@ -342,6 +342,7 @@ ERRORS = """
 1 ; model.npz already exists ; train waltz.mid -o model.npz
 1 ; sound is written as a .wav file ; listen waltz.mid -o model.npz ; listen waltz.mid -o waltz.mid --force
 1 ; waltz.mid is learned from and must not be replaced ; train waltz.mid -o waltz.mid --force
+1 ; waltz.mid is the primer and must not be replaced ; --primer waltz.mid -o waltz --force
 1 ; text.txt, line 1: a note must be like Eb5/8 ; train text.txt ; choruses text.txt ; listen text.txt
 1 ; folder must hold MIDI files or choruses ; train folder ; --primer folder
 1 ; waltz.mid: --melody must name one of the parts ; train waltz.mid --melody flute

@@ -151,6 +151,12 @@ def test_only_the_last_ids_of_a_context_matter(corpus, order, context):
     assert_array_equal(model.distribution(context), model.distribution(context[len(context) - order + 1 :]))
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.1, 1e300, np.inf, np.nan])
+def test_the_share_of_soft_targets_is_from_0_to_1(share):
+    with pytest.raises(NumpyrnnError, match="share must be at least 0 and at most 1"):
+        KneserNey(SMALL, 3, 2).soften([A, B, END], share)
+
+
 def test_sequences_may_be_arrays():
     arrays = KneserNey([np.array(sequence) for sequence in SMALL], 3, 2)
     lists = KneserNey(SMALL, 3, 2)

@@ -248,3 +248,9 @@ def test_parameters_of_a_part_are_written_by_name_as_before():
     assert_array_equal(model[0].params["b"], np.arange(3))
     assert isinstance(model.params.zeros_like(), Parameters)
     assert not model[0].params.zeros_like().is_part
+
+
+@pytest.mark.parametrize("size", [10**18, 10**30])
+def test_more_numbers_than_an_array_can_have_are_one_error(size):
+    with pytest.raises(NumpyrnnError, match="parameters must fit into memory"):
+        Parameters({"W": (size, 10)})

@@ -418,6 +418,7 @@ DAMAGE = [
     _of_settings(min_count=1e9),
     _of_settings(window=-1),
     _of_settings(window=10**9),
+    _of_settings(window=10**30),
     _of_settings(seed=None),
     _of_settings(min_count=32),
     _of_settings(unheard_of=1),

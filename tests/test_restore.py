@@ -193,11 +193,16 @@ def test_a_loss_that_is_not_finite_is_one_error_and_rolls_back(place):
     "change",
     [
         {"optimizer": {"kind": "RMSprop", "t": 3}},
+        {"optimizer": {"kind": "Adam", "t": -1}},
+        {"optimizer": {"kind": "Adam", "t": np.inf}},
         {"optimizer": None},
         {"weights": np.zeros(3, np.float32)},
         {"averaged": np.zeros((2, 2), np.float32)},
         {"rng": {"bit_generator": "MT19937"}},
+        {"rng": {**np.random.default_rng(0).bit_generator.state, "uinteger": np.inf}},
         {"history": None},
+        {"history": [{"epoch": 1, "loss": 1.0, "valid_loss": []}]},
+        {"history": [{"epoch": 1, "loss": 1.0, "valid_loss": ""}]},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -305,7 +310,7 @@ def test_a_rate_that_was_changed_between_runs_holds_and_an_interruption_leaves_i
         {"history": [{"epoch": "x"}]},
         {"rng": 3},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_a_refused_state_changes_nothing(change):
     first, second = make_trainer(), make_trainer()

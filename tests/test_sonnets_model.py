@@ -221,6 +221,11 @@ def test_training_repeats_with_its_seed(settings):
     assert (one.model.params.flat != other.model.params.flat).any()
 
 
+def test_a_network_of_a_negative_seed_is_one_error():
+    with pytest.raises(NumpyrnnError, match="a seed of at least 0, got -1"):
+        build(replace(STREAMS, seed=-1), Vocabulary("abc"))
+
+
 @pytest.mark.parametrize("recipe", list(RECIPES))
 @pytest.mark.parametrize("text", ["ab" * 250 + "\n", "Ω" * 249 + "\n" + "字" * 250 + "\n"])
 def test_the_smallest_texts_train(recipe, text):

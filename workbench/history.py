@@ -91,7 +91,7 @@ def curves(path: str | Path, title: str, unit: str, levels: Mapping[str, float])
     for name, level in levels.items():
         axes.axhline(level, linestyle=":", color="gray", label=f"{name}: {level:.3f}")
     axes.set(title=title, xlabel="epoch", ylabel=unit)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend()
     with atomic_write(path) as file:

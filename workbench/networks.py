@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from numpyrnn import LSTM, Dense, Dropout, Embedding, Sequential
+from numpyrnn.checks import as_rng
 
 
 def recurrent_network(
@@ -37,7 +36,7 @@ def recurrent_network(
     -------
     Sequential
     """
-    layers, width, rng = list[Any](), size, np.random.default_rng(settings.seed)
+    layers, width, rng = list[Any](), size, as_rng(settings.seed)
     if settings.embedding:
         layers = [Embedding(size, settings.embedding, rng=rng), *dropouts]
         layers[0].params["W"] *= scale

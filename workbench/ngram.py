@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from numpyrnn.checks import Array, NumpyrnnError, check_count, check_ids
+from numpyrnn.checks import Array, NumpyrnnError, check_count, check_ids, check_range
 
 START = -1  # pads the context at the beginning of a sequence
 Context = tuple[int, ...]
@@ -160,13 +160,14 @@ class KneserNey:
         Parameters
         ----------
         ids : integers
-        share : float, weight of the n-gram
+        share : float, weight of the n-gram, from 0 to 1
         start : int, default 0, the first position to predict; the ids before it are only context
 
         Returns
         -------
         (length - start, size) float32, distributions
         """
+        check_range("share", share, 0, 1)
         soft = share * self.distributions(ids)[start:].astype(np.float32)
         soft[np.arange(len(soft)), ids[start:]] += 1 - share
         return soft

@@ -17,9 +17,8 @@ import numpy as np
 from click.core import ParameterSource
 from numpy.random import Generator
 
-from numpyrnn import NumpyrnnError, Sequential, Trainer, Vocabulary, load, save
+from numpyrnn import Checkpoint, NumpyrnnError, Sequential, Trainer, Vocabulary, load, save
 from numpyrnn.batches import Batch
-from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.cli import INTERRUPTED
 from numpyrnn.optim import Optimizer
 from numpyrnn.train import Record
@@ -35,7 +34,7 @@ OnEpoch = Callable[[Record], None] | None
 
 
 class Settings:
-    """The base of each program's frozen dataclass of settings: how its network is built and trained."""
+    """The base of a program's frozen dataclass of settings. Each field needs a default, whose type is checked."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Self:
@@ -66,7 +65,7 @@ class Training:
 
     Parameters
     ----------
-    settings : dataclass derived from `Settings`; has `seed`, `clip_norm` and `average`
+    settings : derived from `Settings`; has `seed`, `clip_norm`, `average` (and `epochs`, see `training_options`)
     vocabulary : Vocabulary
     model : Sequential
     optimizer : Optimizer
@@ -79,7 +78,7 @@ class Training:
     per : str, default "character", the item to which printed losses refer
     places : int, default 1, predictions per such item (a value of three parts has three)
         Printed losses are the trainer's mean losses times this number.
-    items : int, default 1, units of the progress bar in an epoch
+    items : int, default 1, units of the progress bar in an epoch: the sum of `count` over its batches
     title : str, the title of the picture
     refusal : str, why `accept` ended the training
     """
@@ -310,7 +309,7 @@ class TrainingRun(NamedTuple):
         Parameters
         ----------
         kind : the kind of the model file, such as "dinos"
-        *allowed : other parameters of the command that may be given
+        *allowed : other parameters that may be given, such as "data" and "plain_data"
 
         Raises
         ------
