@@ -17,8 +17,8 @@ class NumpyrnnError(ValueError):
 def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
     """Raise unless `array` has the shape `expected`, in which a string stands for any size."""
     shape = np.shape(array)
-    wanted = tuple(got if isinstance(want, str) else want for want, got in zip(expected, shape))
-    if wanted != shape or len(shape) != len(expected):
+    differ = [want != got for want, got in zip(expected, shape) if not isinstance(want, str)]
+    if any(differ) or len(shape) != len(expected):
         sizes = ", ".join(map(str, expected)) + "," * (len(expected) == 1)
         raise NumpyrnnError(f"{name} must have shape ({sizes}), got {shape}")
 

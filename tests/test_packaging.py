@@ -44,8 +44,8 @@ def run_installed(wheel, words):
 
 def test_all_modules_and_data_are_in_it_and_nothing_else(wheel):
     found = {path.relative_to(wheel) for path in wheel.rglob("*") if path.is_file()}
-    found = {path for path in found if not path.parts[0].endswith(".dist-info")}
-    assert found == MODULES | {Path("numpyrnn", "py.typed")} | {Path("numpyrnn_data", path) for path in DATA}
+    left_out = {path for path in found if path.parts[0].endswith(".dist-info") or "__pycache__" in path.parts}
+    assert found - left_out == MODULES | {Path("numpyrnn", "py.typed")} | {Path("numpyrnn_data", path) for path in DATA}
 
 
 def test_every_package_is_imported_from_it(wheel):
