@@ -30,7 +30,6 @@ from .reading.doctor import diagnose
 from .training import JazzTraining
 
 OUT = Path("solo.mid")
-PATH = click.Path(path_type=Path)
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
 RECIPE = "Values as three parts or as single symbols, with context; or the network of the course or of deepjazz."
@@ -65,7 +64,7 @@ def app() -> None:
 @flag("--straight", help="Straight eighths, without swing.")
 @option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program.")
 @shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
-@option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
+@option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
 @shared.model_option("jazz model")
 @flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
 @option("-o", "--out", type=click.Path(), help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
@@ -156,7 +155,7 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
 
 
 @app.command()
-@click.argument("file", type=PATH)
+@click.argument("file", type=shared.PATH)
 @part_options
 def doctor(file: Path, **which: Any) -> None:
     """Show what a MIDI file holds, what would be learned from it, and what is left out and why."""
@@ -165,10 +164,10 @@ def doctor(file: Path, **which: Any) -> None:
 
 
 @app.command()
-@click.argument("file", type=PATH)
+@click.argument("file", type=shared.PATH)
 @option("--from-bar", type=click.IntRange(1), default=1, help="The first bar to use, from 1.")
 @option("--bars", type=click.IntRange(1), default=16, help="Number of bars.")
-@option("-o", "--out", type=PATH, help="WAV file  [default: the file's name with .wav]")
+@option("-o", "--out", type=shared.PATH, help="WAV file  [default: the file's name with .wav]")
 @shared.force_option
 def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) -> None:
     """Render an excerpt of a MIDI file or a written chorus as a WAV file."""
@@ -181,10 +180,10 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
 
 
 @app.command()
-@option("-o", "--out", type=PATH, default=Path("choruses"), help="The folder to write into.")
+@option("-o", "--out", type=shared.PATH, default=Path("choruses"), help="The folder to write into.")
 @flag("--straight", help="Straight eighths, without swing.")
 @shared.force_option
-@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=PATH)
+@click.argument("texts", nargs=-1, metavar="[TEXT]...", type=shared.PATH)
 def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) -> None:
     """Convert written choruses to MIDI files (default: the shipped ones)."""
     paths = texts or shipped_choruses()
@@ -202,10 +201,10 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
 
 
 @app.command()
-@option("--midi", type=PATH, required=True, help="The course's file, original_metheny.mid.")
+@option("--midi", type=shared.PATH, required=True, help="The course's file, original_metheny.mid.")
 @option("--epochs", type=click.IntRange(1), default=100, help="Number of epochs.")
 @shared.seed_option
-@option("-o", "--out", type=PATH, default=Path("course"), help="The folder to write into.")
+@option("-o", "--out", type=shared.PATH, default=Path("course"), help="The folder to write into.")
 @shared.force_option
 def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) -> None:
     """Replay the deep-learning course's jazz exercise, and measure how much its recipe copies."""

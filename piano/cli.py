@@ -17,6 +17,7 @@ from numpyrnn.cli import INTERRUPTED
 from workbench.files import data_path, load_model
 from workbench.history import write_history
 from workbench.options import (
+    PATH,
     check_not_read,
     check_out,
     choose_out,
@@ -41,7 +42,6 @@ from .play import perform
 from .training import PianoTraining
 
 OUT = Path("piano.mid")
-FILE = click.Path(path_type=Path)
 KINDS = "lstm and wavenet-simple are the article's, with a loss after each window; the others have one at every step."
 SPLIT = "Hold out a fifth of the pieces or, as in the article, of all windows; this leaks because windows overlap."
 
@@ -83,10 +83,10 @@ def file_progress(files: Sequence[Any]) -> Any:
 @temperature_option
 @top_k_option
 @click.option(
-    "--primer", type=FILE, help="Begin as this MIDI file does  [default: continue a held-out passage, not played]"
+    "--primer", type=PATH, help="Begin as this MIDI file does  [default: continue a held-out passage, not played]"
 )
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
-@click.option("--soundfont", type=FILE, help="Render the sound with FluidSynth and this soundfont.")
+@click.option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
 @model_option("piano model")
 @click.option(
     "-o", "--out", type=click.Path(), help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]"
@@ -140,7 +140,7 @@ def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chos
 @learning_options
 @click.option("--epochs", type=click.IntRange(1), help="Largest number for each model  [default: the model's own]")
 @seed_option
-@click.option("-o", "--out", type=FILE, default="compare.png", show_default=True, help="PNG of the held-out curves.")
+@click.option("-o", "--out", type=PATH, default="compare.png", show_default=True, help="PNG of the held-out curves.")
 @force_option
 def compare(
     data: list[Path], epochs: int | None, seed: int | None, out: Path, force: bool, no_cache: bool, **chosen: Any
@@ -194,7 +194,7 @@ def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
 @pieces_options
 @min_count_option
 @window_option
-@click.option("-o", "--out", type=FILE, help="PNG of how often the tokens occur.")
+@click.option("-o", "--out", type=PATH, help="PNG of how often the tokens occur.")
 @force_option
 def doctor(data: list[Path], min_count: int, window: int, out: Path | None, force: bool, no_cache: bool) -> None:
     """Describe MIDI files or folders of them (default: the shipped ones), and say which cannot be used and why."""

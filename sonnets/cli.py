@@ -16,6 +16,7 @@ from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
 from workbench.files import data_path, load_model
 from workbench.options import (
+    PATH,
     check_not_read,
     check_out,
     data_options,
@@ -60,7 +61,7 @@ def app() -> None:
 @click.option(
     "--unknown", type=click.Choice(["error", "skip"]), default="error", show_default=True, help="On unknown characters."
 )
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="Also write the poem to this file.")
+@click.option("-o", "--out", type=PATH, help="Also write the poem to this file.")
 @force_option
 def write(prompt: str | None, model: Path | None, unknown: str, out: Path | None, force: bool, **how: Any) -> None:
     """Continue PROMPT or, by default, a random first line of the text that the model learned.
@@ -121,7 +122,7 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
 
 @app.command()
 @model_option("sonnet model")
-@click.option("--data", type=click.Path(path_type=Path), help="The text, if the model file does not keep it.")
+@click.option("--data", type=PATH, help="The text, if the model file does not keep it.")
 @click.option("--samples", type=click.IntRange(1), default=2000, show_default=True, help="Characters to sample.")
 @seed_option
 def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None) -> None:
