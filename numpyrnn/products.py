@@ -68,7 +68,7 @@ def step_product(W: Array, out: Array, steps: int) -> Multiply:
     ----------
     W : (G, K, H)
     out : (G, N, H), overwritten by each product
-    steps : int, the number of products to come
+    steps : int, the number of products that follow
 
     Returns
     -------
@@ -90,7 +90,7 @@ def step_product_back(W: Array, out: Array, steps: int) -> tuple[Multiply, int]:
     ----------
     W : (G, K, H)
     out : (G, N, K), overwritten by each product
-    steps : int, the number of products to come
+    steps : int, the number of products that follow
 
     Returns
     -------

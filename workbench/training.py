@@ -221,7 +221,7 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
     out : the default model file
     epochs : int, optional, the default of `--epochs`; if None, that of the settings
     """
-    words = f"Epochs in total, at most  [default: {epochs or 'set by the recipe'}]"
+    words = f"Epochs in total, at most  [default: {epochs or 'depends on the network'}]"
 
     def with_run(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--epochs", type=click.IntRange(1), default=epochs, help=words)
