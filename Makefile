@@ -10,7 +10,7 @@ EXTRAS := fast
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
-.PHONY: demo test test-extras check bench bench-quick bench-more models clean
+.PHONY: demo test test-extras torture check bench bench-quick bench-more models clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -29,6 +29,9 @@ test: $(READY)
 
 test-extras: $(VENV)/.extras
 	@$(PYTEST) -m extra --extras
+
+torture: $(READY)
+	@$(PYTEST) -m torture --torture
 
 check: $(READY)
 	@$(PY) -m ruff check .

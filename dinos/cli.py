@@ -10,8 +10,8 @@ import click
 from numpyrnn import NumpyrnnError, __version__
 from workbench.files import data_path, load_model, read_text
 from workbench.options import data_options, default_group, model_option, seed_option, temperature_option, top_k_option
+from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table, table
-from workbench.training import TrainingRun, training_options
 
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
 from .names import read_names, show, split_names

@@ -19,7 +19,7 @@ from numpyrnn.sampling import Sampler, generate
 from numpyrnn.vocab import Vocabulary
 from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey, best_ngram
-from workbench.training import Settings as TrainingSettings
+from workbench.settings import Settings as TrainingSettings
 from workbench.training import Training
 
 from .names import END, encode, show, vocabulary_of

@@ -15,8 +15,8 @@ from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from workbench import options as shared
 from workbench.files import load_model, make_folder, read_text
+from workbench.run import TrainingRun, training_options
 from workbench.tables import table
-from workbench.training import TrainingRun, training_options
 
 from .changes import FORMS
 from .changes import form as shipped_form

@@ -10,7 +10,7 @@ from numpyrnn.checks import check_count
 from numpyrnn.optim import Adam, RMSprop
 from numpyrnn.vocab import Vocabulary
 from workbench.networks import recurrent_network
-from workbench.training import Settings as TrainingSettings
+from workbench.settings import Settings as TrainingSettings
 
 from .tokens import CONTEXTS, FORMS, value_of
 

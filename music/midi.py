@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from numpyrnn.checks import NumpyrnnError
-from numpyrnn.files import atomic_write
+from numpyrnn.files import atomic_write, first_bytes
 
 from . import reader
-from .files import first_bytes
 
 DRUMS = 9  # channel
 RANGES = {"pitch": (0, 127), "velocity": (1, 127), "channel": (0, 15), "program": (0, 127)}

@@ -8,8 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from numpyrnn.checks import NumpyrnnError
+from numpyrnn.files import first_bytes
 
-from .files import first_bytes
 from .midi import Midi, midi_bytes
 
 WAV_HEADER = 44  # bytes

@@ -1,4 +1,4 @@
-"""Writing files, completely or not at all."""
+"""Reading plain files only, and writing files completely or not at all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,65 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
+from stat import S_ISREG
 from typing import IO
 
 from .checks import NumpyrnnError
+
+
+@contextmanager
+def open_plain(path: str | Path, what: str) -> Iterator[IO[bytes]]:
+    """Open a plain file to read; a folder, or a device or pipe, which could block or never end, is an error.
+
+    Parameters
+    ----------
+    path : file
+    what : str, what the file must be, for errors, such as "a MIDI file"
+
+    Yields
+    ------
+    binary file, open for reading
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no such file, it is no plain file, or it cannot be read, also later in the block
+    """
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise NumpyrnnError(f"{path} must be {what}, it is a device or a pipe")
+            yield file
+    except IsADirectoryError:
+        raise NumpyrnnError(f"{path} must be {what}, it is a folder") from None
+    except OSError as error:
+        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe that nobody writes to would block
+
+
+def first_bytes(path: str | Path, size: int, what: str) -> bytes:
+    """Read the beginning of a plain file, or all of a shorter one.
+
+    Parameters
+    ----------
+    path : file
+    size : int, the largest number of bytes to read
+    what : str, what the file must be, for errors, such as "a MIDI file"
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    NumpyrnnError
+        if there is no such file, it is no plain file, or it cannot be read
+    """
+    with open_plain(path, what) as file:
+        return file.read(size)
 
 
 def check_plain_file(path: Path) -> None:

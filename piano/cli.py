@@ -30,8 +30,8 @@ from workbench.options import (
     temperature_option,
     top_k_option,
 )
+from workbench.run import TrainingRun, training_options
 from workbench.tables import table
-from workbench.training import TrainingRun, training_options
 
 from .compare import HEADER, compared, line, plot_rows, records_of
 from .corpus import Piece, default_cache, read_pieces

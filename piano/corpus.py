@@ -20,12 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from music.files import MIDI_ENDINGS, different_names, first_bytes
+from music.files import MIDI_ENDINGS, different_names
 from music.midi import parse_midi
 from music.reader import MAX_BYTES
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import check_share
-from numpyrnn.files import atomic_write
+from numpyrnn.files import atomic_write, first_bytes
 from workbench.files import data_path, read_text
 
 from .tokens import name_of, split_token, tokens_of

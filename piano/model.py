@@ -20,7 +20,7 @@ from numpyrnn.convolution import CausalConv1D, GatedStack
 from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.vocab import Vocabulary
 from workbench.copies import Copies
-from workbench.training import Settings as TrainingSettings
+from workbench.settings import Settings as TrainingSettings
 
 from .batches import after_whole_windows, all_windows, split_windows
 from .corpus import Piece

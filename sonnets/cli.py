@@ -27,8 +27,8 @@ from workbench.options import (
     temperature_option_of,
     top_k_option,
 )
+from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table
-from workbench.training import TrainingRun, training_options
 
 from .evaluation import measure
 from .model import KIND, SonnetTraining

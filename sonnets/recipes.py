@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from numpyrnn.checks import check_count
-from workbench.training import Settings as TrainingSettings
+from workbench.settings import Settings as TrainingSettings
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ settings.load_profile("numpyrnn")
 
 def pytest_addoption(parser):
     parser.addoption("--extras", action="store_true", help="fail if a test marked `extra` is skipped")
+    parser.addoption("--torture", action="store_true", help="run the long form of the tests marked `torture`")
     parser.addoption("--random-order", type=int, metavar="SEED", help="shuffle the modules, and the tests in each")
 
 
@@ -62,6 +63,32 @@ def pytest_runtest_makereport(item, call):
     if skipped and item.get_closest_marker("extra") and item.config.getoption("--extras"):
         report.outcome, report.longrepr = "failed", f"{call.excinfo.value} (--extras allows no skips)"
     return report
+
+
+# Tests marked `torture` try many cases: few of them in `make test`, many in `make torture`, which prints their figures
+
+
+@pytest.fixture
+def rounds(request):
+    """A function of (few, many) that returns the number of cases to try."""
+    return lambda few, many: many if request.config.getoption("--torture") else few
+
+
+@pytest.fixture
+def tell(record_property):
+    """A function of a text with the figures of a test, which `make torture` prints at the end."""
+    return lambda text: record_property("figures", text)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.getoption("--torture"):
+        return
+    terminalreporter.section("figures")
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for report in sorted(reports, key=lambda report: report.nodeid):
+        for name, text in report.user_properties:
+            if name == "figures" and report.when == "call":
+                terminalreporter.write_line(f"{report.outcome}  {text}")
 
 
 # Fixtures

@@ -19,8 +19,10 @@ from workbench.files import load_model, read_text
 from workbench.networks import recurrent_network
 from workbench.ngram import best_ngram
 from workbench.options import data_options, model_option, seed_option, temperature_option
+from workbench.run import training_options
+from workbench.settings import Settings
 from workbench.tables import loss_table
-from workbench.training import Settings, Training, training_options
+from workbench.training import Training
 
 KIND, END = "poems", "\0"  # END begins and ends every poem
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from music.files import different_names, first_bytes, naming
+from music.files import different_names, naming
 from music.midi import Midi, Note, midi_bytes
 from music.outputs import ENDINGS, Performance, side_by_side
 from numpyrnn import NumpyrnnError
+from numpyrnn.files import first_bytes
 
 
 class Chord(Performance):

@@ -143,7 +143,7 @@ def test_what_is_not_there_is_said(tmp_path):
 def test_a_pipe_does_not_block(folder):
     os.mkfifo(folder / "pipe.mid")
     assert pieces_and_refused(folder, cache=folder / "pipe.mid")[1] == [
-        f"{folder}/pipe.mid must be a MIDI file, it is no plain file"
+        f"{folder}/pipe.mid must be a MIDI file, it is a device or a pipe"
     ]
 
 

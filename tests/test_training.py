@@ -16,9 +16,11 @@ from numpyrnn.batches import Batch
 from numpyrnn.checkpoint import load
 from numpyrnn.optim import Adam
 from numpyrnn.vocab import Vocabulary
-from workbench import training as module
+from workbench import run as module
 from workbench.options import data_options
-from workbench.training import Outputs, Settings, Training, TrainingRun, best_epoch, outputs, training_options
+from workbench.run import Outputs, TrainingRun, outputs, training_options
+from workbench.settings import Settings
+from workbench.training import Training, best_epoch
 
 BATCH = Batch(np.array([[0, 1], [1, 2]]), np.array([[1, 2], [2, 0]]))
 

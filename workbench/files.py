@@ -7,6 +7,7 @@ from pathlib import Path
 
 from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.checks import NumpyrnnError
+from numpyrnn.files import open_plain
 
 MAX_TEXT_BYTES = 1 << 30
 PIECE = 1 << 16  # bytes
@@ -49,9 +50,7 @@ def text_pieces(path: str | Path) -> Iterator[str]:
     """
     path, done = Path(path), 0
     try:
-        if path.is_dir():
-            raise NumpyrnnError(f"{path} must be a text file, it is a folder")
-        with path.open("rb") as file:
+        with open_plain(path, "a text file") as file:
             while data := file.read(PIECE) + file.readline(MAX_TEXT_BYTES):
                 if done + len(data) > MAX_TEXT_BYTES:
                     raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has more")
@@ -60,8 +59,6 @@ def text_pieces(path: str | Path) -> Iterator[str]:
                     raise NumpyrnnError(f"{path} must be UTF-8 text, it holds a zero byte")
                 yield text
                 done += len(data)
-    except OSError as error:
-        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise NumpyrnnError(f"{path} must be UTF-8 text, byte {done + error.start} is not") from error
 

@@ -1,60 +1,23 @@
-"""How a program trains: settings, progress, output files, interruption, and the closing report."""
+"""A program's training: its data, model and trainer, and what is said about them."""
 
 from __future__ import annotations
 
-import shlex
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
-from functools import wraps
-from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, NoReturn, Self
+from dataclasses import asdict
+from typing import Any, ClassVar, Self
 
-import click
 import numpy as np
-from click.core import ParameterSource
 from numpy.random import Generator
 
-from numpyrnn import Checkpoint, NumpyrnnError, Sequential, Trainer, Vocabulary, load, save
+from numpyrnn import Checkpoint, Sequential, Trainer, Vocabulary
 from numpyrnn.batches import Batch
-from numpyrnn.cli import INTERRUPTED
 from numpyrnn.optim import Optimizer
 from numpyrnn.train import Record
 
-from .history import plot_history, write_history
-from .options import PATH, Decorator, check_not_read, check_out, force_option, seed_option
-
-GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-FREE = ("epochs", "out", "force", "resume", "plot", "slim")  # options that a resumed training may be given
-SAVED_EVERY = 10  # seconds
 OnBatch = Callable[[Batch], None] | None
 OnEpoch = Callable[[Record], None] | None
-
-
-class Settings:
-    """The base of a program's frozen dataclass of settings. Each field needs a default, whose type is checked."""
-
-    @classmethod
-    def of(cls, checkpoint: Checkpoint) -> Self:
-        """The settings with which a checkpoint's model was made.
-
-        Raises
-        ------
-        NumpyrnnError
-            if it has none, or they do not fit
-        """
-        try:
-            found = checkpoint.config["settings"].items()
-            settings = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found})
-            for field in fields(settings):  # type: ignore[arg-type]
-                value, kind = getattr(settings, field.name), type(field.default)
-                if not isinstance(value, (int, float) if kind is float else kind) and "None" not in str(field.type):
-                    raise TypeError(f"{field.name} is {value!r:.40}")
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise NumpyrnnError(f"the model must hold its settings, it does not ({error})") from error
-        return settings
 
 
 class Training:
@@ -208,192 +171,3 @@ class Training:
 def best_epoch(trainer: Trainer) -> int:
     """The epoch whose weights are kept."""
     return next((r["epoch"] for r in trainer.history if r["valid_loss"] == trainer.best_loss), trainer.epoch)
-
-
-def training_options(out: str, epochs: int | None = None) -> Decorator:
-    """The options of every training: `--epochs --seed -o/--out --force --resume --plot --slim`.
-
-    The command is given a `TrainingRun` as `run` in their place. The output files are checked first: none may replace
-    the command's `data`.
-
-    Parameters
-    ----------
-    out : the default model file
-    epochs : int, optional, the default of `--epochs`; if None, that of the settings
-    """
-    words = f"Epochs in total, at most  [default: {epochs or 'depends on the network'}]"
-
-    def with_run(command: Callable[..., Any]) -> Callable[..., Any]:
-        @click.option("--epochs", type=click.IntRange(1), default=epochs, help=words)
-        @seed_option
-        @click.option("-o", "--out", type=PATH, help=f"Model file  [default: {out} or the resumed one]")
-        @force_option
-        @click.option("--resume", type=PATH, help="Resume the training of this model file.")
-        @click.option("--plot", type=PATH, help="PNG of the curves  [default: beside the model]")
-        @click.option("--slim", is_flag=True, help="Save a smaller model file, which cannot be resumed.")
-        @wraps(command)
-        def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
-            data, model = given.get("data"), given.pop("out") or resume or Path(out)
-            inputs = data if isinstance(data, list) else [data]
-            files = outputs(model, given.pop("plot"), resume, given.pop("force"), inputs)
-            return command(run=TrainingRun(files, epochs, seed, resume, slim), **given)
-
-        return of_run
-
-    return with_run
-
-
-class Outputs(NamedTuple):
-    """The files that a training writes: model, history (JSONL) and picture of the curves (PNG)."""
-
-    model: Path
-    history: Path
-    plot: Path
-
-    def __str__(self) -> str:
-        return f"Model {self.model}, history {self.history}, curves {self.plot}."
-
-
-def outputs(
-    out: Path, plot: Path | None, resume: Path | None, force: bool, inputs: Sequence[Path | None] = ()
-) -> Outputs:
-    """The output files, each checked to be writable; only --force or the training itself may replace one.
-
-    Parameters
-    ----------
-    out : the model file; the others are written beside it
-    plot : the picture, if it goes elsewhere
-    resume : the model file that is resumed
-    force : whether existing files may be replaced
-    inputs : the training data, which is never replaced; None does not count
-
-    Returns
-    -------
-    Outputs
-
-    Raises
-    ------
-    NumpyrnnError
-        if one cannot be written or exists, or two are the same
-    """
-    check_out(out, force or out == resume)
-    files = Outputs(out, out.with_suffix(".jsonl"), plot or out.with_suffix(".png"))
-    own = [files.history, out.with_suffix(".png")] if out == resume else []
-    for path in files[1:]:
-        check_out(path, force or path in own)
-    if len({path.resolve() for path in files}) < 3:
-        raise NumpyrnnError("model, history and picture must be three files, got {}, {} and {}".format(*files))
-    check_not_read(files, inputs)
-    return files
-
-
-class TrainingRun(NamedTuple):
-    """What the user asked for; `training_options` makes it.
-
-    Attributes
-    ----------
-    files : Outputs
-    epochs : int, the total number; None: that of the settings
-    seed, resume, slim : the options of these names
-    """
-
-    files: Outputs
-    epochs: int | None
-    seed: int | None
-    resume: Path | None
-    slim: bool
-
-    def resumed(self, kind: str, *allowed: str) -> Checkpoint | None:
-        """Load the checkpoint to resume, or return None if there is none.
-
-        Parameters
-        ----------
-        kind : the kind of the model file, such as "dinos"
-        *allowed : other parameters that may be given, such as "data" and "plain_data"
-
-        Raises
-        ------
-        click.UsageError
-            if the user gave another option or data
-        """
-        if self.resume is None:
-            return None
-        context = click.get_current_context()
-        fixed = [option.name or "" for option in context.command.params if option.name not in (*FREE, *allowed)]
-        given = [name for name in fixed if context.get_parameter_source(name) in GIVEN]
-        if given:
-            words = ", ".join(dict.fromkeys(f"--{name.removeprefix('plain_').replace('_', '-')}" for name in given))
-            raise click.UsageError(f"a resumed training keeps its settings, got {words}")
-        return load(self.resume, kind)
-
-    def learn(self, training: Training) -> NoReturn:
-        """Train, report the result, draw the curves, and exit."""
-        trainer, epochs = training.trainer, self.epochs or training.settings.epochs
-        if trainer.finished or trainer.epoch >= epochs:
-            done = f"the model is {training.ending()} (--epochs is {epochs})"
-            raise NumpyrnnError(f"there is nothing left to train: {done}")
-        click.echo(training.describe())
-        status, ngrams = self.train(training, epochs), training.ngrams()
-        if trainer.history:
-            click.echo(training.verdict(ngrams, status))
-        unit, records = f"nats a {training.per}", training.shown(trainer.history)
-        plot_history(records, self.files.plot, training.title, ngrams, unit)
-        click.echo(self.files)
-        sys.exit(status)
-
-    def train(self, training: Training, epochs: int) -> int:
-        """Train with a progress bar; save at the end, on Ctrl-C, and every ten seconds.
-
-        Parameters
-        ----------
-        training : Training
-        epochs : int, in total
-
-        Returns
-        -------
-        int, the exit status
-        """
-        from tqdm import tqdm
-
-        trainer, saved, status = training.trainer, time.monotonic(), 0
-        moments = {1, epochs // 4, epochs // 2, 3 * epochs // 4}
-
-        def write(resumable: bool = True) -> None:
-            save(self.files.model, training.checkpoint(resumable))
-            write_history(self.files.history, training.shown(trainer.history))
-
-        def say(when: str) -> None:
-            try:
-                words = training.sample(training.checkpoint(resumable=False), trainer.epoch)
-            except NumpyrnnError as error:  # a sample that fails must not end a training
-                words = f"({error})"
-            tqdm.write(f"{when:12} {words}", file=sys.stdout)
-            sys.stdout.flush()
-
-        with training.progress(epochs) as (on_batch, show):
-
-            def on_epoch(record: Record) -> None:
-                nonlocal saved
-                show(record)
-                if record["epoch"] in moments:
-                    say(f"epoch {record['epoch']}")
-                if time.monotonic() - saved > SAVED_EVERY:
-                    write()
-                    saved = time.monotonic()
-
-            if trainer.epoch == 0:
-                say("untrained")
-            try:
-                training.run(epochs, on_batch, on_epoch)
-            except KeyboardInterrupt:
-                status = INTERRUPTED
-            except BaseException:
-                write()  # keep what was learned before the failure
-                raise
-        write(resumable=status != 0 or not self.slim)
-        if status:
-            command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
-            click.echo(f"Interrupted after {trainer.epoch} epochs; resume with: {command}", err=True)
-        if trainer.history:
-            say("at the end")
-        return status
