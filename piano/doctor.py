@@ -89,7 +89,7 @@ def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) ->
     for step in sorted({*STEPS, min_count}):
         kept = keep_common(pieces, step)
         n_kept, different = sum(map(len, kept)), len(count_names(kept))
-        share = n_kept / sum(map(len, pieces))
+        share = n_kept / count_names(pieces).total()
         with_rhythm = len(Rhythms(pieces, step, step).tokens)
         row = f"{step:9,}{different:11,}{n_kept:10,}{share:7.0%}{_windows(kept, window):10,}{with_rhythm:13,}"
         yield row + ("  <" if step == min_count else "")

@@ -212,9 +212,9 @@ class Material:
     def __init__(self, training: Sequence[Piece], held_out: Sequence[Piece], settings: Settings):
         self.training, self.held_out, self.settings = list(training), list(held_out), settings
         tokens = [piece.tokens for piece in (*training, *held_out)]
-        self._rhythms = None
+        keys, self._rhythms = KEYS if settings.transpose else [0], None
         if settings.rhythm and settings.keep_time:
-            self._rhythms = Rhythms(tokens, settings.min_count, settings.rhythm_count)
+            self._rhythms = Rhythms(tokens, settings.min_count, settings.rhythm_count, keys)
             kept = list(map(self._rhythms.write, tokens))
         else:
             kept = common_rhythms(keep_common(tokens, settings.min_count), settings.rhythm_count)
@@ -224,8 +224,8 @@ class Material:
             name, most = names.most_common(1)[0] if names else ("none", 0)
             got = f"of {names.total():,} tokens, {len(names):,} of them different, the commonest ({name}) occurs {most}"
             raise NumpyrnnError(f"tokens must occur {settings.min_count} times, {got}: take a smaller --min-count")
-        self.vocabulary, self._usual = Vocabulary(counts), commonest(counts)
-        keys = KEYS if settings.transpose else (0,)
+        self.vocabulary = Vocabulary(self._rhythms.tokens if self._rhythms else counts)
+        self._usual = commonest(counts)
         self.sources = [(piece, key) for key in keys for piece in self.training]
         learned = [ids for key in keys for ids in self.encode([piece.tokens for piece in self.training], key)]
         self.learned = all_windows(learned, settings.window)

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate, islice
+from itertools import accumulate, dropwhile, islice
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from .model import Material, material_of
 from .tokens import PITCHES, WAIT, name_of, pitches_of, split_token, tokens_of
 
 LENGTH = 200  # tokens
+MOST_WAITS = 100  # tokens that are left out until the first note
 TEMPO = 120  # quarters a minute, without rhythm: two notes a second, as in the article
 RHYTHM_TEMPO = 80  # with rhythm: close to most of the shipped pieces
 BAR = Fraction(4)  # quarters
@@ -92,8 +93,9 @@ def compose(
     length : int, number of new tokens
     sampler : Sampler
     primer : list of str, optional
-        Tokens that the music begins with; unknown ones are left out. Without a primer the network first reads a random
-        held-out window, which does not become part of the music.
+        Tokens that the music begins with; unknown ones are left out or, with rhythm, replaced. Without a primer the
+        network first reads a random held-out window, which does not become part of the music, and waits before the
+        first note are left out.
     progress : function such as tqdm; it is given the new ids and, as `total`, their number, and yields the ids
 
     Returns
@@ -114,6 +116,8 @@ def compose(
     if window:  # the model has learned from whole windows only, so a short primer is repeated
         read = np.tile(given, -(-window // len(given)))[-window:]
     ids = stream(checkpoint.model, read, sampler, window=window)
+    if not len(primer):  # the music begins with a note
+        ids = dropwhile(lambda i: name_of(material.vocabulary.tokens[i]) == WAIT, islice(ids, length + MOST_WAITS))
     written = material.vocabulary.decode(progress(islice(ids, length), total=length))
     return [*material.vocabulary.decode(given), *written] if len(primer) else written
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cache
@@ -12,6 +12,7 @@ from .tokens import GAPS, WAIT, count_names, pitches_of, snap, transpose, waits
 
 TEXTS = list(GAPS)  # of 0, 1, 2 ... ticks; a tick is 1/48 of a quarter
 TICKS = {text: n for n, text in enumerate(TEXTS)}
+moved = cache(transpose)
 Event = tuple[str, int, int]  # name, time to the next event, and duration, in ticks
 
 
@@ -32,26 +33,32 @@ class Rhythms:
     min_count : int
         A name is common if it occurs at least this often in all pieces together, whatever its rhythm.
     rhythm_count : int
-        A rhythm of a common name is known if it occurs at least this often. So is the commonest rhythm with the
-        shortest gap of each name; thus the pieces themselves are never late.
+        A rhythm of a common name is known if it occurs at least this often. A gap that occurs this often is known, too,
+        with its commonest duration. So is the shortest gap of each name; thus the pieces themselves are never late.
+    keys : list of int, default 0 only
+        The semitones by which the pieces will be transposed. All waits that this needs are known.
 
     Attributes
     ----------
-    tokens : set of str, the tokens that the pieces are written in; empty if no name is common
+    tokens : set of str, the tokens that the pieces are written in, in all keys; empty if no name is common
     """
 
-    def __init__(self, pieces: Sequence[Sequence[str]], min_count: int, rhythm_count: int):
+    def __init__(self, pieces: Sequence[Sequence[str]], min_count: int, rhythm_count: int, keys: Sequence[int] = (0,)):
         self._common = {name: n for name, n in count_names(pieces).items() if n >= min_count}
         self._similar, self._spelled = cache(self._find_similar), cache(self._spell)
-        counts: Counter[Event] = Counter()
+        counts, of_gaps = Counter[Event](), Counter[tuple[str, int]]()
         for name, gap, duration in chain.from_iterable(self._events(piece)[1:] for piece in pieces):
-            counts[name, min(gap, len(TEXTS) - 1), TICKS[str(snap(Fraction(duration, 48)))]] += 1
-        self._known: dict[str, list[tuple[int, int]]] = {}  # gaps and durations
-        for (name, *rhythm), n in sorted(counts.items(), key=lambda item: (item[0][:2], -item[1], item[0])):
-            if n >= rhythm_count or name not in self._known:
-                self._known.setdefault(name, []).append((rhythm[0], rhythm[1]))
+            gap = min(gap, len(TEXTS) - 1)
+            counts[name, gap, TICKS[str(snap(Fraction(duration, 48)))]] += 1
+            of_gaps[name, gap] += 1
+        self._known: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)  # gaps and durations
+        for (name, gap, duration), n in sorted(counts.items(), key=lambda item: (item[0][:2], -item[1], item[0])):
+            known = self._known[name]
+            commonest = not known or known[-1][0] != gap
+            if n >= rhythm_count or not known or (commonest and of_gaps[name, gap] >= rhythm_count):
+                known.append((gap, duration))
         self.tokens: set[str] = set()
-        self.tokens = set(chain.from_iterable(map(self.write, pieces)))
+        self.tokens = set(chain.from_iterable(self.write(piece, key) for key in keys for piece in pieces))
         self._spelled.cache_clear()
 
     def write(self, piece: Sequence[str], semitones: int = 0) -> list[str]:
@@ -74,9 +81,9 @@ class Rhythms:
 
     def _events(self, piece: Sequence[str], semitones: int = 0) -> list[Event]:
         """The events of a piece with common names; the first one is a wait, with the time before the others."""
-        moved = {token: self._event(token, semitones) for token in set(piece)}
+        of_tokens = {token: self._event(token, semitones) for token in set(piece)}
         events: list[Event] = [(WAIT, 0, 0)]
-        for event in map(moved.__getitem__, piece):
+        for event in map(of_tokens.__getitem__, piece):
             if event[0] == WAIT:
                 name, gap, duration = events.pop()
                 event = name, gap + event[1], duration + event[2]
@@ -86,15 +93,15 @@ class Rhythms:
     def _event(self, token: str, semitones: int) -> Event:
         """The event of a transposed token, with a common name; a wait if none is similar."""
         name, duration, gap = token.split("|")
-        similar = name if name == WAIT else self._similar(name, semitones)
+        octave = 12 if semitones < 0 else -12  # for a pitch that leaves the piano
+        similar = self._similar(moved(name, semitones) or moved(name, semitones + octave))
         return similar or WAIT, TICKS[gap], TICKS[duration] if similar else 0
 
-    def _find_similar(self, name: str, semitones: int) -> str | None:
-        """The common name that is most similar to a transposed one."""
-        moved = transpose(name, semitones)
-        if moved is None or moved in self._common:
-            return moved
-        classes, lowest = _classes(moved), pitches_of(moved)[0]
+    def _find_similar(self, name: str | None) -> str | None:
+        """The common name that is most similar to a name."""
+        if name is None or name in self._common or name == WAIT:
+            return name
+        classes, lowest = _classes(name), pitches_of(name)[0]
 
         def similarity(other: str) -> tuple[int, int, int, str]:
             return len(_classes(other)), -abs(pitches_of(other)[0] - lowest), self._common[other], other

@@ -23,7 +23,6 @@ LENGTHS = {str(length): length for length in GRID}
 STEP = Fraction(1, 24)  # quarters; onsets are moved to multiples of it, which hold 32nds and triplets
 WAIT = "wait"  # the name of a token that only takes time: no note begins
 WAITS = sorted({STEP, *(length for length in GRID if length % STEP == 0)}, reverse=True)
-LONGEST = Fraction(64)  # quarters, the longest time to the next token; a longer one is cut
 GAPS = {str(gap): gap for gap in (Fraction(n, 48) for n in range(4 * 48 + 1))}
 _MEANS_SQUARED = [low * high for low, high in pairwise(GRID)]  # squares of geometric means; exact, unlike the means
 
@@ -42,8 +41,8 @@ def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
         Add the duration of the longest note and the time to the next token, "E-5|1/2|1/4", in quarters. The duration is
         rounded to `GRID`. The times are the differences of onsets that are each rounded to a multiple of `STEP`, so
         rounding errors do not add up; a time is 0 if two onsets are rounded to the same one. After the last token it is
-        the time to the end of the last note. If the time exceeds 4 quarters, `waits` follow, until `LONGEST` is
-        reached. They also come first if the first onset is between two beats; whole beats before it are left out.
+        the time to the end of the last note. If the time exceeds 4 quarters, `waits` follow. They also come first if
+        the first onset is between two beats; whole beats before it are left out.
 
     Returns
     -------
@@ -59,7 +58,7 @@ def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
     onsets = [round(onset / STEP) * STEP for onset in (*(onset for onset, _ in together), end)]
     tokens = waits(onsets[0] % 1)
     for name, duration, (onset, following) in zip(names, durations, pairwise(onsets), strict=True):
-        gap = min(following - onset, LONGEST)
+        gap = following - onset
         tokens += [f"{name}|{snap(duration)}|{min(gap, GRID[-1])}", *waits(gap - GRID[-1], duration - GRID[-1])]
     return tokens
 
