@@ -78,7 +78,7 @@ def file_progress(files: Sequence[Any]) -> Any:
 
 
 @app.command()
-@click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="New notes and chords.")
+@click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Number of new tokens.")
 @seed_option
 @temperature_option
 @top_k_option

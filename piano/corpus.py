@@ -28,11 +28,11 @@ from numpyrnn.checks import check_share
 from numpyrnn.files import atomic_write, first_bytes
 from workbench.files import data_path, read_text
 
-from .tokens import name_of, split_token, tokens_of
+from .tokens import WAIT, count_names, name_of, split_token, tokens_of
 
 FEWEST = 2  # tokens of a piece: one to read and one to predict
 CACHE_NAME = ".numpyrnn-piano.json"
-CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # increment when the same files give other tokens
+CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 2}  # increment when the same files give other tokens
 MIDI = MAX_BYTES + 1, "a MIDI file"  # see `first_bytes`
 PARALLEL_FROM = 200  # files; parsing one takes 10 ms, starting the processes half a second
 MAX_PROCESSES = 8
@@ -117,7 +117,7 @@ def read_pieces(
         if isinstance(reading, str):
             refuse(file, NumpyrnnError(f"{file} {reading}"))
         else:
-            tokens = reading if rhythm else [name_of(token) for token in reading]
+            tokens = reading if rhythm else [name for name in map(name_of, reading) if name != WAIT]
             pieces[digest] = Piece(file.stem, str(file), tokens)
     usable = {os.path.realpath(file) for file, digest in digests.items() if digest in pieces}  # copies too
     for source, of_source in found.items():
@@ -151,10 +151,11 @@ def _read(path: Path) -> tuple[str, Reading]:
     data = first_bytes(path, *MIDI)
     try:
         tokens = tokens_of(parse_midi(data, ""), rhythm=True)
+        n = count_names([tokens]).total()
     except NumpyrnnError as error:
         return _digest(data), str(error).strip()
-    reason = f"must have piano notes at {FEWEST} or more times, it has them at {len(tokens)}; drums do not count"
-    return _digest(data), tokens if len(tokens) >= FEWEST else reason
+    reason = f"must have piano notes at {FEWEST} or more times, it has them at {n}; drums do not count"
+    return _digest(data), tokens if n >= FEWEST else reason
 
 
 def _readings(digests: Mapping[Path, str], cache: Path | None, progress: Progress) -> dict[str, Reading]:

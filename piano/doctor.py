@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 from numpyrnn import NumpyrnnError
@@ -11,7 +11,8 @@ from numpyrnn.checks import check_count
 from numpyrnn.files import atomic_write
 
 from .corpus import Piece, Progress, read_pieces
-from .tokens import NAMES, PITCHES, common_rhythms, count_names, keep_common, name_of
+from .rhythm import Rhythms
+from .tokens import NAMES, PITCHES, count_names, keep_common
 
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200)  # numbers of occurrences
 
@@ -75,7 +76,7 @@ def _files(pieces: Sequence[Piece]) -> Iterator[str]:
     width = min(max(len("piece"), *(len(piece.name) for piece in pieces)), 40)
     yield f"{'piece':{width}}{'tokens':>8}{'different':>11}{'chords':>8}  single notes"
     for piece in pieces:
-        names = [name_of(token) for token in piece.tokens]
+        names = list(count_names([piece.tokens]).elements())
         pitches = [PITCHES[name] for name in names if name in PITCHES]
         extent = f"{NAMES[min(pitches)]} to {NAMES[max(pitches)]}" if pitches else "none"
         chords = 1 - len(pitches) / len(names)
@@ -88,12 +89,12 @@ def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) ->
     for step in sorted({*STEPS, min_count}):
         kept = keep_common(pieces, step)
         n_kept, different = sum(map(len, kept)), len(count_names(kept))
-        share = n_kept / sum(map(len, pieces))
-        with_rhythm = len(set(chain.from_iterable(common_rhythms(kept, step))))
+        share = n_kept / count_names(pieces).total()
+        with_rhythm = len(Rhythms(pieces, step, step).tokens)
         row = f"{step:9,}{different:11,}{n_kept:10,}{share:7.0%}{_windows(kept, window):10,}{with_rhythm:13,}"
         yield row + ("  <" if step == min_count else "")
     yield f"A window is {window} tokens of a piece and the next one."
-    yield "With rhythm: different tokens, with rare rhythms replaced by the commonest one of the same notes."
+    yield "With rhythm: different tokens with rhythm, if common names and rhythms replace rare ones."
     if not _windows(keep_common(pieces, min_count), window):
         yield f"With a min-count of {min_count} nothing can be learned: take a smaller one, or more files."
 

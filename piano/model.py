@@ -24,6 +24,7 @@ from workbench.settings import Settings as TrainingSettings
 
 from .batches import after_whole_windows, all_windows, split_windows
 from .corpus import Piece
+from .rhythm import Rhythms
 from .tokens import common_rhythms, commonest, count_names, keep_common, name_of, transpose
 
 KIND = "piano"
@@ -59,6 +60,9 @@ class Settings(TrainingSettings):
     min_count : int, how often a token must occur, whatever its rhythm, to be learned
     rhythm : bool, whether tokens have a rhythm
     rhythm_count : int, how often a token must occur with its rhythm to keep it
+    keep_time : bool
+        Whether nothing that is rare takes its time with it (see `Rhythms`). Files without this setting are older; there
+        rare tokens with rhythm were dropped, and a rare rhythm became the commonest one of the same name.
     transpose : bool, whether the training part is learned in all twelve keys
     split : "piece" or "random", whether pieces or windows are held out
     seed : int, for the split, the weights, the order and the dropout
@@ -89,6 +93,7 @@ class Settings(TrainingSettings):
     min_count: int = 50
     rhythm: bool = False
     rhythm_count: int = 10
+    keep_time: bool = True
     transpose: bool = False
     split: str = "piece"
     seed: int = 0
@@ -184,8 +189,8 @@ class Material:
     """What a network learns and what is held out, as ids.
 
     The vocabulary holds the common tokens of all pieces in their own keys. Other tokens are dropped, but only after
-    transposing, which can turn a rare token into a common one. A rare rhythm is replaced by the commonest rhythm of the
-    same name.
+    transposing, which can turn a rare token into a common one. With rhythm, common tokens replace the others instead,
+    see `Rhythms`.
 
     Parameters
     ----------
@@ -207,15 +212,20 @@ class Material:
     def __init__(self, training: Sequence[Piece], held_out: Sequence[Piece], settings: Settings):
         self.training, self.held_out, self.settings = list(training), list(held_out), settings
         tokens = [piece.tokens for piece in (*training, *held_out)]
-        kept = common_rhythms(keep_common(tokens, settings.min_count), settings.rhythm_count)
+        keys, self._rhythms = KEYS if settings.transpose else [0], None
+        if settings.rhythm and settings.keep_time:
+            self._rhythms = Rhythms(tokens, settings.min_count, settings.rhythm_count, keys)
+            kept = list(map(self._rhythms.write, tokens))
+        else:
+            kept = common_rhythms(keep_common(tokens, settings.min_count), settings.rhythm_count)
         counts = Counter(chain.from_iterable(kept))
         if not counts:
             names = count_names(tokens)
             name, most = names.most_common(1)[0] if names else ("none", 0)
             got = f"of {names.total():,} tokens, {len(names):,} of them different, the commonest ({name}) occurs {most}"
             raise NumpyrnnError(f"tokens must occur {settings.min_count} times, {got}: take a smaller --min-count")
-        self.vocabulary, self._usual = Vocabulary(counts), commonest(counts)
-        keys = KEYS if settings.transpose else (0,)
+        self.vocabulary = Vocabulary(self._rhythms.tokens if self._rhythms else counts)
+        self._usual = commonest(counts)
         self.sources = [(piece, key) for key in keys for piece in self.training]
         learned = [ids for key in keys for ids in self.encode([piece.tokens for piece in self.training], key)]
         self.learned = all_windows(learned, settings.window)
@@ -231,7 +241,9 @@ class Material:
             raise NumpyrnnError(f"{expected}, {got}: take a smaller --min-count or --window, or more files")
 
     def encode(self, pieces: Iterable[Sequence[str]], semitones: int = 0) -> list[Array]:
-        """Transpose tokens and convert them to ids; tokens that are not in the vocabulary are left out.
+        """Transpose tokens and convert them to ids.
+
+        Tokens that are not in the vocabulary are left out or, with rhythm, replaced.
 
         Parameters
         ----------
@@ -242,6 +254,8 @@ class Material:
         -------
         list of integer arrays
         """
+        if self._rhythms:
+            return [self.vocabulary.encode(self._rhythms.write(piece, semitones)) for piece in pieces]
         pieces = list(pieces)
         ids = {token: self._id(token, semitones) for token in set(chain.from_iterable(pieces))}
         return [np.array([ids[token] for token in piece if ids[token] >= 0], np.intp) for piece in pieces]
@@ -324,7 +338,7 @@ def material_of(checkpoint: Checkpoint) -> Material:
             [Piece(str(piece["name"]), None, tokens.decode(piece["ids"])) for piece in config[part]]
             for part in ("training", "held_out")
         )
-        material = Material(training, held_out, Settings(**config["settings"]))
+        material = Material(training, held_out, Settings(**({"keep_time": False} | config["settings"])))
         ids, n = np.zeros((material.settings.window, 1), int), len(material.vocabulary)
         sizes = checkpoint.model.input_size, checkpoint.model.forward(ids, cache=False)[0].shape[-1]
         if checkpoint.vocabulary != material.vocabulary or sizes != (n, n):

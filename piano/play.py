@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate, islice
+from itertools import accumulate, dropwhile, islice
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +22,10 @@ from numpyrnn.checks import Array, check_count, check_range
 from numpyrnn.sampling import Sampler, stream
 
 from .model import Material, material_of
-from .tokens import PITCHES, name_of, pitches_of, split_token, tokens_of
+from .tokens import PITCHES, WAIT, name_of, pitches_of, split_token, tokens_of
 
-LENGTH = 200  # notes and chords
+LENGTH = 200  # tokens
+MOST_WAITS = 100  # tokens that are left out until the first note
 TEMPO = 120  # quarters a minute, without rhythm: two notes a second, as in the article
 RHYTHM_TEMPO = 80  # with rhythm: close to most of the shipped pieces
 BAR = Fraction(4)  # quarters
@@ -55,19 +56,21 @@ class Music(Performance):
 
     def png(self) -> bytes:
         """Draw the piano roll, as the bytes of a PNG file."""
-        of_tokens = ["chord" if name_of(token) not in PITCHES else "note" for token in self.tokens]
+        names = list(map(name_of, self.tokens))
+        of_tokens = ["wait" if name == WAIT else "note" if name in PITCHES else "chord" for name in names]
         of_tokens[: self.n_primer] = ["primer"] * self.n_primer
-        onsets = dict(zip(_onsets(self.tokens), of_tokens, strict=False))
+        onsets = dict(reversed(list(zip(_onsets(self.tokens), of_tokens, strict=False))))  # a wait comes last
         notes = [RollNote(note.onset, note.duration, note.pitch, onsets[note.onset]) for note in self.midi.notes]
         bars = [(i * BAR, BAR) for i in range(-(-self.midi.length // BAR))]
         kinds = {kind: words for kind, words in KINDS.items() if kind in of_tokens}
-        return piano_roll(notes, bars, title=f"{len(self.tokens) - self.n_primer} new notes and chords", kinds=kinds)
+        new = len(_played(self.tokens[self.n_primer :]))
+        return piano_roll(notes, bars, title=f"{new} new notes and chords", kinds=kinds)
 
     def summary(self) -> str:
         """Describe the piece in one line."""
-        new = [name_of(token) for token in self.tokens[self.n_primer :]]
-        after = f" after the {self.n_primer} of the primer" if self.n_primer else ""
-        chords = sum(name not in PITCHES for name in new) / len(new)
+        new, primer = _played(self.tokens[self.n_primer :]), _played(self.tokens[: self.n_primer])
+        after = f" after the {len(primer)} of the primer" if primer else ""
+        chords = sum(name not in PITCHES for name in new) / max(len(new), 1)
         seconds = round(self.midi.seconds(self.midi.length))
         return (
             f"{len(new):,} notes and chords{after} ({chords:.0%} chords, {len(set(new))} different), "
@@ -90,8 +93,9 @@ def compose(
     length : int, number of new tokens
     sampler : Sampler
     primer : list of str, optional
-        Tokens that the music begins with; unknown ones are left out. Without a primer the network first reads a random
-        held-out window, which does not become part of the music.
+        Tokens that the music begins with; unknown ones are left out or, with rhythm, replaced. Without a primer the
+        network first reads a random held-out window, which does not become part of the music, and waits before the
+        first note are left out.
     progress : function such as tqdm; it is given the new ids and, as `total`, their number, and yields the ids
 
     Returns
@@ -112,6 +116,8 @@ def compose(
     if window:  # the model has learned from whole windows only, so a short primer is repeated
         read = np.tile(given, -(-window // len(given)))[-window:]
     ids = stream(checkpoint.model, read, sampler, window=window)
+    if not len(primer):  # the music begins with a note
+        ids = dropwhile(lambda i: name_of(material.vocabulary.tokens[i]) == WAIT, islice(ids, length + MOST_WAITS))
     written = material.vocabulary.decode(progress(islice(ids, length), total=length))
     return [*material.vocabulary.decode(given), *written] if len(primer) else written
 
@@ -171,7 +177,7 @@ def perform(
     Parameters
     ----------
     checkpoint : Checkpoint of a network
-    length : int, default 200, number of new notes and chords
+    length : int, default 200, number of new tokens: notes, chords and waits
     temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
     top_k : int, optional, draw only among the k most probable
     seed : int, optional; the same seed gives the same piece. By default a random one, kept as `Music.seed`.
@@ -205,7 +211,7 @@ def midi_of(tokens: Sequence[str], tempo: int = TEMPO) -> Midi:
     """Play tokens as piano music.
 
     A token without rhythm lasts a quarter, and the next one follows it. Chords are a little louder than single notes.
-    Beats are accented, and the first beat of a bar most.
+    Beats are accented, and the first beat of a bar most. A wait prolongs the notes before it by its duration.
 
     Parameters
     ----------
@@ -216,16 +222,26 @@ def midi_of(tokens: Sequence[str], tempo: int = TEMPO) -> Midi:
     -------
     Midi of one track, channel 0, program 0
     """
-    notes = []
-    for onset, token in zip(_onsets(tokens), tokens, strict=False):
-        name, duration, _ = split_token(token)
-        pitches = pitches_of(name)
+    notes: list[Note] = []
+    latest, waited = slice(0), Fraction(0)
+    for onset, (name, duration, gap) in zip(_onsets(tokens), map(split_token, tokens), strict=False):
+        if name == WAIT:
+            notes[latest] = [note._replace(duration=note.duration + (duration or 0)) for note in notes[latest]]
+            waited = onset + (gap or 0)
+            continue
+        pitches, latest = pitches_of(name), slice(len(notes), None)
         velocity = 64 + 10 * (name not in PITCHES) + 8 * (onset % 1 == 0) + 6 * (onset % BAR == 0)
         notes += [Note(onset, duration or PLAIN, pitch, velocity) for pitch in pitches]
     end = max((note.onset + note.duration for note in notes), default=Fraction(0))
-    return Midi(notes, ["Piano"], [(Fraction(0), as_tempo(tempo))], length=end)
+    return Midi(notes, ["Piano"], [(Fraction(0), as_tempo(tempo))], length=max(end, waited))
 
 
 def _onsets(tokens: Sequence[str]) -> list[Fraction]:
     """List when each token begins, in quarters, and when a token after the last one would."""
-    return list(accumulate((split_token(token)[2] or PLAIN for token in tokens), initial=Fraction(0)))
+    gaps = (split_token(token)[2] for token in tokens)
+    return list(accumulate((PLAIN if gap is None else gap for gap in gaps), initial=Fraction(0)))
+
+
+def _played(tokens: Iterable[str]) -> list[str]:
+    """The names of tokens, without waits."""
+    return [name for name in map(name_of, tokens) if name != WAIT]

@@ -20,6 +20,10 @@ CLASSES = {str(pitch_class): pitch_class for pitch_class in range(12)}
 BASS = 48  # C3, the lowest pitch of a chord
 GRID = tuple(Fraction(n, 48) for n in (3, 6, 8, 12, 16, 24, 32, 36, 48, 72, 96, 144, 192))  # quarters: 1/16 to 4
 LENGTHS = {str(length): length for length in GRID}
+STEP = Fraction(1, 24)  # quarters; onsets are moved to multiples of it, which hold 32nds and triplets
+WAIT = "wait"  # the name of a token that only takes time: no note begins
+WAITS = sorted({STEP, *(length for length in GRID if length % STEP == 0)}, reverse=True)
+GAPS = {str(gap): gap for gap in (Fraction(n, 48) for n in range(4 * 48 + 1))}
 _MEANS_SQUARED = [low * high for low, high in pairwise(GRID)]  # squares of geometric means; exact, unlike the means
 
 
@@ -34,8 +38,11 @@ def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
     ----------
     midi : Midi
     rhythm : bool, default False
-        Add the duration of the longest note and the time to the next token, "E-5|1/2|1/4", both in quarters and
-        rounded to `GRID`. For the last token the time to the next is its duration.
+        Add the duration of the longest note and the time to the next token, "E-5|1/2|1/4", in quarters. The duration is
+        rounded to `GRID`. The times are the differences of onsets that are each rounded to a multiple of `STEP`, so
+        rounding errors do not add up; a time is 0 if two onsets are rounded to the same one. After the last token it is
+        the time to the end of the last note. If the time exceeds 4 quarters, `waits` follow. They also come first if
+        the first onset is between two beats; whole beats before it are left out.
 
     Returns
     -------
@@ -44,11 +51,36 @@ def tokens_of(midi: Midi, rhythm: bool = False) -> list[str]:
     notes = (note for note in midi.notes if note.channel != DRUMS and note.pitch in NAMES)
     together = [(onset, list(group)) for onset, group in groupby(notes, key=attrgetter("onset"))]
     names = [_name({note.pitch for note in group}) for _, group in together]
-    if not rhythm:
+    if not rhythm or not names:
         return names
     durations = [max(note.duration for note in group) for _, group in together]
-    gaps = [following - onset for (onset, _), (following, _) in pairwise(together)] + durations[-1:]
-    return [f"{name}|{snap(duration)}|{snap(gap)}" for name, duration, gap in zip(names, durations, gaps, strict=True)]
+    end = max(onset + duration for (onset, _), duration in zip(together, durations, strict=True))
+    onsets = [round(onset / STEP) * STEP for onset in (*(onset for onset, _ in together), end)]
+    tokens = waits(onsets[0] % 1)
+    for name, duration, (onset, following) in zip(names, durations, pairwise(onsets), strict=True):
+        gap = following - onset
+        tokens += [f"{name}|{snap(duration)}|{min(gap, GRID[-1])}", *waits(gap - GRID[-1], duration - GRID[-1])]
+    return tokens
+
+
+def waits(time: Fraction, held: Fraction = Fraction(0)) -> list[str]:
+    """Fill a time in which no note begins.
+
+    Parameters
+    ----------
+    time : Fraction, quarters; what exceeds a multiple of `STEP` is not filled, nor is a negative time
+    held : Fraction, default 0, how long the notes before it continue to sound
+
+    Returns
+    -------
+    list of str, such as "wait|1/2|1/2" and "wait|0|1/4" for a time of 3/4 of which 1/2 is held
+    """
+    tokens, held = [], min(time, held) // STEP * STEP
+    for left, is_held in ((held, 1), (time - max(held, Fraction(0)), 0)):
+        for length in WAITS if left > 0 else ():
+            n, left = divmod(left, length)
+            tokens += [f"{WAIT}|{is_held * length}|{length}"] * n
+    return tokens
 
 
 def _name(pitches: set[int]) -> str:
@@ -117,7 +149,9 @@ def split_token(token: str) -> tuple[str, Fraction | None, Fraction | None]:
     Returns
     -------
     name : str
-    duration, gap : Fraction of `GRID`, quarters; None if the token has no rhythm
+    duration, gap : Fraction, quarters; None if the token has no rhythm
+        The gap is one of `GAPS`, multiples of 1/48 up to 4. The duration is one of `GRID`, but any of `GAPS` for a
+        wait: by so much the notes before it are prolonged.
 
     Raises
     ------
@@ -128,10 +162,11 @@ def split_token(token: str) -> tuple[str, Fraction | None, Fraction | None]:
     pitches_of(name)
     if not lengths:
         return name, None, None
-    if len(lengths) != 2 or not LENGTHS.keys() >= set(lengths):
-        example = "E-5|1/2|1/4, with lengths of " + " ".join(LENGTHS)
+    durations = GAPS if name == WAIT else LENGTHS
+    if len(lengths) != 2 or lengths[0] not in durations or lengths[1] not in GAPS:
+        example = f"E-5|1/2|1/4, with a duration of {' '.join(LENGTHS)} and then 0 to 4 in steps of 1/48"
         raise NumpyrnnError(f"a token with rhythm must be like {example}, got {token[:60]!r}")
-    return name, LENGTHS[lengths[0]], LENGTHS[lengths[1]]
+    return name, durations[lengths[0]], GAPS[lengths[1]]
 
 
 def pitches_of(name: str) -> list[int]:
@@ -144,7 +179,8 @@ def pitches_of(name: str) -> list[int]:
     Returns
     -------
     list of int, ascending
-        A chord is in close position, its first pitch between 48 (C3) and 59. A chord of one pitch class is an octave.
+        A chord is in close position, its first pitch between 48 (C3) and 59. A chord of one pitch class is an octave. A
+        wait has none.
 
     Raises
     ------
@@ -153,6 +189,8 @@ def pitches_of(name: str) -> list[int]:
     """
     if name in PITCHES:
         return [PITCHES[name]]
+    if name == WAIT:
+        return []
     classes = [CLASSES.get(part, -1) for part in name.split(".")]
     if -1 in classes or _chord(classes) != name:
         expected = "a pitch of the piano, such as E-5, or pitch classes in normal order, such as 0.4.7"
@@ -172,7 +210,8 @@ def transpose(token: str, semitones: int) -> str | None:
 
     Returns
     -------
-    str, with the same rhythm; None if a single pitch would leave the piano. A chord always fits, as it has no octave.
+    str, with the same rhythm; None if a single pitch would leave the piano. A chord always fits, as it has no octave,
+        and a wait stays as it is.
 
     Raises
     ------
@@ -180,6 +219,8 @@ def transpose(token: str, semitones: int) -> str | None:
         if `split_token` refuses the token
     """
     name = split_token(token)[0]
+    if name == WAIT:
+        return token
     moved = [pitch + semitones for pitch in pitches_of(name)]
     # a chord needs its normal order again: the lowest pitch class breaks ties, and it can change
     new = NAMES.get(moved[0]) if name in PITCHES else _chord(moved)
@@ -192,8 +233,8 @@ def name_of(token: str) -> str:
 
 
 def count_names(pieces: Iterable[Sequence[str]]) -> Counter[str]:
-    """How often each name occurs in all pieces together, whatever the rhythm."""
-    return Counter(name_of(token) for piece in pieces for token in piece)
+    """How often each name occurs in all pieces together, whatever the rhythm. Waits do not count."""
+    return Counter(name for piece in pieces for name in map(name_of, piece) if name != WAIT)
 
 
 def keep_common(pieces: Sequence[Sequence[str]], min_count: int) -> list[list[str]]:

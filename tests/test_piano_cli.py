@@ -26,7 +26,7 @@ from piano import cli
 from piano.corpus import CACHE_NAME
 from piano.model import LEAK, MODELS, material_of
 from piano.play import midi_of
-from piano.tokens import split_token, tokens_of
+from piano.tokens import WAIT, name_of, split_token, tokens_of
 from workbench.files import data_path
 
 NAMES = ["C4", "D4", "E-4", "F4", "G4", "0.4.7", "2.5.9", "7.11.2"]
@@ -232,10 +232,10 @@ def test_keys_and_rhythm_are_learned_if_they_are_asked_for(folder):
     material = material_of(load(folder / "new.npz"))
     assert material.settings.transpose
     assert len(material.sources) == 12 * 4
-    assert {split_token(token)[1] for token in material.vocabulary.tokens} == {0.25}
+    assert {split_token(token)[1] for token in material.vocabulary.tokens if name_of(token) != WAIT} == {0.25}
     assert "minutes at 80." in do_well(folder, "--model", "new.npz", "--length", 20, "-o", "it")
     onsets = sorted({note.onset for note in read_midi(folder / "it.mid").notes})
-    assert {later - one for one, later in pairwise(onsets)} == {0.25, 0.5}
+    assert all((later - one) * 4 % 1 == 0 for one, later in pairwise(onsets))
     assert "Kneser-Ney on all keys, best order" in do_well(folder, "evaluate", "--model", "new.npz")
 
 

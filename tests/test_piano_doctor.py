@@ -70,17 +70,17 @@ def test_a_small_folder_in_full(tmp_path):
         "\nIn all, 9 tokens, 3 of them different (single notes: 2, chords: 1).",
         "",
         "min-count  different    tokens  share   windows  with rhythm",
-        "        1          3         9   100%         5            5",
-        "        2          3         9   100%         5            4",
-        "        3          1         5    56%         2            1  <",
-        "        5          1         5    56%         2            1",
+        "        1          3         9   100%         5            8",
+        "        2          3         9   100%         5            7",
+        "        3          1         5    56%         2            6  <",
+        "        5          1         5    56%         2            6",
         "       10          0         0     0%         0            0",
         "       20          0         0     0%         0            0",
         "       50          0         0     0%         0            0",
         "      100          0         0     0%         0            0",
         "      200          0         0     0%         0            0",
         "A window is 2 tokens of a piece and the next one.",
-        "With rhythm: different tokens, with rare rhythms replaced by the commonest one of the same notes.",
+        "With rhythm: different tokens with rhythm, if common names and rhythms replace rare ones.",
     ]
 
 
