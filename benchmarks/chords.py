@@ -30,7 +30,7 @@ def share_read(path, order):
 if __name__ == "__main__":
     for name, order in CORPORA.items():
         share, refused = share_read(Path(sys.argv[1]) / name, order)
-        most = sorted(refused, key=refused.get, reverse=True)[:10]
-        print(f"{name}: {share:.2%} of the occurrences are read (promised: {PROMISED[name]:.1%}). {' '.join(most)}")
+        print(f"{name}: {share:.2%} of the occurrences are read, {PROMISED[name]:.1%} are promised")
+        print(*(f"  refused: {count} {symbol}" for symbol, count in refused.items()), sep="\n", end="")
         if share < PROMISED[name]:
             sys.exit(1)

@@ -1,4 +1,4 @@
-"""Chord symbols: one table of qualities, used to read, voice, engrave and estimate chords."""
+"""Chords: the table of qualities, chords read from symbols, and the harmony of given pitches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Quality(NamedTuple):
 
     Attributes
     ----------
-    name : str, what stands after the root; it may be a new word or one that the grammar of `symbols` spells
+    name : str, what stands after the root, such as "m7b5"
     tones : tuple of int, semitones above the root, in the order root, third, fifth, seventh, ...
     kind : str, optional
         music21's name of the MusicXML kind
@@ -37,7 +37,7 @@ class Quality(NamedTuple):
     prior: float | None = None
 
 
-# The qualities that MusicXML knows or that are estimated. All others are spelled with the grammar of `symbols`.
+# The qualities that are estimated or have a kind in MusicXML. Any other chord is read with the grammar in `symbols`.
 QUALITIES = [
     Quality("", (0, 4, 7), "major", 0.02),
     Quality("m", (0, 3, 7), "minor", 0.02),
@@ -70,7 +70,7 @@ SYMBOL = re.compile(rf"({ROOT})(.*?)(?:/({ROOT}))?")
 ALTERNATES = re.compile(r"(.*?)\s*(\([A-GN][^()]*\))")  # a bracket that opens with a root
 LONGEST = 100  # letters of a symbol
 NO_CHORD = ("NC", "N", "NOCHORD")  # without dots and spaces
-# What is proposed in place of a symbol that cannot be read, beside the names of QUALITIES.
+# Besides the names of QUALITIES, these may be proposed for a symbol that cannot be read.
 PROPOSED = [seventh + change for seventh in ("7", "m7", "maj7") for change in ("b5", "#5", "b9", "#9", "#11", "b13")]
 PROPOSED += ["69", "m69", "add9", "7alt", "7b9b13", "9#11", "13b9", "13#11", "9sus4", "13sus4", "mmaj9", "m9b5"]
 
@@ -138,8 +138,10 @@ def parse_chord(symbol: str, order: str = "ordinary") -> Chord:
     """
     if order not in ("ordinary", "weimar"):
         raise NumpyrnnError(f"the order of a chord symbol must be ordinary or weimar, got {order!r}")
-    plain = clean(symbol) if len(symbol) <= LONGEST else ""
+    plain = clean(symbol[:LONGEST])
     try:
+        if len(symbol) > LONGEST:
+            raise NumpyrnnError(f"it must have at most {LONGEST} letters")
         chord = _read(plain, order)
         return chord if chord.symbol == "N.C." else replace(chord, symbol=symbol.strip())
     except NumpyrnnError as error:
@@ -152,7 +154,7 @@ def _read(plain: str, order: str) -> Chord:
     if plain.replace(".", "").replace(" ", "").upper() in NO_CHORD:
         return Chord("N.C.")
     if bracket := ALTERNATES.fullmatch(plain):
-        with suppress(NumpyrnnError):  # then it is no chord, but an alteration such as (Add9)
+        with suppress(NumpyrnnError):  # (Add9) opens like a chord, but is an alteration
             shown = [_read(part, order) for part in re.split(r"[ ,]+", bracket[2].strip("() "))]
             chord = _read(bracket[1], order) if bracket[1] else replace(shown[0], played=False)
             return replace(chord, symbol=plain, alternates=chord.alternates + bracket[2])
@@ -168,7 +170,7 @@ def _read(plain: str, order: str) -> Chord:
 
 
 def _nearest(plain: str) -> str:
-    """Words that name the symbol that can be read and looks most like this one; empty if it has no root."""
+    """The end of an error message: the readable symbol that looks most like this one. Empty if there is no root."""
     match = SYMBOL.fullmatch(plain[:1].upper().replace("H", "B") + plain[1:])
     if not match:
         return ""

@@ -30,13 +30,13 @@ DEGREES = {
 NUMBER = r"[#b+♮-]?(?:1[13]|[24-79])"
 TOKENS = {
     "omit": r"(?i:no|omit)[ ,]*(?P<omitted>1[13]|[35679])(?:rd|th|d(?!i|o))?",
-    "suspend": r"(?i:sus(?:pended)?)[ ,]*(?P<suspended>(?:[#b]?[24][ ,/]*)*)",
+    "suspend": r"(?i:sus(?:pended)?)[ ,]*(?P<suspended>(?:(?:b?2|#?4)[ ,/]*)*)",
     "add": rf"(?:(?i:add)|/)[ ,]*(?P<added>3|{NUMBER}(?:[ ,]+{NUMBER})*)",
     "raise": r"(?<=7)(?:M|[Mm]aj)(?!\d)",
     "major": r"(?i:maj(?:or)?|ma(?!dd|ug|lt))|M(?!i|I)",
     "delta": r"[\^Δ△j]",
     "minor": r"(?i:min(?:or)?|mi)|m|^-",
-    "half": r"ø|(?i:half-?dim(?:inished)?)|h(?:dim)?",
+    "half": r"ø|%(?=7)|(?i:half-?dim(?:inished)?)|h(?:dim)?",
     "diminished": r"(?i:dim(?:inished)?)|[o°0]",
     "dominant": r"(?i:dom(?:inant)?)",
     "alter": r"(?i:alt(?:ered)?)",
@@ -105,16 +105,16 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
     chord |= {9: {2}, extension: {DEGREES[str(extension)][1]}} if extension > 7 else {}
     if extension == 11 and chord[3] == {4} and seventh == 10 and 11 not in altered:
         chord[3] = suspended = chord.pop(11)  # C11 is C9sus4
-    if clash := (altered & natural) | ({7} & {*chord} & (altered | natural)):
-        raise NumpyrnnError(f"it has two kinds of {min(clash)}")
+    if clash := (altered & natural) | ((altered | natural) & (omitted | ({7} & {*chord}))):
+        raise NumpyrnnError(f"it contradicts itself about the {min(clash)}")
     for name in said:
         degree, tone = DEGREES[name]
-        kept = chord.get(degree, set()) - ({2, 5, 7, 9} if degree in altered else set())  # an alteration replaces these
-        chord[degree] = kept | {seventh if name == "7" else tone}
-    for degree in omitted - ({3} if suspended else set()):
-        if degree in altered or not chord.pop(degree, None):
-            raise NumpyrnnError(f"it has no {degree} to leave out")
-    return tuple(dict.fromkeys(tone for degree in sorted(chord) for tone in sorted(chord[degree])))
+        others = chord.get(degree, set()) - (
+            {2, 5, 7, 9} if degree in altered else set()
+        )  # an alteration replaces these
+        chord[degree] = others | {seventh if name == "7" else tone}
+    kept = {*chord} - omitted | ({3} if suspended else set())
+    return tuple(dict.fromkeys(tone for degree in sorted(kept) for tone in sorted(chord[degree])))
 
 
 def _in_order(text: str, order: str) -> str:
