@@ -12,7 +12,7 @@ import unicodedata
 from numpyrnn import NumpyrnnError
 
 NO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff\xad"
-LOOK_ALIKES = str.maketrans("♭♯∆▵⌀∅Ø\u2010\u2012\u2013\u2014\u2015", "b#ΔΔøøø-----", NO_WIDTH)
+LOOK_ALIKES = str.maketrans("♭♯∆▵⌀∅Ø˚∘◦\u2010\u2011\u2012\u2013\u2014\u2015", "b#ΔΔøøøooo------", NO_WIDTH)
 BRACKETS = str.maketrans("()\N{MINUS SIGN}", ",,-")
 SIGNS = str.maketrans("+-", "#b", "♮")
 # Third, fifth and seventh of each word for a triad. Those in IMPLIED have the seventh even without a number.
@@ -50,7 +50,7 @@ TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in TOKENS
 
 def clean(symbol: str) -> str:
     """A symbol with plain signs in place of look-alikes: full-width letters, printed accidentals, dashes and so on."""
-    plain = unicodedata.normalize("NFKC", symbol).translate(LOOK_ALIKES).strip()
+    plain = unicodedata.normalize("NFKC", symbol.translate(LOOK_ALIKES)).strip()
     return plain.replace("flat", "b").replace("sharp", "#").replace("natural", "♮")
 
 
@@ -109,10 +109,8 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
         raise NumpyrnnError(f"it contradicts itself about the {min(clash)}")
     for name in said:
         degree, tone = DEGREES[name]
-        others = chord.get(degree, set()) - (
-            {2, 5, 7, 9} if degree in altered else set()
-        )  # an alteration replaces these
-        chord[degree] = others | {seventh if name == "7" else tone}
+        replaced = {2, 5, 7, 9} if degree in altered else set()
+        chord[degree] = chord.get(degree, set()) - replaced | {seventh if name == "7" else tone}
     kept = {*chord} - omitted | ({3} if suspended else set())
     return tuple(dict.fromkeys(tone for degree in sorted(kept) for tone in sorted(chord[degree])))
 

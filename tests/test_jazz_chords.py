@@ -276,7 +276,9 @@ def test_a_slash_chord_has_another_bass_and_the_same_tones():
         ("C\N{EN DASH}7", "C-7"),
         ("C\N{EM DASH}7", "C-7"),
         ("Cº7", "Cdim7"),
+        ("C˚7", "Cdim7"),
         ("C⌀7", "Cm7b5"),
+        ("C\N{NON-BREAKING HYPHEN}7", "C-7"),
         ("C\N{NO-BREAK SPACE}maj7", "Cmaj7"),
         ("\uff23\uff17", "C7"),  # full width
         ("\uff23\uff08♭\uff19\uff09", "C(b9)"),
