@@ -15,6 +15,8 @@ from .chords import Chord, parse_chord
 
 LONGEST = 10_000  # bars
 HOLD = ("/", "%")  # within a bar
+# A sign for held chords, or a symbol with the brackets after it. Brackets may have spaces inside and before them.
+SYMBOLS = re.compile(r"[/%](?!\S)|(?:\([^()]*\)|\S)+(?:\s+\([^()]*\))*")
 
 Change = tuple[Fraction, Chord]
 
@@ -125,8 +127,8 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     """Read changes as musicians write them.
 
     Bars are separated by `|` or a new line, chords by spaces. `%` repeats the previous bar, `/` holds the previous
-    chord for another beat. `|: ... :|` is played twice, `:| x3` three times. `N.C.` means no chord. The chords of a bar
-    share its beats.
+    chord for another beat. `|: ... :|` is played twice, `:| x3` three times. `N.C.` means no chord. Chords in brackets
+    are alternates, which are shown with the chord before them and not played. The chords of a bar share its beats.
 
     Parameters
     ----------
@@ -140,14 +142,16 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     Raises
     ------
     NumpyrnnError
-        if a symbol is unknown (the error names its bar), a repeat is wrong, or there is no chord or over 10,000 bars
+        if a symbol is unknown (the error names its bar, and its line if there are several), a repeat is wrong, or there
+        is no chord or over 10,000 bars
     """
     bars: list[list[Change]] = []
     repeat: int | None = None
     since = 0  # the bar to which a :| without |: goes back
     marked = re.sub(r"(?<!\|)\|++\s*+:", r"|:START|", text)  # each repeat sign as a bar of its own
-    marked = re.sub(r":\s*\|+\s*(?:x(\d+))?", r"|:END\1|", marked)
-    for part in (part.strip() for part in re.split(r"[|\n]", marked)):
+    marked = re.sub(r":\s*\|+(?:\s*x(\d+))?", r"|:END\1|", marked)
+    lines = [line.split("|") for line in marked.split("\n")]
+    for line, part in ((number, part.strip()) for number, parts in enumerate(lines, 1) for part in parts):
         if part == ":START":
             if repeat is not None:
                 raise NumpyrnnError(f"a repeat must end before the next begins, bar {len(bars) + 1} begins a second")
@@ -166,7 +170,7 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
                 raise NumpyrnnError("bar 1 must name a chord, there is no bar before it for % to repeat")
             bars.append(bars[-1])
         elif part:
-            bars.append(_read_bar(part.split(), meter, bars))
+            bars.append(_read_bar(part, f"line {line}, " * (len(lines) > 1) + f"bar {len(bars) + 1}", meter, bars))
     if len(bars) > LONGEST:
         raise NumpyrnnError(f"changes must have at most {LONGEST} bars, got {len(bars)}")
     if repeat is not None:
@@ -176,15 +180,18 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     return Changes(bars, meter)
 
 
-def _read_bar(symbols: Sequence[str], meter: tuple[int, int], before: Sequence[list[Change]]) -> list[Change]:
-    """The chords of one bar; a held chord (/ or %) appears once."""
+def _read_bar(text: str, where: str, meter: tuple[int, int], before: Sequence[list[Change]]) -> list[Change]:
+    """The chords of one bar. A held chord (/ or %) appears once; alternates by themselves stand over a held chord."""
     slots: list[Chord] = []
+    symbols = SYMBOLS.findall(text)
     for symbol in symbols:
-        if symbol not in HOLD:
-            with naming(f"bar {len(before) + 1}"):
-                slots.append(parse_chord(symbol))
+        with naming(where):
+            chord = None if symbol in HOLD else parse_chord(symbol)
+        if chord and chord.played:
+            slots.append(chord)
         elif slots or before:
-            slots.append(slots[-1] if slots else before[-1][-1][1])
+            held, shown = slots[-1] if slots else before[-1][-1][1], chord.alternates if chord else ""
+            slots.append(replace(held, symbol=held.symbol + shown, alternates=held.alternates + shown))
         else:
             raise NumpyrnnError(f"bar 1 must begin with a chord, got {symbol!r}")
     return [change for i, change in enumerate(spread(slots, meter)) if i == 0 or symbols[i] not in HOLD]

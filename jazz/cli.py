@@ -10,6 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from music.files import naming
 from music.midi import write_midi
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
@@ -18,7 +19,7 @@ from workbench.files import load_model, make_folder, read_text
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 
-from .changes import FORMS
+from .changes import FORMS, parse_changes, parse_meter
 from .changes import form as shipped_form
 from .evaluation import RUN, measure
 from .model import KIND, RECIPES
@@ -90,14 +91,16 @@ def improvise(
     if chords is None and click.get_current_context().get_parameter_source("meter") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
-        chords = read_text(chords[1:])
+        text, meter = read_text(chords[1:]), parse_meter(options["meter"])
+        with naming(chords[1:]):
+            options["changes"] = parse_changes(text, meter)
     files_of = partial(performance.output_files, lead_sheet=not no_lead_sheet)
     path = shared.choose_out(out, OUT, files_of, force)
     shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
     instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
-        solo = performance.improvise(chords, on_bar=progress.update, **options)
+        solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
     files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
     click.echo(f"{solo.summary()}\nWritten: {', '.join(map(str, files))}.")
 

@@ -17,7 +17,7 @@ from numpyrnn import NumpyrnnError
 
 F = Fraction
 METERS = ("4/4", "3/4", "5/4", "6/8", "7/8", "12/8", "2/2", "6/4", "3/8", "5/16")
-SPELLINGS = [spelling for quality in QUALITIES for spelling in quality.spellings.split(" ")]
+SPELLINGS = [quality.name for quality in QUALITIES]
 CHORDS = "Cm7 | F#m7b5 B7alt | Bb6/D | % | N.C. Eb^7 | D7#9 | G7sus4 Ab13 | C6/9"
 
 

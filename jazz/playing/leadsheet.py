@@ -22,7 +22,7 @@ from music21.tempo import MetronomeMark
 from numpyrnn import NumpyrnnError
 
 from ..changes import Changes
-from ..chords import LETTERS, QUALITIES, Chord
+from ..chords import LETTERS, Chord
 from ..grammar import NAMES, Element
 
 STEPS = (0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6)  # letters above the root's, by semitones above the root
@@ -105,10 +105,8 @@ def chord_symbol(symbol: Chord) -> ChordSymbol:
     if symbol.root is None:
         return NoChord("N.C.")
     root, quality, bass = symbol.parts
-    kinds = {known.tones: known.kind for known in QUALITIES if known.kind}
-    beginnings = [symbol.intervals[:n] for n in range(len(symbol.tones), 1, -1)]
-    kind = next((kinds[tones] for tones in beginnings if tones in kinds), "other")
-    return ChordSymbol(root=_flats(root), bass=_flats(bass) or None, kind=kind, kindStr=quality)
+    kind, text = symbol.quality.kind, quality + symbol.alternates
+    return ChordSymbol(root=_flats(root), bass=_flats(bass) or None, kind=kind, kindStr=text)
 
 
 def _flats(name: str) -> str:

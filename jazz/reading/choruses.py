@@ -121,7 +121,8 @@ def _read_lines(path: Path) -> tuple[dict[str, str], list[_Bar]]:
         with naming(f"{path}, line {number}"):
             if "|" in line:
                 chords, _, notes = line.partition("|")
-                bars.append(_Bar(number, [parse_chord(symbol) for symbol in chords.split()], _read_notes(notes)))
+                symbols = [chord for chord in map(parse_chord, chords.split()) if chord.played]
+                bars.append(_Bar(number, symbols, _read_notes(notes)))
                 continue
             name, colon, value = line.partition(":")
             if not colon or name not in FIELDS or bars:

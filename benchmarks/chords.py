@@ -1,0 +1,36 @@
+"""How many chord symbols of two corpora are read: `python benchmarks/chords.py FOLDER`, the folder of the two files."""
+
+import sys
+from pathlib import Path
+
+from jazz.chords import parse_chord
+from numpyrnn import NumpyrnnError
+
+CORPORA = {"jazz-standards.tsv": "ordinary", "weimar.tsv": "weimar"}  # the order of each
+PROMISED = {"jazz-standards.tsv": 0.995, "weimar.tsv": 0.99}
+
+
+def symbols_of(path):
+    """(count, symbol) of each line of a file; lines that begin with # are comments."""
+    lines = Path(path).read_text("utf-8").splitlines()
+    return [(int(count), symbol) for count, symbol in (line.split("\t") for line in lines if line[:1] != "#")]
+
+
+def share_read(path, order):
+    """The share of the occurrences that are read, and the symbols that are not."""
+    symbols, refused = symbols_of(path), {}
+    for count, symbol in symbols:
+        try:
+            parse_chord(symbol, order)
+        except NumpyrnnError:
+            refused[symbol] = count
+    return 1 - sum(refused.values()) / sum(count for count, _ in symbols), refused
+
+
+if __name__ == "__main__":
+    for name, order in CORPORA.items():
+        share, refused = share_read(Path(sys.argv[1]) / name, order)
+        print(f"{name}: {share:.2%} of the occurrences are read, {PROMISED[name]:.1%} are promised")
+        print(*(f"  refused: {count} {symbol}" for symbol, count in refused.items()), sep="\n", end="")
+        if share < PROMISED[name]:
+            sys.exit(1)
