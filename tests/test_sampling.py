@@ -356,7 +356,7 @@ def test_a_malformed_prompt_is_named(prompt, steps, message, with_stepper):
 
 def test_nan_is_not_drawn_from():
     for draw, logits in ((Sampler(0).draw, np.array([[0.0, np.nan]])), (Sampler(0).draw_one, np.array([0.0, np.nan]))):
-        with pytest.raises(NumpyrnnError, match="got NaN"):
+        with pytest.raises(NumpyrnnError, match="must be finite, got nan"):
             draw(logits)
 
 
