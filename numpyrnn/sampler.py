@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from .activations import softmax
 from .checks import Array, NumpyrnnError, as_rng, check_count, check_range, check_shape, to_array
 from .losses import SMALL
 
@@ -67,14 +66,14 @@ class Sampler:
             if the shape is wrong, a logit is NaN or plus infinity, or all logits of a row are minus infinity
         """
         logits = _as_logits(logits, "N", "V").astype(np.float64)
-        V, largest = logits.shape[1], logits.max(axis=1, keepdims=True)
-        _check_largest(largest)
+        V = logits.shape[1]
         if self.temperature == 0:
-            return np.asarray(logits.argmax(axis=1)[:, None] == np.arange(V), np.float64)
+            return np.asarray(_likeliest(logits)[:, None] == np.arange(V), np.float64)
         if self.top_k is not None and self.top_k < V:
             dropped = np.argpartition(logits, V - self.top_k, axis=1)[:, : V - self.top_k]
             np.put_along_axis(logits, dropped, -np.inf, axis=1)
-        p = softmax(self._heated(logits, largest))
+        p = np.ascontiguousarray(self._weights(logits).T)
+        p /= p.sum(axis=1, keepdims=True)
         if self.top_p is not None and self.top_p < 1:
             order = np.argsort(-p, axis=1, kind="stable")
             ranked = np.take_along_axis(p, order, axis=1)
@@ -104,15 +103,11 @@ class Sampler:
             if a shape is wrong, a logit is NaN or plus infinity, or all logits of a row are minus infinity
         """
         logits = _as_logits(logits, "N", "V")
-        if u is not None:
-            check_shape("u", u := np.asarray(u), (len(logits),))
         if self.temperature == 0:
-            ids = logits.argmax(axis=1)
-            _check_largest(np.take_along_axis(logits, ids[:, None], 1))
-            return np.asarray(ids)
-        u = self.rng.random(len(logits)) if u is None else u
-        V, plain = logits.shape[1], self.top_k is None and self.top_p is None
-        if not plain:
+            return _likeliest(logits)
+        u, V = self.rng.random(len(logits)) if u is None else np.asarray(u), logits.shape[1]
+        check_shape("u", u, (len(logits),))
+        if self.top_k is not None or self.top_p is not None:
             return _inverted(self.probabilities(logits).T.copy(), u)
         if self.temperature != 1 or V >= NARROW or logits.size < MANY or logits.dtype != np.float32:
             return _inverted(self._weights(logits), u)
@@ -124,12 +119,13 @@ class Sampler:
         return ids
 
     def _weights(self, logits: Array, dtype: Any = np.float64) -> Array:
-        """Exponentials of the heated logits, (V, N), so that their sums run over contiguous rows."""
+        """Exponentials of logits / temperature, (V, N), so that their sums run over contiguous rows."""
         w = logits.T.astype(dtype, order="C")
         largest = w.max(axis=0)
         _check_largest(largest)
         if self.temperature != 1 or np.abs(largest).max(initial=0) > SMALL:
-            w = self._heated(w, largest)
+            with np.errstate(over="ignore"):  # -inf, for a tiny temperature, is a probability of zero
+                w = (w - largest) / self.temperature
         return np.asarray(np.exp(w, out=w))
 
     def draw_one(self, logits: Array) -> int:
@@ -184,16 +180,8 @@ class Sampler:
 
     def _gumbel(self, V: int, dtype: Any) -> Array:
         """Rows of Gumbel noise times the temperature; in float32, exponentials below 1e-7 would be too rare or zero."""
-        noise = self.rng.standard_exponential((-(-NOISE // V), V))
-        np.maximum(noise, 2.0**-53, out=noise)
-        np.log(noise, out=noise)
-        noise *= -self.temperature
-        return noise.astype(dtype, copy=False)
-
-    def _heated(self, logits: Array, largest: Array) -> Array:
-        """Logits below the largest ones, divided by the temperature."""
-        with np.errstate(over="ignore"):  # -inf, for a tiny temperature, is a probability of zero
-            return np.asarray((logits - largest) / self.temperature)
+        noise = np.log(np.maximum(self.rng.standard_exponential((-(-NOISE // V), V)), 2.0**-53))
+        return np.asarray((-self.temperature * noise).astype(dtype, copy=False))
 
 
 def _inverted(w: Array, u: Array) -> Array:
@@ -212,6 +200,12 @@ def _count(w: Array, u: Array) -> Array:
     """The number of sums up to u, (N,)."""
     count = np.int8 if len(w) < NARROW else np.intp  # the small type is 4 times faster
     return np.asarray(np.add.reduce(w <= u, axis=0, dtype=count).astype(np.intp))
+
+
+def _likeliest(logits: Array) -> Array:
+    ids = logits.argmax(axis=1)
+    _check_largest(logits[np.arange(len(ids)), ids])
+    return np.asarray(ids)
 
 
 def _greedy(logits: Array) -> int:

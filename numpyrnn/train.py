@@ -115,8 +115,7 @@ class Trainer:
         for name in WEIGHTS:
             setattr(self, name, np.array(getattr(self, name)))  # writable, even if joblib has mapped them
 
-    def __copy__(self) -> Trainer:
-        return deepcopy(self)  # two trainers of one model would spoil each other's work
+    __copy__ = deepcopy  # two trainers of one model would spoil each other's work
 
     def run(
         self,
