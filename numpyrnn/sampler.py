@@ -114,7 +114,7 @@ class Sampler:
         w = _summed(self._weights(logits, np.float32))
         at, slack = (u * w[-1]).astype(np.float32), w[-1] * np.float32((V + 8) * np.finfo(np.float32).eps)
         ids = _count(w, at - slack)
-        unsure = np.flatnonzero(ids != _count(w, at + slack))  # rounding decides here
+        unsure = np.flatnonzero(w[ids, np.arange(len(ids))] <= at + slack)  # rounding decides here
         ids[unsure] = _inverted(self._weights(logits[unsure]), u[unsure])
         return ids
 
