@@ -63,7 +63,7 @@ def rows_with_gaps(V, dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_draws_with_given_uniforms_are_those_of_exact_arithmetic(dtype, rounds, tell):
     tried = 0
-    for V in rounds((2, 27), (2, 27, 300, 3000)):
+    for V in rounds((2, 27), (2, 27, 300)):
         for row in rows_with_gaps(V, dtype):
             for temperature in rounds((1.0, 0.7), (1.0, 1e-3, 0.3, 3.0, 1e3)):
                 u = telling(exact(row, temperature), rounds(20, 100))
@@ -76,7 +76,7 @@ def test_draws_with_given_uniforms_are_those_of_exact_arithmetic(dtype, rounds, 
 @pytest.mark.torture
 def test_many_short_rows_are_drawn_as_exactly_as_few(rounds, tell):
     tried = 0
-    for _ in range(rounds(1, 40)):
+    for _ in range(rounds(1, 12)):
         V = int(RNG.integers(2, NARROW))
         rows = list(rows_with_gaps(V, np.float32))
         for row in rows[:: rounds(5, 1)]:
@@ -145,7 +145,7 @@ def test_one_draw_is_the_first_of_exponential_arrivals_to_the_last_of_the_tail(d
 @pytest.mark.torture
 @pytest.mark.parametrize("one_by_one", [False, True])
 def test_rare_ids_are_drawn_as_often_as_they_should_be(one_by_one, rounds, tell):
-    n = rounds(60_000, 3_000_000)
+    n = rounds(60_000, 2_000_000)
     gap = 15.0 if rounds(True, False) else 17.0
     row = np.zeros(300, np.float32)
     row[100] = gap
