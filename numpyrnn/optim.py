@@ -127,6 +127,10 @@ class Optimizer:
         """Apply the formula: change `params` and `state` in place, and do not write to `grad`."""
         raise NotImplementedError
 
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        self.load(self.t, self.state)  # a copy, even a shallow or a memory-mapped one, has arrays of its own
+
     def load(self, t: int, state: dict[str, Array]) -> None:
         """Continue where another optimiser of the same class stopped.
 

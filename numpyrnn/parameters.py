@@ -69,4 +69,9 @@ class Parameters(dict[str, Array]):
             self[name] = value
 
     def __reduce__(self) -> tuple[Any, ...]:  # so that the arrays of a copy are views of one buffer
-        return Parameters, (self.shapes, self.flat.dtype, self.flat.copy())
+        return _copied, (self.shapes, self.flat)
+
+
+def _copied(shapes: Mapping[str, tuple[int, ...]], flat: Array) -> Parameters:
+    """Parameters with a buffer of their own: `flat` may be read-only, or belong to a file that joblib has mapped."""
+    return Parameters(shapes, flat=np.array(flat))

@@ -1,172 +1,24 @@
-"""From logits to ids: greedy, temperature, top-k, top-p; one sequence or many at once."""
+"""Sequences of ids, one or many at once: each drawn id is the next input."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Iterator
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 
-from .activations import softmax
-from .checks import Array, NumpyrnnError, as_rng, check_count, check_ids, check_range, check_shape, is_integer
+from .checks import Array, NumpyrnnError, check_count, check_ids, check_shape, is_integer
 from .layer import leaves, map_state
+from .sampler import Sampler as Sampler
 from .sequential import Sequential
 from .stepper import Stepper, can_step
 from .threads import blas_threads, run_all
 
-HOTTEST = 1e6  # a temperature at which all ids are equally probable; higher ones change nothing
 BLOCK = 4096  # sequences written side by side, few enough for their states to stay in the cache
-NOISE = 64  # rows of noise that are drawn at once
 WORTH = 2e8  # operations per step, over all sequences, from which several workers are faster than one
 WIDE = 1024  # columns; BLAS uses one thread for narrower products (up to 460,800 weights) anyway
-
-
-class Sampler:
-    """How to draw the next id from logits. The settings must not be changed later.
-
-    Parameters
-    ----------
-    rng : numpy Generator or int seed
-    temperature : float, default 1
-        The logits are divided by it: below 1 is safer, above 1 is wilder, 0 is greedy (the largest logit).
-    top_k : int, optional
-        Draw only among the ids with the k largest logits.
-    top_p : float, optional, 0 < top_p <= 1
-        Draw only among the most probable ids, the fewest that reach a probability of p (nucleus; Holtzman et al. 2020).
-
-    Raises
-    ------
-    NumpyrnnError
-        if a setting is out of range
-    """
-
-    def __init__(
-        self, rng: Generator | int, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
-    ):
-        check_range("temperature", temperature, 0)
-        if top_k is not None:
-            check_count("top_k", top_k, 1)
-        if top_p is not None:
-            check_range("top_p", top_p, 0, 1, open_low=True)
-        self.rng = as_rng(rng)
-        self.temperature, self.top_k, self.top_p = min(temperature, HOTTEST), top_k, top_p
-        self.single = cache(self._single)  # cached, because each function holds a supply of noise
-
-    def probabilities(self, logits: Array) -> Array:
-        """The distribution from which ids are drawn.
-
-        Parameters
-        ----------
-        logits : (N, V) floating
-
-        Returns
-        -------
-        (N, V), rows that sum to one
-        """
-        logits = np.asarray(logits)
-        V = logits.shape[1]
-        if self.temperature == 0:
-            return np.asarray(logits.argmax(axis=1)[:, None] == np.arange(V), logits.dtype)
-        if self.top_k is not None and self.top_k < V:
-            dropped = np.argpartition(logits, V - self.top_k, axis=1)[:, : V - self.top_k]
-            logits = logits.copy()
-            np.put_along_axis(logits, dropped, -np.inf, axis=1)
-        p = softmax(self._heated(logits - logits.max(axis=1, keepdims=True)))
-        if self.top_p is not None and self.top_p < 1:
-            order = np.argsort(-p, axis=1, kind="stable")
-            ranked = np.take_along_axis(p, order, axis=1)
-            beyond = ranked.cumsum(axis=1) - ranked >= self.top_p  # the ids before it reach p
-            np.put_along_axis(p, order, np.where(beyond, 0, ranked), axis=1)
-            p /= p.sum(axis=1, keepdims=True)
-        return p
-
-    def draw(self, logits: Array, u: Array | None = None) -> Array:
-        """Draw one id for each row, by inversion of the cumulative distribution.
-
-        Parameters
-        ----------
-        logits : (N, V) floating
-        u : (N,) floating, 0 <= u < 1, the random numbers to use; by default the sampler's own
-
-        Returns
-        -------
-        (N,) integers
-
-        Raises
-        ------
-        NumpyrnnError
-            if a shape is wrong, or a logit is NaN or plus infinity
-        """
-        _check_logits(logits, "N", "V")
-        if u is not None:
-            check_shape("u", u, (len(logits),))
-        if self.temperature == 0:
-            return np.asarray(logits.argmax(axis=1))
-        if self.top_k is None and self.top_p is None:
-            w = logits.T.copy()  # (V, N), so that each sum below runs over one contiguous row
-            w -= w.max(axis=0)
-            np.exp(self._heated(w), out=w)
-        else:
-            w = np.ascontiguousarray(self.probabilities(logits).T)
-        for v in range(1, len(w)):  # 6 times faster than np.cumsum
-            np.add(w[v - 1], w[v], out=w[v])
-        u = ((self.rng.random(w.shape[1]) if u is None else u) * w[-1]).astype(w.dtype)
-        np.minimum(u, np.nextafter(w[-1], 0), out=u)  # if rounding raised u to the sum, it would draw no id
-        count = np.int8 if len(w) < 128 else np.intp  # the small type is 4 times faster
-        return np.asarray(np.add.reduce(w <= u, axis=0, dtype=count).astype(np.intp))
-
-    def draw_one(self, logits: Array) -> int:
-        """Draw one id from one row.
-
-        Without top-k and top-p, this takes the largest logits / temperature + Gumbel noise. The distribution is that of
-        `draw` (Gumbel 1954), but there are fewer calls, because the noise of many draws is made at once.
-
-        Parameters
-        ----------
-        logits : (V,) floating
-
-        Returns
-        -------
-        int
-
-        Raises
-        ------
-        NumpyrnnError
-            if the shape is wrong, or a logit is NaN or plus infinity
-        """
-        _check_logits(logits, "V")
-        return self.single(len(logits), logits.dtype)(logits)
-
-    def _single(self, V: int, dtype: Any) -> Callable[[Array], int]:
-        """`draw_one` without its checks, for rows of one length and dtype."""
-        if self.temperature == 0:
-            return lambda logits: int(logits.argmax())
-        if self.top_k is not None or self.top_p is not None:
-            return lambda logits: int(self.draw(logits[None])[0])
-
-        def gumbel() -> Iterator[Array]:
-            while True:
-                noise = np.maximum(self.rng.standard_exponential((NOISE, V), dtype), np.finfo(dtype).tiny)
-                yield from np.log(noise, noise) * np.asarray(-self.temperature, dtype)
-
-        noise, add, w = gumbel().__next__, np.add, np.empty(V, dtype)
-        return lambda logits: int(add(logits, noise(), w).argmax())
-
-    def _heated(self, logits: Array) -> Array:
-        """Divide logits, none of them above 0, by the temperature."""
-        if self.temperature == 1:
-            return logits
-        with np.errstate(over="ignore"):  # -inf, for a tiny temperature, is a probability of zero
-            return np.asarray((logits / np.float64(self.temperature)).astype(logits.dtype))
-
-
-def _check_logits(logits: Array, *shape: str) -> None:
-    check_shape("logits", logits, shape)
-    if not (logits < np.inf).all():  # minus infinity is a probability of zero
-        raise NumpyrnnError("logits must be numbers below infinity, got NaN or infinity")
 
 
 def generate(
@@ -321,6 +173,8 @@ def _check_stepwise(model: Sequential) -> None:
 
 
 def _ended(tokens: Iterator[int], steps: int, stop: int | None) -> Array:
+    if stop is None:
+        return np.array(list(islice(tokens, steps)), np.intp)
     written = []
     for token in islice(tokens, steps):
         written.append(token)
@@ -341,10 +195,11 @@ def _generate_many(
     ids, state, n_started = first[running], _rows(state, running), len(running)
     while len(running):
         logits, state, _ = model.forward(ids[None], state, cache=False)
-        ids = sampler.draw(logits[0], None if keys is None else uniforms(keys[running], lengths[running]))
-        written[running, lengths[running]] = ids
-        lengths[running] += 1
-        going = (lengths[running] < steps) & (ids != stop)
+        places = lengths[running]
+        ids = sampler.draw(logits[0], None if keys is None else uniforms(keys[running], places))
+        written[running, places] = ids
+        lengths[running] = places + 1
+        going = (places + 1 < steps) & (ids != stop)
         if not going.all():
             keep = np.flatnonzero(going)
             fresh = np.arange(n_started, min(N, n_started + BLOCK - len(keep)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import dropwhile, zip_longest
-from threading import Lock, get_ident
+from threading import Lock, local
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,8 @@ class Stepper:
     result holds h Wh, for the layer's own next step, and h Wx + b, the input of the layer above. The input of the first
     layer is looked up in a table that holds x Wx + b of each id.
 
-    A stepper serves the thread that made it or last called `reset`. Calls from other threads raise.
+    A stepper serves the thread that made it or last called `reset`. Calls from other threads raise. It cannot be copied
+    or pickled.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ class Stepper:
     Examples
     --------
     >>> step = Stepper(Sequential(RNN(5, 8, rng=0), Dense(8, 5, rng=0)))
-    >>> step(3).shape                       # logits, overwritten by the next step
+    >>> step(3).shape  # logits
     (5,)
     """
 
@@ -75,12 +76,17 @@ class Stepper:
             self._compare(model)
 
     def __call__(self, token: int) -> Array:
-        """Logits after `token`; the next call overwrites them."""
-        if self.in_use.locked() or get_ident() != self._owner:
+        """Logits after `token`."""
+        if not self.in_use.acquire(blocking=False):
             raise NumpyrnnError(BUSY)
-        if not 0 <= token < self.input_size:
-            raise NumpyrnnError(f"token must be an id from 0 to {self.input_size - 1}, got {token!r:.40}")
-        return self.advance(token)
+        try:
+            if not hasattr(self._owner, "is_here"):
+                raise NumpyrnnError(BUSY)
+            if not 0 <= token < self.input_size:
+                raise NumpyrnnError(f"token must be an id from 0 to {self.input_size - 1}, got {token!r:.40}")
+            return self.advance(token).copy()  # the next step overwrites its result
+        finally:
+            self.in_use.release()
 
     def reset(self) -> None:
         """Return to the zero state; from now on the stepper serves this thread."""
@@ -91,9 +97,13 @@ class Stepper:
         """Reset, and refuse all calls until `in_use` is released; meanwhile only `advance` works."""
         if not self.in_use.acquire(blocking=False):
             raise NumpyrnnError(BUSY)
-        self._owner = get_ident()
+        self._owner = local()  # not the number of the thread, which a later one may get
+        self._owner.is_here = True
         for array in self._states:
             array[...] = 0
+
+    def __reduce__(self) -> Any:
+        raise NumpyrnnError("a Stepper cannot be copied, since two would share a state: make another of the model")
 
     def _compare(self, model: Sequential) -> None:
         """Raise unless the logits are those of the model: a cell's `step` may read a state that it has overwritten."""

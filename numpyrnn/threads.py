@@ -19,6 +19,15 @@ gradient buffer, and waits for the others once per step. The buffers are added i
 of workers always gives the same bits. Meanwhile each worker has one BLAS thread, because the threads of a BLAS keep
 spinning for a tenth of a second after a product and take the cores from the workers. Layers know nothing of all this.
 
+The limits also hold while several Python threads train or measure one model at the same time: `loss_and_gradients`
+gives each of them the same bits, with one exception that it names. Your own calls of `model.forward` and `backward`
+use as many threads as the pool has at that moment, and another thread may be inside `blas_threads`. For the same bits,
+put them into `with blas_threads(1):`.
+
+The processor matters too. A BLAS has other kernels for other processors, which sum in another order. The same seed and
+settings give the same files on the same machine; elsewhere, weights may differ in their last digits, and a long
+training makes such differences large. `OPENBLAS_CORETYPE=Haswell` chooses one kind of kernels for most PCs.
+
 SciPy's pool always stays at one thread: it multiplies only small vectors here, and the threads of two pools would get
 in each other's way. A limit that is already set is never raised.
 """
@@ -119,10 +128,12 @@ def loss_and_gradients(
 ) -> tuple[float, Any]:
     """The forward pass, loss and backward pass of one training step.
 
-    Only sizes decide how the work is divided, so that the same call always gives the same bits:
+    Only sizes decide how the work is divided, so that the same call always gives the same bits, also while other Python
+    threads call it with the same model:
 
     - less than `WORTH` operations in the forward pass, or than `WORTH_A_STEP` in one step: one worker, one BLAS thread;
-    - fewer sequences than workers: one worker, and BLAS gets the threads;
+    - fewer sequences than workers: one worker, and BLAS gets the threads (fewer, and so other last digits, if another
+      Python thread limits them meanwhile);
     - otherwise each of n workers takes every n-th sequence, so that sorted sequences are shared fairly.
 
     Parameters

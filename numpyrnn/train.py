@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,13 @@ class Trainer:
         self.weights, self.averaged, self.best = (model.params.flat.copy() for _ in WEIGHTS)
         self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
         self.history: list[Record] = []
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        vars(self).update(attributes)
+        for name in WEIGHTS:
+            setattr(self, name, np.array(getattr(self, name)))  # writable, even if joblib has mapped them
+
+    __copy__ = deepcopy  # two trainers of one model would spoil each other's work
 
     def run(
         self,

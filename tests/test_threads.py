@@ -17,10 +17,11 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from numpyrnn import LSTM, Dense, GlobalMaxPool1D, NumpyrnnError, Sequential, threads
 from numpyrnn.batches import Batch
+from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import SGD
 from numpyrnn.sampling import Sampler, generate, stream
 from numpyrnn.stepper import Stepper
-from numpyrnn.threads import blas_threads, chosen, run_all
+from numpyrnn.threads import blas_threads, chosen, loss_and_gradients, run_all
 from numpyrnn.train import Trainer, mean_loss
 
 BEFORE = 3  # threads that the pools have, however many cores there are
@@ -184,6 +185,31 @@ def test_the_weights_are_the_same_to_the_bit_on_any_number_of_cores(dtype):
             Trainer(model, SGD(0.1)).run(lambda rng, batch=batch: [batch], 3)
         weights.append(model.params.flat)
     assert all(np.array_equal(weights[0], other) for other in weights[1:])
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("workers", [1, 2])
+def test_gradients_of_one_model_are_the_same_to_the_bit_in_any_number_of_python_threads(
+    workers, rounds, tell, monkeypatch
+):
+    monkeypatch.setattr(threads, "WORTH", 0)
+    monkeypatch.setattr(threads, "WORTH_A_STEP", 0)
+    model, batch = model_and_batch()
+
+    def gradients():
+        loss, _ = loss_and_gradients(model, batch, grads := model.params.zeros_like(), workers=workers)
+        return loss, grads.flat.tobytes()
+
+    def passes():  # of another program, with threads of its own choice
+        logits, _, cache = model.forward(batch.x)
+        model.backward(softmax_cross_entropy(logits, batch.targets)[1], cache)
+
+    expected, n = gradients(), rounds(4, 60)
+    for _ in range(n):
+        with ThreadPoolExecutor(6) as pool:
+            found = [pool.submit(gradients) if i % 3 else pool.submit(passes) for i in range(6)]
+            assert [one.result() for i, one in enumerate(found) if i % 3] == [expected] * 4
+    tell(f"{4 * n} gradients of one model in 4 Python threads at once, {workers} workers: the same bits")
 
 
 def test_generation_of_many_uses_one_thread():
