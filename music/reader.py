@@ -1,14 +1,20 @@
-"""The parser of Standard MIDI Files: from bytes to chunks, events and tracks, with all times in ticks."""
+"""The parser of Standard MIDI Files: from bytes to chunks, events and tracks, with all times in ticks.
+
+What cannot be used is skipped and noted as a fault; only a file without music, or beyond a limit, is an error.
+"""
 
 from __future__ import annotations
 
+import codecs
+import re
 import struct
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import islice
-from typing import Literal
 
 from numpyrnn.checks import NumpyrnnError
+
+from .pairing import Event, end_notes
 
 MAX_BYTES = 16_000_000  # of a file
 MAX_TRACKS = 1024
@@ -20,17 +26,89 @@ MAX_NUMBER = (1 << 28) - 1  # four bytes of seven bits
 MAX_TEMPO = (1 << 24) - 1  # microseconds a quarter, three bytes
 MAX_TICKS = (1 << 15) - 1  # a quarter; larger numbers mean time codes
 MAX_UNIT_POWER = 6  # meters are counted in sixty-fourths or longer notes
+MOST_FAULTS = 5  # kinds that a report names
 
 DEFAULT_TEMPO = 500_000  # microseconds a quarter
 DEFAULT_METER = (4, 4)
+ENCODING = "latin-1"  # of names that are not UTF-8
+NOT_FOR_NAMES = ("idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape")
+
+ALL_NOTES_OFF = (120, 123, 124, 125, 126, 127)  # controllers: All Sound Off, All Notes Off, and modes that imply it
+SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages; the others have none
+LONGEST_DUMP = 1000  # bytes of a system exclusive message without a length
+SIZES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # bytes of the meta events that always have as many
+
+# After a bad event, reading goes on where the bytes look like events: six of them, or fewer up to a meta event, a
+# system exclusive message or the end. LIKELY may begin under running status; NEW has a status byte or a long delta.
+_VOICE = rb"(?:[\x80-\xbf\xe0-\xef][\0-\x7f]{2}|[\xc0-\xdf][\0-\x7f])"
+_EVENT = rb"(?:[\x80-\xff]{0,2}[\0-\x7f](?:" + _VOICE + rb"|[\0-\x7f]{2}))"
+_OTHER = rb"[\x80-\xff]{0,2}[\0-\x7f](?:\xff[\0-\x7f]|[\xf0\xf7])"
+_MORE = rb"(?:%b{5}|%b{0,4}(?:%b|\Z))" % (_EVENT, _EVENT, _OTHER)
+_META = rb"\xff(?:[\0-\x09\x7f]|\x20\x01|\x21\x01|\x2f\0|\x51\x03|\x54\x05|\x58\x04|\x59\x02)"
+LIKELY = re.compile(rb"%b%b|%b|\Z" % (_EVENT, _MORE, _OTHER))
+NEW = re.compile(rb"[\x80-\xff]?[\0-\x7f](?:%b%b|%b)|[\x81-\x8f]%b%b" % (_VOICE, _MORE, _META, _EVENT, _MORE))
+INNER = re.compile(_VOICE + _MORE)
+CONTINUED = re.compile(rb"[\x80-\xff]{0,3}[\0-\x7f]\xf7")
+LIVE = re.compile(rb"[\xf8-\xfe]+")
 
 
-def read_tracks(data: bytes) -> Tracks:
+class _EventError(Exception):
+    """An event that cannot be used: what is wrong, and where the next one may begin."""
+
+    def __init__(self, what: str, following: int | None = None):
+        self.what, self.following = what, following
+
+
+class Faults:
+    """What is wrong in a file, by kind: how often, and where first."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, tuple[int, str]] = {}
+
+    def add(self, where: str, what: str) -> None:
+        """Note a fault."""
+        count, first = self._kinds.get(what, (0, where))
+        self._kinds[what] = count + 1, first
+
+    def lines(self) -> list[str]:
+        """Describe the faults, one kind a line; of many kinds the first."""
+        lines = [f"{where}: {what}{f' ({n:,} times)' * (n > 1)}" for what, (n, where) in self._kinds.items()]
+        more = [f"and {len(lines) - MOST_FAULTS} more kinds of faults"] if len(lines) > MOST_FAULTS else []
+        return lines[:MOST_FAULTS] + more
+
+
+def check_encoding(name: str) -> str:
+    """Check the name of a text encoding.
+
+    Parameters
+    ----------
+    name : str, such as "shift_jis"
+
+    Returns
+    -------
+    str, the name
+
+    Raises
+    ------
+    NumpyrnnError
+        if Python does not know it, or it is no encoding of text
+    """
+    try:
+        b"".decode(name)
+        if codecs.lookup(name).name.replace("-", "_") not in NOT_FOR_NAMES:
+            return name
+    except (LookupError, ValueError):
+        pass
+    raise NumpyrnnError(f"an encoding must be one of text, such as latin-1, shift_jis or gbk, got {name[:40]!r}")
+
+
+def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
     """Read the tracks of a MIDI file.
 
     Parameters
     ----------
     data : bytes of a file of type 0 or 1, bare or wrapped in RIFF
+    encoding : str, default "latin-1", of names that are not UTF-8
 
     Returns
     -------
@@ -41,14 +119,17 @@ def read_tracks(data: bytes) -> Tracks:
     NumpyrnnError
         if the file is refused, see `midi.parse_midi`; the message lacks the file's name and begins with "must"
     """
+    check_encoding(encoding)
     if len(data) > MAX_BYTES:
         raise NumpyrnnError(f"must have at most {MAX_BYTES} bytes, it has more")
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
-        data = next((content for kind, content in _chunks(data, 12, "little") if kind == b"data"), b"")
+        start = data.find(b"MThd", 12) if b"MThd" in data else len(data)
+        data = data[start : start + int.from_bytes(data[start - 4 : start], "little")]
     if data[:4] != b"MThd":
         raise NumpyrnnError(f"must be a MIDI file, which begins with b'MThd', it begins with {data[:4]!r}")
-    chunks = _chunks(data, 0, "big")
-    _, header = next(chunks)
+    faults = Faults()
+    chunks = _chunks(data, faults)
+    _, header = next(chunks, (b"", b""))
     if len(header) < 6:
         raise NumpyrnnError(f"must have a header of at least 6 bytes, got {len(header)}")
     form, declared, division = struct.unpack(">HHH", header[:6])
@@ -57,28 +138,46 @@ def read_tracks(data: bytes) -> Tracks:
     if not 0 < division <= MAX_TICKS:
         came = "time codes (SMPTE)" if division else "0"
         raise NumpyrnnError(f"must count time in 1 to {MAX_TICKS} ticks a quarter, it has {came}")
-    if declared > MAX_TRACKS:
-        raise NumpyrnnError(f"must have at most {MAX_TRACKS} tracks, it declares {declared}")
-    tracks = Tracks(division)
-    for content in islice((content for kind, content in chunks if kind == b"MTrk"), declared):
-        tracks.read(content)
+    if len(header) > 6:
+        faults.add("header", f"it has {len(header)} bytes instead of 6")
+    tracks = Tracks(division, faults, encoding)
+    for kind, content in chunks:
+        if kind == b"MTrk":
+            tracks.read(content)
+        else:
+            faults.add(f"chunk {kind!r}", "it is not a track and is skipped")
     if not tracks.names:
         raise NumpyrnnError("must have at least one track, it has none")
+    if len(tracks.names) != declared:
+        faults.add("header", f"it declares {declared} tracks, the file has {len(tracks.names)}")
+    tracks.end_notes()
     return tracks
 
 
-def _chunks(data: bytes, at: int, order: Literal["little", "big"]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the kind and content of each chunk from byte `at` on."""
+def _chunks(data: bytes, faults: Faults) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the kind and content of each chunk; one with a wrong length lasts until the next track or the end."""
+    at = 0
     for _ in range(MAX_CHUNKS):
-        if at >= len(data):
+        if len(data) - at < 8:
+            if at < len(data):
+                faults.add(f"byte {at}", "there are bytes after the last chunk")
             return
-        start = at + 8
-        kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : start], order)
-        if start + size > len(data):
-            raise NumpyrnnError(f"must be whole, its chunk {kind!r} at byte {at} is cut off")
-        yield kind, data[start : start + size]
-        at = start + size + (size % 2 if order == "little" else 0)  # RIFF pads chunks to an even size
+        kind, start = data[at : at + 4], at + 8
+        stop = start + int.from_bytes(data[at + 4 : start], "big")
+        if not _may_follow(data, stop):
+            found = data.find(b"MTrk", start)
+            stop = found if found >= 0 else len(data)
+            faults.add(f"chunk {kind!r} at byte {at}", "its length is wrong, or it is cut off")
+        yield kind, data[start:stop]
+        at = stop
     raise NumpyrnnError(f"must have at most {MAX_CHUNKS} chunks, it has more")
+
+
+def _may_follow(data: bytes, at: int) -> bool:
+    """Whether a chunk may end at a byte: the file ends there or has a chunk there."""
+    kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
+    whole = at + 8 + size <= len(data) and kind.isascii() and kind.decode().isprintable()
+    return at == len(data) or kind == b"MTrk" or whole
 
 
 class Tracks:
@@ -87,6 +186,8 @@ class Tracks:
     Parameters
     ----------
     division : int, ticks a quarter
+    faults : Faults, to which those of the tracks are added
+    encoding : str, of names that are not UTF-8
 
     Attributes
     ----------
@@ -98,124 +199,188 @@ class Tracks:
     length : int, tick of the last event
     """
 
-    def __init__(self, division: int):
-        self.division, self.length, self.events = division, 0, 0
+    def __init__(self, division: int, faults: Faults, encoding: str):
+        self.division, self.faults, self.encoding = division, faults, encoding
+        self.length = self.events = 0
         self.notes: list[list[int]] = []
         self.names: list[str] = []
         self.tempos = {0: DEFAULT_TEMPO}
         self.meters = {0: DEFAULT_METER}
         self.programs: list[list[tuple[int, int]]] = [[] for _ in range(16)]
+        self._voices: list[tuple[defaultdict[int, list[Event]], int]] = []  # notes and note-offs, and the track's end
+        self._cuts: list[list[int]] = [[] for _ in range(16)]  # ticks of All Notes Off in each channel
 
     def read(self, data: bytes) -> None:
         """Read the next track from the content of its chunk."""
+        if len(self.names) == MAX_TRACKS:
+            raise NumpyrnnError(f"must have at most {MAX_TRACKS} tracks, it has more")
         self.names.append("")
         self.instrument = ""
-        try:
-            tick = self._read_events(data)
-        except IndexError:
-            raise NumpyrnnError(f"must be whole, {self._here()} ends within an event") from None
+        tick = self._read_events(data)
         if tick > MAX_QUARTERS * self.division:
-            raise NumpyrnnError(f"must last at most {MAX_QUARTERS} quarters, {self._here()} lasts longer")
+            raise NumpyrnnError(f"must last at most {MAX_QUARTERS} quarters, its track {len(self.names)} lasts longer")
         self.length = max(self.length, tick)
         self.names[-1] = self.names[-1] or self.instrument
 
-    def _here(self) -> str:
-        return f"its track {len(self.names)}"
+    def end_notes(self) -> None:
+        """Set the ends of all notes, after the last track."""
+        cuts = [sorted(of_channel) for of_channel in self._cuts]  # a channel is the same in all tracks
+        for voices, last in self._voices:
+            for key, events in voices.items():
+                end_notes(events, last, cuts[key >> 7])
+
+    def _fault(self, tick: int, what: str) -> None:
+        self.faults.add(f"track {len(self.names)}, tick {tick}", what)
 
     def _read_events(self, data: bytes) -> int:
-        """Read a track's events and return the tick of its end; raise IndexError if an event is cut off."""
-        sounding: defaultdict[int, deque[list[int]]] = defaultdict(deque)
+        """Read a track's events and return the tick of its end."""
+        voices: defaultdict[int, list[Event]] = defaultdict(list)
         at = tick = status = 0
-        track, size = len(self.names) - 1, len(data)
+        track, size, interrupted = len(self.names) - 1, len(data), True  # running status begins anew
         while at < size:
             self.events += 1
             if self.events > MAX_EVENTS:
                 raise NumpyrnnError(f"must have at most {MAX_EVENTS} events, it has more")
-            if data[at] < 0x80:
-                tick, at = tick + data[at], at + 1
-            else:
-                delta, at = self._number(data, at)
-                tick += delta
-            first = data[at]
-            if first >= 0xF0:
-                kind, start, at = self._skip(data, at)
-                if kind == 0x2F:
-                    break
-                self._meta(kind, tick, data[start:at])
-                continue  # some files keep using the running status after such an event, against the standard
-            if first >= 0x80:
-                status, at = first, at + 1
-            elif not status:
-                raise NumpyrnnError(f"must begin each track with a status byte, {self._here()} begins with data")
-            one, two = data[at], 0
-            at += 1
-            if not 0xC0 <= status < 0xE0:  # all but program changes and channel pressure have two data bytes
-                two = data[at]
+            begin = at
+            try:
+                if data[at] < 0x80:
+                    tick, at = tick + data[at], at + 1
+                else:
+                    delta, at = _number(data, at)
+                    tick += delta
+                begin = at
+                first = data[at]
+                if 0xF8 <= first < 0xFF:
+                    self._fault(tick, "a live message is skipped")
+                    at = LIVE.match(data, at).end()  # type: ignore[union-attr]
+                    if not INNER.match(data, at):
+                        continue
+                    first = data[at]  # it came between the time of an event and its status
+                if first >= 0xF0:
+                    kind, start, at = self._extent(data, at, tick)
+                    interrupted = True
+                    if kind == 0x2F:
+                        break
+                    self._meta(kind, tick, data[start:at])
+                    continue
+                if first >= 0x80:
+                    status, at, interrupted = first, at + 1, False
+                elif interrupted:  # some files keep using the running status after such an event, against the standard
+                    if not status:
+                        raise _EventError("data without a status byte is skipped")
+                    self._fault(tick, "running status goes on after another event, which is accepted")
+                    interrupted = False
+                one, two = data[at], 0
                 at += 1
-            if (one | two) >= 0x80:
-                raise NumpyrnnError(f"must have data bytes below 128, {self._here()} has {max(one, two)}")
+                if not 0xC0 <= status < 0xE0:  # all but program changes and channel pressure have two data bytes
+                    two = data[at]
+                    at += 1
+                if (one | two) >= 0x80:
+                    one, two, at = self._data(data, begin + (first >= 0x80), status, tick)
+            except (_EventError, IndexError) as error:
+                bad = error if isinstance(error, _EventError) else _EventError("the track ends within an event")
+                self._fault(tick, bad.what)
+                at = _next_event(data, begin, bad.following)
+                if at == size > begin + 4:
+                    self._fault(tick, "the rest of the track cannot be read")
+                continue
             if status < 0xA0:
                 key = (status & 15) << 7 | one
                 if status >= 0x90 and two:
                     note = [tick, -1, one, two, status & 15, track]
                     self.notes.append(note)
-                    sounding[key].append(note)
-                elif sounding[key]:
-                    sounding[key].popleft()[1] = tick
+                    voices[key].append(note)
+                else:
+                    voices[key].append(tick)
             elif status & 0xF0 == 0xC0:
                 self.programs[status & 15].append((tick, one))
-        for notes in sounding.values():
-            for note in notes:
-                note[1] = tick
+            elif status & 0xF0 == 0xB0 and one in ALL_NOTES_OFF:
+                self._cuts[status & 15].append(tick)
+        if at < size:
+            self._fault(tick, "there are bytes after the end of the track")
+        self._voices.append((voices, tick))
         return tick
 
-    def _skip(self, data: bytes, at: int) -> tuple[int, int, int]:
+    def _extent(self, data: bytes, at: int, tick: int) -> tuple[int, int, int]:
         """Return the kind of a meta event (-1 for a system exclusive one), and where its content begins and ends."""
-        status, kind = data[at], -1
-        if status == 0xFF:
-            at += 1
-            kind = data[at]
-        elif status not in (0xF0, 0xF7):
-            raise NumpyrnnError(f"must have only events for files, {self._here()} has the status {status:#x}")
-        size, start = self._number(data, at + 1)
-        if start + size > len(data):
-            raise IndexError
-        return kind, start, start + size
+        first, dump = data[at], data[at] == 0xF0
+        if 0xF0 < first < 0xF7:
+            raise _EventError("a system message is skipped", at + 1 + SYSTEM_DATA.get(first, 0))
+        kind = data[at + 1] if first == 0xFF else -1
+        size, start = _number(data, at + 2 if first == 0xFF else at + 1)
+        stop = start + size
+        if stop > len(data) or (dump and not data[start : stop - 1].isascii() and NEW.search(data, at + 1, stop)):
+            after = data.find(b"\xf7", at, min(at + LONGEST_DUMP, stop)) + 1  # some have an end and no length
+            raise _EventError("an event whose length is wrong is skipped", after or None)
+        if size != SIZES.get(kind, size):
+            if kind != 0x2F and not LIKELY.match(data, stop):
+                raise _EventError("an event whose length is wrong is skipped")
+            self._fault(tick, "a meta event has a wrong length")
+        if dump and data[stop - 1] != 0xF7 and not CONTINUED.match(data, stop):
+            self._fault(tick, "a system exclusive message has no end")
+            stop += data[stop : stop + 1] == b"\xf7" and NEW.match(data, stop + 1) is not None
+        return kind, start, stop
 
-    def _number(self, data: bytes, at: int) -> tuple[int, int]:
-        """Decode a variable-length quantity; return the number and the index after it."""
-        number = 0
-        for place in range(at, at + 4):
-            byte = data[place]
-            number = number << 7 | byte & 0x7F
-            if byte < 0x80:
-                return number, place + 1
-        raise NumpyrnnError(f"must have numbers of at most 4 bytes, {self._here()} has a longer one")
+    def _data(self, data: bytes, start: int, status: int, tick: int) -> tuple[int, int, int]:
+        """Return the data bytes of an event without live messages between them, and the index after them."""
+        found: list[int] = []
+        size = 1 if 0xC0 <= status < 0xE0 else 2
+        for at in range(start, start + 8):
+            if 0xF8 <= data[at] < 0xFF:
+                self._fault(tick, "a live message is skipped")
+            elif data[at] >= 0x80:
+                break
+            else:
+                found.append(data[at])
+                if len(found) == size:
+                    return found[0], (*found, 0)[1], at + 1
+        raise _EventError("an event with a data byte over 127 is skipped", start + size)
 
     def _meta(self, kind: int, tick: int, content: bytes) -> None:
         """Keep the name, tempo or meter that a meta event holds; ignore other kinds."""
         if kind == 0x03:
-            self.names[-1] = self.names[-1] or _decode(content)
+            self.names[-1] = self.names[-1] or _decode(content, self.encoding)
         elif kind == 0x04:
-            self.instrument = self.instrument or _decode(content)
+            self.instrument = self.instrument or _decode(content, self.encoding)
         elif kind == 0x51:
-            tempo = int.from_bytes(content, "big") if len(content) == 3 else 0
-            if not tempo:
-                raise NumpyrnnError(f"must have tempos of 1 to {MAX_TEMPO}, {self._here()} has {content[:4].hex()!r}")
-            self.tempos[tick] = tempo
+            if len(content) == 3 and any(content):
+                self.tempos[tick] = int.from_bytes(content, "big")
+            else:
+                self._fault(tick, f"a tempo that is not 1 to {MAX_TEMPO} microseconds a quarter is skipped")
         elif kind == 0x58:
-            if len(content) < 2 or not content[0] or content[1] > MAX_UNIT_POWER:
-                expected = f"meters of at least 1 beat, of units down to 1/{1 << MAX_UNIT_POWER}"
-                raise NumpyrnnError(f"must have {expected}, {self._here()} has {content[:4].hex()!r}")
-            self.meters[tick] = content[0], 1 << content[1]
+            if len(content) >= 2 and content[0] and content[1] <= MAX_UNIT_POWER:
+                self.meters[tick] = content[0], 1 << content[1]
+            else:
+                self._fault(tick, f"a meter without beats, or with a unit below 1/{1 << MAX_UNIT_POWER}, is skipped")
+        elif kind == 0x59 and (len(content) != 2 or (content[0] + 7) % 256 > 14 or content[1] > 1):
+            self._fault(tick, "a key with more than 7 sharps or flats, or of no mode, is skipped")
 
 
-def _decode(content: bytes) -> str:
-    """Decode a name as UTF-8, or else as Latin-1."""
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """Decode a variable-length quantity; return the number and the index after it."""
+    number = 0
+    for place in range(at, at + 4):
+        byte = data[place]
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            return number, place + 1
+    raise _EventError("an event with a number of more than 4 bytes is skipped")
+
+
+def _next_event(data: bytes, begin: int, following: int | None) -> int:
+    """Find where reading goes on after a bad event that begins at byte `begin`; the end of the data if nowhere."""
+    if following is not None and LIKELY.match(data, following):
+        return following
+    found = NEW.search(data, begin + 1)
+    return found.start() if found else len(data)
+
+
+def _decode(content: bytes, encoding: str) -> str:
+    """Decode a name as UTF-8, or else by an encoding."""
     try:
         return printable(content.decode())
     except UnicodeDecodeError:
-        return printable(content.decode("latin-1"))
+        return printable(content.decode(encoding, "replace"))
 
 
 def printable(text: str) -> str:
