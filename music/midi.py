@@ -143,6 +143,7 @@ def parse_midi(data: bytes, name: str, encoding: str = reader.ENCODING) -> Midi:
         if the data is not MIDI or has no track, has type 2 or time codes, or exceeds one of the limits in `reader`, or
         the encoding is unknown
     """
+    reader.check_encoding(encoding)
     try:
         tracks = reader.read_tracks(data, encoding)
     except NumpyrnnError as error:
@@ -157,7 +158,7 @@ def parse_midi(data: bytes, name: str, encoding: str = reader.ENCODING) -> Midi:
         notes.append(Note(quarters(start), quarters(end - start), pitch, velocity, channel, program, track))
     tempos = [(quarters(tick), tempo) for tick, tempo in sorted(tracks.tempos.items())]
     meters = [(quarters(tick), *meter) for tick, meter in sorted(tracks.meters.items())]
-    return Midi(notes, tracks.names, tempos, meters, quarters(tracks.length), tracks.faults.lines())
+    return Midi(notes, tracks.names, tempos, meters, quarters(tracks.length), reader.describe(tracks.faults))
 
 
 def write_midi(path: str | Path, midi: Midi) -> None:

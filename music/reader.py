@@ -8,13 +8,15 @@ from __future__ import annotations
 import codecs
 import re
 import struct
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 
 from numpyrnn.checks import NumpyrnnError
 
-from .pairing import Event, end_notes
+from .pairing import end_notes
 
 MAX_BYTES = 16_000_000  # of a file
 MAX_TRACKS = 1024
@@ -31,7 +33,7 @@ MOST_FAULTS = 5  # kinds that a report names
 DEFAULT_TEMPO = 500_000  # microseconds a quarter
 DEFAULT_METER = (4, 4)
 ENCODING = "latin-1"  # of names that are not UTF-8
-NOT_FOR_NAMES = ("idna", "punycode", "raw_unicode_escape", "undefined", "unicode_escape")
+NOT_FOR_NAMES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
 
 ALL_NOTES_OFF = (120, 123, 124, 125, 126, 127)  # controllers: All Sound Off, All Notes Off, and modes that imply it
 SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages; the others have none
@@ -48,7 +50,6 @@ _META = rb"\xff(?:[\0-\x09\x7f]|\x20\x01|\x21\x01|\x2f\0|\x51\x03|\x54\x05|\x58\
 LIKELY = re.compile(rb"%b%b|%b|\Z" % (_EVENT, _MORE, _OTHER))
 NEW = re.compile(rb"[\x80-\xff]?[\0-\x7f](?:%b%b|%b)|[\x81-\x8f]%b%b" % (_VOICE, _MORE, _META, _EVENT, _MORE))
 INNER = re.compile(_VOICE + _MORE)
-CONTINUED = re.compile(rb"[\x80-\xff]{0,3}[\0-\x7f]\xf7")
 LIVE = re.compile(rb"[\xf8-\xfe]+")
 
 
@@ -59,22 +60,14 @@ class _EventError(Exception):
         self.what, self.following = what, following
 
 
-class Faults:
-    """What is wrong in a file, by kind: how often, and where first."""
+Faults = defaultdict[str, list[str]]  # from what is wrong in a file to the places
 
-    def __init__(self) -> None:
-        self._kinds: dict[str, tuple[int, str]] = {}
 
-    def add(self, where: str, what: str) -> None:
-        """Note a fault."""
-        count, first = self._kinds.get(what, (0, where))
-        self._kinds[what] = count + 1, first
-
-    def lines(self) -> list[str]:
-        """Describe the faults, one kind a line; of many kinds the first."""
-        lines = [f"{where}: {what}{f' ({n:,} times)' * (n > 1)}" for what, (n, where) in self._kinds.items()]
-        more = [f"and {len(lines) - MOST_FAULTS} more kinds of faults"] if len(lines) > MOST_FAULTS else []
-        return lines[:MOST_FAULTS] + more
+def describe(faults: Faults) -> list[str]:
+    """Describe faults, one kind a line with its first place; of many kinds the first ones."""
+    lines = [f"{places[0]}: {what} ({len(places):,} times)" for what, places in faults.items()]
+    more = ["and faults of other kinds"] if len(lines) > MOST_FAULTS else []
+    return [line.removesuffix(" (1 times)") for line in lines[:MOST_FAULTS]] + more
 
 
 def check_encoding(name: str) -> str:
@@ -93,12 +86,10 @@ def check_encoding(name: str) -> str:
     NumpyrnnError
         if Python does not know it, or it is no encoding of text
     """
-    try:
+    with suppress(LookupError, ValueError):
         b"".decode(name)
-        if codecs.lookup(name).name.replace("-", "_") not in NOT_FOR_NAMES:
+        if codecs.lookup(name).name not in NOT_FOR_NAMES:
             return name
-    except (LookupError, ValueError):
-        pass
     raise NumpyrnnError(f"an encoding must be one of text, such as latin-1, shift_jis or gbk, got {name[:40]!r}")
 
 
@@ -119,7 +110,6 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
     NumpyrnnError
         if the file is refused, see `midi.parse_midi`; the message lacks the file's name and begins with "must"
     """
-    check_encoding(encoding)
     if len(data) > MAX_BYTES:
         raise NumpyrnnError(f"must have at most {MAX_BYTES} bytes, it has more")
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
@@ -127,7 +117,7 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
         data = data[start : start + int.from_bytes(data[start - 4 : start], "little")]
     if data[:4] != b"MThd":
         raise NumpyrnnError(f"must be a MIDI file, which begins with b'MThd', it begins with {data[:4]!r}")
-    faults = Faults()
+    faults: Faults = defaultdict(list)
     chunks = _chunks(data, faults)
     _, header = next(chunks, (b"", b""))
     if len(header) < 6:
@@ -139,18 +129,18 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
         came = "time codes (SMPTE)" if division else "0"
         raise NumpyrnnError(f"must count time in 1 to {MAX_TICKS} ticks a quarter, it has {came}")
     if len(header) > 6:
-        faults.add("header", f"it has {len(header)} bytes instead of 6")
+        faults[f"it has {len(header)} bytes instead of 6"].append("header")
     tracks = Tracks(division, faults, encoding)
     for kind, content in chunks:
         if kind == b"MTrk":
             tracks.read(content)
         else:
-            faults.add(f"chunk {kind!r}", "it is not a track and is skipped")
+            faults["it is not a track and is skipped"].append(f"chunk {kind!r}")
     if not tracks.names:
         raise NumpyrnnError("must have at least one track, it has none")
     if len(tracks.names) != declared:
-        faults.add("header", f"it declares {declared} tracks, the file has {len(tracks.names)}")
-    tracks.end_notes()
+        faults[f"it declares {declared} tracks, the file has {len(tracks.names)}"].append("header")
+    tracks.silence()
     return tracks
 
 
@@ -160,14 +150,14 @@ def _chunks(data: bytes, faults: Faults) -> Iterator[tuple[bytes, bytes]]:
     for _ in range(MAX_CHUNKS):
         if len(data) - at < 8:
             if at < len(data):
-                faults.add(f"byte {at}", "there are bytes after the last chunk")
+                faults["there are bytes after the last chunk"].append(f"byte {at}")
             return
         kind, start = data[at : at + 4], at + 8
         stop = start + int.from_bytes(data[at + 4 : start], "big")
         if not _may_follow(data, stop):
             found = data.find(b"MTrk", start)
             stop = found if found >= 0 else len(data)
-            faults.add(f"chunk {kind!r} at byte {at}", "its length is wrong, or it is cut off")
+            faults["its length is wrong, or it is cut off"].append(f"chunk {kind!r} at byte {at}")
         yield kind, data[start:stop]
         at = stop
     raise NumpyrnnError(f"must have at most {MAX_CHUNKS} chunks, it has more")
@@ -207,8 +197,7 @@ class Tracks:
         self.tempos = {0: DEFAULT_TEMPO}
         self.meters = {0: DEFAULT_METER}
         self.programs: list[list[tuple[int, int]]] = [[] for _ in range(16)]
-        self._voices: list[tuple[defaultdict[int, list[Event]], int]] = []  # notes and note-offs, and the track's end
-        self._cuts: list[list[int]] = [[] for _ in range(16)]  # ticks of All Notes Off in each channel
+        self._silenced: list[list[int]] = [[] for _ in range(16)]  # ticks of All Notes Off in each channel
 
     def read(self, data: bytes) -> None:
         """Read the next track from the content of its chunk."""
@@ -222,19 +211,20 @@ class Tracks:
         self.length = max(self.length, tick)
         self.names[-1] = self.names[-1] or self.instrument
 
-    def end_notes(self) -> None:
-        """Set the ends of all notes, after the last track."""
-        cuts = [sorted(of_channel) for of_channel in self._cuts]  # a channel is the same in all tracks
-        for voices, last in self._voices:
-            for key, events in voices.items():
-                end_notes(events, last, cuts[key >> 7])
+    def silence(self) -> None:
+        """End notes at All Notes Off, after the last track: a channel is the same in all tracks."""
+        silenced = [sorted(ticks) for ticks in self._silenced]
+        for note in self.notes:
+            ticks = silenced[note[4]]
+            following = bisect_right(ticks, note[0])
+            note[1] = min([note[1], *ticks[following : following + 1]])
 
     def _fault(self, tick: int, what: str) -> None:
-        self.faults.add(f"track {len(self.names)}, tick {tick}", what)
+        self.faults[what].append(f"track {len(self.names)}, tick {tick}")
 
     def _read_events(self, data: bytes) -> int:
         """Read a track's events and return the tick of its end."""
-        voices: defaultdict[int, list[Event]] = defaultdict(list)
+        voices: defaultdict[int, list[list[int]]] = defaultdict(list)
         at = tick = status = 0
         track, size, interrupted = len(self.names) - 1, len(data), True  # running status begins anew
         while at < size:
@@ -276,13 +266,11 @@ class Tracks:
                     two = data[at]
                     at += 1
                 if (one | two) >= 0x80:
-                    one, two, at = self._data(data, begin + (first >= 0x80), status, tick)
+                    raise _EventError("an event with a data byte over 127 is skipped", at)
             except (_EventError, IndexError) as error:
                 bad = error if isinstance(error, _EventError) else _EventError("the track ends within an event")
                 self._fault(tick, bad.what)
                 at = _next_event(data, begin, bad.following)
-                if at == size > begin + 4:
-                    self._fault(tick, "the rest of the track cannot be read")
                 continue
             if status < 0xA0:
                 key = (status & 15) << 7 | one
@@ -291,14 +279,15 @@ class Tracks:
                     self.notes.append(note)
                     voices[key].append(note)
                 else:
-                    voices[key].append(tick)
+                    voices[key].append([tick])
             elif status & 0xF0 == 0xC0:
                 self.programs[status & 15].append((tick, one))
             elif status & 0xF0 == 0xB0 and one in ALL_NOTES_OFF:
-                self._cuts[status & 15].append(tick)
+                self._silenced[status & 15].append(tick)
         if at < size:
             self._fault(tick, "there are bytes after the end of the track")
-        self._voices.append((voices, tick))
+        for events in voices.values():
+            end_notes(events, tick)
         return tick
 
     def _extent(self, data: bytes, at: int, tick: int) -> tuple[int, int, int]:
@@ -313,28 +302,12 @@ class Tracks:
             after = data.find(b"\xf7", at, min(at + LONGEST_DUMP, stop)) + 1  # some have an end and no length
             raise _EventError("an event whose length is wrong is skipped", after or None)
         if size != SIZES.get(kind, size):
-            if kind != 0x2F and not LIKELY.match(data, stop):
-                raise _EventError("an event whose length is wrong is skipped")
             self._fault(tick, "a meta event has a wrong length")
-        if dump and data[stop - 1] != 0xF7 and not CONTINUED.match(data, stop):
+            stop = stop if kind == 0x2F else _next_event(data, at, stop)
+        if dump and data[stop - 1] != 0xF7:
             self._fault(tick, "a system exclusive message has no end")
             stop += data[stop : stop + 1] == b"\xf7" and NEW.match(data, stop + 1) is not None
         return kind, start, stop
-
-    def _data(self, data: bytes, start: int, status: int, tick: int) -> tuple[int, int, int]:
-        """Return the data bytes of an event without live messages between them, and the index after them."""
-        found: list[int] = []
-        size = 1 if 0xC0 <= status < 0xE0 else 2
-        for at in range(start, start + 8):
-            if 0xF8 <= data[at] < 0xFF:
-                self._fault(tick, "a live message is skipped")
-            elif data[at] >= 0x80:
-                break
-            else:
-                found.append(data[at])
-                if len(found) == size:
-                    return found[0], (*found, 0)[1], at + 1
-        raise _EventError("an event with a data byte over 127 is skipped", start + size)
 
     def _meta(self, kind: int, tick: int, content: bytes) -> None:
         """Keep the name, tempo or meter that a meta event holds; ignore other kinds."""
