@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from itertools import groupby
-from operator import itemgetter
 
 
 def end_notes(events: Iterable[list[int]], last: int) -> None:
@@ -22,23 +20,24 @@ def end_notes(events: Iterable[list[int]], last: int) -> None:
     last : int, tick at which the track ends
     """
     passed: list[list[int]] = []  # the note-offs of a tick come before its notes, and each has a note
-    sounding = 0
-    for tick, group in groupby(events, itemgetter(0)):
-        struck: deque[list[int]] = deque()
-        for event in group:
-            if len(event) > 1:
-                struck.append(event)
-            elif sounding:
-                passed.append(event)
-                sounding -= 1
-            elif struck:
-                struck.popleft()[1] = tick
-        passed += struck
-        sounding += len(struck)
+    struck: deque[list[int]] = deque()  # the notes of the current tick
+    sounding = now = 0
+    for event in events:
+        if event[0] > now:
+            passed += struck
+            sounding, now = sounding + len(struck), event[0]
+            struck.clear()
+        if len(event) > 1:
+            struck.append(event)
+        elif sounding:
+            passed.append(event)
+            sounding -= 1
+        elif struck:
+            struck.popleft()[1] = now
     notes: list[list[int]] = []
     offs: list[list[int]] = []
     following = last
-    for event in reversed(passed):
+    for event in reversed([*passed, *struck]):
         if len(event) == 1:
             offs.append(event)
             continue

@@ -37,7 +37,7 @@ NOT_FOR_NAMES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode
 
 ALL_NOTES_OFF = (120, 123, 124, 125, 126, 127)  # controllers: All Sound Off, All Notes Off, and modes that imply it
 SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages; the others have none
-LONGEST_DUMP = 1000  # bytes of a system exclusive message without a length
+SEARCHED = 20_000  # bytes after a bad event in which the next one is looked for
 SIZES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # bytes of the meta events that always have as many
 
 # After a bad event, reading goes on where the bytes look like events: six of them, or fewer up to a meta event, a
@@ -298,8 +298,9 @@ class Tracks:
         kind = data[at + 1] if first == 0xFF else -1
         size, start = _number(data, at + 2 if first == 0xFF else at + 1)
         stop = start + size
-        if stop > len(data) or (dump and not data[start : stop - 1].isascii() and NEW.search(data, at + 1, stop)):
-            after = data.find(b"\xf7", at, min(at + LONGEST_DUMP, stop)) + 1  # some have an end and no length
+        end = min(at + SEARCHED, stop)
+        if stop > len(data) or (dump and not data[start : stop - 1].isascii() and NEW.search(data, at + 1, end)):
+            after = data.find(b"\xf7", at, end) + 1  # some messages have an end and no length
             raise _EventError("an event whose length is wrong is skipped", after or None)
         if size != SIZES.get(kind, size):
             self._fault(tick, "a meta event has a wrong length")
@@ -344,7 +345,7 @@ def _next_event(data: bytes, begin: int, following: int | None) -> int:
     """Find where reading goes on after a bad event that begins at byte `begin`; the end of the data if nowhere."""
     if following is not None and LIKELY.match(data, following):
         return following
-    found = NEW.search(data, begin + 1)
+    found = NEW.search(data, begin + 1, begin + SEARCHED)
     return found.start() if found else len(data)
 
 

@@ -239,8 +239,9 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     parts, bars = parts_of(midi), bars_of(midi)
     if all(part.drums for part in parts):
         raise NumpyrnnError(f"a file must have {'a melody, it has no notes but drums' if parts else 'notes'}")
-    as_melody = {part.number: melody_score(part, len(bars), part.bars_played(bars)) for part in parts}
-    as_chords = {part.number: chord_score(part, len(bars), part.bars_played(bars)) for part in parts}
+    played = {part.number: part.bars_played(bars) for part in parts}
+    as_melody = {part.number: melody_score(part, len(bars), played[part.number]) for part in parts}
+    as_chords = {part.number: chord_score(part, len(bars), played[part.number]) for part in parts}
     if melody is not None:
         chosen = named(parts, melody, "--melody")
     else:
