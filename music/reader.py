@@ -46,7 +46,7 @@ _VOICE = rb"(?:[\x80-\xbf\xe0-\xef][\0-\x7f]{2}|[\xc0-\xdf][\0-\x7f])"
 _EVENT = rb"(?:[\x80-\xff]{0,2}[\0-\x7f](?:" + _VOICE + rb"|[\0-\x7f]{2}))"
 _OTHER = rb"[\x80-\xff]{0,2}[\0-\x7f](?:\xff[\0-\x7f]|[\xf0\xf7])"
 _MORE = rb"(?:%b{5}|%b{0,4}(?:%b|\Z))" % (_EVENT, _EVENT, _OTHER)
-_META = rb"\xff(?:[\0-\x09\x7f]|\x20\x01|\x21\x01|\x2f\0|\x51\x03|\x54\x05|\x58\x04|\x59\x02)"
+_META = rb"\xff(?:[\0-\x09]|\x20\x01|\x21\x01|\x2f\0|\x51\x03|\x54\x05|\x58\x04|\x59\x02)"
 LIKELY = re.compile(rb"%b%b|%b|\Z" % (_EVENT, _MORE, _OTHER))
 NEW = re.compile(rb"[\x80-\xff]?[\0-\x7f](?:%b%b|%b)|[\x81-\x8f]%b%b" % (_VOICE, _MORE, _META, _EVENT, _MORE))
 INNER = re.compile(_VOICE + _MORE)
@@ -87,7 +87,7 @@ def check_encoding(name: str) -> str:
         if Python does not know it, or it is no encoding of text
     """
     with suppress(LookupError, ValueError):
-        b"".decode(name)
+        b"x".decode(name, "replace")
         if codecs.lookup(name).name not in NOT_FOR_NAMES:
             return name
     raise NumpyrnnError(f"an encoding must be one of text, such as latin-1, shift_jis or gbk, got {name[:40]!r}")
@@ -157,7 +157,7 @@ def _chunks(data: bytes, faults: Faults) -> Iterator[tuple[bytes, bytes]]:
         if not _may_follow(data, stop):
             found = data.find(b"MTrk", start)
             stop = found if found >= 0 else len(data)
-            faults["its length is wrong, or it is cut off"].append(f"chunk {kind!r} at byte {at}")
+            faults["its length is wrong, or what follows is no chunk"].append(f"chunk {kind!r} at byte {at}")
         yield kind, data[start:stop]
         at = stop
     raise NumpyrnnError(f"must have at most {MAX_CHUNKS} chunks, it has more")
@@ -307,7 +307,7 @@ class Tracks:
             stop = stop if kind == 0x2F else _next_event(data, at, stop)
         if dump and data[stop - 1] != 0xF7:
             self._fault(tick, "a system exclusive message has no end")
-            stop += data[stop : stop + 1] == b"\xf7" and NEW.match(data, stop + 1) is not None
+            stop += data[stop : stop + 1] == b"\xf7" and LIKELY.match(data, stop + 1) is not None
         return kind, start, stop
 
     def _meta(self, kind: int, tick: int, content: bytes) -> None:
