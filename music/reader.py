@@ -37,17 +37,17 @@ NOT_FOR_NAMES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode
 
 ALL_NOTES_OFF = (120, 123, 124, 125, 126, 127)  # controllers: All Sound Off, All Notes Off, and modes that imply it
 SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages; the others have none
-SEARCHED = 20_000  # bytes after a bad event in which the next one is looked for
+NEAR, SEARCHED = 16, 20_000  # bytes after a bad event in which the next one is looked for
 SIZES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # bytes of the meta events that always have as many
 
-# After a bad event, reading goes on where the bytes look like events: six of them, or fewer up to a meta event, a
-# system exclusive message or the end. LIKELY may begin under running status; NEW has a status byte or a long delta.
+# After a bad event, reading goes on where it should end if an event is LIKELY there. Otherwise it goes on at something
+# NEW: an event with a status byte or a long time, and five more or fewer up to a meta event or the end.
 _VOICE = rb"(?:[\x80-\xbf\xe0-\xef][\0-\x7f]{2}|[\xc0-\xdf][\0-\x7f])"
 _EVENT = rb"(?:[\x80-\xff]{0,2}[\0-\x7f](?:" + _VOICE + rb"|[\0-\x7f]{2}))"
 _OTHER = rb"[\x80-\xff]{0,2}[\0-\x7f](?:\xff[\0-\x7f]|[\xf0\xf7])"
 _MORE = rb"(?:%b{5}|%b{0,4}(?:%b|\Z))" % (_EVENT, _EVENT, _OTHER)
 _META = rb"\xff(?:[\0-\x09]|\x20\x01|\x21\x01|\x2f\0|\x51\x03|\x54\x05|\x58\x04|\x59\x02)"
-LIKELY = re.compile(rb"%b%b|%b|\Z" % (_EVENT, _MORE, _OTHER))
+LIKELY = re.compile(rb"%b|[\x80-\xff]{0,2}[\0-\x7f][\xf0-\xff]|\Z" % _EVENT)
 NEW = re.compile(rb"[\x80-\xff]?[\0-\x7f](?:%b%b|%b)|[\x81-\x8f]%b%b" % (_VOICE, _MORE, _META, _EVENT, _MORE))
 INNER = re.compile(_VOICE + _MORE)
 LIVE = re.compile(rb"[\xf8-\xfe]+")
@@ -346,6 +346,8 @@ def _next_event(data: bytes, begin: int, following: int | None) -> int:
     if following is not None and LIKELY.match(data, following):
         return following
     found = NEW.search(data, begin + 1, begin + SEARCHED)
+    if following is not None and not (found and found.start() < begin + NEAR):
+        return min(following, len(data))  # there may be more bad events
     return found.start() if found else len(data)
 
 
