@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from music.files import naming
 from music.midi import write_midi
+from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from workbench import options as shared
@@ -40,6 +41,7 @@ part_options = shared.options_of(
     option("--chords", metavar="PART", help="Number or name of the chords' part  [default: found automatically]"),
     option("--from-bar", type=click.IntRange(1), help="The first bar to use, from 1."),
     option("--to-bar", type=click.IntRange(1), help="The last bar to use."),
+    option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis."),
 )
 
 

@@ -14,11 +14,14 @@ line of fifths their places are -3 (E-), -2 (B-), -1 (F), 0 (C), 1 (G), 2 (D) an
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import chain
 from math import ceil
+from operator import attrgetter
 
 from numpyrnn import NumpyrnnError
 
@@ -118,15 +121,20 @@ def gather(notes: Sequence[tuple[Fraction, Fraction, int]]) -> list[Element]:
     list of Element; each has the onset and the duration of its first note
     """
     near, taken, elements = Fraction(1, 16), [False] * len(notes), []
+    places = [(onset // near, (onset + duration) // near) for onset, duration, _ in notes]
+    found: dict[tuple[int, int], list[int]] = {}  # notes by the sixteenths in which they begin and end
+    for i, place in enumerate(places):
+        found.setdefault(place, []).append(i)
     for i, (onset, duration, pitch) in enumerate(notes):
         if taken[i]:
             continue
         pitches = [pitch]
-        for j in range(i + 1, len(notes)):
+        begin, end = places[i]
+        around = chain.from_iterable(found.get((begin + k, end + m), ()) for k in (0, 1) for m in (-1, 0, 1))
+        for j in sorted(j for j in around if j > i):
             other_onset, other_duration, other_pitch = notes[j]
-            if other_onset - onset > near:
-                break
-            if abs(other_onset + other_duration - onset - duration) <= near:  # a note may be in several chords
+            apart = abs(other_onset + other_duration - onset - duration)
+            if other_onset - onset <= near and apart <= near:  # a note may be in several chords
                 taken[j] = True
                 pitches.append(other_pitch)
         elements.append(Element(onset, duration, tuple(pitches)))
@@ -326,7 +334,7 @@ def encode(melody: Sequence[Element], chords: Sequence[Element]) -> list[Value]:
 
 def sounding(chords: Sequence[Element], onset: Fraction) -> Element:
     """The last chord that has begun at `onset`, or else the first."""
-    return next((chord for chord in reversed(chords) if chord.onset <= onset), chords[0])
+    return chords[max(bisect_right(chords, onset, key=attrgetter("onset")) - 1, 0)]
 
 
 # ------------------------------------------------------------------------------------------------ from values to notes

@@ -1,4 +1,4 @@
-"""Notes, and Standard MIDI Files: an exact reader, which reports any fault as one clear error, and a writer.
+"""Notes, and Standard MIDI Files: a reader that skips what is damaged and says so, and a writer.
 
 The format is that of "Standard MIDI Files 1.0" (MIDI Manufacturers Association, RP-001).
 """
@@ -59,6 +59,7 @@ class Midi:
         `as_tempo` converts from quarters a minute.
     meters : list of (onset in quarters, beats, unit), sorted, beginning at 0; default 4/4
     length : Fraction, quarters, the end of the last event
+    faults : list of str, what could not be read in the file, one kind a line; it does not count for equality
     """
 
     notes: list[Note]
@@ -66,6 +67,7 @@ class Midi:
     tempos: list[tuple[Fraction, int]] = field(default_factory=lambda: [(Fraction(0), reader.DEFAULT_TEMPO)])
     meters: list[tuple[Fraction, int, int]] = field(default_factory=lambda: [(Fraction(0), *reader.DEFAULT_METER)])
     length: Fraction = Fraction(0)
+    faults: list[str] = field(default_factory=list, compare=False)
 
     def seconds(self, quarters: Fraction | float) -> float:
         """Convert an onset in quarters to seconds.
@@ -97,12 +99,13 @@ def as_tempo(quarters_a_minute: float) -> int:
     return round(60_000_000 / quarters_a_minute)
 
 
-def read_midi(path: str | Path) -> Midi:
+def read_midi(path: str | Path, encoding: str = reader.ENCODING) -> Midi:
     """Read a MIDI file; see `parse_midi`.
 
     Parameters
     ----------
     path : file
+    encoding : str, default "latin-1", of names that are not UTF-8
 
     Returns
     -------
@@ -113,20 +116,22 @@ def read_midi(path: str | Path) -> Midi:
     NumpyrnnError
         if the file cannot be read, or `parse_midi` refuses it
     """
-    return parse_midi(first_bytes(path, reader.MAX_BYTES + 1, "a MIDI file"), str(path))
+    return parse_midi(first_bytes(path, reader.MAX_BYTES + 1, "a MIDI file"), str(path), encoding)
 
 
-def parse_midi(data: bytes, name: str) -> Midi:
+def parse_midi(data: bytes, name: str, encoding: str = reader.ENCODING) -> Midi:
     """Read the bytes of a MIDI file of type 0 or 1, bare or wrapped in RIFF.
 
     A note-off ends the oldest sounding note of its track, channel and pitch. If there is none, it is ignored. A note
-    without a note-off ends with its track. A note's program is the last one set for its channel, by any track, at or
-    before its onset. Missing tracks, bytes after the last track and tracks without an end mark are tolerated.
+    whose note-off is lost ends when its pitch is struck again, or else with its track. All Notes Off and All Sound Off
+    end the notes of their channel. A note's program is the last one set for its channel, by any track, at or before its
+    onset. Events that cannot be used are skipped, as are chunks that are no tracks; `Midi.faults` names them.
 
     Parameters
     ----------
     data : bytes
     name : str, the file's name in errors
+    encoding : str, default "latin-1", of names that are not UTF-8
 
     Returns
     -------
@@ -135,10 +140,12 @@ def parse_midi(data: bytes, name: str) -> Midi:
     Raises
     ------
     NumpyrnnError
-        if the data is not MIDI, is damaged, has type 2 or time codes, or exceeds one of the limits in `reader`
+        if the data is not MIDI or has no track, has type 2 or time codes, or exceeds one of the limits in `reader`, or
+        the encoding is unknown
     """
+    reader.check_encoding(encoding)
     try:
-        tracks = reader.read_tracks(data)
+        tracks = reader.read_tracks(data, encoding)
     except NumpyrnnError as error:
         raise NumpyrnnError(f"{name} {error}") from None
     quarters = cache(lambda tick: Fraction(tick, tracks.division))
@@ -151,7 +158,7 @@ def parse_midi(data: bytes, name: str) -> Midi:
         notes.append(Note(quarters(start), quarters(end - start), pitch, velocity, channel, program, track))
     tempos = [(quarters(tick), tempo) for tick, tempo in sorted(tracks.tempos.items())]
     meters = [(quarters(tick), *meter) for tick, meter in sorted(tracks.meters.items())]
-    return Midi(notes, tracks.names, tempos, meters, quarters(tracks.length))
+    return Midi(notes, tracks.names, tempos, meters, quarters(tracks.length), reader.describe(tracks.faults))
 
 
 def write_midi(path: str | Path, midi: Midi) -> None:

@@ -1,14 +1,22 @@
-"""The parser of Standard MIDI Files: from bytes to chunks, events and tracks, with all times in ticks."""
+"""The parser of Standard MIDI Files: from bytes to chunks, events and tracks, with all times in ticks.
+
+What cannot be used is skipped and noted as a fault; only a file without music, or beyond a limit, is an error.
+"""
 
 from __future__ import annotations
 
+import codecs
+import re
 import struct
-from collections import defaultdict, deque
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
-from typing import Literal
 
 from numpyrnn.checks import NumpyrnnError
+
+from .pairing import end_notes
 
 MAX_BYTES = 16_000_000  # of a file
 MAX_TRACKS = 1024
@@ -20,17 +28,78 @@ MAX_NUMBER = (1 << 28) - 1  # four bytes of seven bits
 MAX_TEMPO = (1 << 24) - 1  # microseconds a quarter, three bytes
 MAX_TICKS = (1 << 15) - 1  # a quarter; larger numbers mean time codes
 MAX_UNIT_POWER = 6  # meters are counted in sixty-fourths or longer notes
+MOST_FAULTS = 5  # kinds that a report names
 
 DEFAULT_TEMPO = 500_000  # microseconds a quarter
 DEFAULT_METER = (4, 4)
+ENCODING = "latin-1"  # of names that are not UTF-8
+NOT_FOR_NAMES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
+
+ALL_NOTES_OFF = (120, 123, 124, 125, 126, 127)  # controllers: All Sound Off, All Notes Off, and modes that imply it
+SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages; the others have none
+NEAR, SEARCHED = 16, 20_000  # bytes after a bad event in which the next one is looked for
+SIZES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # bytes of the meta events that always have as many
+
+# After a bad event, reading goes on where it should end if an event is LIKELY there. Otherwise it goes on at something
+# NEW: an event with a status byte or a long time, and five more or fewer up to a meta event or the end.
+_VOICE = rb"(?:[\x80-\xbf\xe0-\xef][\0-\x7f]{2}|[\xc0-\xdf][\0-\x7f])"
+_EVENT = rb"(?:[\x80-\xff]{0,2}[\0-\x7f](?:" + _VOICE + rb"|[\0-\x7f]{2}))"
+_OTHER = rb"[\x80-\xff]{0,2}[\0-\x7f](?:\xff[\0-\x7f]|[\xf0\xf7])"
+_MORE = rb"(?:%b{5}|%b{0,4}(?:%b|\Z))" % (_EVENT, _EVENT, _OTHER)
+_META = rb"\xff(?:[\0-\x09]|\x20\x01|\x21\x01|\x2f\0|\x51\x03|\x54\x05|\x58\x04|\x59\x02)"
+LIKELY = re.compile(rb"%b|[\x80-\xff]{0,2}[\0-\x7f][\xf0-\xff]|\Z" % _EVENT)
+NEW = re.compile(rb"[\x80-\xff]?[\0-\x7f](?:%b%b|%b)|[\x81-\x8f]%b%b" % (_VOICE, _MORE, _META, _EVENT, _MORE))
+INNER = re.compile(_VOICE + _MORE)
+LIVE = re.compile(rb"[\xf8-\xfe]+")
 
 
-def read_tracks(data: bytes) -> Tracks:
+class _EventError(Exception):
+    """An event that cannot be used: what is wrong, and where the next one may begin."""
+
+    def __init__(self, what: str, following: int | None = None):
+        self.what, self.following = what, following
+
+
+Faults = defaultdict[str, list[str]]  # from what is wrong in a file to the places
+
+
+def describe(faults: Faults) -> list[str]:
+    """Describe faults, one kind a line with its first place; of many kinds the first ones."""
+    lines = [f"{places[0]}: {what} ({len(places):,} times)" for what, places in faults.items()]
+    more = ["and faults of other kinds"] if len(lines) > MOST_FAULTS else []
+    return [line.removesuffix(" (1 times)") for line in lines[:MOST_FAULTS]] + more
+
+
+def check_encoding(name: str) -> str:
+    """Check the name of a text encoding.
+
+    Parameters
+    ----------
+    name : str, such as "shift_jis"
+
+    Returns
+    -------
+    str, the name
+
+    Raises
+    ------
+    NumpyrnnError
+        if Python does not know it, or it is no encoding of text
+    """
+    with suppress(LookupError, ValueError):
+        b"x".decode(name, "replace")
+        if codecs.lookup(name).name not in NOT_FOR_NAMES:
+            return name
+    raise NumpyrnnError(f"an encoding must be one of text, such as latin-1, shift_jis or gbk, got {name[:40]!r}")
+
+
+def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
     """Read the tracks of a MIDI file.
 
     Parameters
     ----------
     data : bytes of a file of type 0 or 1, bare or wrapped in RIFF
+    encoding : str, default "latin-1", of names that are not UTF-8
 
     Returns
     -------
@@ -44,11 +113,13 @@ def read_tracks(data: bytes) -> Tracks:
     if len(data) > MAX_BYTES:
         raise NumpyrnnError(f"must have at most {MAX_BYTES} bytes, it has more")
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
-        data = next((content for kind, content in _chunks(data, 12, "little") if kind == b"data"), b"")
+        start = data.find(b"MThd", 12) if b"MThd" in data else len(data)
+        data = data[start : start + int.from_bytes(data[start - 4 : start], "little")]
     if data[:4] != b"MThd":
         raise NumpyrnnError(f"must be a MIDI file, which begins with b'MThd', it begins with {data[:4]!r}")
-    chunks = _chunks(data, 0, "big")
-    _, header = next(chunks)
+    faults: Faults = defaultdict(list)
+    chunks = _chunks(data, faults)
+    _, header = next(chunks, (b"", b""))
     if len(header) < 6:
         raise NumpyrnnError(f"must have a header of at least 6 bytes, got {len(header)}")
     form, declared, division = struct.unpack(">HHH", header[:6])
@@ -57,28 +128,46 @@ def read_tracks(data: bytes) -> Tracks:
     if not 0 < division <= MAX_TICKS:
         came = "time codes (SMPTE)" if division else "0"
         raise NumpyrnnError(f"must count time in 1 to {MAX_TICKS} ticks a quarter, it has {came}")
-    if declared > MAX_TRACKS:
-        raise NumpyrnnError(f"must have at most {MAX_TRACKS} tracks, it declares {declared}")
-    tracks = Tracks(division)
-    for content in islice((content for kind, content in chunks if kind == b"MTrk"), declared):
-        tracks.read(content)
+    if len(header) > 6:
+        faults[f"it has {len(header)} bytes instead of 6"].append("header")
+    tracks = Tracks(division, faults, encoding)
+    for kind, content in chunks:
+        if kind == b"MTrk":
+            tracks.read(content)
+        else:
+            faults["it is not a track and is skipped"].append(f"chunk {kind!r}")
     if not tracks.names:
         raise NumpyrnnError("must have at least one track, it has none")
+    if len(tracks.names) != declared:
+        faults[f"it declares {declared} tracks, the file has {len(tracks.names)}"].append("header")
+    tracks.silence()
     return tracks
 
 
-def _chunks(data: bytes, at: int, order: Literal["little", "big"]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the kind and content of each chunk from byte `at` on."""
+def _chunks(data: bytes, faults: Faults) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the kind and content of each chunk; one with a wrong length lasts until the next track or the end."""
+    at = 0
     for _ in range(MAX_CHUNKS):
-        if at >= len(data):
+        if len(data) - at < 8:
+            if at < len(data):
+                faults["there are bytes after the last chunk"].append(f"byte {at}")
             return
-        start = at + 8
-        kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : start], order)
-        if start + size > len(data):
-            raise NumpyrnnError(f"must be whole, its chunk {kind!r} at byte {at} is cut off")
-        yield kind, data[start : start + size]
-        at = start + size + (size % 2 if order == "little" else 0)  # RIFF pads chunks to an even size
+        kind, start = data[at : at + 4], at + 8
+        stop = start + int.from_bytes(data[at + 4 : start], "big")
+        if not _may_follow(data, stop):
+            found = data.find(b"MTrk", start)
+            stop = found if found >= 0 else len(data)
+            faults["its length is wrong, or what follows is no chunk"].append(f"chunk {kind!r} at byte {at}")
+        yield kind, data[start:stop]
+        at = stop
     raise NumpyrnnError(f"must have at most {MAX_CHUNKS} chunks, it has more")
+
+
+def _may_follow(data: bytes, at: int) -> bool:
+    """Whether a chunk may end at a byte: the file ends there or has a chunk there."""
+    kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "big")
+    whole = at + 8 + size <= len(data) and kind.isascii() and kind.decode().isprintable()
+    return at == len(data) or kind == b"MTrk" or whole
 
 
 class Tracks:
@@ -87,6 +176,8 @@ class Tracks:
     Parameters
     ----------
     division : int, ticks a quarter
+    faults : Faults, to which those of the tracks are added
+    encoding : str, of names that are not UTF-8
 
     Attributes
     ----------
@@ -98,124 +189,174 @@ class Tracks:
     length : int, tick of the last event
     """
 
-    def __init__(self, division: int):
-        self.division, self.length, self.events = division, 0, 0
+    def __init__(self, division: int, faults: Faults, encoding: str):
+        self.division, self.faults, self.encoding = division, faults, encoding
+        self.length = self.events = 0
         self.notes: list[list[int]] = []
         self.names: list[str] = []
         self.tempos = {0: DEFAULT_TEMPO}
         self.meters = {0: DEFAULT_METER}
         self.programs: list[list[tuple[int, int]]] = [[] for _ in range(16)]
+        self._silenced: list[list[int]] = [[] for _ in range(16)]  # ticks of All Notes Off in each channel
 
     def read(self, data: bytes) -> None:
         """Read the next track from the content of its chunk."""
+        if len(self.names) == MAX_TRACKS:
+            raise NumpyrnnError(f"must have at most {MAX_TRACKS} tracks, it has more")
         self.names.append("")
         self.instrument = ""
-        try:
-            tick = self._read_events(data)
-        except IndexError:
-            raise NumpyrnnError(f"must be whole, {self._here()} ends within an event") from None
+        tick = self._read_events(data)
         if tick > MAX_QUARTERS * self.division:
-            raise NumpyrnnError(f"must last at most {MAX_QUARTERS} quarters, {self._here()} lasts longer")
+            raise NumpyrnnError(f"must last at most {MAX_QUARTERS} quarters, its track {len(self.names)} lasts longer")
         self.length = max(self.length, tick)
         self.names[-1] = self.names[-1] or self.instrument
 
-    def _here(self) -> str:
-        return f"its track {len(self.names)}"
+    def silence(self) -> None:
+        """End notes at All Notes Off, after the last track: a channel is the same in all tracks."""
+        silenced = [sorted(ticks) for ticks in self._silenced]
+        for note in self.notes:
+            ticks = silenced[note[4]]
+            following = bisect_right(ticks, note[0])
+            note[1] = min([note[1], *ticks[following : following + 1]])
+
+    def _fault(self, tick: int, what: str) -> None:
+        self.faults[what].append(f"track {len(self.names)}, tick {tick}")
 
     def _read_events(self, data: bytes) -> int:
-        """Read a track's events and return the tick of its end; raise IndexError if an event is cut off."""
-        sounding: defaultdict[int, deque[list[int]]] = defaultdict(deque)
+        """Read a track's events and return the tick of its end."""
+        voices: defaultdict[int, list[list[int]]] = defaultdict(list)
         at = tick = status = 0
-        track, size = len(self.names) - 1, len(data)
+        track, size, interrupted = len(self.names) - 1, len(data), True  # running status begins anew
         while at < size:
             self.events += 1
             if self.events > MAX_EVENTS:
                 raise NumpyrnnError(f"must have at most {MAX_EVENTS} events, it has more")
-            if data[at] < 0x80:
-                tick, at = tick + data[at], at + 1
-            else:
-                delta, at = self._number(data, at)
-                tick += delta
-            first = data[at]
-            if first >= 0xF0:
-                kind, start, at = self._skip(data, at)
-                if kind == 0x2F:
-                    break
-                self._meta(kind, tick, data[start:at])
-                continue  # some files keep using the running status after such an event, against the standard
-            if first >= 0x80:
-                status, at = first, at + 1
-            elif not status:
-                raise NumpyrnnError(f"must begin each track with a status byte, {self._here()} begins with data")
-            one, two = data[at], 0
-            at += 1
-            if not 0xC0 <= status < 0xE0:  # all but program changes and channel pressure have two data bytes
-                two = data[at]
+            begin = at
+            try:
+                if data[at] < 0x80:
+                    tick, at = tick + data[at], at + 1
+                else:
+                    delta, at = _number(data, at)
+                    tick += delta
+                begin = at
+                first = data[at]
+                if 0xF8 <= first < 0xFF:
+                    self._fault(tick, "a live message is skipped")
+                    at = LIVE.match(data, at).end()  # type: ignore[union-attr]
+                    if not INNER.match(data, at):
+                        continue
+                    first = data[at]  # it came between the time of an event and its status
+                if first >= 0xF0:
+                    kind, start, at = self._extent(data, at, tick)
+                    interrupted = True
+                    if kind == 0x2F:
+                        break
+                    self._meta(kind, tick, data[start:at])
+                    continue
+                if first >= 0x80:
+                    status, at, interrupted = first, at + 1, False
+                elif interrupted:  # some files keep using the running status after such an event, against the standard
+                    if not status:
+                        raise _EventError("data without a status byte is skipped")
+                    self._fault(tick, "running status goes on after another event, which is accepted")
+                    interrupted = False
+                one, two = data[at], 0
                 at += 1
-            if (one | two) >= 0x80:
-                raise NumpyrnnError(f"must have data bytes below 128, {self._here()} has {max(one, two)}")
+                if not 0xC0 <= status < 0xE0:  # all but program changes and channel pressure have two data bytes
+                    two = data[at]
+                    at += 1
+                if (one | two) >= 0x80:
+                    raise _EventError("an event with a data byte over 127 is skipped", at)
+            except (_EventError, IndexError) as error:
+                bad = error if isinstance(error, _EventError) else _EventError("the track ends within an event")
+                self._fault(tick, bad.what)
+                at = _next_event(data, begin, bad.following)
+                continue
             if status < 0xA0:
                 key = (status & 15) << 7 | one
                 if status >= 0x90 and two:
                     note = [tick, -1, one, two, status & 15, track]
                     self.notes.append(note)
-                    sounding[key].append(note)
-                elif sounding[key]:
-                    sounding[key].popleft()[1] = tick
+                    voices[key].append(note)
+                else:
+                    voices[key].append([tick])
             elif status & 0xF0 == 0xC0:
                 self.programs[status & 15].append((tick, one))
-        for notes in sounding.values():
-            for note in notes:
-                note[1] = tick
+            elif status & 0xF0 == 0xB0 and one in ALL_NOTES_OFF:
+                self._silenced[status & 15].append(tick)
+        if at < size:
+            self._fault(tick, "there are bytes after the end of the track")
+        for events in voices.values():
+            end_notes(events, tick)
         return tick
 
-    def _skip(self, data: bytes, at: int) -> tuple[int, int, int]:
+    def _extent(self, data: bytes, at: int, tick: int) -> tuple[int, int, int]:
         """Return the kind of a meta event (-1 for a system exclusive one), and where its content begins and ends."""
-        status, kind = data[at], -1
-        if status == 0xFF:
-            at += 1
-            kind = data[at]
-        elif status not in (0xF0, 0xF7):
-            raise NumpyrnnError(f"must have only events for files, {self._here()} has the status {status:#x}")
-        size, start = self._number(data, at + 1)
-        if start + size > len(data):
-            raise IndexError
-        return kind, start, start + size
-
-    def _number(self, data: bytes, at: int) -> tuple[int, int]:
-        """Decode a variable-length quantity; return the number and the index after it."""
-        number = 0
-        for place in range(at, at + 4):
-            byte = data[place]
-            number = number << 7 | byte & 0x7F
-            if byte < 0x80:
-                return number, place + 1
-        raise NumpyrnnError(f"must have numbers of at most 4 bytes, {self._here()} has a longer one")
+        first, dump = data[at], data[at] == 0xF0
+        if 0xF0 < first < 0xF7:
+            raise _EventError("a system message is skipped", at + 1 + SYSTEM_DATA.get(first, 0))
+        kind = data[at + 1] if first == 0xFF else -1
+        size, start = _number(data, at + 2 if first == 0xFF else at + 1)
+        stop = start + size
+        end = min(at + SEARCHED, stop)
+        if stop > len(data) or (dump and not data[start : stop - 1].isascii() and NEW.search(data, at + 1, end)):
+            after = data.find(b"\xf7", at, end) + 1  # some messages have an end and no length
+            raise _EventError("an event whose length is wrong is skipped", after or None)
+        if size != SIZES.get(kind, size):
+            self._fault(tick, "a meta event has a wrong length")
+            stop = stop if kind == 0x2F else _next_event(data, at, stop)
+        if dump and data[stop - 1] != 0xF7:
+            self._fault(tick, "a system exclusive message has no end")
+            stop += data[stop : stop + 1] == b"\xf7" and LIKELY.match(data, stop + 1) is not None
+        return kind, start, stop
 
     def _meta(self, kind: int, tick: int, content: bytes) -> None:
         """Keep the name, tempo or meter that a meta event holds; ignore other kinds."""
         if kind == 0x03:
-            self.names[-1] = self.names[-1] or _decode(content)
+            self.names[-1] = self.names[-1] or _decode(content, self.encoding)
         elif kind == 0x04:
-            self.instrument = self.instrument or _decode(content)
+            self.instrument = self.instrument or _decode(content, self.encoding)
         elif kind == 0x51:
-            tempo = int.from_bytes(content, "big") if len(content) == 3 else 0
-            if not tempo:
-                raise NumpyrnnError(f"must have tempos of 1 to {MAX_TEMPO}, {self._here()} has {content[:4].hex()!r}")
-            self.tempos[tick] = tempo
+            if len(content) == 3 and any(content):
+                self.tempos[tick] = int.from_bytes(content, "big")
+            else:
+                self._fault(tick, f"a tempo that is not 1 to {MAX_TEMPO} microseconds a quarter is skipped")
         elif kind == 0x58:
-            if len(content) < 2 or not content[0] or content[1] > MAX_UNIT_POWER:
-                expected = f"meters of at least 1 beat, of units down to 1/{1 << MAX_UNIT_POWER}"
-                raise NumpyrnnError(f"must have {expected}, {self._here()} has {content[:4].hex()!r}")
-            self.meters[tick] = content[0], 1 << content[1]
+            if len(content) >= 2 and content[0] and content[1] <= MAX_UNIT_POWER:
+                self.meters[tick] = content[0], 1 << content[1]
+            else:
+                self._fault(tick, f"a meter without beats, or with a unit below 1/{1 << MAX_UNIT_POWER}, is skipped")
+        elif kind == 0x59 and (len(content) != 2 or (content[0] + 7) % 256 > 14 or content[1] > 1):
+            self._fault(tick, "a key with more than 7 sharps or flats, or of no mode, is skipped")
 
 
-def _decode(content: bytes) -> str:
-    """Decode a name as UTF-8, or else as Latin-1."""
+def _number(data: bytes, at: int) -> tuple[int, int]:
+    """Decode a variable-length quantity; return the number and the index after it."""
+    number = 0
+    for place in range(at, at + 4):
+        byte = data[place]
+        number = number << 7 | byte & 0x7F
+        if byte < 0x80:
+            return number, place + 1
+    raise _EventError("an event with a number of more than 4 bytes is skipped")
+
+
+def _next_event(data: bytes, begin: int, following: int | None) -> int:
+    """Find where reading goes on after a bad event that begins at byte `begin`; the end of the data if nowhere."""
+    if following is not None and LIKELY.match(data, following):
+        return following
+    found = NEW.search(data, begin + 1, begin + SEARCHED)
+    if following is not None and not (found and found.start() < begin + NEAR):
+        return min(following, len(data))  # there may be more bad events
+    return found.start() if found else len(data)
+
+
+def _decode(content: bytes, encoding: str) -> str:
+    """Decode a name as UTF-8, or else by an encoding."""
     try:
         return printable(content.decode())
     except UnicodeDecodeError:
-        return printable(content.decode("latin-1"))
+        return printable(content.decode(encoding, "replace"))
 
 
 def printable(text: str) -> str:

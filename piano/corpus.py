@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
 from multiprocessing import get_context, parent_process
@@ -52,11 +52,13 @@ class Piece:
     name : str, unique among the pieces
     path : str or None, its file, if it comes from one
     tokens : list of str, see `tokens.tokens_of`
+    faults : list of str, what could not be read in its file
     """
 
     name: str
     path: str | None
     tokens: list[str]
+    faults: list[str] = field(default_factory=list)
 
 
 def read_pieces(
@@ -108,7 +110,7 @@ def read_pieces(
             digests[file] = _digest(first_bytes(file, *MIDI))
         except NumpyrnnError as error:
             refuse(file, error)
-    readings = _readings(digests, None if cache is None else Path(cache), progress)
+    readings, faults = _readings(digests, None if cache is None else Path(cache), progress)
     pieces: dict[str, Piece] = {}  # by digest
     for file, digest in digests.items():
         reading = readings.get(digest, "must not change while it is read, it did")
@@ -118,7 +120,7 @@ def read_pieces(
             refuse(file, NumpyrnnError(f"{file} {reading}"))
         else:
             tokens = reading if rhythm else [name for name in map(name_of, reading) if name != WAIT]
-            pieces[digest] = Piece(file.stem, str(file), tokens)
+            pieces[digest] = Piece(file.stem, str(file), tokens, faults.get(digest, []))
     usable = {os.path.realpath(file) for file, digest in digests.items() if digest in pieces}  # copies too
     for source, of_source in found.items():
         if usable.isdisjoint(map(os.path.realpath, of_source)):
@@ -146,44 +148,56 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _read(path: Path) -> tuple[str, Reading]:
-    """The digest and the reading of a file; this may run in another process."""
+def _read(path: Path) -> tuple[str, Reading, list[str]]:
+    """The digest, the reading and the faults of a file; this may run in another process."""
     data = first_bytes(path, *MIDI)
     try:
-        tokens = tokens_of(parse_midi(data, ""), rhythm=True)
+        midi = parse_midi(data, "")
+        tokens = tokens_of(midi, rhythm=True)
         n = count_names([tokens]).total()
     except NumpyrnnError as error:
-        return _digest(data), str(error).strip()
+        return _digest(data), str(error).strip(), []
     reason = f"must have piano notes at {FEWEST} or more times, it has them at {n}; drums do not count"
-    return _digest(data), tokens if n >= FEWEST else reason
+    return _digest(data), tokens if n >= FEWEST else reason, midi.faults
 
 
-def _readings(digests: Mapping[Path, str], cache: Path | None, progress: Progress) -> dict[str, Reading]:
-    """The readings of files by digest: from the cache, which is then updated, or else by parsing."""
-    known = {} if cache is None else _load(cache)
+def _readings(
+    digests: Mapping[Path, str], cache: Path | None, progress: Progress
+) -> tuple[dict[str, Reading], dict[str, list[str]]]:
+    """The readings and the faults of files by digest: from the cache, which is then updated, or else by parsing."""
+    known, faults = ({}, {}) if cache is None else _load(cache)
     readings = {digest: known[digest] for digest in digests.values() if digest in known}
     missing = list({digest: file for file, digest in digests.items() if digest not in known}.values())
     with closing(_read_all(missing)) as results:
-        readings.update(result for _, result in zip(progress(missing), results))
+        for _, (digest, reading, found) in zip(progress(missing), results):
+            readings[digest], faults[digest] = reading, found
+    faults = {digest: lines for digest, lines in faults.items() if lines and digest in readings}
     if cache is not None and readings != known:
         with suppress(NumpyrnnError), atomic_write(cache) as output:  # the cache only saves time
-            output.write(json.dumps({**CACHE_HEADER, "files": readings}, separators=(",", ":")).encode())
-    return readings
+            content = {**CACHE_HEADER, "files": readings, "faults": faults}
+            output.write(json.dumps(content, separators=(",", ":")).encode())
+    return readings, faults
 
 
-def _load(cache: Path) -> dict[str, Reading]:
-    """The readings that a cache holds, by digest; anything that `_readings` cannot have written is ignored."""
+def _load(cache: Path) -> tuple[dict[str, Reading], dict[str, list[str]]]:
+    """What a cache holds, by digest; anything that `_readings` cannot have written is ignored."""
     with suppress(AttributeError, KeyError, RecursionError, TypeError, ValueError):
         content = json.loads(read_text(cache)) if os.path.isfile(cache) else {}
         if content.items() >= CACHE_HEADER.items():
-            return {digest: reading for digest, reading in content["files"].items() if _is_reading(reading)}
-    return {}
+            faults = {digest: lines for digest, lines in content["faults"].items() if all(map(_is_line, lines))}
+            return {digest: reading for digest, reading in content["files"].items() if _is_reading(reading)}, faults
+    return {}, {}
+
+
+def _is_line(value: object) -> bool:
+    """Whether a value of a cache can be a line of words."""
+    return isinstance(value, str) and value.isprintable() and len(value) <= LONGEST_REASON
 
 
 def _is_reading(value: object) -> bool:
     """Whether a value of a cache can be a `Reading`."""
     if isinstance(value, str):
-        return value.startswith("must ") and value.isprintable() and len(value) <= LONGEST_REASON
+        return value.startswith("must ") and _is_line(value)
     return isinstance(value, list) and len(value) >= FEWEST and all(isinstance(t, str) and _is_token(t) for t in value)
 
 
@@ -196,7 +210,7 @@ def _is_token(text: str) -> bool:
         return False
 
 
-def _read_all(files: Sequence[Path]) -> Generator[tuple[str, Reading], None, None]:
+def _read_all(files: Sequence[Path]) -> Generator[tuple[str, Reading, list[str]], None, None]:
     """Call `_read` for each file, in several processes where that is faster."""
     processes = min(os.cpu_count() or 1, MAX_PROCESSES)
     if processes == 1 or len(files) < PARALLEL_FROM:

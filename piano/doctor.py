@@ -49,12 +49,13 @@ def diagnose(
     try:
         pieces = read_pieces(paths, True, cache, refused.append, progress)
     except NumpyrnnError:
-        yield from _not_used(refused)
+        yield from _listed("Not used", refused)
         raise
     tokens = [piece.tokens for piece in pieces]
     counts = count_names(tokens)
     yield from _files(pieces)
-    yield from _not_used(refused)
+    yield from _listed("Damaged, but used", [f"{p.path}, {'; '.join(p.faults)}" for p in pieces if p.faults])
+    yield from _listed("Not used", refused)
     single = sum(name in PITCHES for name in counts)
     kinds = f"single notes: {single:,}, chords: {len(counts) - single:,}"
     yield f"\nIn all, {counts.total():,} tokens, {len(counts):,} of them different ({kinds})."
@@ -64,11 +65,11 @@ def diagnose(
         plot_histogram(counts, histogram, min_count)
 
 
-def _not_used(refused: Sequence[NumpyrnnError]) -> Iterator[str]:
-    """List the files that cannot be used."""
-    if refused:
-        yield f"\nNot used, {len(refused)}:"
-        yield from (f"  {reason}" for reason in refused)
+def _listed(title: str, lines: Sequence[object]) -> Iterator[str]:
+    """List lines under a title, if there are any."""
+    if lines:
+        yield f"\n{title}, {len(lines)}:"
+        yield from (f"  {line}" for line in lines)
 
 
 def _files(pieces: Sequence[Piece]) -> Iterator[str]:

@@ -1,4 +1,7 @@
-"""What a MIDI file says is read exactly; what is damaged is refused in one line, and nothing else can happen."""
+"""What a MIDI file says is read exactly; a file without music or beyond a limit is refused in one line.
+
+`test_midi_damaged` has files with something wrong in them.
+"""
 
 import os
 import struct
@@ -121,7 +124,6 @@ def test_tolerated_irregularities():
     assert parse(track + END + b"rest") == plain  # something after it
     assert parse(track + END, declared=9) == plain
     assert parse(track + END, header=b"more") == plain
-    assert parse(track + END, END, declared=1) == plain
     data = song(track + END)
     assert parse_midi(data + b"rubbish", "x") == plain
     assert parse_midi(data[:14] + chunk(b"XFIH", b"???") + data[14:], "x") == plain
@@ -136,32 +138,16 @@ REFUSED = {
     "empty riff": (b"RIFF\4\0\0\0RMID", "begins with b''"),
     "type 2": (song(END, form=2), "type 2"),
     "short header": (chunk(b"MThd", b"\0\1\0\1"), "header of at least 6 bytes, got 4"),
-    "long header": (b"MThd\0\0\1\0" + bytes(20), "cut off"),
+    "empty header": (b"MThd\0\0\1\0" + bytes(20), "ticks a quarter, it has 0"),
     "no track": (song(), "at least one track"),
     "division 0": (song(END, division=0), "ticks a quarter, it has 0"),
     "smpte": (song(END, division=0xE728), "time codes"),
-    "many tracks": (song(*[b""] * 1025), "at most 1024 tracks, it declares 1025"),
+    "many tracks": (song(*[b""] * 1025), "at most 1024 tracks, it has more"),
     "many chunks": (song()[:10] + b"\0\1\0\x60" + chunk(b"XXXX", b"") * 4096 + chunk(b"MTrk", END), "4096 chunks"),
     "many bytes": (song(END) + bytes(16_000_000), "at most 16000000 bytes"),
     "many events": (song(b"\0\xc0\0" + b"\0\0" * 250_000), "at most 250000 events"),
     "huge delta": (song(b"\0\x90\x3c\x40" + HUGE + b"\x80\x3c\0" + END), "at most 100000 quarters"),
     "huge end": (song(HUGE + END[1:]), "at most 100000 quarters"),
-    "cut chunk": (song(END)[:-1], "chunk b'MTrk' at byte 14 is cut off"),
-    "long chunk": (song(END)[:-8] + b"\xff\xff\xff\xff" + END, "cut off"),
-    "cut event": (song(b"\0\x90\x3c"), "track 1 ends within an event"),
-    "cut delta": (song(END, b"\0\xc0\0\x81"), "track 2 ends within an event"),
-    "cut meta": (song(b"\0\xff\x01\x10abc"), "ends within an event"),
-    "long number": (song(b"\x80\x80\x80\x80\0" + END), "at most 4 bytes"),
-    "long length": (song(b"\0\xff\x01\x80\x80\x80\x80\0" + END), "at most 4 bytes"),
-    "no status": (song(b"\0\x3c\x40" + END), "begins with data"),
-    "high data": (song(b"\0\x90\x3c\xc8" + END), "below 128, its track 1 has 200"),
-    "high pitch": (song(b"\0\x90\x90\x40" + END), "below 128"),
-    "live status": (song(b"\0\xf8" + END), "status 0xf8"),
-    "tempo 0": (song(b"\0\xff\x51\3\0\0\0" + END), "tempos of 1 to 16777215"),
-    "short tempo": (song(b"\0\xff\x51\2\1\1" + END), "tempos"),
-    "no beats": (song(b"\0\xff\x58\4\0\2\x18\x08" + END), "meters of at least 1 beat"),
-    "small unit": (song(b"\0\xff\x58\4\4\7\x18\x08" + END), "meters"),
-    "short meter": (song(b"\0\xff\x58\1\4" + END), "meters"),
 }
 
 
@@ -197,7 +183,7 @@ def test_paths_that_are_no_files(tmp_path):
     with pytest.raises(NumpyrnnError, match="could not be read"):
         read_midi(tmp_path / ("x" * 5000))
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(NumpyrnnError, match="no plain file"):
+    with pytest.raises(NumpyrnnError, match="a device or a pipe"):
         read_midi(tmp_path / "pipe")
     (tmp_path / "text.mid").write_text("la la la")
     with pytest.raises(NumpyrnnError, match=r"text\.mid must be a MIDI file"):
@@ -229,9 +215,3 @@ def test_any_change_of_a_file(changes):
         at = place % (len(data) + 1)
         data[at : at + (what != "insert")] = b"" if what == "delete" else bytes([byte])
     only_refuses(bytes(data))
-
-
-def test_a_file_cut_anywhere_is_refused_except_after_a_track():
-    read = {end for end in range(len(WHOLE)) if only_refuses(WHOLE[:end])}
-    assert read == {at for at in range(15, len(WHOLE)) if WHOLE[at : at + 4] == b"MTrk"}
-    assert len(read) == 2

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from music.files import MIDI_ENDINGS, different_names, naming
 from music.midi import Midi, Note, as_tempo, read_midi
+from music.reader import ENCODING, check_encoding
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path
 
@@ -29,6 +30,7 @@ def read_tunes(
     chords: str | None = None,
     from_bar: int | None = None,
     to_bar: int | None = None,
+    encoding: str = ENCODING,
     on_refused: Callable[[NumpyrnnError], object] | None = None,
 ) -> list[Tune]:
     """Read tunes from MIDI files and from written choruses (.txt).
@@ -37,6 +39,7 @@ def read_tunes(
     ----------
     paths : files, or folders of files
     melody, chords, from_bar, to_bar : for MIDI files, see `tracks.choose` and `tracks.tune_of_midi`
+    encoding : str, default "latin-1", of the parts' names in MIDI files, where they are not UTF-8
     on_refused : function, optional
         Called with the error of each unusable file in a folder. By default the first such error is raised.
 
@@ -49,11 +52,12 @@ def read_tunes(
     NumpyrnnError
         if a named file, or every file of a folder, cannot be used
     """
+    check_encoding(encoding)
 
     def read(file: Path) -> Tune:
         if file.suffix.lower() == ".txt":
             return tune_of_chorus(read_chorus(file))
-        midi = read_midi(file)
+        midi = read_midi(file, encoding)
         with naming(file):
             return tune_of_midi(midi, choose(midi, melody, chords), file.stem, from_bar, to_bar)[0]
 
@@ -100,9 +104,9 @@ def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
     return Midi(notes, [changes.title, "Melody", "Chords"], tempos, meters, changes.end)
 
 
-def read_music(path: Path, straight: bool = False) -> Midi:
+def read_music(path: Path, straight: bool = False, encoding: str = ENCODING) -> Midi:
     """Read a MIDI file, or a written chorus (.txt) converted to MIDI."""
-    return chorus_midi(read_chorus(path), straight) if path.suffix.lower() == ".txt" else read_midi(path)
+    return chorus_midi(read_chorus(path), straight) if path.suffix.lower() == ".txt" else read_midi(path, encoding)
 
 
 def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:

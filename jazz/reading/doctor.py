@@ -8,6 +8,7 @@ from pathlib import Path
 
 from music.files import naming
 from music.midi import as_tempo
+from music.reader import ENCODING
 
 from .corpus import read_music
 from .tracks import Part, Score, bars_of, choose, parts_of, tune_of_midi
@@ -21,6 +22,7 @@ def diagnose(
     chords: str | None = None,
     from_bar: int | None = None,
     to_bar: int | None = None,
+    encoding: str = ENCODING,
 ) -> Iterator[str]:
     """Describe a MIDI file as training data.
 
@@ -28,6 +30,7 @@ def diagnose(
     ----------
     path : MIDI file, or a written chorus
     melody, chords, from_bar, to_bar : see `tracks.choose` and `tracks.tune_of_midi`
+    encoding : see `corpus.read_tunes`
 
     Yields
     ------
@@ -38,12 +41,16 @@ def diagnose(
     NumpyrnnError
         if the file cannot be read or has nothing to learn from
     """
-    midi = read_music(path, straight=True)
-    bars = bars_of(midi)
+    midi = read_music(path, True, encoding)
+    with naming(path):
+        bars = bars_of(midi)
     meters = ", ".join(dict.fromkeys(f"{beats}/{unit}" for _, beats, unit in midi.meters))
     tempos = [as_tempo(tempo) for _, tempo in midi.tempos]
     speed = f"{tempos[0]}" if min(tempos) == max(tempos) else f"{min(tempos)} to {max(tempos)}"
     yield f"{path}: {len(bars)} bars in {meters}, {speed} quarters a minute, {midi.seconds(midi.length):.0f} s."
+    if midi.faults:
+        yield "What is damaged in the file:"
+        yield from (f"  {fault}" for fault in midi.faults)
     yield f"\n{'part':>4}  {'name':24}{'program':>8}{'notes':>7}{'bars':>6}{'pitches':>9}{'together':>10}"
     for part in parts_of(midi):
         pitches = [note.pitch for note in part.notes]

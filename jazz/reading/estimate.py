@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+import numpy as np
+
 from music.midi import Note
 
 from ..chords import QUALITIES
@@ -59,12 +61,14 @@ def best_chord(weights: Sequence[float], bass: int) -> tuple[int, tuple[int, ...
     tones : tuple of int, semitones above the root
     """
     total = sum(weights)
+    tones = np.array([*weights, 0.0])[_TONES]
+    missing = (tones < ABSENT * total) & (_TONES < 12)
+    held, root = sum(tones.T), tones[:, 0]
+    scores = held / total - 0.09 * missing.sum(1) + _PRIORS + 0.15 * (_TONES[:, 0] == bass) + 0.1 * root / total
+    return _KNOWN[len(scores) - 1 - int(scores[::-1].argmax())][:2]  # of equal scores the last
 
-    def score(root: int, intervals: tuple[int, ...], prior: float) -> float:
-        tones = [(root + step) % 12 for step in intervals]
-        held = sum(weights[tone] for tone in tones) / total
-        missing = sum(weights[tone] < ABSENT * total for tone in tones)
-        return held - 0.09 * missing + prior + 0.15 * (root == bass) + 0.1 * weights[root] / total
 
-    known = [(quality.tones, quality.prior) for quality in QUALITIES if quality.prior is not None]
-    return max((score(root, tones, prior), root, tones) for root in range(12) for tones, prior in known)[1:]
+_KNOWN = sorted((root, q.tones, q.prior) for root in range(12) for q in QUALITIES if q.prior is not None)
+_SIZE = max(len(tones) for _, tones, _ in _KNOWN)
+_TONES = np.array([[(root + step) % 12 for step in tones] + [12] * (_SIZE - len(tones)) for root, tones, _ in _KNOWN])
+_PRIORS = np.array([prior for *_, prior in _KNOWN])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import groupby, zip_longest
+from operator import itemgetter
 from typing import NamedTuple
 
 from music.midi import DRUMS, Midi, Note
@@ -26,6 +27,8 @@ DRUM_WORDS = ("drum", "drums", "percussion", "kit")
 MELODY_PROGRAMS = {*range(8, 16), *range(22, 32), *range(40, 43), *range(52, 55), *range(56, 80), *range(80, 88)}
 CHORD_PROGRAMS = {*range(8), *range(16, 24), *range(24, 28), *range(48, 52), *range(88, 96)}
 BASS_PROGRAMS = {*range(32, 40), 43}
+MAX_BARS = 50_000  # a 2/4 time in the longest file
+MOST_NAMED = 20  # parts that an error lists
 SILENT_BARS = 2  # the longest silence within a tune that is kept, in bars
 
 
@@ -66,8 +69,7 @@ class Part:
 
     def bars_played(self, bars: Sequence[tuple[Fraction, Fraction]]) -> int:
         """Count the bars in which a note begins."""
-        starts = [start for start, _ in bars]
-        return len({bisect_right(starts, note.onset) for note in self.notes})
+        return len({bisect_right(bars, note.onset, key=itemgetter(0)) for note in self.notes})
 
     @property
     def is_bass(self) -> bool:
@@ -118,15 +120,33 @@ def parts_of(midi: Midi) -> list[Part]:
 
 
 def bars_of(midi: Midi) -> list[tuple[Fraction, Fraction]]:
-    """List (onset, length) of each bar under the file's meters; a change of meter within a bar cuts it short."""
+    """List the bars of a file under its meters; a change of meter within a bar cuts it short.
+
+    Parameters
+    ----------
+    midi : Midi
+
+    Returns
+    -------
+    list of (onset, length), quarters
+
+    Raises
+    ------
+    NumpyrnnError
+        if there are more than `MAX_BARS`
+    """
     ends = (max(note.onset + note.duration, note.onset + Fraction(1, 64)) for note in midi.notes)
     end = max(ends, default=Fraction(0))
     bars: list[tuple[Fraction, Fraction]] = []
     now = Fraction(0)
     for (_, beats, unit), following in zip_longest(midi.meters, midi.meters[1:]):
         length = Fraction(4 * beats, unit)
-        while now < (following[0] if following else end):
-            bars.append((now, min(length, following[0] - now) if following else length))
+        until = following[0] if following else end
+        if len(bars) + (until - now) / length > MAX_BARS:
+            found = f"its bars of {beats}/{unit} last {float(until - now):g} quarters"
+            raise NumpyrnnError(f"a file must have at most {MAX_BARS} bars, it has more: {found}")
+        while now < until:
+            bars.append((now, min(length, until - now) if following else length))
             now += bars[-1][1]
     return bars
 
@@ -193,7 +213,8 @@ def named(parts: Sequence[Part], wanted: str, what: str) -> Part:
     if len(found) == 1 and found[0].drums:
         raise NumpyrnnError(f"{what} must name a part with pitches, {found[0]} is drums")
     if len(found) != 1:
-        raise NumpyrnnError(f"{what} must name one of the parts {', '.join(map(str, parts))}; got {wanted!r}")
+        known = ", ".join([*map(str, parts[:MOST_NAMED]), *["..."][: len(parts) - MOST_NAMED]])
+        raise NumpyrnnError(f"{what} must name one of the parts {known}; got {wanted!r}")
     return found[0]
 
 
@@ -218,8 +239,9 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     parts, bars = parts_of(midi), bars_of(midi)
     if all(part.drums for part in parts):
         raise NumpyrnnError(f"a file must have {'a melody, it has no notes but drums' if parts else 'notes'}")
-    as_melody = {part.number: melody_score(part, len(bars), part.bars_played(bars)) for part in parts}
-    as_chords = {part.number: chord_score(part, len(bars), part.bars_played(bars)) for part in parts}
+    played = {part.number: part.bars_played(bars) for part in parts}
+    as_melody = {part.number: melody_score(part, len(bars), played[part.number]) for part in parts}
+    as_chords = {part.number: chord_score(part, len(bars), played[part.number]) for part in parts}
     if melody is not None:
         chosen = named(parts, melody, "--melody")
     else:
