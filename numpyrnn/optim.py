@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from .checks import Array, NumpyrnnError, check_count, check_finite, check_range, check_shape, check_share
+from .checks import (
+    Array,
+    NotFiniteError,
+    NumpyrnnError,
+    check_count,
+    check_finite,
+    check_range,
+    check_shape,
+    check_share,
+)
 
 
 def clip_by_value(grad: Array, limit: float) -> None:
@@ -20,9 +29,13 @@ def clip_by_value(grad: Array, limit: float) -> None:
     Raises
     ------
     NumpyrnnError
-        if `limit` is not above 0
+        if an element is NaN or infinite (nothing is changed then), or `limit` is not above 0
     """
     check_range("limit", limit, 0, open_low=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.vdot(grad, grad)
+    if not np.isfinite(total):  # the quick check fails too if the squares are too large
+        check_finite("grad", grad)
     np.clip(grad, -limit, limit, out=grad)
 
 
@@ -47,7 +60,7 @@ def clip_by_norm(grad: Array, limit: float) -> float:
     with np.errstate(over="ignore"):
         norm = float(np.linalg.norm(grad))
     if not np.isfinite(norm):
-        raise NumpyrnnError(f"the gradient must have a finite norm, got {norm}")
+        raise NotFiniteError(f"the gradient must have a finite norm, got {norm}")
     if norm > limit:
         grad *= limit / norm
     return norm

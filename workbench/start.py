@@ -4,10 +4,9 @@ import gc
 import os
 import signal
 from importlib import import_module
-from typing import Any
 
 
-def leave(number: int, _: Any) -> None:
+def leave(number: int, _: object) -> None:
     """Say that the program was interrupted, and end the process at once: nothing is being written yet."""
     os.write(2, b"\n" * os.isatty(2) + b"Interrupted.\n")
     os._exit(128 + number)
