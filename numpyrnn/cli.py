@@ -11,9 +11,7 @@ import click
 
 from . import __version__
 from .checks import NumpyrnnError
-from .signals import handled, leave
-
-INTERRUPTED = 130  # the exit status 128 + SIGINT, as in shells
+from .signals import handled, leave, status_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,9 +77,9 @@ def _status(command: click.Command) -> int:
     except click.ClickException as error:
         error.show()
         status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         click.echo("Interrupted.", err=True)
-        status = INTERRUPTED
+        status = status_of(error)
     except (NumpyrnnError, MemoryError, OSError, OverflowError, UnicodeError) as error:
         try:
             sys.stdout.flush()

@@ -44,6 +44,17 @@ def held() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
+def interrupt(number: int, _: Any) -> None:
+    """Raise KeyboardInterrupt, in a block that has something to finish; see `status_of`."""
+    raise KeyboardInterrupt(number)
+
+
+def status_of(error: BaseException) -> int:
+    """The exit status 128 + number after a KeyboardInterrupt, also if click has made another error of it."""
+    numbers = [number for number in (error.__cause__ or error).args if isinstance(number, int)]
+    return 128 + (numbers or [signal.SIGINT])[0]
+
+
 def leave(number: int, _: Any = None) -> None:
     """Delete temporary files, print one line, and end the process at once, with the exit status 128 + number.
 

@@ -270,13 +270,18 @@ def test_what_goes_wrong_is_passed_on_and_what_was_learned_is_kept(files, fault)
     assert len(read_history(files.history)) == 2
 
 
-@pytest.mark.parametrize(("every", "saved"), [(-1.0, [1, 2, 3, 3]), (1e9, [3])])
-def test_it_is_saved_every_so_often_and_at_the_end(files, monkeypatch, every, saved):
+@pytest.mark.parametrize(("every", "batches"), [(1e9, [0, 0, 0, 0]), (-1.0, [1, 2, 0, 1, 2, 0, 1, 2, 0, 0])])
+def test_it_is_saved_after_each_epoch_every_minute_within_one_and_at_the_end(files, monkeypatch, every, batches):
     found = []
+
+    def note(path, checkpoint):
+        place = checkpoint.training["place"]
+        found.append(place["batch"] if place else 0)
+
     monkeypatch.setattr(module, "SAVED_EVERY", every)
-    monkeypatch.setattr(module, "save", lambda path, checkpoint: found.append(checkpoint.training["epoch"]))
+    monkeypatch.setattr(module, "save", note)
     teach(Counting(), files)
-    assert found == saved
+    assert found == batches
 
 
 def test_what_cannot_be_shown_does_not_end_a_training(files, capsys):
