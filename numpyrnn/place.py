@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -44,7 +42,8 @@ def rest(
     rng : numpy Generator, in its state at the place
     place : Place
     model : Sequential
-    carried : 1-D array, all numbers of the state that was carried over to the next batch; None: no state
+    carried : 1-D array, all numbers of the state that was carried over to the next batch
+        None if no state is carried.
 
     Returns
     -------
@@ -57,21 +56,21 @@ def rest(
         if there are fewer batches than before, or the state does not fit the model
     """
     now, rng.bit_generator.state = rng.bit_generator.state, place["rng"]
-    epoch = iter(batches(rng))
-    done = deque(islice(epoch, place["batch"]), 1)
+    epoch, last = iter(batches(rng)), None
+    for _ in range(place["batch"]):
+        last = next(epoch, None)
+        if last is None:
+            raise NumpyrnnError(f"an epoch must have {place['batch']} batches or more as before, it has fewer")
     rng.bit_generator.state = now
-    if not done:
-        raise NumpyrnnError(f"an epoch must have at least {place['batch']} batches as before, it has none")
-    if carried is None:
+    if carried is None or last is None:
         return epoch, None
-    like = model.forward(done[0].x, None, done[0].lengths, cache=False)[1]  # for its form
+    like = model.forward(last.x, None, last.lengths, cache=False)[1]  # for its form
     ends = np.cumsum([0, *(leaf.size for leaf in leaves(like))])
     check_shape("carried", carried, (ends[-1],))
     parts = iter(np.split(carried, ends[1:-1]))
     return epoch, map_state(lambda leaf: next(parts).reshape(leaf.shape), like)
 
 
-def flattened(state: Any) -> Array | None:
-    """All numbers of a state in a new 1-D array; None if it has none."""
-    parts = [leaf.ravel() for leaf in leaves(state)]
-    return np.concatenate(parts) if parts else None
+def flattened(state: Any, dtype: Any) -> Array:
+    """All numbers of a state in a new 1-D array."""
+    return np.concatenate([np.empty(0, dtype), *(leaf.ravel() for leaf in leaves(state))])

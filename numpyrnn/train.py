@@ -285,7 +285,7 @@ class Trainer:
             if the weights are not finite
         """
         check_finite("weights", self.model.params.flat)
-        arrays = self._arrays()
+        arrays, values = self._arrays(), self._values()  # the last to need memory, so that nothing is half kept
         with held():
             self.weights[...] = self.model.params.flat
             for name, array in arrays.items():
@@ -293,7 +293,7 @@ class Trainer:
                     arrays[name] = array.copy()
                 else:
                     self.kept[name][...], arrays[name] = array, self.kept[name]
-            self.kept = arrays | self._values()
+            self.kept = arrays | values
 
     def _return(self) -> None:
         """Return to the place that was kept."""
@@ -323,8 +323,7 @@ class Trainer:
 
     def _arrays(self) -> dict[str, Array]:
         """The arrays of a state: those of the trainer itself, no copies."""
-        carried = flattened(self.carried)
-        arrays = {} if carried is None else {"carried": carried}
+        arrays = {"carried": flattened(self.carried, self.weights.dtype)} if self.carry and self.place else {}
         arrays |= {name: getattr(self, name) for name in WEIGHTS}
         return arrays | {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
 
@@ -377,7 +376,9 @@ class Trainer:
         slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
         self.optimizer.load(state["optimizer"]["t"], slots)
         self.place = state.get("place") and dict(state["place"])
-        self.carried, self.rate = state.get("carried"), state.get("rate", 1.0)
+        self.carried, self.rate = None, state.get("rate", 1.0)
+        if self.carry and self.place:
+            self.carried = check_numbers("carried", state["carried"], self.weights.dtype, ("n",))
         check_range("rate", self.rate, 0, 1, open_low=True)
         check_place(self.place, self.rng)
         self.rng.bit_generator.state = state["rng"]
