@@ -64,7 +64,7 @@ def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
         return array.astype(dtype, copy=False)
 
 
-def check_numbers(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+def check_numbers(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int | str, ...]) -> Array:
     """Convert `value` as in `as_array`; raise unless it has the shape and is finite."""
     array = as_array(name, value, dtype)
     check_shape(name, array, shape)
