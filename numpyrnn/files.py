@@ -109,7 +109,7 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
     """
     target = Path(os.path.realpath(path))
     try:
-        with _hidden(target, RESERVATION):
+        with _hidden(path, RESERVATION):
             _NEW.update({target} if new else ())
             check_new(path)
             _clean(target.parent)
@@ -147,7 +147,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     check_plain_file(path)
     target = Path(os.path.realpath(path))  # keeps a link a link
     try:
-        with _hidden(target) as (temporary, file):
+        with _hidden(path) as (temporary, file):
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -165,22 +165,23 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _hidden(target: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
-    """Make a hidden file beside `target`, by default with a random ending, and lock it; at the end, delete it."""
+def _hidden(path: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
+    """Make a hidden file beside `path`, by default with a random ending, and lock it; at the end, delete it."""
+    target = Path(os.path.realpath(path))
     for _ in range(PATIENCE):  # another run may hold the lock for a moment, to see whether the file's owner lives
-        path = target.with_name(f".{target.name}.{ending or token_hex(8)}")
+        hidden = target.with_name(f".{target.name}.{ending or token_hex(8)}")
         with held():
-            file = _locked(path)
+            file = _locked(hidden)
         if file is not None:
             break
         time.sleep(0.01)
     else:
-        raise TakenError(f"{target} is being written by another run")
+        raise TakenError(f"{path} is being written by another run")
     try:
-        yield path, file
+        yield hidden, file
     finally:
         with held():
-            _remove(path, file)
+            _remove(hidden, file)
 
 
 def _locked(path: Path) -> IO[bytes] | None:

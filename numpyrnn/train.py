@@ -9,18 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from . import checks
 from .batches import Batch
-from .checks import (
-    Array,
-    NotFiniteError,
-    NumpyrnnError,
-    as_rng,
-    check_count,
-    check_finite,
-    check_numbers,
-    check_range,
-    check_share,
-)
+from .checks import NotFiniteError, NumpyrnnError, as_rng, check_count, check_numbers, check_range, check_share
 from .losses import Loss, softmax_cross_entropy
 from .measure import explained, is_diverged, loss_of
 from .measure import mean_loss as mean_loss
@@ -284,7 +275,7 @@ class Trainer:
         NotFiniteError
             if the weights are not finite
         """
-        check_finite("weights", self.model.params.flat)
+        checks.check_finite("weights", self.model.params.flat)
         arrays, values = self._arrays(), self._values()  # the last to need memory, so that nothing is half kept
         with held():
             self.weights[...] = self.model.params.flat
@@ -321,7 +312,7 @@ class Trainer:
         """Return all that `restore` needs for the same bits: copies of arrays, and values that JSON can hold."""
         return {name: array.copy() for name, array in self._arrays().items()} | self._values()
 
-    def _arrays(self) -> dict[str, Array]:
+    def _arrays(self) -> dict[str, Any]:
         """The arrays of a state: those of the trainer itself, no copies."""
         arrays = {"carried": flattened(self.carried, self.weights.dtype)} if self.carry and self.place else {}
         arrays |= {name: getattr(self, name) for name in WEIGHTS}
