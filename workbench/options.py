@@ -152,9 +152,9 @@ def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[P
         if one of the files exists and may not be replaced, or cannot be written
     """
     path, free = Path(out or ""), out is None or out.endswith("/")
-    for i in range(1, 10_000 if free else 2):
-        name = path / (default if i == 1 else f"{default.stem}-{i}{default.suffix}") if free else path
-        with suppress(*[TakenError] * free):
+    numbered = (path / (default if i == 1 else f"{default.stem}-{i}{default.suffix}") for i in range(1, 10_000))
+    for name in numbered if free else [path]:
+        with suppress(*[TakenError] * free):  # the next name may be free
             for file in files_of(name):
                 check_out(file, force)
             return name

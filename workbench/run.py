@@ -27,7 +27,8 @@ from .training import Training
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 FREE = ("epochs", "out", "force", "resume", "plot", "slim", "on_nan")  # options that a resumed training may be given
-ON_NAN = "On NaN or infinity: stop, or go back and halve the learning rate.  [default: stop]"
+ON_NAN = ["stop", "rollback"]
+NAN = "On NaN or infinity: stop, or go back to the last good epoch and halve the learning rate."
 SAVED_EVERY = 60  # seconds, within an epoch
 
 
@@ -52,17 +53,14 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
         @click.option("--resume", type=PATH, help="Resume the training of this model file.")
         @click.option("--plot", type=PATH, help="PNG of the curves  [default: beside the model]")
         @click.option("--slim", is_flag=True, help="Save a smaller model file, which cannot be resumed.")
-        @click.option(
-            "--on-nan", type=click.Choice(["stop", "rollback"]), default="stop", show_default=True, help=ON_NAN
-        )
+        @click.option("--on-nan", type=click.Choice(ON_NAN), default=ON_NAN[0], show_default=True, help=NAN)
         @wraps(command)
-        def of_run(
-            epochs: int | None, seed: int | None, resume: Path | None, slim: bool, on_nan: str, **given: Any
-        ) -> Any:
+        def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
             data, model = given.get("data"), given.pop("out") or resume or Path(out)
             inputs = data if isinstance(data, list) else [data]
             files = outputs(model, given.pop("plot"), resume, given.pop("force"), inputs)
-            return command(run=TrainingRun(files, epochs, seed, resume, slim, on_nan), **given)
+            run = TrainingRun(files, epochs, seed, resume, slim, given.pop("on_nan"))
+            return command(run=run, **given)
 
         return of_run
 
@@ -256,7 +254,7 @@ class TrainingRun(NamedTuple):
         if trainer.diverged and trainer.best_loss == inf:
             loss = f"its loss is {training.places * loss_of(trainer.history[0]):.3g} nats a {training.per}"
             raise NumpyrnnError(
-                f"training diverged in the first epoch, {loss}: no model is kept; lower the learning rate"
+                f"training diverged in the first epoch, {loss}: no model is kept, lower the learning rate"
             )
         if trainer.history:
             say("at the end")

@@ -8,8 +8,10 @@ from importlib import import_module
 
 def leave(number: int, _: object) -> None:
     """Say that the program was interrupted, and end the process at once: nothing is being written yet."""
-    os.write(2, b"\n" * os.isatty(2) + b"Interrupted.\n")
-    os._exit(128 + number)
+    try:
+        os.write(2, b"\n" * os.isatty(2) + b"Interrupted.\n")
+    finally:
+        os._exit(128 + number)
 
 
 def start(module: str) -> None:
