@@ -182,7 +182,7 @@ class Trainer:
         self.keep()
         halved = 0
         try:
-            with blas_threads(self.workers):
+            with blas_threads(self.workers), np.errstate(over="ignore", invalid="ignore"):  # which end in an error
                 while self.epoch < epochs and not self.finished:
                     try:
                         record = self._run_epoch(batches, epochs, valid, accept, on_batch)

@@ -364,7 +364,7 @@ def test_a_training_that_diverges_says_so_and_keeps_the_last_good_model(files, m
 def test_a_training_that_diverges_at_once_keeps_no_model(files):
     training = Counting()
     training.trainer.optimizer.learning_rate = 1e9
-    with pytest.raises(NumpyrnnError, match=r"diverged in the first epoch, its loss is \d\S+ nats .*; no model"):
+    with pytest.raises(NumpyrnnError, match=r"diverged in the first epoch, its loss is \d\S+ nats .*: no model"):
         teach(training, files)
     assert not files.model.exists()
 
