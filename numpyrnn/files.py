@@ -154,14 +154,23 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
             if sys.platform == "win32":  # where an open file cannot be renamed
                 file.close()
             with held():
-                if target in _NEW:
-                    target.open("xb").close()
-                    _NEW.discard(target)
-                temporary.replace(target)
+                _put_new(temporary, target) if target in _NEW else temporary.replace(target)
+                _NEW.discard(target)
     except FileExistsError:
         raise TakenError(f"{path} already exists: another program made it meanwhile") from None
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def _put_new(temporary: Path, target: Path) -> None:
+    """Give a finished file its name. FileExistsError: another program has made such a file meanwhile."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # this file system has no hard links
+        target.open("xb").close()
+        temporary.replace(target)
 
 
 @contextmanager

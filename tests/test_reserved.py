@@ -107,6 +107,27 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
     assert path.read_bytes() == b"new"
 
 
+def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path)
+    reserve_and(tmp_path / "b", lambda: write(tmp_path / "b"))
+    assert (tmp_path / "b").read_bytes() == b"new"
+    assert names_in(tmp_path) == ["a", "b"]
+
+
+def test_a_file_system_without_locks_will_do_and_nothing_is_deleted_there(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    (tmp_path / ".b.0123456789abcdef").write_bytes(b"perhaps a living run's")
+    reserve_and(tmp_path / "b", lambda: write(tmp_path / "b"))
+    assert names_in(tmp_path) == [".b.0123456789abcdef", "b"]
+
+
 def test_a_new_file_is_the_runs_own_once_it_is_written(tmp_path):
     path = tmp_path / "a"
     reserve_and(path, lambda: write(path, b"1"), lambda: write(path, b"2"))
