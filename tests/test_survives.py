@@ -245,3 +245,38 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half(folder, size):
         if module != "dinos" and status:
             assert not files
         before |= files
+
+
+# memory
+
+SHORT_OF_MEMORY = """
+import resource
+import numpy as np
+from numpyrnn import LSTM, Adam, Checkpoint, Dense, Embedding, Sequential, Trainer, load, save
+from numpyrnn.batches import padded
+names = [np.random.default_rng(i).integers(0, 4, 40) for i in range(8)]
+model = Sequential(Embedding(4, 300, rng=0), LSTM(300, 300, rng=0), Dense(300, 4, rng=0))  # 3 MB
+trainer = Trainer(model, Adam(1e-4))
+limit = resource.getrlimit(resource.RLIMIT_AS)
+def keep(name):
+    save(name, Checkpoint("test", model, None, {}, trainer.kept))
+def on_epoch(record):
+    keep("before.npz")
+    size = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1])
+    resource.setrlimit(resource.RLIMIT_AS, (1024 * size + 14_000_000, limit[1]))
+try:
+    trainer.run(lambda rng: padded([np.tile(name, 1 + 99 * trainer.epoch) for name in names], 8), 5, on_epoch=on_epoch)
+except MemoryError:
+    keep("after.npz")
+    resource.setrlimit(resource.RLIMIT_AS, limit)
+    before, after = load("before.npz").training, load("after.npz").training
+    arrays = [name for name, value in before.items() if isinstance(value, np.ndarray)]
+    print(after["epoch"], len(arrays), all(np.array_equal(before[name], after[name]) for name in arrays))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the size of a process is not known here")
+def test_a_training_that_runs_out_of_memory_can_still_be_saved(tmp_path):
+    command = [sys.executable, "-c", SHORT_OF_MEMORY]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, encoding="utf-8", check=False)
+    assert (done.stdout, done.stderr) == ("1 5 True\n", "")
