@@ -17,7 +17,7 @@ from .measure import explained, is_diverged, loss_of
 from .measure import mean_loss as mean_loss
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
-from .place import FIGURES, Place, beginning, check_place, flattened, rest
+from .place import FIGURES, Place, beginning, check_place, flattened, rest, unflattened
 from .sequential import Sequential
 from .signals import held
 from .threads import blas_threads, chosen, loss_and_gradients
@@ -314,7 +314,7 @@ class Trainer:
 
     def _arrays(self) -> dict[str, Any]:
         """The arrays of a state: those of the trainer itself, no copies."""
-        arrays = {"carried": flattened(self.carried, self.weights.dtype)} if self.carry and self.place else {}
+        arrays = flattened(self.carried, self.weights) if self.carry and self.place else {}
         arrays |= {name: getattr(self, name) for name in WEIGHTS}
         return arrays | {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
 
@@ -354,6 +354,7 @@ class Trainer:
                     raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
             for name in WEIGHTS:
                 check_numbers(name, state[name], self.weights.dtype, self.weights.shape)
+            check_place(state, self.rng, self.weights, self.carry)
             self._take(state)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             self._take(now)
@@ -367,11 +368,8 @@ class Trainer:
         slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
         self.optimizer.load(state["optimizer"]["t"], slots)
         self.place = state.get("place") and dict(state["place"])
-        self.carried, self.rate = None, state.get("rate", 1.0)
-        if self.carry and self.place:
-            self.carried = check_numbers("carried", state["carried"], self.weights.dtype, ("n",))
-        check_range("rate", self.rate, 0, 1, open_low=True)
-        check_place(self.place, self.rng)
+        self.carried = unflattened(state) if self.carry and self.place else None
+        self.rate = state.get("rate", 1.0)
         self.rng.bit_generator.state = state["rng"]
         for name in COUNTS:
             setattr(self, name, check_count(f"{name} of the training", state[name], 0))

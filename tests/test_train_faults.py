@@ -123,8 +123,8 @@ def test_what_is_kept_is_what_the_state_is_then_and_later_steps_do_not_change_it
         {"seconds": "x"},
         {"count": -1},
         {"rng": {"bit_generator": "MT19937"}},
-        {"carried": np.zeros(3, np.float32)},
-        {"carried": None},
+        {"carried.0": np.zeros(3, np.float32)},
+        {"carried.0": None},
         {"rate": 0},
         {"rate": 2},
         {"rate": np.nan},
@@ -136,7 +136,7 @@ def test_a_place_that_does_not_fit_is_one_error(place):
     with pytest.raises(StopError):
         run(trainer, on_batch=keep_and_stop(trainer, 7, 7))
     state, other = trainer.state(), make_trainer(carry=True)
-    if isinstance(place, dict) and place and not place.keys() & {"carried", "rate"}:
+    if isinstance(place, dict) and place and not place.keys() & {"carried.0", "rate"}:
         state["place"] |= place
     elif isinstance(place, dict) and place:
         state |= place
