@@ -104,7 +104,9 @@ def improvise(
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
     files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
-    click.echo(f"{solo.summary()}\nWritten: {', '.join(map(str, files))}.")
+    others = [file for file in performance.output_files(path) if file not in files and file.exists()]
+    remark = "".join(f"\n{file} was there before and is not of this solo." for file in others)
+    click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(str, files))}.")
 
 
 @app.command()
@@ -215,6 +217,7 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     """Replay the deep-learning course's jazz exercise, and measure how much its recipe copies."""
     from .course.replay import FILES, replay
 
-    for name in FILES if out.is_dir() else ():
+    make_folder(out)
+    for name in FILES:
         shared.check_out(out / name, force)
     replay(midi, out, epochs, seed or 0, click.echo)

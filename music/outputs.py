@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from numpyrnn.checks import NumpyrnnError
-from numpyrnn.files import atomic_write
+from numpyrnn.files import atomic_write, check_new
+from numpyrnn.signals import held
 
 from .midi import Midi, midi_bytes
 from .soundfont import render_soundfont
@@ -157,10 +158,12 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
     NumpyrnnError
         if one of the files cannot be written
     """
-    with ExitStack() as stack:
+    with held(), ExitStack() as stack:
         files = [stack.enter_context(atomic_write(path)) for path in contents]
         for file, content in zip(files, contents.values(), strict=True):
             file.write(content)
         for file in files:  # a full disk must raise before the first file is replaced
             file.flush()
             os.fsync(file.fileno())
+        for path in contents:  # nor may another program have made one
+            check_new(path)

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import first_bytes
+from numpyrnn.signals import held
 
 from .midi import Midi, midi_bytes
 
@@ -39,7 +40,7 @@ def render_soundfont(midi: Midi, soundfont: str | Path) -> bytes:
     head = first_bytes(soundfont, 12, "a soundfont")
     if head[:4] != b"RIFF" or head[8:] != b"sfbk":
         raise NumpyrnnError(f"{soundfont} must be a soundfont (RIFF of the form sfbk), it begins with {head!r}")
-    with TemporaryDirectory() as folder:
+    with held(), TemporaryDirectory() as folder:  # which would outlive an interrupted process
         score, result = Path(folder, "piece.mid"), Path(folder, "piece.wav")
         command = [program, "-ni", "-F", str(result), "-r", "44100", str(soundfont), str(score)]
         try:

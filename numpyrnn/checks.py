@@ -14,6 +14,10 @@ class NumpyrnnError(ValueError):
     """Bad input, described in one line: what was expected and what came."""
 
 
+class NotFiniteError(NumpyrnnError):
+    """NaN or infinity where a finite number must be."""
+
+
 def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
     """Raise unless `array` has the shape `expected`, in which a string stands for any size."""
     shape = np.shape(array)
@@ -29,7 +33,7 @@ def check_finite(name: str, array: Array) -> None:
     if not finite.all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
         bad = array.size - np.count_nonzero(finite)
-        raise NumpyrnnError(f"{name} must be finite, got {array[where]} at index {where} ({bad} such values)")
+        raise NotFiniteError(f"{name} must be finite, got {array[where]} at index {where} ({bad} such values)")
 
 
 def check_ids(name: str, ids: Array, size: int) -> None:
@@ -60,7 +64,7 @@ def as_array(name: str, value: Any, dtype: np.dtype[Any]) -> Array:
         return array.astype(dtype, copy=False)
 
 
-def check_numbers(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Array:
+def check_numbers(name: str, value: Any, dtype: np.dtype[Any], shape: tuple[int | str, ...]) -> Array:
     """Convert `value` as in `as_array`; raise unless it has the shape and is finite."""
     array = as_array(name, value, dtype)
     check_shape(name, array, shape)

@@ -11,8 +11,7 @@ import click
 
 from . import __version__
 from .checks import NumpyrnnError
-
-INTERRUPTED = 130  # the exit status 128 + SIGINT, as in shells
+from .signals import handled, leave, status_of
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -58,23 +57,29 @@ def info(model: Path) -> None:
 
 
 def run(command: click.Command) -> None:
-    """Run a command line and exit: 0 for success, 1 for bad input, 2 for wrong usage, 130 if interrupted.
+    """Run a command line and exit: 0 for success, 1 for bad input, 2 for wrong usage, 128 + n after the signal n.
 
-    Each error is printed as one line.
+    Each error is printed as one line. A signal ends the process as in `signals.leave`.
 
     Parameters
     ----------
     command : click Command or Group
     """
+    with handled(leave):
+        sys.exit(_status(command))
+
+
+def _status(command: click.Command) -> int:
+    """Run a command line, print its error, and return the exit status."""
     try:
         status = command(standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
         click.echo("Interrupted.", err=True)
-        status = INTERRUPTED
+        status = status_of(error)
     except (NumpyrnnError, MemoryError, OSError, OverflowError, UnicodeError) as error:
         try:
             sys.stdout.flush()
@@ -84,7 +89,7 @@ def run(command: click.Command) -> None:
             words = str(error) if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
             click.echo(f"Error: {words}", err=True)
         status = 1
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
 
 
 def main() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,6 +14,11 @@ from stat import S_ISREG
 from typing import IO
 
 from .checks import NumpyrnnError
+from .signals import TEMPORARY, held
+
+RESERVATION, PATIENCE = "0" * 16, 20  # the ending of a reservation, and how often it is tried
+HIDDEN = re.compile(r"\..+\.[0-9a-f]{16}")  # names of temporary files and reservations
+_NEW = set[Path]()  # reserved files that must not exist when they are first written
 
 
 @contextmanager
@@ -76,6 +84,48 @@ def check_plain_file(path: Path) -> None:
         raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
 
 
+class TakenError(NumpyrnnError):
+    """An output file exists, or another run is about to write it."""
+
+
+@contextmanager
+def reserved(path: Path, new: bool) -> Iterator[None]:
+    """Keep other runs from reserving an output file while the block lasts, and delete what killed runs left beside it.
+
+    The reservation is a lock on a hidden file beside `path`, which the operating system drops when the process ends,
+    however it ends. A file system without locks gives no such protection.
+
+    Parameters
+    ----------
+    path : the file; its folder must exist
+    new : whether the file must not exist, now and when `atomic_write` first writes it
+
+    Raises
+    ------
+    TakenError
+        if another run has reserved the file, or it must not exist and does
+    NumpyrnnError
+        if the folder cannot be written to
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        with _hidden(path, RESERVATION):
+            _NEW.update({target} if new else ())
+            check_new(path)
+            _clean(target.parent)
+            yield
+    except OSError as error:
+        raise NumpyrnnError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        _NEW.discard(target)
+
+
+def check_new(path: Path) -> None:
+    """Raise if a file exists that was reserved as a new one and has not been written yet."""
+    if path.exists() and Path(os.path.realpath(path)) in _NEW:
+        raise TakenError(f"{path} already exists")
+
+
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces `path` when the block ends, and is deleted if the block raises.
@@ -91,20 +141,98 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     Raises
     ------
     NumpyrnnError
-        if it cannot be written; an existing file is then unchanged
+        if it cannot be written, or is `reserved` as new and has appeared meanwhile; an existing file is then unchanged
     """
     path = Path(path)
     check_plain_file(path)
     target = Path(os.path.realpath(path))  # keeps a link a link
-    temporary = target.with_name(f".{target.name}.{token_hex(8)}")
     try:
-        with temporary.open("xb") as file:
+        with _hidden(path) as (temporary, file):
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(target)
+            if sys.platform == "win32":  # where an open file cannot be renamed
+                file.close()
+            with held():
+                _put_new(temporary, target) if target in _NEW else temporary.replace(target)
+                _NEW.discard(target)
+    except FileExistsError:
+        raise TakenError(f"{path} already exists: another program made it meanwhile") from None
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def _put_new(temporary: Path, target: Path) -> None:
+    """Give a finished file its name. FileExistsError: another program has made such a file meanwhile."""
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # this file system has no hard links
+        target.open("xb").close()
+        temporary.replace(target)
+
+
+@contextmanager
+def _hidden(path: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
+    """Make a hidden file beside `path`, by default with a random ending, and lock it; at the end, delete it."""
+    target = Path(os.path.realpath(path))
+    for _ in range(PATIENCE):  # another run may hold the lock for a moment, to see whether the file's owner lives
+        hidden = target.with_name(f".{target.name}.{ending or token_hex(8)}")
+        with held():
+            file = _locked(hidden)
+        if file is not None:
+            break
+        time.sleep(0.01)
+    else:
+        raise TakenError(f"{path} is being written by another run")
+    try:
+        yield hidden, file
     finally:
-        with suppress(OSError):  # it has replaced the target, or was never made
-            temporary.unlink()
+        with held():
+            _remove(hidden, file)
+
+
+def _locked(path: Path) -> IO[bytes] | None:
+    """Make a file and lock it; None if another run has locked it."""
+    while True:
+        file = path.open("w+b")
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
+            file.close()
+            return None
+        except OSError:  # this file system has no locks
+            pass
+        if os.fstat(file.fileno()).st_nlink:
+            TEMPORARY.add(path)
+            return file
+        file.close()  # another run has deleted it meanwhile
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock a file until it is closed. BlockingIOError or PermissionError: it is locked already."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove(path: Path, file: IO[bytes]) -> None:
+    """Delete and close a locked file; on Windows, where an open file cannot be deleted, the other way round."""
+    for step in (file.close, path.unlink) if sys.platform == "win32" else (path.unlink, file.close):
+        with suppress(OSError):
+            step()
+    TEMPORARY.discard(path)
+
+
+def _clean(folder: Path) -> None:
+    """Delete the hidden files of runs that were killed; those of living runs are locked."""
+    for name in filter(HIDDEN.fullmatch, os.listdir(folder)):
+        with suppress(OSError), (folder / name).open("r+b") as file:
+            _lock(file)
+            _remove(folder / name, file)

@@ -20,9 +20,13 @@ def clip_by_value(grad: Array, limit: float) -> None:
     Raises
     ------
     NumpyrnnError
-        if `limit` is not above 0
+        if an element is NaN or infinite (nothing is changed then), or `limit` is not above 0
     """
     check_range("limit", limit, 0, open_low=True)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.vdot(grad, grad)
+    if not np.isfinite(total):  # the quick check fails too if the squares are too large
+        check_finite("grad", grad)
     np.clip(grad, -limit, limit, out=grad)
 
 
@@ -41,13 +45,15 @@ def clip_by_norm(grad: Array, limit: float) -> float:
     Raises
     ------
     NumpyrnnError
-        if the norm is NaN or infinite (nothing is changed then), or `limit` is not above 0
+        if an element is NaN or infinite (nothing is changed then), or `limit` is not above 0
     """
     check_range("limit", limit, 0, open_low=True)
     with np.errstate(over="ignore"):
         norm = float(np.linalg.norm(grad))
     if not np.isfinite(norm):
-        raise NumpyrnnError(f"the gradient must have a finite norm, got {norm}")
+        check_finite("grad", grad)
+        largest = np.abs(grad).max()  # its square is too large for this dtype
+        norm = float(largest) * float(np.linalg.norm(grad / largest))
     if norm > limit:
         grad *= limit / norm
     return norm

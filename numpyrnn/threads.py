@@ -50,7 +50,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import Array, NumpyrnnError, as_rng, check_count, check_shape
+from .checks import Array, NotFiniteError, as_rng, check_count, check_shape
 from .layer import leaves, map_state
 from .losses import Loss, softmax_cross_entropy
 from .parameters import Parameters
@@ -230,7 +230,7 @@ def _pass(
     mean, dlogits = loss(logits, batch.targets, batch.counts)
     if grads is not None:
         if not np.isfinite(mean):
-            raise NumpyrnnError(f"the loss must stay finite, got {mean}: try a lower learning rate")
+            raise NotFiniteError(f"the loss must stay finite, got {mean}: try a lower learning rate")
         model.backward(dlogits if share == 1 else dlogits * share, cache, grads=grads)
     return mean * share, state
 

@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from . import checks
 from .batches import Batch
-from .checks import NumpyrnnError, as_rng, check_count, check_numbers, check_range, check_share
+from .checks import NotFiniteError, NumpyrnnError, as_rng, check_count, check_numbers, check_range, check_share
 from .losses import Loss, softmax_cross_entropy
+from .measure import explained, is_diverged, loss_of
+from .measure import mean_loss as mean_loss
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
+from .place import FIGURES, Place, beginning, check_place, flattened, rest, unflattened
 from .sequential import Sequential
+from .signals import held
 from .threads import blas_threads, chosen, loss_and_gradients
 
 Record = dict[str, Any]
@@ -26,6 +31,7 @@ Valid = Callable[[], Epoch] | None
 
 SETTINGS = "clip", "clip_norm", "schedule", "average", "carry"  # must match when a training is resumed
 WEIGHTS, COUNTS = ("weights", "averaged", "best"), ("epoch", "step", "stale")  # attributes that a state holds
+HALVINGS = 5  # of the learning rate in a row, before a training that rolls back gives up
 SCHEDULES: dict[str, Schedule] = {
     "constant": lambda progress: 1.0,
     "linear": lambda progress: 1 - progress,
@@ -60,6 +66,9 @@ class Trainer:
         Carry the state over from batch to batch (truncated backpropagation through time over streams).
     rng : numpy Generator or int seed, default 0
         For the order of the batches and for dropout.
+    on_nan : "stop" (default) or "rollback"
+        If a loss, a gradient or the weights are no longer finite: raise, or return to the last good epoch (or to the
+        last call of `keep`) and halve the learning rate. After five halvings in a row without an epoch, raise.
 
     Attributes
     ----------
@@ -67,6 +76,9 @@ class Trainer:
     epoch, step : int, numbers of epochs and steps so far
     best_loss : float, the held-out loss of the weights that are kept; without held-out data, the training loss
     finished : bool, whether training stopped early
+    rate : float, by which the learning rate is multiplied after rollbacks: 1, 1/2, 1/4, ...
+    place : dict, or None; sums over the batches of an epoch that is not complete, and the random state at its beginning
+    kept : dict, the state to which a training that is interrupted or fails returns; see `keep`
 
     Raises
     ------
@@ -88,6 +100,7 @@ class Trainer:
         patience: int | None = None,
         carry: bool = False,
         rng: Generator | int = 0,
+        on_nan: str = "stop",
     ):
         check_share("average", average)
         for name, count in {"patience": patience, "workers": workers}.items():
@@ -100,15 +113,20 @@ class Trainer:
             raise NumpyrnnError(f"loss must be a function of (logits, targets, mask), got {loss!r:.80}")
         if schedule not in SCHEDULES:
             raise NumpyrnnError(f"schedule must be one of {', '.join(SCHEDULES)}, got {schedule!r}")
+        if on_nan not in ("stop", "rollback"):
+            raise NumpyrnnError(f"on_nan must be 'stop' or 'rollback', got {on_nan!r}")
         self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, schedule, average
-        self.patience, self.carry, self.rng = patience, bool(carry), as_rng(rng)
+        self.patience, self.carry, self.rng, self.on_nan = patience, bool(carry), as_rng(rng), on_nan
         self.grads, self.buffers = model.params.zeros_like(), list[Parameters]()  # the first worker's; the others'
         # `weights`: after the last whole epoch; `averaged`: their moving average; `best`: those that are kept.
         # During an epoch the model's own buffer is ahead of `weights`; after `run` it holds `best`.
         self.weights, self.averaged, self.best = (model.params.flat.copy() for _ in WEIGHTS)
         self.best_loss, self.epoch, self.step, self.stale, self.finished = np.inf, 0, 0, 0, False
         self.history: list[Record] = []
+        self.rate, self.kept = 1.0, dict[str, Any]()
+        self.place: Place | None = None
+        self.carried: Any = None
 
     def __setstate__(self, attributes: dict[str, Any]) -> None:
         vars(self).update(attributes)
@@ -125,16 +143,21 @@ class Trainer:
         accept: Callable[[], bool] | None = None,
         on_batch: Callable[[Batch], None] | None = None,
         on_epoch: Callable[[Record], None] | None = None,
+        on_rollback: Callable[[NotFiniteError], None] | None = None,
     ) -> list[Record]:
         """Train up to `epochs` epochs, or until patience ends; then put the best weights into the model.
 
-        If training is interrupted (Ctrl-C) or fails, the trainer returns to the end of the last whole epoch and raises
-        again; resuming from `state` then gives the same bits. The schedule does not change the optimiser's own learning
-        rate. Everything, including the callbacks, runs inside `blas_threads(workers)`.
+        If training is interrupted (Ctrl-C) or fails, the trainer returns to the end of the last whole epoch, or to the
+        last call of `keep`, and raises again; resuming from `state` then gives the same bits. If memory runs out while
+        an epoch is validated, its steps are kept. Training also ends after an epoch whose loss (held out, if there is
+        such data) is above 100 times that of a uniform guess: the trainer is then `diverged`. The schedule does not
+        change the optimiser's own learning rate. Everything, including the callbacks, runs inside
+        `blas_threads(workers)`.
 
         Parameters
         ----------
         batches : function of a Generator that returns the batches of one epoch
+            Resuming within an epoch gives the same bits if all draws are made before its first batch.
         epochs : int, the total number, including epochs before a `restore`
         valid : function that returns the held-out batches, optional
         accept : function, optional
@@ -142,6 +165,7 @@ class Trainer:
             not kept (unless they are the first) and training ends.
         on_batch : function of a batch, optional, called after each step
         on_epoch : function of a record of `history`, optional, called after each epoch
+        on_rollback : function of the error, optional, called after each rollback (see `on_nan`)
 
         Returns
         -------
@@ -149,65 +173,133 @@ class Trainer:
 
         Raises
         ------
+        NotFiniteError
+            if a loss, a gradient or the weights are no longer finite; names the step, layer and parameter
         NumpyrnnError
-            if the loss is no longer finite, or an epoch has no batch
+            if an epoch has no batch
         """
         if not callable(batches) or not (valid is None or callable(valid)):
             raise NumpyrnnError("batches and valid must be functions that return the batches of an epoch")
-        if self.epoch:
+        if self.step:
             self.model.params.flat[...] = self.weights
         else:
             for weights in (self.weights, self.averaged, self.best):
                 weights[...] = self.model.params.flat
-        before = self.state()
+        for name in self.optimizer.slots:  # now, so that later there is memory to keep them
+            self.optimizer.state.setdefault(name, np.zeros_like(self.weights))
+        self.keep()
+        halved = 0
         try:
-            with blas_threads(self.workers):
+            with blas_threads(self.workers), np.errstate(over="ignore", invalid="ignore"):  # which end in an error
                 while self.epoch < epochs and not self.finished:
-                    record = self._run_epoch(batches, epochs, valid, accept, on_batch)
-                    before = self.state()
+                    try:
+                        record = self._run_epoch(batches, epochs, valid, accept, on_batch)
+                        self.keep()
+                    except NotFiniteError as error:
+                        found, halved = explained(error, self.model, self.grads, self.step + 1), halved + 1
+                        if self.on_nan == "stop" or halved > HALVINGS:
+                            raise found from error
+                        self._return()
+                        self.rate /= 2
+                        self.keep()
+                        if on_rollback:
+                            on_rollback(found)
+                        continue
+                    halved = 0
                     if on_epoch:
                         on_epoch(record)
         except BaseException:
-            self._take(before)
+            self._return()
             raise
         self.model.params.flat[...] = self.best
         return self.history
 
     def _run_epoch(self, batches: Batches, epochs: int, valid: Valid, accept: Any, on_batch: Any) -> Record:
-        start, total, count, items, state = time.perf_counter(), 0.0, 0, 0, None
-        factor = SCHEDULES[self.schedule](self.epoch / epochs)
+        if place := self.place:
+            epoch, state = rest(batches, self.rng, place, self.model, self.carried)
+        else:
+            place = self.place = beginning(self.rng)
+            epoch, state = batches(self.rng), None
+        start = time.perf_counter() - place["seconds"]
+        factor = self.rate * SCHEDULES[self.schedule](self.epoch / epochs)
         how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.buffers}
-        for batch in batches(self.rng):
-            before = state if self.carry else None
-            loss, state = loss_and_gradients(self.model, batch, self.grads, state=before, **how)
+        for batch in epoch:
+            loss, state = loss_and_gradients(self.model, batch, self.grads, state=state, **how)
+            state = self.carried = state if self.carry else None
             self._update(factor)
-            total, count, items = total + float(loss) * batch.places, count + batch.places, items + batch.x.shape[1]
+            more = 1, float(loss) * batch.places, batch.places, batch.x.shape[1]
+            for name, number in zip(FIGURES, more, strict=True):
+                place[name] += number
+            place["seconds"] = time.perf_counter() - start
             if on_batch:
                 on_batch(batch)
-        if count == 0:
+        if place["count"] == 0:
             raise NumpyrnnError("an epoch needs at least one batch, got none")
-        seconds = time.perf_counter() - start
         self.epoch += 1
-        record: Record = {"epoch": self.epoch, "step": self.step, "loss": total / count, "valid_loss": None}
-        record["learning_rate"] = float(self.optimizer.learning_rate * factor)
+        record: Record = {"epoch": self.epoch, "step": self.step, "loss": place["loss"] / place["count"]}
+        record |= {"valid_loss": None, "learning_rate": float(self.optimizer.learning_rate * factor)}
         flat = self.model.params.flat
         self.weights[...] = flat
-        if self.average:
-            flat[...] = self.averaged
-        if valid is not None:
-            measure = getattr(self.loss, "validation", self.loss)
-            record["valid_loss"] = mean_loss(self.model, valid(), self.carry, measure)
-        loss = record["valid_loss"] if valid is not None else record["loss"]
-        accepted = accept is None or accept()
+        try:
+            if self.average:
+                flat[...] = self.averaged
+            if valid is not None:
+                measure = getattr(self.loss, "validation", self.loss)
+                record["valid_loss"] = mean_loss(self.model, valid(), self.carry, measure)
+            accepted = accept is None or accept()
+        except MemoryError:
+            flat[...] = self.weights
+            self.epoch -= 1
+            self.keep()
+            raise
+        loss = loss_of(record)
+        if not np.isfinite(loss):
+            raise NotFiniteError(f"the held-out loss must stay finite, got {loss}")
+        rate = {"seconds": place["seconds"], "items_per_second": place["items"] / place["seconds"]}
+        self.history.append(record | rate)
         better = valid is None or loss < self.best_loss
-        if (accepted and better) or self.epoch == 1:
+        if not self.diverged and ((accepted and better) or self.epoch == 1):
             self.best[...], self.best_loss, self.stale = flat, loss, 0
         else:
             self.stale += 1
-        self.finished = not accepted or (self.patience is not None and self.stale >= self.patience)
+        stale = self.patience is not None and self.stale >= self.patience
+        self.finished, self.place, self.carried = not accepted or stale or self.diverged, None, None
         flat[...] = self.weights
-        self.history.append(record | {"seconds": seconds, "items_per_second": items / seconds})
         return self.history[-1]
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the loss of the last epoch is above 100 times that of a uniform guess (for cross-entropies)."""
+        return bool(self.history) and is_diverged(loss_of(self.history[-1]), self.loss, self.model)
+
+    def keep(self) -> None:
+        """Keep the training as it is between two steps, so that it returns to this place if it fails.
+
+        `run` calls it after each epoch. Call it in `on_batch` if epochs are long. `kept` is then what `state` would
+        return, in arrays that are made only once: neither keeping nor saving `kept` needs memory for them.
+
+        Raises
+        ------
+        NotFiniteError
+            if the weights are not finite
+        """
+        checks.check_finite("weights", self.model.params.flat)
+        arrays, values = self._arrays(), self._values()  # the last to need memory, so that nothing is half kept
+        with held():
+            self.weights[...] = self.model.params.flat
+            for name, array in arrays.items():
+                if name not in self.kept or self.kept[name].shape != array.shape:
+                    arrays[name] = array.copy()
+                else:
+                    self.kept[name][...], arrays[name] = array, self.kept[name]
+            self.kept = arrays | values
+
+    def _return(self) -> None:
+        """Return to the place that was kept."""
+        with held():
+            self.optimizer.state = {}  # makes room for the copies
+            self._take(self.kept)
+            self.optimizer.state = self.optimizer.state if self.step else {}
 
     @blas_threads(1)
     def _update(self, factor: float) -> None:
@@ -226,10 +318,18 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs for the same bits: copies of arrays, and values that JSON can hold."""
-        optimizer, arrays = self.optimizer, {name: getattr(self, name) for name in WEIGHTS}
-        arrays |= {f"optimizer.{name}": array for name, array in optimizer.state.items()}
+        return {name: array.copy() for name, array in self._arrays().items()} | self._values()
+
+    def _arrays(self) -> dict[str, Any]:
+        """The arrays of a state: those of the trainer itself, no copies."""
+        arrays = flattened(self.carried, self.weights) if self.carry and self.place else {}
+        arrays |= {name: getattr(self, name) for name in WEIGHTS}
+        return arrays | {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
+
+    def _values(self) -> dict[str, Any]:
+        """The other values of a state."""
+        optimizer, place = self.optimizer, self.place and self.place.copy()
         return {
-            **{name: array.copy() for name, array in arrays.items()},
             "optimizer": {"kind": type(optimizer).__name__, "t": optimizer.t, "settings": optimizer.settings},
             "settings": {name: np.asarray(getattr(self, name)).item() for name in SETTINGS},
             "rng": self.rng.bit_generator.state,
@@ -237,6 +337,8 @@ class Trainer:
             "finished": self.finished,
             "best_loss": None if self.best_loss == np.inf else self.best_loss,
             "history": list(self.history),
+            "rate": self.rate,
+            "place": place,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -260,6 +362,7 @@ class Trainer:
                     raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
             for name in WEIGHTS:
                 check_numbers(name, state[name], self.weights.dtype, self.weights.shape)
+            check_place(state, self.rng, self.weights, self.carry)
             self._take(state)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             self._take(now)
@@ -272,6 +375,9 @@ class Trainer:
         self.model.params.flat[...] = self.weights
         slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
         self.optimizer.load(state["optimizer"]["t"], slots)
+        self.place = state.get("place") and dict(state["place"])
+        self.carried = unflattened(state) if self.carry and self.place else None
+        self.rate = state.get("rate", 1.0)
         self.rng.bit_generator.state = state["rng"]
         for name in COUNTS:
             setattr(self, name, check_count(f"{name} of the training", state[name], 0))
@@ -288,35 +394,3 @@ def _settings(state: dict[str, Any]) -> dict[str, Any]:
     optimizer = state["optimizer"]
     own = {f"the optimiser's {name}": value for name, value in dict(optimizer.get("settings", {})).items()}
     return {"the optimiser": optimizer["kind"], **own, **dict(state.get("settings", {}))}
-
-
-def mean_loss(model: Sequential, batches: Epoch, carry: bool = False, loss: Loss = softmax_cross_entropy) -> float:
-    """The mean loss over all targets that count, without dropout, in nats.
-
-    It uses one thread, or the number chosen as in `numpyrnn.threads`.
-
-    Parameters
-    ----------
-    model : Sequential
-    batches : iterable of Batch
-    carry : bool, default False
-        Carry the state over from batch to batch.
-    loss : function of (logits, targets, mask), default softmax cross-entropy
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    NumpyrnnError
-        if there is no batch, or a batch has the wrong shape
-    """
-    total, count, state = 0.0, 0, None
-    for batch in batches:
-        before = state if carry else None
-        mean, state = loss_and_gradients(model, batch, None, loss=loss, state=before, workers=chosen())
-        total, count = total + float(mean) * batch.places, count + batch.places
-    if count == 0:
-        raise NumpyrnnError("a loss needs at least one batch, got none")
-    return total / count

@@ -13,7 +13,7 @@ import click
 
 from music.outputs import side_by_side
 from numpyrnn import NumpyrnnError, __version__
-from numpyrnn.cli import INTERRUPTED
+from numpyrnn.signals import handled, interrupt, status_of
 from workbench.files import data_path, load_model
 from workbench.history import write_history
 from workbench.options import (
@@ -160,9 +160,16 @@ def compare(
     pieces, rows = pieces_to_learn(data, no_cache, chosen["rhythm"]), []
     material = PianoTraining.of_pieces(pieces, every[0]).material
     click.echo(f"{material.describe()}\n\n{HEADER}")
-    for row in compared((PianoTraining.of_pieces(pieces, settings) for settings in every), epochs):
-        rows.append(row)
-        click.echo(row)
+    came: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        came.append(number)
+        interrupt(number, frame)
+
+    with handled(stop):
+        for row in compared((PianoTraining.of_pieces(pieces, settings) for settings in every), epochs):
+            rows.append(row)
+            click.echo(row)
     ngrams = {f"{name}, order {ngram.order}": figures for name, ngram, figures in best_ngrams(material)}
     for name, figures in {**ngrams, "uniform": uniform(material)}.items():
         click.echo(line(name, *figures))
@@ -171,7 +178,8 @@ def compare(
         levels = {name: loss for name, (loss, _) in ngrams.items()}
         plot_rows(rows, out, f"{len(material.training)} pieces, split by {chosen['split']}", levels)
         click.echo(f"\nCurves {out}, history {history}.")
-    sys.exit(0 if len(rows) == len(every) and not rows[-1].interrupted else INTERRUPTED)
+    whole = len(rows) == len(every) and not rows[-1].interrupted
+    sys.exit(0 if whole else status_of(KeyboardInterrupt(*came)))
 
 
 @app.command()

@@ -14,6 +14,7 @@ from numpyrnn import __version__
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
+from numpyrnn.signals import handled, interrupt
 from workbench.files import data_path, load_model
 from workbench.options import (
     PATH,
@@ -86,11 +87,12 @@ def say(prompt: str, characters: Iterable[str]) -> str:
     """Print a poem while it is written, and return it; it ends with one newline, even when interrupted."""
     poem = held = ""
     try:
-        for piece in chain([prompt], characters):
-            words = (held + piece).rstrip("\n")
-            held = (held + piece)[len(words) :]  # newlines, until more words come
-            click.echo(words, nl=False)
-            poem += words
+        with handled(interrupt):
+            for piece in chain([prompt], characters):
+                words = (held + piece).rstrip("\n")
+                held = (held + piece)[len(words) :]  # newlines, until more words come
+                click.echo(words, nl=False)
+                poem += words
     finally:
         click.echo()
     return poem + "\n"

@@ -135,6 +135,7 @@ def test_without_a_lead_sheet_three_files_are_written_and_a_lead_sheet_is_not_re
     assert out.endswith("Written: solo.mid, solo.wav, solo.png.\n")
     assert set(contents(tmp_path)) == four("solo")
     assert (tmp_path / "solo.musicxml").read_text() == "mine"
+    assert "\nsolo.musicxml was there before and is not of this solo.\n" in out
     assert "Written: solo-2.mid" in do_well(tmp_path, "--chords", SHORT, "--no-lead-sheet")
     assert set(contents(tmp_path)) == four("solo") | (four("solo-2") - {"solo-2.musicxml"})
 

@@ -14,7 +14,10 @@ from records import read_history
 from numpyrnn import RNN, Dense, NumpyrnnError, Sequential
 from numpyrnn.batches import Batch
 from numpyrnn.checkpoint import load
+from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import Adam
+from numpyrnn.signals import interrupt
+from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 from workbench import run as module
 from workbench.options import data_options
@@ -270,13 +273,138 @@ def test_what_goes_wrong_is_passed_on_and_what_was_learned_is_kept(files, fault)
     assert len(read_history(files.history)) == 2
 
 
-@pytest.mark.parametrize(("every", "saved"), [(-1.0, [1, 2, 3, 3]), (1e9, [3])])
-def test_it_is_saved_every_so_often_and_at_the_end(files, monkeypatch, every, saved):
+def no_memory(*_, **__):
+    raise MemoryError("full")
+
+
+@pytest.mark.parametrize("place", ["save", "write_history"])
+def test_a_save_that_lacks_memory_is_tried_once_more_and_ends_the_training(files, monkeypatch, place):
+    training, whole, function, tries = Counting(), Counting(), getattr(module, place), []
+    whole.run(2)
+
+    def full_once(*given):
+        tries.append(training.trainer.epoch)
+        return no_memory() if tries.count(2) == 1 else function(*given)
+
+    monkeypatch.setattr(module, place, full_once)
+    with pytest.raises(MemoryError):
+        teach(training, files)
+    assert tries == [1, 2, 2]
+    checkpoint = load(files.model)
+    assert checkpoint.training["epoch"] == len(read_history(files.history)) == 2
+    assert_array_equal(checkpoint.training["weights"], whole.trainer.weights)
+
+
+def test_saving_copies_neither_the_state_nor_the_model_and_a_sample_that_lacks_memory_is_left_out(files, monkeypatch):
+    training, whole = Counting(show=no_memory), Counting()
+    whole.run(3)
+    monkeypatch.setattr(training.trainer, "state", no_memory)
+    assert teach(training, files) == 0
+    assert_array_equal(load(files.model).training["weights"], whole.trainer.weights)
+
+    training = Counting()
+    training.batches = lambda: lambda rng: setattr(training.model, "copy", no_memory) or [BATCH, BATCH]
+    assert teach(training, files) == 0
+    assert_array_equal(load(files.model).training["weights"], whole.trainer.weights)
+
+
+class Failing(Counting):
+    """A training whose gradients are infinite in its second epoch, until the rate is low enough."""
+
+    high = 1.0
+
+    def __init__(self, *given, **options):
+        super().__init__(*given, **options)
+        self.trainer.loss = self.loss
+
+    def loss(self, *given):
+        loss, gradient = softmax_cross_entropy(*given)
+        trainer = self.trainer
+        return loss, gradient * (np.inf if trainer.epoch == 1 and trainer.rate >= self.high else 1)
+
+
+def test_an_infinite_gradient_stops_a_training_and_keeps_the_last_good_epoch(files):
+    with np.errstate(invalid="ignore"), pytest.raises(NumpyrnnError, match=r"step 3; layer 0 \(RNN\), parameter"):
+        teach(Failing(), files)
+    assert load(files.model).training["epoch"] == len(read_history(files.history)) == 1
+
+
+def test_a_training_can_go_back_and_halve_its_rate(files, capsys):
+    training = Failing()
+    training.high = 0.2
+    with np.errstate(invalid="ignore"):
+        assert TrainingRun(files, 3, None, None, False, "rollback").train(training, 3) == 0
+    said = capsys.readouterr().err
+    for rate in ("0.5", "0.25", "0.125"):
+        assert f"Back to the end of epoch 1, with {rate} of the learning rate: grad must be finite, " in said
+    state = load(files.model).training
+    assert (state["epoch"], state["rate"]) == (3, 0.125)
+    assert [record["learning_rate"] for record in read_history(files.history)] == [0.05, 0.00625, 0.00625]
+
+
+def test_a_training_that_diverges_says_so_and_keeps_the_last_good_model(files, monkeypatch, capsys):
+    training = Counting()
+    good, run = Counting(), training.run
+
+    def until(epochs, on_batch, on_epoch, on_rollback):
+        def faster(record):
+            on_epoch(record)
+            training.trainer.optimizer.learning_rate = 1e9
+
+        run(epochs, on_batch, faster, on_rollback)
+
+    training.run = until
+    good.run(1)
+    assert teach(training, files, 9) == 1
+    assert training.ending(1) == "from epoch 1; ended after 2: diverged, lower the learning rate"
+    assert_array_equal(load(files.model).model.params.flat, good.trainer.best)
+    assert len(read_history(files.history)) == 2
+
+
+def test_a_training_that_diverges_at_once_keeps_no_model(files):
+    training = Counting()
+    training.trainer.optimizer.learning_rate = 1e9
+    with pytest.raises(NumpyrnnError, match=r"diverged in the first epoch, its loss is \d\S+ nats .*: no model"):
+        teach(training, files)
+    assert not files.model.exists()
+
+
+def test_a_resumed_training_says_where_it_goes_on(folder, monkeypatch):
+    monkeypatch.setattr(module, "SAVED_EVERY", -1.0)
+    keep = Trainer.keep
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "keep", lambda self: keep(self) or self.step != 5 or interrupt(15, None))
+        done = invoke("--epochs", "4")
+    assert done.exit_code == 143
+    resumed = invoke("--resume", "count.npz")
+    assert resumed.exit_code == 0
+    assert resumed.stdout.startswith("Resuming in epoch 3, after 1 batches.\nNumbers to three.\n")
+    whole = Counting()
+    whole.run(3)
+    assert_array_equal(load("count.npz").training["weights"], whole.trainer.weights)
+    again = invoke("--resume", "count.npz", "--epochs", "4")
+    assert again.stdout.startswith("Resuming after epoch 3.\n")
+
+
+def test_an_interruption_after_the_last_epoch_leaves_a_picture(folder, monkeypatch):
+    monkeypatch.setattr(Counting, "ngrams", lambda self: interrupt(1, None))
+    assert invoke("--epochs", "1").exit_code == 129
+    assert Path("count.png").read_bytes().startswith(b"\x89PNG")
+    assert load("count.npz").training["epoch"] == 1
+
+
+@pytest.mark.parametrize(("every", "batches"), [(1e9, [0, 0, 0, 0]), (-1.0, [1, 2, 0, 1, 2, 0, 1, 2, 0, 0])])
+def test_it_is_saved_after_each_epoch_every_minute_within_one_and_at_the_end(files, monkeypatch, every, batches):
     found = []
+
+    def note(path, checkpoint):
+        place = checkpoint.training["place"]
+        found.append(place["batch"] if place else 0)
+
     monkeypatch.setattr(module, "SAVED_EVERY", every)
-    monkeypatch.setattr(module, "save", lambda path, checkpoint: found.append(checkpoint.training["epoch"]))
+    monkeypatch.setattr(module, "save", note)
     teach(Counting(), files)
-    assert found == saved
+    assert found == batches
 
 
 def test_what_cannot_be_shown_does_not_end_a_training(files, capsys):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import reduce, wraps
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from numpyrnn.checks import NumpyrnnError
-from numpyrnn.files import check_plain_file
+from numpyrnn.files import TakenError, check_plain_file, reserved
 
 OWN = {".npz", ".jsonl", ".png"}  # endings of files that a training writes and never reads as data
 PATH = click.Path(path_type=Path)
@@ -86,7 +86,7 @@ def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def check_out(path: Path, force: bool) -> None:
-    """Raise unless an output file can be written.
+    """Raise unless an output file can be written; reserve it until the command ends.
 
     Parameters
     ----------
@@ -96,18 +96,19 @@ def check_out(path: Path, force: bool) -> None:
     Raises
     ------
     NumpyrnnError
-        if it exists and may not be replaced, or cannot be written
+        if it exists and may not be replaced, cannot be written, or is about to be written by another run
     """
     if not path.parent.is_dir():
         raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
     check_plain_file(path)
     if path.exists() and not force:
-        raise NumpyrnnError(f"{path} already exists: name another with --out, or replace it with --force")
-    try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        raise TakenError(f"{path} already exists: name another with --out, or replace it with --force")
+    reservation = reserved(path, new=not force)
+    if context := click.get_current_context(silent=True):
+        context.with_resource(reservation)
+    else:
+        with reservation:
             pass
-    except OSError as error:
-        raise NumpyrnnError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: str = "learned from") -> None:
@@ -150,10 +151,11 @@ def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[P
     NumpyrnnError
         if one of the files exists and may not be replaced, or cannot be written
     """
-    path = Path(out or "")
-    if out is None or out.endswith("/"):
-        names = (path / (default if i == 1 else f"{default.stem}-{i}{default.suffix}") for i in range(1, 10_000))
-        path = next(name for name in names if force or not any(file.exists() for file in files_of(name)))
-    for file in files_of(path):
-        check_out(file, force)
-    return path
+    path, free = Path(out or ""), out is None or out.endswith("/")
+    numbered = (path / (default if i == 1 else f"{default.stem}-{i}{default.suffix}") for i in range(1, 10_000))
+    for name in numbered if free else [path]:
+        with suppress(*[TakenError] * free):  # the next name may be free
+            for file in files_of(name):
+                check_out(file, force)
+            return name
+    raise NumpyrnnError(f"{path / default} and all its numbers are taken: name another with --out")

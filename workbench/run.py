@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import wraps
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -14,7 +15,10 @@ import click
 from click.core import ParameterSource
 
 from numpyrnn import Checkpoint, NumpyrnnError, load, save
-from numpyrnn.cli import INTERRUPTED
+from numpyrnn.batches import Batch
+from numpyrnn.files import check_plain_file
+from numpyrnn.measure import loss_of
+from numpyrnn.signals import handled, held, interrupt, status_of
 from numpyrnn.train import Record
 
 from .history import plot_history, write_history
@@ -22,12 +26,14 @@ from .options import PATH, Decorator, check_not_read, check_out, force_option, s
 from .training import Training
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
-FREE = ("epochs", "out", "force", "resume", "plot", "slim")  # options that a resumed training may be given
-SAVED_EVERY = 10  # seconds
+FREE = ("epochs", "out", "force", "resume", "plot", "slim", "on_nan")  # options that a resumed training may be given
+ON_NAN = ["stop", "rollback"]
+NAN = "On NaN or infinity: stop, or go back to the last good epoch and halve the learning rate."
+SAVED_EVERY = 60  # seconds, within an epoch
 
 
 def training_options(out: str, epochs: int | None = None) -> Decorator:
-    """The options of every training: `--epochs --seed -o/--out --force --resume --plot --slim`.
+    """The options of every training: `--epochs --seed -o/--out --force --resume --plot --slim --on-nan`.
 
     The command is given a `TrainingRun` as `run` in their place. The output files are checked first: none may replace
     the command's `data`.
@@ -47,12 +53,14 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
         @click.option("--resume", type=PATH, help="Resume the training of this model file.")
         @click.option("--plot", type=PATH, help="PNG of the curves  [default: beside the model]")
         @click.option("--slim", is_flag=True, help="Save a smaller model file, which cannot be resumed.")
+        @click.option("--on-nan", type=click.Choice(ON_NAN), default=ON_NAN[0], show_default=True, help=NAN)
         @wraps(command)
         def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
             data, model = given.get("data"), given.pop("out") or resume or Path(out)
             inputs = data if isinstance(data, list) else [data]
             files = outputs(model, given.pop("plot"), resume, given.pop("force"), inputs)
-            return command(run=TrainingRun(files, epochs, seed, resume, slim), **given)
+            run = TrainingRun(files, epochs, seed, resume, slim, given.pop("on_nan"))
+            return command(run=run, **given)
 
         return of_run
 
@@ -92,13 +100,14 @@ def outputs(
     NumpyrnnError
         if one cannot be written or exists, or two are the same
     """
-    check_out(out, force or out == resume)
+    check_plain_file(out)
     files = Outputs(out, out.with_suffix(".jsonl"), plot or out.with_suffix(".png"))
+    if len({path.resolve() for path in files}) < 3:
+        raise NumpyrnnError("model, history and picture must be three files, got {}, {} and {}".format(*files))
+    check_out(out, force or out == resume)
     own = [files.history, out.with_suffix(".png")] if out == resume else []
     for path in files[1:]:
         check_out(path, force or path in own)
-    if len({path.resolve() for path in files}) < 3:
-        raise NumpyrnnError("model, history and picture must be three files, got {}, {} and {}".format(*files))
     check_not_read(files, inputs)
     return files
 
@@ -110,7 +119,7 @@ class TrainingRun(NamedTuple):
     ----------
     files : Outputs
     epochs : int, the total number; None: that of the settings
-    seed, resume, slim : the options of these names
+    seed, resume, slim, on_nan : the options of these names
     """
 
     files: Outputs
@@ -118,6 +127,7 @@ class TrainingRun(NamedTuple):
     seed: int | None
     resume: Path | None
     slim: bool
+    on_nan: str = "stop"
 
     def resumed(self, kind: str, *allowed: str) -> Checkpoint | None:
         """Load the checkpoint to resume, or return None if there is none.
@@ -148,17 +158,26 @@ class TrainingRun(NamedTuple):
         if trainer.finished or trainer.epoch >= epochs:
             done = f"the model is {training.ending()} (--epochs is {epochs})"
             raise NumpyrnnError(f"there is nothing left to train: {done}")
+        if self.resume is not None:
+            inside = f" in epoch {trainer.epoch + 1}, after {trainer.place['batch']} batches" if trainer.place else ""
+            click.echo(f"Resuming{inside or f' after epoch {trainer.epoch}'}.")
         click.echo(training.describe())
-        status, ngrams = self.train(training, epochs), training.ngrams()
-        if trainer.history:
-            click.echo(training.verdict(ngrams, status))
-        unit, records = f"nats a {training.per}", training.shown(trainer.history)
-        plot_history(records, self.files.plot, training.title, ngrams, unit)
-        click.echo(self.files)
+        with handled(interrupt):
+            status, ngrams = self.train(training, epochs), dict[str, float]()
+            try:
+                ngrams = training.ngrams()
+                if trainer.history:
+                    click.echo(training.verdict(ngrams, status))
+            except KeyboardInterrupt as error:
+                status = status_of(error)
+            with held():
+                unit, records = f"nats a {training.per}", training.shown(trainer.history)
+                plot_history(records, self.files.plot, training.title, ngrams, unit)
+                click.echo(self.files)
         sys.exit(status)
 
     def train(self, training: Training, epochs: int) -> int:
-        """Train with a progress bar; save at the end, on Ctrl-C, and every ten seconds.
+        """Train with a progress bar; save after each epoch, every minute within one, and at the end.
 
         Parameters
         ----------
@@ -167,49 +186,76 @@ class TrainingRun(NamedTuple):
 
         Returns
         -------
-        int, the exit status
+        int, the exit status: 0, 128 + n after the signal n, or 1 if training diverged
+
+        Raises
+        ------
+        NumpyrnnError
+            if training diverged in its first epoch, so that there is no model to keep
         """
         from tqdm import tqdm
 
         trainer, saved, status = training.trainer, time.monotonic(), 0
-        moments = {1, epochs // 4, epochs // 2, 3 * epochs // 4}
+        trainer.on_nan, moments = self.on_nan, {1, epochs // 4, epochs // 2, 3 * epochs // 4}
+        checkpoint = training.checkpoint(resumable=False)  # filled anew for each save, which then needs no more memory
 
         def write(resumable: bool = True) -> None:
-            save(self.files.model, training.checkpoint(resumable))
+            nonlocal saved
+            if trainer.epoch and trainer.best_loss == inf:
+                return  # the first epoch diverged
+            kept = trainer.kept or trainer.state()
+            checkpoint.model.params.flat[...] = kept["best"]
+            checkpoint.training = kept if resumable else None
+            save(self.files.model, checkpoint)
             write_history(self.files.history, training.shown(trainer.history))
+            saved = time.monotonic()
 
         def say(when: str) -> None:
             try:
                 words = training.sample(training.checkpoint(resumable=False), trainer.epoch)
-            except NumpyrnnError as error:  # a sample that fails must not end a training
+            except (MemoryError, NumpyrnnError) as error:  # a sample that fails must not end a training
                 words = f"({error})"
             tqdm.write(f"{when:12} {words}", file=sys.stdout)
             sys.stdout.flush()
 
-        with training.progress(epochs) as (on_batch, show):
+        def on_rollback(error: NumpyrnnError) -> None:
+            words = f"Back to the end of epoch {trainer.epoch}, with {trainer.rate:g} of the learning rate"
+            tqdm.write(f"{words}: {error}", file=sys.stderr)
+
+        with training.progress(epochs) as (show_batch, show):
+
+            def on_batch(batch: Batch) -> None:
+                show_batch(batch)
+                if time.monotonic() - saved > SAVED_EVERY:
+                    trainer.keep()
+                    write()
 
             def on_epoch(record: Record) -> None:
-                nonlocal saved
                 show(record)
+                write()
                 if record["epoch"] in moments:
                     say(f"epoch {record['epoch']}")
-                if time.monotonic() - saved > SAVED_EVERY:
-                    write()
-                    saved = time.monotonic()
 
             if trainer.epoch == 0:
                 say("untrained")
             try:
-                training.run(epochs, on_batch, on_epoch)
-            except KeyboardInterrupt:
-                status = INTERRUPTED
+                training.run(epochs, on_batch, on_epoch, on_rollback)
+            except KeyboardInterrupt as error:
+                status = status_of(error)
             except BaseException:
-                write()  # keep what was learned before the failure
+                if trainer.step:
+                    write()  # keep what was learned before the failure
                 raise
-        write(resumable=status != 0 or not self.slim)
-        if status:
-            command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
-            click.echo(f"Interrupted after {trainer.epoch} epochs; resume with: {command}", err=True)
+        with held():
+            write(resumable=status != 0 or not self.slim)
+            if status:
+                command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
+                click.echo(f"Interrupted after {trainer.epoch} epochs; resume with: {command}", err=True)
+        if trainer.diverged and trainer.best_loss == inf:
+            loss = f"its loss is {training.places * loss_of(trainer.history[0]):.3g} nats a {training.per}"
+            raise NumpyrnnError(
+                f"training diverged in the first epoch, {loss}: no model is kept, lower the learning rate"
+            )
         if trainer.history:
             say("at the end")
-        return status
+        return status or int(trainer.diverged)

@@ -2,7 +2,16 @@
 
 import gc
 import os
+import signal
 from importlib import import_module
+
+
+def leave(number: int, _: object) -> None:
+    """Say that the program was interrupted, and end the process at once: nothing is being written yet."""
+    try:
+        os.write(2, b"\n" * os.isatty(2) + b"Interrupted.\n")
+    finally:
+        os._exit(128 + number)
 
 
 def start(module: str) -> None:
@@ -15,9 +24,17 @@ def start(module: str) -> None:
     ----------
     module : str, such as "dinos.cli"
     """
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # first of all: an interrupted import would print a traceback
+        if (number := getattr(signal, name, None)) and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, leave)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from numpyrnn.cli import run
 
     app = import_module(module).app
     gc.freeze()  # what was imported stays, so the garbage collector need not scan it
     run(app)
+
+
+def engine() -> None:
+    """Run the command `numpyrnn`."""
+    start("numpyrnn.cli")

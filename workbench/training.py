@@ -11,13 +11,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.random import Generator
 
-from numpyrnn import Checkpoint, Sequential, Trainer, Vocabulary
+from numpyrnn import Checkpoint, NumpyrnnError, Sequential, Trainer, Vocabulary
 from numpyrnn.batches import Batch
 from numpyrnn.optim import Optimizer
 from numpyrnn.train import Record
 
 OnBatch = Callable[[Batch], None] | None
 OnEpoch = Callable[[Record], None] | None
+OnRollback = Callable[[NumpyrnnError], None] | None
 
 
 class Training:
@@ -96,9 +97,12 @@ class Training:
         """Whether the weights of the last epoch may be kept; if not, training ends."""
         return True
 
-    def run(self, epochs: int, on_batch: OnBatch = None, on_epoch: OnEpoch = None) -> list[Record]:
+    def run(
+        self, epochs: int, on_batch: OnBatch = None, on_epoch: OnEpoch = None, on_rollback: OnRollback = None
+    ) -> list[Record]:
         """Train up to `epochs` epochs in total; see `Trainer.run`."""
-        return self.trainer.run(self.batches(), epochs, self.held_out_batches, self.accept, on_batch, on_epoch)
+        parts = self.batches(), epochs, self.held_out_batches, self.accept
+        return self.trainer.run(*parts, on_batch, on_epoch, on_rollback)
 
     @contextmanager
     def progress(
@@ -160,7 +164,9 @@ class Training:
         trainer, patience = self.trainer, self.trainer.patience
         stale = patience is not None and trainer.stale >= patience
         stopped = f"no better for {patience} epochs" if stale else self.refusal
-        why = "interrupted" if status else stopped if trainer.finished else "all epochs done"
+        if trainer.diverged:
+            stopped = "diverged, lower the learning rate"
+        why = "interrupted" if status > 128 else stopped if trainer.finished else "all epochs done"
         return f"from epoch {best_epoch(trainer)}; ended after {trainer.epoch}: {why}"
 
     def shown(self, records: Sequence[Record]) -> list[Record]:

@@ -1,0 +1,180 @@
+"""Output files are reserved by a lock that ends with its process; what killed runs left behind is deleted."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from music.outputs import write_together
+from numpyrnn import NumpyrnnError
+from numpyrnn.files import TakenError, atomic_write, reserved
+from workbench.options import check_out, choose_out
+
+HOLD = """
+import os, sys
+from pathlib import Path
+from numpyrnn.files import atomic_write, reserved
+with reserved(Path(sys.argv[1]), new=True), atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    os.write(1, b">")
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that has reserved `held` in the folder, and is writing it."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "held")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, **pipes) as process:
+        assert process.stdout.read(1) == b">"
+        yield process
+        process.kill()
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write(path, data=b"new"):
+    with atomic_write(path) as file:
+        file.write(data)
+
+
+def reserve_and(path, *actions, new=True):
+    with reserved(path, new):
+        for action in actions:
+            action()
+
+
+def test_what_a_living_run_has_reserved_is_refused_and_its_files_are_left(holder, tmp_path):
+    before = names_in(tmp_path)
+    assert len(before) == 2
+    for new in (True, False):
+        with pytest.raises(TakenError, match=r"/held is being written by another run$"):
+            reserve_and(tmp_path / "held", new=new)
+    reserve_and(tmp_path / "other", lambda: write(tmp_path / "other"))
+    assert names_in(tmp_path) == sorted([*before, "other"])
+    holder.communicate(b"")
+    assert names_in(tmp_path) == ["held", "other"]
+    assert (tmp_path / "held").read_bytes() == b"half"
+
+
+def test_what_a_killed_run_left_is_deleted_by_the_next_in_the_folder_and_blocks_nothing(holder, tmp_path):
+    holder.kill()
+    holder.wait()
+    assert len(names_in(tmp_path)) == 2
+    for other in (".x.0123456789abcde", ".x.0123456789abcdefg", "x.0123456789abcdef", ".0123456789abcdef"):
+        (tmp_path / other).write_bytes(b"somebody's")
+    kept = names_in(tmp_path)
+    reserve_and(tmp_path / "other")
+    assert names_in(tmp_path) == sorted(name for name in kept if not name.startswith(".held"))
+    reserve_and(tmp_path / "held", lambda: write(tmp_path / "held"))
+    assert (tmp_path / "held").read_bytes() == b"new"
+
+
+def test_a_folder_or_a_pipe_with_the_name_of_a_temporary_file_is_left(tmp_path):
+    (tmp_path / ".a.0123456789abcdef").mkdir()
+    reserve_and(tmp_path / "a")
+    assert names_in(tmp_path) == [".a.0123456789abcdef"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
+def test_a_reservation_ends_with_its_block(tmp_path, error):
+    def fail():
+        assert len(names_in(tmp_path)) == 1
+        raise error
+
+    with pytest.raises((error, NumpyrnnError)):
+        reserve_and(tmp_path / "a", fail)
+    assert names_in(tmp_path) == []
+    reserve_and(tmp_path / "a")
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "a"
+    with pytest.raises(TakenError, match="already exists: another program made it meanwhile"):
+        reserve_and(path, lambda: path.write_bytes(b"theirs"), lambda: write(path))
+    assert path.read_bytes() == b"theirs"
+    assert names_in(tmp_path) == ["a"]
+    with pytest.raises(TakenError, match="already exists"):
+        reserve_and(path)
+    reserve_and(path, lambda: write(path), new=False)
+    assert path.read_bytes() == b"new"
+
+
+def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path)
+    reserve_and(tmp_path / "b", lambda: write(tmp_path / "b"))
+    assert (tmp_path / "b").read_bytes() == b"new"
+    assert names_in(tmp_path) == ["a", "b"]
+
+
+def test_a_file_system_without_locks_will_do_and_nothing_is_deleted_there(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    (tmp_path / ".b.0123456789abcdef").write_bytes(b"perhaps a living run's")
+    reserve_and(tmp_path / "b", lambda: write(tmp_path / "b"))
+    assert names_in(tmp_path) == [".b.0123456789abcdef", "b"]
+
+
+def test_a_new_file_is_the_runs_own_once_it_is_written(tmp_path):
+    path = tmp_path / "a"
+    reserve_and(path, lambda: write(path, b"1"), lambda: write(path, b"2"))
+    assert path.read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("theirs", [0, 1, 2])
+def test_of_files_that_belong_together_none_is_written_if_one_has_appeared(tmp_path, theirs):
+    paths = [tmp_path / name for name in "abc"]
+
+    with reserved(paths[0], True), reserved(paths[1], True), reserved(paths[2], True):
+        paths[theirs].write_bytes(b"theirs")
+        with pytest.raises(TakenError):
+            write_together(dict.fromkeys(paths, b"ours"))
+    assert names_in(tmp_path) == ["abc"[theirs]]
+    assert paths[theirs].read_bytes() == b"theirs"
+
+
+def test_a_link_and_its_file_are_one_name(tmp_path):
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with pytest.raises(TakenError), reserved(tmp_path / "real", False):
+        reserve_and(tmp_path / "link", new=False)
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    reserve_and(tmp_path / "dangling", lambda: write(tmp_path / "dangling"))
+    assert (tmp_path / "nowhere").read_bytes() == b"new"
+
+
+def test_a_default_name_is_the_first_whose_files_are_all_free(holder, tmp_path):
+    def files_of(name):
+        return [Path(f"{name}.{i}") for i in range(2)]
+
+    folder = f"{tmp_path}/"
+    assert choose_out(folder, Path("new"), files_of, False) == tmp_path / "new"
+    (tmp_path / "new.1").write_bytes(b"theirs")
+    assert choose_out(folder, Path("new"), files_of, False) == tmp_path / "new-2"
+    assert choose_out(folder, Path("new"), files_of, True) == tmp_path / "new"
+    assert choose_out(folder, Path("held"), lambda name: [name], True) == tmp_path / "held-2"
+    with pytest.raises(NumpyrnnError, match=r"new\.1 already exists: name another with --out, or .* --force"):
+        choose_out(f"{tmp_path}/new", Path("x"), files_of, False)
+    with pytest.raises(NumpyrnnError, match="held is being written by another run"):
+        choose_out(f"{tmp_path}/held", Path("x"), lambda name: [name], True)
+    with pytest.raises(NumpyrnnError, match="must be in a folder that exists"):
+        choose_out(f"{tmp_path}/nowhere/", Path("x"), files_of, False)
+
+
+def test_outside_of_a_command_nothing_stays_reserved(tmp_path):
+    for _ in range(2):
+        check_out(tmp_path / "a", False)
+    assert names_in(tmp_path) == []
