@@ -1,12 +1,14 @@
 """A model in one file: parameters, vocabulary, configuration and, for resuming, the state of its training.
 
-The file is a NumPy archive (.npz): flat buffers, and a JSON text that describes them. Nothing in it is executed.
+The file is a NumPy archive (.npz) of flat arrays and JSON texts; `docs/model-files.md` describes it. Nothing in it is
+executed, and nothing in it is believed: sizes are computed from the model's description, and compared with the file,
+before anything is allocated.
 """
 
 from __future__ import annotations
 
-import io
 import json
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,20 @@ from typing import Any
 import numpy as np
 
 from .activations import softmax
-from .checks import Array, NumpyrnnError, as_rng, check_numbers
-from .files import atomic_write
+from .archive import DIGEST, Archive, write
+from .checks import Array, NumpyrnnError, as_rng, check_finite
+from .files import atomic_write, open_plain
+from .lazy import LazyDict, Text, parse, strings
+from .parameters import Parameters, sketch
 from .sampling import Sampler, generate
 from .sequential import Sequential, UnknownLayerError, from_config
-from .vocab import Vocabulary
+from .vocab import Vocabulary, is_sorted
 
-FORMAT = "numpyrnn model 1"
+FORMAT, OLD_FORMAT = "numpyrnn model 2", "numpyrnn model 1"
+HEADER, PARAMS, ABOUT = "header.json", "params.npy", "about.npy"  # the last one only in the old format
+TEXTS = VOCABULARY, CONFIG, TRAINING = "vocabulary.json", "config.json", "training.json"
+LARGEST_HEADER, LARGEST_VOCABULARY, LARGEST_TEXT = 1 << 18, 1 << 23, 1 << 31  # bytes
+MOST_TOKENS, MOST_VALUES, DEEPEST, LONGEST_KIND = 300_000, 2_000, 10, 80
 
 
 @dataclass
@@ -37,6 +46,8 @@ class Checkpoint:
         What `Trainer.state` returns: all that resuming needs (weights, optimiser, random state, epoch and step).
         None for a finished model.
 
+    A loaded checkpoint has a `LazyDict` for each of the two dicts.
+
     Examples
     --------
     >>> checkpoint = load("model.npz")
@@ -47,10 +58,10 @@ class Checkpoint:
     kind: str
     model: Sequential
     vocabulary: Any = None
-    config: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] | None = None
+    config: MutableMapping[str, Any] = field(default_factory=dict)
+    training: MutableMapping[str, Any] | None = None
 
-    def resumable(self) -> dict[str, Any]:
+    def resumable(self) -> MutableMapping[str, Any]:
         """Return the state of the training, or raise if there is none."""
         needs = "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
         if self.training is None:
@@ -111,7 +122,7 @@ class Checkpoint:
 
 
 def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabulary | None = None) -> None:
-    """Write a model file, completely or not at all.
+    """Write a model file, completely or not at all. It needs little memory besides what is saved.
 
     Parameters
     ----------
@@ -128,25 +139,40 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
     if isinstance(model, Checkpoint) and vocabulary is not None:
         raise NumpyrnnError("a checkpoint holds its vocabulary: save(path, checkpoint)")
     checkpoint = model if isinstance(model, Checkpoint) else Checkpoint("numpyrnn", model, vocabulary)
-    model, words, training = checkpoint.model, checkpoint.vocabulary, checkpoint.training
+    model, words, training = checkpoint.model, checkpoint.vocabulary, checkpoint.training or {}
     if not isinstance(model, Sequential) or not isinstance(words, Vocabulary | None):
         raise NumpyrnnError("a model file holds a Sequential and, if it has one, a Vocabulary")
-    in_training = {name: value for name, value in (training or {}).items() if isinstance(value, np.ndarray)}
-    arrays = {"params": model.params.flat} | {f"training.{name}": array for name, array in in_training.items()}
-    others = training and {name: value for name, value in training.items() if name not in in_training}
-    about: dict[str, Any] = {"format": FORMAT, "kind": checkpoint.kind, "model": model.config()}
-    about |= {"dtype": str(model.dtype), "vocabulary": words and words.tokens}
-    about |= {"config": checkpoint.config, "training": others}
-    try:
-        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    except TypeError as error:
-        raise NumpyrnnError(f"config must hold only what JSON can hold ({error})") from error
+    header = {"format": FORMAT, "kind": checkpoint.kind, "dtype": str(model.dtype), "model": model.config()}
+    check_header(header)
+    check_vocabulary(words and words.tokens, model)
+    members: dict[str, bytes | Array] = {HEADER: _json("the model's description", header)}
+    if words is not None:
+        members[VOCABULARY] = _json("the vocabulary", words.tokens)
+    members |= {CONFIG: _json("config", dict(checkpoint.config)), PARAMS: model.params.flat}
+    arrays = {name: value for name, value in training.items() if isinstance(value, np.ndarray)}
+    if checkpoint.training is not None:
+        others = {name: value for name, value in training.items() if name not in arrays}
+        members[TRAINING] = _json("training", others)
+    for name, array in arrays.items():
+        if array.dtype != model.dtype or array.shape != model.params.flat.shape or not array.flags.c_contiguous:
+            found = f"{array.dtype} of shape {array.shape}"
+            raise NumpyrnnError(f"an array of training must be like the parameters, {name!r:.80} is {found}")
+        members[f"training.{name}.npy"] = array
     with atomic_write(path) as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        write(file, members)
+
+
+def _json(name: str, value: Any) -> bytes:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NumpyrnnError(f"{name} must hold only what JSON can hold ({error})") from error
 
 
 def load(path: str | Path, kind: str | None = None) -> Checkpoint:
     """Read a model file.
+
+    It needs little more memory than the file's size (an earlier version's compressed file: the size of its content).
 
     Parameters
     ----------
@@ -164,33 +190,110 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
         if the file does not exist, is damaged, is not a model file, holds a model of another kind, or has a layer
         whose class must be imported first
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
-    try:
-        with np.lib.npyio.NpzFile(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        about = json.loads(arrays.pop("about").tobytes())
-        if about["format"] != FORMAT:
-            raise NumpyrnnError(f"{path} must have the format {FORMAT!r}, it has {about['format']!r}")
-        found, model = about["kind"], from_config(about["model"], np.dtype(about["dtype"]))
-        params = arrays.pop("params")
-        if not isinstance(model, Sequential) or params.dtype != model.dtype:
-            raise NumpyrnnError("a model file holds a Sequential and its parameters")
-        check_numbers("params", params, model.dtype, model.params.flat.shape)
-        words, config, training = about["vocabulary"], dict(about["config"]), about["training"]
-        vocabulary = None if words is None else Vocabulary(words)
-        if training is not None:
-            training |= {name.removeprefix("training."): array for name, array in arrays.items()}
-    except UnknownLayerError as error:
-        raise NumpyrnnError(f"{path}: {error}") from error
-    except Exception as error:  # a damaged file makes zipfile, zlib, NumPy and JSON raise errors of a dozen kinds
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({why})") from error
-    if kind is not None and found != kind:
-        raise NumpyrnnError(f"{path} must be a model of {kind}, it is one of {found}")
-    if kind is not None and vocabulary is None:
+    checkpoint, _ = read(path)
+    if kind is not None and checkpoint.kind != kind:
+        raise NumpyrnnError(f"{path} must be a model of {kind}, it is one of {checkpoint.kind}")
+    if kind is not None and checkpoint.vocabulary is None:
         raise NumpyrnnError(f"{path} must hold a vocabulary, as a model of {kind} does, it holds none")
-    model.params.flat[...] = params
-    return Checkpoint(found, model, vocabulary, config, training)
+    return checkpoint
+
+
+def read(path: str | Path) -> tuple[Checkpoint, str]:
+    """Read a model file as `load` does; also return its format."""
+    with open_plain(path, "a model file") as file:
+        try:
+            archive = Archive(file)
+            old = "about.npy" in archive.sizes
+            return (_read_old(archive), OLD_FORMAT) if old else (_read(archive), FORMAT)
+        except UnknownLayerError as error:
+            raise NumpyrnnError(f"{path}: {error}") from error
+        except MemoryError as error:
+            raise NumpyrnnError(f"{path} could not be read: there is not enough memory for it ({error})") from error
+        except Exception as error:  # a damaged file makes zipfile, zlib, NumPy and JSON raise errors of a dozen kinds
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({why:.300})") from error
+
+
+def _read(archive: Archive) -> Checkpoint:
+    archive.check_stored()
+    header = parse(archive.text(HEADER, LARGEST_HEADER))
+    most = {VOCABULARY: LARGEST_VOCABULARY, CONFIG: LARGEST_TEXT, TRAINING: LARGEST_TEXT}
+    texts = {name: archive.text(name, most[name]) for name in TEXTS if name in archive.sizes}
+    return _checkpoint(archive, header, {HEADER, DIGEST, *texts}, *map(texts.get, TEXTS))
+
+
+def _read_old(archive: Archive) -> Checkpoint:
+    """Read a file of an earlier version. Its texts are one text, in a fixed order, in an array of bytes."""
+    data = bytearray(archive.length(ABOUT, np.dtype(np.uint8)))
+    archive.read(ABOUT, np.frombuffer(data, np.uint8))
+    marks = [data.find(b', "vocabulary": '), data.find(b', "config": '), data.rfind(b', "training": ')]
+    if not 0 < marks[0] < marks[1] < marks[2] or marks[0] > LARGEST_HEADER:
+        raise NumpyrnnError("a description must have format, kind, model, dtype, vocabulary, config and training")
+    ends = zip(marks, [*marks[1:], len(data) - 1], strict=True)
+    texts = [memoryview(data)[data.index(b": ", start) + 2 : stop] for start, stop in ends]
+    header = parse(bytes(data[: marks[0]]) + b"}")
+    return _checkpoint(archive, header, {ABOUT}, *(None if text == b"null" else text for text in texts))
+
+
+def _checkpoint(
+    archive: Archive, header: Any, texts: set[str], words: Text | None, config: Text | None, training: Text | None
+) -> Checkpoint:
+    """Make a checkpoint of a header, the texts of `TEXTS`, and arrays; `texts` are the members that held the others."""
+    check_header(header)
+    dtype = np.dtype(header["dtype"])
+    n = archive.length(PARAMS, dtype)
+    with sketch(n):
+        model = from_config(header["model"], dtype)
+    if not isinstance(model, Sequential) or (model.params.flat.size, model.dtype) != (n, dtype):
+        raise NumpyrnnError(f"a model file holds a Sequential and its {n:,} parameters, got {model!r:.120}")
+    arrays = {member for member in archive.sizes if member.startswith("training.") and member.endswith(".npy")}
+    if archive.sizes.keys() != texts | {PARAMS} | arrays or (arrays and training is None):
+        raise NumpyrnnError(f"the members must be those of a model file, got {', '.join(archive.sizes):.120}")
+    if any(archive.length(member, dtype) != n for member in arrays):
+        raise NumpyrnnError(f"an array of training must have {n:,} values, as the parameters have")
+    if config is None or any(text and (text[:1], text[-1:]) != (b"{", b"}") for text in (config, training)):
+        raise NumpyrnnError("config and training must be JSON objects")
+    tokens = None if words is None else strings(words, min(MOST_TOKENS, getattr(model, "input_size", MOST_TOKENS)))
+    check_vocabulary(tokens, model)
+    model.move(Parameters(model.params.shapes, dtype))
+    archive.read(PARAMS, model.params.flat)
+    numbers = model.params.flat.view(model.params.flat.real.dtype)
+    if n and not np.isfinite([numbers.min(), numbers.max()]).all():  # which needs no memory, unlike:
+        check_finite("params", model.params.flat)
+    state = {}
+    for member in sorted(arrays):
+        state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)
+        archive.read(member, array)
+    resumable = None if training is None else LazyDict(training, state)
+    return Checkpoint(header["kind"], model, tokens and Vocabulary(tokens), LazyDict(config), resumable)
+
+
+def check_header(header: Any) -> None:
+    """Raise unless the header of a model file is as it must be, and its model not too large a description."""
+    if not isinstance(header, dict) or header.keys() != {"format", "kind", "dtype", "model"}:
+        raise NumpyrnnError(f"a header must have format, kind, dtype and model, got {header!r:.120}")
+    kind, dtype = header["kind"], header["dtype"]
+    if header["format"] not in (FORMAT, OLD_FORMAT):
+        raise NumpyrnnError(f"the format must be {FORMAT!r} or {OLD_FORMAT!r}, got {header['format']!r:.80}")
+    if not isinstance(kind, str) or len(kind) > LONGEST_KIND or not kind.isprintable():
+        raise NumpyrnnError(f"kind must be a name of at most {LONGEST_KIND} printable characters, got {kind!r:.80}")
+    if dtype not in ("float32", "float64", "complex128"):
+        raise NumpyrnnError(f"dtype must be float32, float64 or complex128, got {dtype!r:.80}")
+    if count_values(header["model"]) > MOST_VALUES:
+        raise NumpyrnnError(f"the model's description must have at most {MOST_VALUES:,} values, it has more")
+
+
+def count_values(value: Any, deepest: int = DEEPEST) -> int:
+    """The number of values in a JSON value, itself included; an error if lists and dicts are nested too deep."""
+    if not isinstance(value, dict | list):
+        return 1
+    if not deepest:
+        raise NumpyrnnError(f"a model's layers must be nested at most {DEEPEST // 2} deep")
+    return 1 + sum(count_values(part, deepest - 1) for part in (value.values() if isinstance(value, dict) else value))
+
+
+def check_vocabulary(tokens: list[str] | None, model: Sequential) -> None:
+    """Raise unless a vocabulary, if there is one, has a token for every input of the model."""
+    n = min(MOST_TOKENS, getattr(model, "input_size", len(tokens or "")))
+    if tokens is not None and (len(tokens) != n or not is_sorted(tokens)):
+        raise NumpyrnnError(f"a vocabulary must have {n:,} sorted tokens, one for each input, got {len(tokens):,}")

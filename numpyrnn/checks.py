@@ -90,8 +90,9 @@ def check_share(name: str, value: float) -> None:
         raise NumpyrnnError(f"{name} must be at least 0 and below 1, got {value!r}")
 
 
-def check_count(name: str, value: int, low: int = 1) -> int:
-    """Return `value` as an int, or raise unless it is a whole number of at least `low`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise NumpyrnnError(f"{name} must be a whole number of at least {low}, got {value!r}")
+def check_count(name: str, value: int, low: int = 1, high: float = np.inf) -> int:
+    """Return `value` as an int, or raise unless it is a whole number with low <= value <= high."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        most = "" if high == np.inf else f" and at most {high:,}"
+        raise NumpyrnnError(f"{name} must be a whole number of at least {low}{most}, got {value!r:.80}")
     return int(value)

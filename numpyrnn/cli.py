@@ -53,8 +53,17 @@ def info(model: Path) -> None:
     checkpoint = load(model)
     click.echo(f"{model}: a model of {checkpoint.kind}, {checkpoint.model.params.flat.size:,} parameters\n")
     click.echo(checkpoint.model.summary())
-    resumable = "can be resumed" if checkpoint.training else "finished: cannot be resumed"
+    resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
+
+
+@app.command()
+@click.argument("model", type=click.Path(path_type=Path))
+def verify(model: Path) -> None:
+    """Check all that a model file holds, and describe it in one line."""
+    from .verify import verify as check
+
+    click.echo(check(model))
 
 
 def run(command: click.Command) -> None:

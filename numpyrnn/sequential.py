@@ -241,6 +241,10 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
         kind: Callable[..., Layer] = LAYERS[name]
         if "layers" in arguments:
             return kind([from_config(layer, dtype, rng) for layer in arguments["layers"]])
-        return kind(**arguments, dtype=dtype, rng=rng)
+        layer, made = kind(**arguments, dtype=dtype, rng=rng), dict[str, Any]()
+        made = {name: value for name, value in layer.config().items() if name in arguments}
+        if made != {name: list(value) if isinstance(value, tuple) else value for name, value in arguments.items()}:
+            raise TypeError(f"it would be made as {made}")
+        return layer
     except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
         raise NumpyrnnError(f"a layer must be of a known class, with its sizes, got {config!r:.120}") from error

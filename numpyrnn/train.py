@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.random import Generator
 from .batches import Batch
 from .checks import NumpyrnnError, as_rng, check_count, check_numbers, check_range, check_share
 from .losses import Loss, softmax_cross_entropy
-from .optim import Optimizer, clip_by_norm, clip_by_value
+from .optim import MOST_UPDATES, Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
 from .sequential import Sequential
 from .threads import blas_threads, chosen, loss_and_gradients
@@ -231,7 +231,7 @@ class Trainer:
             "history": list(self.history),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Resume from a `state`.
 
         Parameters
@@ -244,38 +244,71 @@ class Trainer:
             if the state does not fit, or if a setting that affects the results differs: those of the optimiser, clip,
             clip_norm, schedule, average and carry (states of early versions do not hold them); nothing is changed then
         """
-        now = self.state()
         try:
-            here = _settings(now)
-            for name, before in _settings(state).items():
-                if here.get(name) != before:
-                    raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
-            for name in WEIGHTS:
-                check_numbers(name, state[name], self.weights.dtype, self.weights.shape)
-            self._take(state)
+            self._check(state)
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            self._take(now)
-            raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
+            raise NumpyrnnError(f"the state of another training cannot be resumed here ({error!s:.300})") from error
+        self._take(state)
 
-    def _take(self, state: dict[str, Any]) -> None:
+    def _check(self, state: Mapping[str, Any]) -> None:
+        """Raise an error of any kind unless a state is one that this training could have reached."""
+        here, before = _settings(self.state()), _settings(state)
+        for name, value in before.items():
+            if name not in here or value != here[name]:
+                raise NumpyrnnError(f"{name} must be {value!r:.80} as before, got {here.get(name)!r:.80}")
+        slots = _slots(state)
+        for name, array in ({name: state[name] for name in WEIGHTS} | slots).items():
+            if not isinstance(array, np.ndarray) or array.dtype != self.weights.dtype:
+                raise NumpyrnnError(f"{name} must be an array of {self.weights.dtype}, got {array!r:.80}")
+            check_numbers(name, array, self.weights.dtype, self.weights.shape)
+        self.optimizer.check_state(state["optimizer"]["t"], slots)
+        twin = type(self.rng.bit_generator)()
+        twin.state = state["rng"]
+        if str(twin.state) != str(state["rng"]) or state["rng"]["state"].get("inc", 1) % 2 == 0:
+            raise NumpyrnnError(f"rng must be a state of {type(twin).__name__}, got {state['rng']!r:.80}")
+        epoch, step = (check_count(f"{name} of the training", state[name], 0, MOST_UPDATES) for name in COUNTS[:2])
+        check_count("stale of the training", state["stale"], 0, epoch)
+        best, finished, history = state["best_loss"], state["finished"], state["history"]
+        if not isinstance(finished, bool) or (best is None) != (epoch == 0) or not (best is None or _is_number(best)):
+            raise NumpyrnnError(
+                f"finished and best_loss must fit {epoch} epochs, got {finished!r:.80} and {best!r:.80}"
+            )
+        last = 0
+        for record in history:
+            if not _is_record(record, last, epoch, step):
+                raise NumpyrnnError(f"a record of the history must hold numbers, in order, got {record!r:.80}")
+            last = record["epoch"]
+
+    def _take(self, state: Mapping[str, Any]) -> None:
         """Restore everything in `state` except the settings."""
         for name in WEIGHTS:
             getattr(self, name)[...] = state[name]
         self.model.params.flat[...] = self.weights
-        slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
-        self.optimizer.load(state["optimizer"]["t"], slots)
+        self.optimizer.load(state["optimizer"]["t"], _slots(state))
         self.rng.bit_generator.state = state["rng"]
         for name in COUNTS:
-            setattr(self, name, check_count(f"{name} of the training", state[name], 0))
+            setattr(self, name, int(state[name]))
         self.finished, self.history = state["finished"], list(state["history"])
         self.best_loss = np.inf if state["best_loss"] is None else float(state["best_loss"])
-        for record in self.history:
-            figures = record["epoch"], record["loss"], 0.0 if record["valid_loss"] is None else record["valid_loss"]
-            if not all(isinstance(figure, int | float) for figure in figures):
-                raise NumpyrnnError(f"a record of the history must hold numbers, got {record!r:.80}")
 
 
-def _settings(state: dict[str, Any]) -> dict[str, Any]:
+def _slots(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix("optimizer."): v for name, v in state.items() if name.startswith("optimizer.")}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
+
+
+def _is_record(record: Record, last: int, epoch: int, step: int) -> bool:
+    """Whether a record of the history follows that of epoch `last`, and has only numbers, or None for a loss."""
+    numbers = [value for name, value in record.items() if not (name == "valid_loss" and value is None)]
+    whole = (record["epoch"], last + 1, epoch), (record.get("step", step), 0, step)
+    in_order = all(isinstance(number, int) and low <= number <= high for number, low, high in whole)
+    return in_order and {"loss", "valid_loss"} <= record.keys() and all(map(_is_number, numbers))
+
+
+def _settings(state: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that must match when a training is resumed; states of early versions hold only the first."""
     optimizer = state["optimizer"]
     own = {f"the optimiser's {name}": value for name, value in dict(optimizer.get("settings", {})).items()}
