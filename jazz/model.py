@@ -147,9 +147,7 @@ def tunes_of(checkpoint: Checkpoint) -> tuple[list[EncodedTune], list[EncodedTun
         if not training or not held_out:
             raise ValueError("a part is empty")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise NumpyrnnError(
-            f"the model must hold its training and held-out tunes, it does not ({error!s:.200})"
-        ) from error
+        raise NumpyrnnError(f"the model must hold its tunes, it does not ({error!s:.200})") from error
     return training, held_out
 
 

@@ -36,7 +36,7 @@ def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
     digest = sha256()
     with ZipFile(file, "w", ZIP_STORED) as archive:
         for name, content in members.items():
-            parts = [content] if isinstance(content, bytes) else [_npy_header(content), _bytes_of(content)]
+            parts: list[Any] = [content] if isinstance(content, bytes) else [_npy_header(content), _bytes_of(content)]
             info = ZipInfo(name)  # with a fixed date
             info.file_size = sum(map(len, parts))
             digest.update(_label(name, info.file_size))
@@ -54,7 +54,7 @@ def _npy_header(array: Array) -> bytes:
 
 
 def _bytes_of(array: Array) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _label(name: str, size: int) -> bytes:

@@ -144,7 +144,7 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
         raise NumpyrnnError("a model file holds a Sequential and, if it has one, a Vocabulary")
     header = {"format": FORMAT, "kind": checkpoint.kind, "dtype": str(model.dtype), "model": model.config()}
     check_header(header)
-    check_vocabulary(words and words.tokens, model)
+    check_vocabulary(None if words is None else words.tokens, model)
     members: dict[str, bytes | Array] = {HEADER: _json("the model's description", header)}
     if words is not None:
         members[VOCABULARY] = _json("the vocabulary", words.tokens)
@@ -217,8 +217,7 @@ def read(path: str | Path) -> tuple[Checkpoint, str]:
 def _read(archive: Archive) -> Checkpoint:
     archive.check_stored()
     header = parse(archive.text(HEADER, LARGEST_HEADER))
-    most = {VOCABULARY: LARGEST_VOCABULARY, CONFIG: LARGEST_TEXT, TRAINING: LARGEST_TEXT}
-    texts = {name: archive.text(name, most[name]) for name in TEXTS if name in archive.sizes}
+    texts = {name: archive.text(name, LARGEST_TEXT) for name in TEXTS if name in archive.sizes}
     return _checkpoint(archive, header, {HEADER, DIGEST, *texts}, *map(texts.get, TEXTS))
 
 
@@ -232,7 +231,7 @@ def _read_old(archive: Archive) -> Checkpoint:
     ends = zip(marks, [*marks[1:], len(data) - 1], strict=True)
     texts = [memoryview(data)[data.index(b": ", start) + 2 : stop] for start, stop in ends]
     header = parse(bytes(data[: marks[0]]) + b"}")
-    return _checkpoint(archive, header, {ABOUT}, *(None if text == b"null" else text for text in texts))
+    return _checkpoint(archive, header, {ABOUT}, *(None if bytes(text[:4]) == b"null" else text for text in texts))
 
 
 def _checkpoint(
@@ -246,13 +245,15 @@ def _checkpoint(
         model = from_config(header["model"], dtype)
     if not isinstance(model, Sequential) or (model.params.flat.size, model.dtype) != (n, dtype):
         raise NumpyrnnError(f"a model file holds a Sequential and its {n:,} parameters, got {model!r:.120}")
-    arrays = {member for member in archive.sizes if member.startswith("training.") and member.endswith(".npy")}
-    if archive.sizes.keys() != texts | {PARAMS} | arrays or (arrays and training is None):
+    arrays = [member for member in archive.sizes if member.startswith("training.") and member.endswith(".npy")]
+    if archive.sizes.keys() != {*texts, PARAMS, *arrays} or (arrays and training is None):
         raise NumpyrnnError(f"the members must be those of a model file, got {', '.join(archive.sizes):.120}")
     if any(archive.length(member, dtype) != n for member in arrays):
         raise NumpyrnnError(f"an array of training must have {n:,} values, as the parameters have")
     if config is None or any(text and (text[:1], text[-1:]) != (b"{", b"}") for text in (config, training)):
         raise NumpyrnnError("config and training must be JSON objects")
+    if words is not None and len(words) > LARGEST_VOCABULARY:
+        raise NumpyrnnError(f"a vocabulary must have at most {LARGEST_VOCABULARY:,} bytes, it has {len(words):,}")
     tokens = None if words is None else strings(words, min(MOST_TOKENS, getattr(model, "input_size", MOST_TOKENS)))
     check_vocabulary(tokens, model)
     model.move(Parameters(model.params.shapes, dtype))
@@ -261,7 +262,7 @@ def _checkpoint(
     if n and not np.isfinite([numbers.min(), numbers.max()]).all():  # which needs no memory, unlike:
         check_finite("params", model.params.flat)
     state = {}
-    for member in sorted(arrays):
+    for member in arrays:
         state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)
         archive.read(member, array)
     resumable = None if training is None else LazyDict(training, state)

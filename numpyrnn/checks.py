@@ -93,6 +93,6 @@ def check_share(name: str, value: float) -> None:
 def check_count(name: str, value: int, low: int = 1, high: float = np.inf) -> int:
     """Return `value` as an int, or raise unless it is a whole number with low <= value <= high."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        most = "" if high == np.inf else f" and at most {high:,}"
-        raise NumpyrnnError(f"{name} must be a whole number of at least {low}{most}, got {value!r:.80}")
+        limit = f"most {high:,}" if isinstance(value, int | np.integer) and value > high else f"least {low}"
+        raise NumpyrnnError(f"{name} must be a whole number of at {limit}, got {value!r:.80}")
     return int(value)

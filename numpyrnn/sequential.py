@@ -236,8 +236,9 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
     try:
         arguments = {**config}
         name, module = arguments.pop("layer"), arguments.pop("module", None)
-        if module is not None and name not in LAYERS:
-            raise UnknownLayerError(f"the model has a layer of the class {name} of {module}: import it, then load")
+        if module is not None and name not in LAYERS and f"{name}{module}".isprintable():
+            words = f"{name!s:.80} of {module!s:.80}"
+            raise UnknownLayerError(f"the model has a layer of the class {words}: import it, then load")
         kind: Callable[..., Layer] = LAYERS[name]
         if "layers" in arguments:
             return kind([from_config(layer, dtype, rng) for layer in arguments["layers"]])

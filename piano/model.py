@@ -68,7 +68,7 @@ class Settings(TrainingSettings):
     Raises
     ------
     NumpyrnnError
-        if a setting has the wrong type, or is unknown or out of range, or `transpose` is combined with the split "random"
+        if a setting has the wrong type or is out of range, or `transpose` is combined with the split "random"
     """
 
     model: str = one_of("lstm-steps", ("lstm", "wavenet-simple", "wavenet", "lstm-steps"))

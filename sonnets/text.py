@@ -164,7 +164,7 @@ def texts_of(checkpoint: Checkpoint, text: str | None = None) -> tuple[str, str]
 
 
 def check_text(checkpoint: Checkpoint) -> None:
-    """Raise unless a model file holds what `kept` keeps of a text, and the model knows the characters of a whole one."""
+    """Raise unless a model file holds what `kept` keeps of a text, and the model knows the characters of a whole."""
     match checkpoint.config:
         case {"training": str(training), "held_out": str(held_out)} if training and held_out:
             good = checkpoint.vocabulary == Vocabulary({START, *training, *held_out})

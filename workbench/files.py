@@ -126,5 +126,6 @@ def load_model(path: str | Path | None, kind: str) -> Checkpoint:
         if it cannot be read, is a model of another program, or does not hold what the program needs (`CHECKS`)
     """
     checkpoint = load(path or data_path(f"models/{kind}.npz"), kind)
-    CHECKS.get(kind, lambda _: None)(checkpoint)
+    if kind in CHECKS:
+        CHECKS[kind](checkpoint)
     return checkpoint

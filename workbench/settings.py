@@ -7,6 +7,7 @@ from dataclasses import field, fields
 from typing import Any, Self
 
 from numpyrnn import Checkpoint, NumpyrnnError, Sequential
+from numpyrnn.checks import check_count, check_range
 from numpyrnn.parameters import sketch
 
 HIGHEST = 1 << 53  # of a number whose field names no other limit
@@ -59,14 +60,17 @@ def _check(name: str, value: Any, declared: Any) -> None:
     kind, optional = type(declared.default), "None" in str(declared.type)
     if value is None and optional:
         return
-    if not isinstance(value, (int, float) if kind is float else kind) or (isinstance(value, bool) and kind is not bool):
-        raise NumpyrnnError(f"{name} must be a value like {declared.default!r}, got {value!r:.80}")
     low, high = declared.metadata.get("range", (-HIGHEST, HIGHEST))
-    if kind in (int, float) and not low <= value <= high:  # NaN fails too
-        raise NumpyrnnError(f"{name} must be from {low:g} to {high:g}, got {value!r:.80}")
+    if kind is int:
+        check_count(name, value, low, high)
+    elif kind is float and not isinstance(value, bool):
+        check_range(name, value, low, high)
+    elif not isinstance(value, kind):
+        raise NumpyrnnError(f"{name} must be a value like {declared.default!r}, got {value!r:.80}")
     known = declared.metadata.get("known")
-    if known is not None and (unknown := [one for one in (value if kind is tuple else [value]) if one not in known]):
-        raise NumpyrnnError(f"{name} must be among {', '.join(map(str, known))}, got {unknown!r:.80}")
+    for one in value if isinstance(value, tuple) else [value]:
+        if known is not None and one not in known:
+            raise NumpyrnnError(f"{name} must be one of {', '.join(known)}, got {one!r:.80}")
 
 
 def check_network(checkpoint: Checkpoint, build: Callable[[], Sequential]) -> None:
