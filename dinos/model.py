@@ -184,7 +184,7 @@ class NameTraining(Training):
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
     """The training and the held-out names that a model keeps; an error if it keeps no such lists."""
     parts = checkpoint.config.get("training"), checkpoint.config.get("held_out")
-    if not all(isinstance(part, list) and part and all(map(_is_name, part)) for part in parts):
+    if not all(isinstance(part, list) and all(map(_is_name, part)) for part in parts):
         raise NumpyrnnError("the model must hold its training and held-out names, it does not")
     return parts  # type: ignore[return-value]
 
@@ -195,8 +195,13 @@ def _is_name(name: Any) -> bool:
 
 def check(checkpoint: Checkpoint) -> None:
     """Raise unless a model file holds a generator: its names, their characters, and the network of its settings."""
-    vocabulary, settings = vocabulary_of([*chain(*names_of(checkpoint))]), Settings.of(checkpoint)
-    if checkpoint.vocabulary != vocabulary or not isinstance(checkpoint.config.get("keep_case"), bool):
+    names, settings = names_of(checkpoint), Settings.of(checkpoint)
+    vocabulary = vocabulary_of([*chain(*names)])
+    if (
+        not all(names)
+        or checkpoint.vocabulary != vocabulary
+        or not isinstance(checkpoint.config.get("keep_case"), bool)
+    ):
         raise NumpyrnnError("the model must know the characters of its names, and whether capitals are kept")
     check_network(checkpoint, lambda: build(settings, vocabulary))
 

@@ -147,7 +147,8 @@ def tunes_of(checkpoint: Checkpoint) -> tuple[list[EncodedTune], list[EncodedTun
         if not training or not held_out:
             raise ValueError("a part is empty")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise NumpyrnnError(f"the model must hold its tunes, it does not ({error!s:.200})") from error
+        words = "the model must hold its training and held-out tunes, it does not"
+        raise NumpyrnnError(f"{words} ({error!s:.200})") from error
     return training, held_out
 
 

@@ -7,22 +7,24 @@ and nothing is allocated before its size is known to be in the file. `docs/model
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from io import BytesIO
 from typing import IO, Any
-from warnings import catch_warnings, simplefilter
-from zipfile import ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP64_LIMIT, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
 from .checks import Array, NumpyrnnError
 
 DIGEST = "sha256"  # the name of the last member
+NPY_HEADER = 128  # bytes before the values of a flat array
 LONGEST_DIRECTORY = 1 << 16  # bytes of the zip's directory
 PIECE = 1 << 20  # bytes that are read at a time
+MOST_CONTAINERS = 250_000  # in a JSON text, plus one for every 50 bytes: "[]," takes 25 times as much memory as text
 
 
 def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
@@ -31,15 +33,15 @@ def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
     Parameters
     ----------
     file : binary file, open for writing
-    members : texts and contiguous arrays by name; equal members give equal bytes
+    members : texts and flat arrays by name; equal members give equal bytes
     """
     digest = sha256()
     with ZipFile(file, "w", ZIP_STORED) as archive:
         for name, content in members.items():
-            parts: list[Any] = [content] if isinstance(content, bytes) else [_npy_header(content), _bytes_of(content)]
+            parts = (content, b"") if isinstance(content, bytes) else (npy_header(content), bytes_of(content))
             info = ZipInfo(name)  # with a fixed date
-            info.file_size = sum(map(len, parts))
-            digest.update(_label(name, info.file_size))
+            info.file_size = len(parts[0]) + len(parts[1])
+            digest.update(_label(info))
             with archive.open(info, "w") as member:
                 for part in parts:
                     digest.update(part)
@@ -47,18 +49,20 @@ def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
         archive.writestr(ZipInfo(DIGEST), digest.hexdigest())
 
 
-def _npy_header(array: Array) -> bytes:
+def npy_header(array: Array) -> bytes:
+    """The bytes that stand before the values of a flat array in a .npy file."""
     header = BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(array))
     return header.getvalue()
 
 
-def _bytes_of(array: Array) -> memoryview:
-    return array.reshape(-1).view(np.uint8).data
+def bytes_of(array: Array) -> memoryview:
+    """The memory of a flat array."""
+    return array.view(np.uint8).data
 
 
-def _label(name: str, size: int) -> bytes:
-    return f"{name}\0{size}\0".encode()  # before the bytes of each member in the digest
+def _label(info: ZipInfo) -> bytes:
+    return f"{info.filename}\0{info.file_size}\0".encode()  # before the bytes of each member in the digest
 
 
 class Archive:
@@ -77,86 +81,83 @@ class Archive:
     NumpyrnnError
         if it is no zip with a short directory, or a member occurs twice; other methods raise it too
     Exception
-        of any kind that `zipfile`, `zlib` and `numpy.lib.format` raise for a damaged file; so do other methods
+        of any kind that `zipfile` and `zlib` raise for a damaged file; so do other methods
     """
 
     def __init__(self, file: IO[bytes]):
-        self.file = file
         _check_directory(file)
         self.zip = ZipFile(file)
-        self.infos = {info.filename: info for info in self.zip.infolist()}
-        self.sizes = {name: info.file_size for name, info in self.infos.items()}
-        if len(self.infos) < len(self.zip.infolist()):
+        self.infos = self.zip.infolist()
+        self.sizes = {info.filename: info.file_size for info in self.infos}
+        if len(self.sizes) < len(self.infos):
             raise NumpyrnnError("a member occurs twice")
 
     def check_stored(self) -> None:
         """Raise unless the members lie one behind the other, as `write` writes them, and have their digest."""
-        end, digest, label, found = 0, sha256(), b"", b""
-        for name, info in self.infos.items():
-            self.file.seek(end)
-            header = self.file.read(30 + len(name.encode()))
-            if info.header_offset != end or header[:4] != b"PK\3\4" or header[30:] != name.encode():
-                raise NumpyrnnError(f"the member {name!r:.80} is not where it must be")
-            if info.compress_type != ZIP_STORED or info.compress_size != info.file_size:
-                raise NumpyrnnError(f"the member {name!r:.80} must not be compressed")
-            end += len(header) + int.from_bytes(header[28:30], "little") + info.file_size
-            label = _label(name, info.file_size)
-            if name == DIGEST:
-                found = self.text(DIGEST, digest.digest_size * 2)
-                continue
-            digest.update(label)
-            for piece in self._pieces(name):
-                digest.update(piece)
-        if end != self.zip.start_dir or next(reversed(self.infos)) != DIGEST:
-            raise NumpyrnnError("it must end with its digest and the directory")
-        if found != digest.hexdigest().encode():
-            raise NumpyrnnError("its SHA-256 must be that of its members")
+        end, digest = 0, sha256()
+        for info in self.infos:
+            if (info.header_offset, info.compress_type, info.compress_size) != (end, ZIP_STORED, info.file_size):
+                raise NumpyrnnError(f"the member {info.filename!r:.80} must not be compressed, or lie elsewhere")
+            end += 30 + len(info.filename.encode()) + info.file_size + 20 * (info.file_size * 1.05 > ZIP64_LIMIT)
+            if info is not self.infos[-1]:
+                digest.update(_label(info))
+                for piece in self.pieces(info.filename):
+                    digest.update(piece)
+        last = self.infos[-1].filename
+        if end != self.zip.start_dir or last != DIGEST or self.text(last, PIECE) != digest.hexdigest().encode():
+            raise NumpyrnnError("it must end with the SHA-256 of its members")
 
-    def text(self, name: str, most: int) -> bytes:
-        """All bytes of a member of at most `most` bytes."""
-        if self.sizes[name] > most:
-            raise NumpyrnnError(f"the member {name} must have at most {most:,} bytes, it has {self.sizes[name]:,}")
-        return b"".join(self._pieces(name))
-
-    def length(self, name: str, dtype: np.dtype[Any]) -> int:
-        """The number of values in the flat array of a member, which must have this dtype and its declared size."""
-        with self.zip.open(self.infos[name]) as member:
-            return self._begin(member, dtype)
-
-    def read(self, name: str, out: Array) -> None:
-        """Read the flat array of a member into an array of the same dtype and length."""
-        with self.zip.open(self.infos[name]) as member:
-            if (length := self._begin(member, out.dtype)) != len(out):
-                raise NumpyrnnError(f"{name} must have shape ({len(out)},), got ({length},)")
-            data, done = _bytes_of(out), 0
-            while done < len(data):
-                piece = member.read(min(PIECE, len(data) - done))
-                if not piece:
-                    raise NumpyrnnError(f"{name} is cut short")
-                data[done : done + len(piece)] = piece
-                done += len(piece)
-
-    def _begin(self, member: IO[bytes], dtype: np.dtype[Any]) -> int:
-        """Read the header of an array, and return its length."""
-        with catch_warnings():
-            simplefilter("error")  # about a header that NumPy can read, but would never write
-            np.lib.format.read_magic(member)
-            shape, fortran, found = np.lib.format.read_array_header_1_0(member)
-        name = str(member.name)
-        if found != dtype or fortran or len(shape) != 1:
-            raise NumpyrnnError(f"{name} must be a flat array of {dtype}, got {found!s:.80} of shape {shape!s:.80}")
-        if shape[0] * dtype.itemsize != self.sizes[name] - member.tell():
-            raise NumpyrnnError(f"{name} must have as many values as it says ({shape[0]!s:.80})")
-        return int(shape[0])
-
-    def _pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Yield the bytes of a member, as many as it is said to have."""
         left = self.sizes[name]
-        with self.zip.open(self.infos[name]) as member:
+        with self.zip.open(name) as member:
             while left:
                 if not (piece := member.read(min(left, PIECE))):
                     raise NumpyrnnError(f"{name} is cut short")
                 left -= len(piece)
                 yield piece
+
+    def text(self, name: str, most: int) -> bytes:
+        """All bytes of a member of at most `most` bytes."""
+        if self.sizes[name] > most:
+            raise NumpyrnnError(f"the member {name} must have at most {most:,} bytes, it has {self.sizes[name]:,}")
+        return b"".join(self.pieces(name))
+
+    def read(self, name: str, out: Array) -> None:
+        """Read a member into a flat array of its dtype and length."""
+        data, header, done = bytes_of(out), b"", -NPY_HEADER
+        if self.sizes[name] != NPY_HEADER + len(data):
+            raise NumpyrnnError(f"{name} must have {NPY_HEADER + len(data):,} bytes, it has {self.sizes[name]:,}")
+        for piece in self.pieces(name):
+            if done < 0:
+                header, piece, done = piece[:NPY_HEADER], piece[NPY_HEADER:], 0
+            data[done : done + len(piece)] = piece
+            done += len(piece)
+        if header != npy_header(out):
+            raise NumpyrnnError(f"{name} must be a flat array of {len(out):,} {out.dtype}, it is another")
+
+
+def parse(text: bytes | memoryview) -> Any:
+    """The value of a JSON text in ASCII.
+
+    Raises
+    ------
+    NumpyrnnError
+        if it is something else, holds a name twice, NaN or infinity, or far too many lists and dicts
+    """
+    try:
+        words = str(text, "ascii")
+        if words.count("[") + words.count("{") > MOST_CONTAINERS + len(words) // 50:
+            raise NumpyrnnError("it has too many lists and dicts")
+        return json.loads(words, object_pairs_hook=_once, parse_constant=_once)
+    except (ValueError, RecursionError) as error:
+        raise NumpyrnnError(f"a JSON text must be valid ({error!s:.200})") from error
+
+
+def _once(found: list[tuple[str, Any]] | str) -> dict[str, Any]:
+    if isinstance(found, str) or len(names := dict(found)) < len(found):
+        raise NumpyrnnError(f"it has a name twice, NaN or infinity: {found!r:.80}")
+    return names
 
 
 def _check_directory(file: IO[bytes]) -> None:

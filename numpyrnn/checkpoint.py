@@ -8,28 +8,26 @@ before anything is allocated.
 from __future__ import annotations
 
 import json
-from collections.abc import MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .activations import softmax
-from .archive import DIGEST, Archive, write
+from .archive import DIGEST, NPY_HEADER, Archive, parse, write
 from .checks import Array, NumpyrnnError, as_rng, check_finite
 from .files import atomic_write, open_plain
-from .lazy import LazyDict, Text, parse, strings
 from .parameters import Parameters, sketch
 from .sampling import Sampler, generate
 from .sequential import Sequential, UnknownLayerError, from_config
-from .vocab import Vocabulary, is_sorted
+from .vocab import Vocabulary
 
 FORMAT, OLD_FORMAT = "numpyrnn model 2", "numpyrnn model 1"
-HEADER, PARAMS, ABOUT = "header.json", "params.npy", "about.npy"  # the last one only in the old format
-TEXTS = VOCABULARY, CONFIG, TRAINING = "vocabulary.json", "config.json", "training.json"
-LARGEST_HEADER, LARGEST_VOCABULARY, LARGEST_TEXT = 1 << 18, 1 << 23, 1 << 31  # bytes
-MOST_TOKENS, MOST_VALUES, DEEPEST, LONGEST_KIND = 300_000, 2_000, 10, 80
+PARAMS, ABOUT = "params.npy", "about.npy"  # the second one only in the old format
+TEXTS = HEADER, VOCABULARY, CONFIG, TRAINING = "header.json", "vocabulary.json", "config.json", "training.json"
+LARGEST_HEADER, LARGEST_VOCABULARY, LARGEST_TEXT = 1 << 16, 1 << 20, 1 << 31  # bytes
+MOST_VALUES, MOST_LISTS, LONGEST_KIND = 1_000, 16, 80
 
 
 @dataclass
@@ -46,7 +44,7 @@ class Checkpoint:
         What `Trainer.state` returns: all that resuming needs (weights, optimiser, random state, epoch and step).
         None for a finished model.
 
-    A loaded checkpoint has a `LazyDict` for each of the two dicts.
+    In a loaded checkpoint the two dicts are parsed when they are first used, so that large ones cost nothing before.
 
     Examples
     --------
@@ -58,10 +56,20 @@ class Checkpoint:
     kind: str
     model: Sequential
     vocabulary: Any = None
-    config: MutableMapping[str, Any] = field(default_factory=dict)
-    training: MutableMapping[str, Any] | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] | None = field(default_factory=lambda: None)
 
-    def resumable(self) -> MutableMapping[str, Any]:
+    def __getattr__(self, name: str) -> Any:
+        text, arrays = vars(self).get("_unparsed", {}).pop(name, (None, {}))
+        if text is None:
+            raise AttributeError(f"a checkpoint has no {name}")
+        setattr(self, name, parse(text) | arrays)
+        return getattr(self, name)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    def resumable(self) -> dict[str, Any]:
         """Return the state of the training, or raise if there is none."""
         needs = "the model must hold the state of its training to be resumed; a shipped or --slim one does not"
         if self.training is None:
@@ -142,13 +150,13 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
     model, words, training = checkpoint.model, checkpoint.vocabulary, checkpoint.training or {}
     if not isinstance(model, Sequential) or not isinstance(words, Vocabulary | None):
         raise NumpyrnnError("a model file holds a Sequential and, if it has one, a Vocabulary")
-    header = {"format": FORMAT, "kind": checkpoint.kind, "dtype": str(model.dtype), "model": model.config()}
-    check_header(header)
-    check_vocabulary(None if words is None else words.tokens, model)
-    members: dict[str, bytes | Array] = {HEADER: _json("the model's description", header)}
+    about = {"format": FORMAT, "kind": checkpoint.kind, "dtype": str(model.dtype), "model": model.config()}
+    members: dict[str, Any] = {HEADER: _json("the model's description", about)}
+    parse_header(members[HEADER])
     if words is not None:
         members[VOCABULARY] = _json("the vocabulary", words.tokens)
-    members |= {CONFIG: _json("config", dict(checkpoint.config)), PARAMS: model.params.flat}
+        parse_vocabulary(members[VOCABULARY], model)
+    members |= {CONFIG: _json("config", checkpoint.config), PARAMS: model.params.flat}
     arrays = {name: value for name, value in training.items() if isinstance(value, np.ndarray)}
     if checkpoint.training is not None:
         others = {name: value for name, value in training.items() if name not in arrays}
@@ -216,46 +224,40 @@ def read(path: str | Path) -> tuple[Checkpoint, str]:
 
 def _read(archive: Archive) -> Checkpoint:
     archive.check_stored()
-    header = parse(archive.text(HEADER, LARGEST_HEADER))
     texts = {name: archive.text(name, LARGEST_TEXT) for name in TEXTS if name in archive.sizes}
-    return _checkpoint(archive, header, {HEADER, DIGEST, *texts}, *map(texts.get, TEXTS))
+    return _checkpoint(archive, {DIGEST, *texts}, *map(texts.get, TEXTS))
 
 
 def _read_old(archive: Archive) -> Checkpoint:
     """Read a file of an earlier version. Its texts are one text, in a fixed order, in an array of bytes."""
-    data = bytearray(archive.length(ABOUT, np.dtype(np.uint8)))
+    data = bytearray(max(0, archive.sizes[ABOUT] - NPY_HEADER))
     archive.read(ABOUT, np.frombuffer(data, np.uint8))
     marks = [data.find(b', "vocabulary": '), data.find(b', "config": '), data.rfind(b', "training": ')]
-    if not 0 < marks[0] < marks[1] < marks[2] or marks[0] > LARGEST_HEADER:
+    if not 0 < marks[0] < marks[1] < marks[2]:
         raise NumpyrnnError("a description must have format, kind, model, dtype, vocabulary, config and training")
     ends = zip(marks, [*marks[1:], len(data) - 1], strict=True)
     texts = [memoryview(data)[data.index(b": ", start) + 2 : stop] for start, stop in ends]
-    header = parse(bytes(data[: marks[0]]) + b"}")
-    return _checkpoint(archive, header, {ABOUT}, *(None if bytes(text[:4]) == b"null" else text for text in texts))
+    rest = (None if bytes(text[:4]) == b"null" else text for text in texts)
+    return _checkpoint(archive, {ABOUT}, bytes(data[: marks[0]]) + b"}", *rest)
 
 
-def _checkpoint(
-    archive: Archive, header: Any, texts: set[str], words: Text | None, config: Text | None, training: Text | None
-) -> Checkpoint:
-    """Make a checkpoint of a header, the texts of `TEXTS`, and arrays; `texts` are the members that held the others."""
-    check_header(header)
-    dtype = np.dtype(header["dtype"])
-    n = archive.length(PARAMS, dtype)
+def _checkpoint(archive: Archive, members: set[str], header: Any, words: Any, config: Any, training: Any) -> Checkpoint:
+    """Make a checkpoint of the texts, which the named members held, and the arrays, which are the other members."""
+    about = parse_header(header)
+    dtype = np.dtype(about["dtype"])
+    n, rest = divmod(archive.sizes[PARAMS] - NPY_HEADER, dtype.itemsize)
     with sketch(n):
-        model = from_config(header["model"], dtype)
-    if not isinstance(model, Sequential) or (model.params.flat.size, model.dtype) != (n, dtype):
+        model = from_config(about["model"], dtype)
+    if not isinstance(model, Sequential) or (model.params.flat.size, model.dtype, rest) != (n, dtype, 0):
         raise NumpyrnnError(f"a model file holds a Sequential and its {n:,} parameters, got {model!r:.120}")
     arrays = [member for member in archive.sizes if member.startswith("training.") and member.endswith(".npy")]
-    if archive.sizes.keys() != {*texts, PARAMS, *arrays} or (arrays and training is None):
-        raise NumpyrnnError(f"the members must be those of a model file, got {', '.join(archive.sizes):.120}")
-    if any(archive.length(member, dtype) != n for member in arrays):
+    if archive.sizes.keys() != {*members, PARAMS, *arrays} or (arrays and training is None):
+        raise NumpyrnnError(f"the members must be those of a model file, got {', '.join(archive.sizes)!a:.120}")
+    if any(archive.sizes[member] != archive.sizes[PARAMS] for member in arrays):
         raise NumpyrnnError(f"an array of training must have {n:,} values, as the parameters have")
     if config is None or any(text and (text[:1], text[-1:]) != (b"{", b"}") for text in (config, training)):
         raise NumpyrnnError("config and training must be JSON objects")
-    if words is not None and len(words) > LARGEST_VOCABULARY:
-        raise NumpyrnnError(f"a vocabulary must have at most {LARGEST_VOCABULARY:,} bytes, it has {len(words):,}")
-    tokens = None if words is None else strings(words, min(MOST_TOKENS, getattr(model, "input_size", MOST_TOKENS)))
-    check_vocabulary(tokens, model)
+    vocabulary = None if words is None else parse_vocabulary(words, model)
     model.move(Parameters(model.params.shapes, dtype))
     archive.read(PARAMS, model.params.flat)
     numbers = model.params.flat.view(model.params.flat.real.dtype)
@@ -265,36 +267,38 @@ def _checkpoint(
     for member in arrays:
         state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)
         archive.read(member, array)
-    resumable = None if training is None else LazyDict(training, state)
-    return Checkpoint(header["kind"], model, tokens and Vocabulary(tokens), LazyDict(config), resumable)
+    checkpoint = Checkpoint(about["kind"], model, vocabulary)
+    unparsed = {"config": (config, {}), "training": (training, state)}
+    vars(checkpoint)["_unparsed"] = {name: found for name, found in unparsed.items() if found[0] is not None}
+    for name in vars(checkpoint)["_unparsed"]:
+        delattr(checkpoint, name)
+    return checkpoint
 
 
-def check_header(header: Any) -> None:
-    """Raise unless the header of a model file is as it must be, and its model not too large a description."""
-    if not isinstance(header, dict) or header.keys() != {"format", "kind", "dtype", "model"}:
-        raise NumpyrnnError(f"a header must have format, kind, dtype and model, got {header!r:.120}")
-    kind, dtype = header["kind"], header["dtype"]
-    if header["format"] not in (FORMAT, OLD_FORMAT):
-        raise NumpyrnnError(f"the format must be {FORMAT!r} or {OLD_FORMAT!r}, got {header['format']!r:.80}")
+def parse_header(text: bytes | None) -> dict[str, Any]:
+    """Parse the header of a model file; an error if its model has too many layers, or too large a description."""
+    if text is None or len(text) > LARGEST_HEADER or text.count(b",") > MOST_VALUES or text.count(b"[") > MOST_LISTS:
+        limits = f"{LARGEST_HEADER:,} bytes, {MOST_VALUES:,} values and {MOST_LISTS} lists"
+        raise NumpyrnnError(f"there must be a description of the model of at most {limits}")
+    about = parse(text)
+    if not isinstance(about, dict) or about.keys() != {"format", "kind", "dtype", "model"}:
+        raise NumpyrnnError(f"a header must have format, kind, dtype and model, got {about!r:.120}")
+    kind, dtype = about["kind"], about["dtype"]
+    if about["format"] not in (FORMAT, OLD_FORMAT):
+        raise NumpyrnnError(f"the format must be {FORMAT!r} or {OLD_FORMAT!r}, got {about['format']!r:.80}")
     if not isinstance(kind, str) or len(kind) > LONGEST_KIND or not kind.isprintable():
         raise NumpyrnnError(f"kind must be a name of at most {LONGEST_KIND} printable characters, got {kind!r:.80}")
     if dtype not in ("float32", "float64", "complex128"):
         raise NumpyrnnError(f"dtype must be float32, float64 or complex128, got {dtype!r:.80}")
-    if count_values(header["model"]) > MOST_VALUES:
-        raise NumpyrnnError(f"the model's description must have at most {MOST_VALUES:,} values, it has more")
+    return about
 
 
-def count_values(value: Any, deepest: int = DEEPEST) -> int:
-    """The number of values in a JSON value, itself included; an error if lists and dicts are nested too deep."""
-    if not isinstance(value, dict | list):
-        return 1
-    if not deepest:
-        raise NumpyrnnError(f"a model's layers must be nested at most {DEEPEST // 2} deep")
-    return 1 + sum(count_values(part, deepest - 1) for part in (value.values() if isinstance(value, dict) else value))
-
-
-def check_vocabulary(tokens: list[str] | None, model: Sequential) -> None:
-    """Raise unless a vocabulary, if there is one, has a token for every input of the model."""
-    n = min(MOST_TOKENS, getattr(model, "input_size", len(tokens or "")))
-    if tokens is not None and (len(tokens) != n or not is_sorted(tokens)):
-        raise NumpyrnnError(f"a vocabulary must have {n:,} sorted tokens, one for each input, got {len(tokens):,}")
+def parse_vocabulary(text: bytes | memoryview, model: Sequential) -> Vocabulary:
+    """Parse the tokens of a vocabulary; an error unless there is one for every input of the model."""
+    n = getattr(model, "input_size", 0)  # none if the model takes any number of features
+    if len(text) > LARGEST_VOCABULARY + 32 * n:
+        raise NumpyrnnError(f"a vocabulary for {n:,} inputs must be shorter, it has {len(text):,} bytes")
+    tokens = parse(text)
+    if not isinstance(tokens, list) or len(tokens) != (n or len(tokens)) or Vocabulary(tokens).tokens != tokens:
+        raise NumpyrnnError(f"a vocabulary must have {n:,} sorted tokens, one for each input, got {tokens!r:.80}")
+    return Vocabulary(tokens)

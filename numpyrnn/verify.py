@@ -38,7 +38,7 @@ def verify(path: str | Path) -> str:
         for program in programs:
             program.load()(checkpoint)
         resumable = check_training(checkpoint)
-        checkpoint.config.keys()  # parses it
+        _ = checkpoint.config  # parses it
     except NumpyrnnError as error:
         raise NumpyrnnError(f"{path}: {error}") from error
     digest = "SHA-256 right" if found == FORMAT else "an old file without a digest"

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
 from .checks import Array, NumpyrnnError, check_ids, is_integer
 
 CHUNK = 1 << 16  # characters
-
-
-def is_sorted(tokens: Iterable[str]) -> bool:
-    """Whether tokens are distinct and sorted, so that they are a vocabulary as they stand."""
-    return all(one < other for one, other in pairwise(tokens))
 
 
 class Vocabulary:
@@ -48,15 +41,11 @@ class Vocabulary:
     """
 
     def __init__(self, tokens: Iterable[str]):
-        distinct = tokens if isinstance(tokens, list) else set(tokens)
+        distinct = set(tokens)
         if not distinct or not all(isinstance(token, str) for token in distinct):
             raise NumpyrnnError(f"a vocabulary needs one or more strings, got {list(distinct)[:3]!r:.80}")
-        self.tokens = list(distinct) if is_sorted(distinct) else sorted(set(distinct))
-
-    @cached_property
-    def ids(self) -> dict[str, int]:
-        """The id of each token."""
-        return {token: i for i, token in enumerate(self.tokens)}
+        self.tokens = sorted(distinct)
+        self.ids = {token: i for i, token in enumerate(self.tokens)}
 
     def encode(self, tokens: Iterable[str]) -> Array:
         """Ids of `tokens`.

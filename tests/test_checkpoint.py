@@ -3,18 +3,16 @@
 import errno
 import os
 import zipfile
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from model_files import NEW, OLD, npy, parts_of, write_members, write_parts
+from model_files import NEW, OLD, parts_of, write_parts
 from numpy.testing import assert_array_equal
 
 from numpyrnn import GRU, LSTM, RNN, Dense, Dropout, Embedding, NumpyrnnError, Sequential
 from numpyrnn.batches import Batch
 from numpyrnn.checkpoint import Checkpoint, load, save
-from numpyrnn.lazy import LazyDict
 from numpyrnn.optim import SGD, Adam
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
@@ -60,12 +58,11 @@ def small():
 
 def same(one, other):
     """Whether two values have the same type and are equal; arrays, to the bit."""
-    one, other = (dict(value) if isinstance(value, LazyDict) else value for value in (one, other))
     if type(one) is not type(other):
         return False
     if isinstance(one, np.ndarray):
         return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
-    if isinstance(one, Mapping):
+    if isinstance(one, dict):
         return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
     return one == other
 
@@ -284,11 +281,11 @@ def test_a_folder_is_an_error(tmp_path):
     [
         (lambda params: params[:-1], "must have 78 parameters, its description needs more"),
         (lambda params: np.append(params, params[:1]), "a Sequential and its 80 parameters"),
-        (lambda params: params[None], r"must be a flat array of float32, got float32 of shape \(1, \d+\)"),
-        (lambda params: params[0], r"must be a flat array of float32, got float32 of shape \(\)"),
-        (lambda params: params.astype(np.float64), "must be a flat array of float32, got float64"),
-        (lambda params: params.astype(np.int32), "must be a flat array of float32, got int32"),
-        (lambda params: params.astype(">f4"), "must be a flat array of float32, got >f4"),
+        (lambda params: params[None], "params.npy must be a flat array of 79 float32, it is another"),
+        (lambda params: params[0], "must have 1 parameters, its description needs more"),
+        (lambda params: params.astype(np.float64), "a Sequential and its 158 parameters"),
+        (lambda params: params.astype(np.int32), "params.npy must be a flat array of 79 float32, it is another"),
+        (lambda params: params.astype(">f4"), "params.npy must be a flat array of 79 float32, it is another"),
         (lambda params: np.where(np.arange(params.size) == 4, np.float32("nan"), params), r"got nan at index \(4,\)"),
         (lambda params: np.where(np.arange(params.size) == 2, np.float32("-inf"), params), r"got -inf at index \(2,\)"),
     ],
