@@ -53,14 +53,12 @@ def check_training(checkpoint: Checkpoint) -> str:
     if state is None:
         return "finished: cannot be resumed"
     try:
-        optimizer, settings = state["optimizer"], state.get("settings", {})
-        kind = OPTIMIZERS.get(optimizer["kind"])
-        if kind is None:
-            return f"can be resumed with the optimiser {optimizer['kind']!r:.80}, which is not checked here"
-        trainer = Trainer(checkpoint.model, kind(**optimizer.get("settings", {})), **settings)
+        optimizer, name = state["optimizer"], state["optimizer"]["kind"]
+        if not name.isprintable() or name in OPTIMIZERS:
+            chosen = OPTIMIZERS[name](**optimizer.get("settings", {}))
+            trainer = Trainer(checkpoint.model, chosen, **state.get("settings", {}))
+            trainer.restore(state)
+            return f"can be resumed after epoch {trainer.epoch}"
     except (AttributeError, KeyError, TypeError) as error:
-        raise NumpyrnnError(
-            f"training must hold the settings of its optimiser, it does not ({error!s:.200})"
-        ) from error
-    trainer.restore(state)
-    return f"can be resumed after epoch {trainer.epoch}"
+        raise NumpyrnnError(f"training must hold its settings, it does not ({error!s:.200})") from error
+    return f"can be resumed with the optimiser {name:.80}, which is not known here"
