@@ -166,7 +166,8 @@ def _check_directory(file: IO[bytes]) -> None:
     file.seek(max(0, size - 98))
     tail = file.read(98).rjust(98, b"\0")  # the end record; before it, in a large zip, a 64-bit one and its locator
     length, _, comment = struct.unpack("<IIH", tail[-10:])
-    if tail[-42:-38] == b"PK\6\7" and tail[-34:-26] == struct.pack("<Q", size - 98):
-        length = max(length % 0xFFFFFFFF, *struct.unpack("<Q", tail[40:48]))
-    if tail[-22:-18] != b"PK\5\6" or comment or length > LONGEST_DIRECTORY:
+    place = size - 98
+    if tail[-42:-38] == b"PK\6\7":
+        (length,), (place,) = struct.unpack("<Q", tail[40:48]), struct.unpack("<Q", tail[-34:-26])
+    if tail[-22:-18] != b"PK\5\6" or comment or length > LONGEST_DIRECTORY or place != size - 98:
         raise NumpyrnnError("its end is not that of a zip with a short directory")

@@ -260,7 +260,8 @@ class Trainer:
         slots = _slots(state)
         for name, array in ({name: state[name] for name in WEIGHTS} | slots).items():
             if not isinstance(array, np.ndarray) or array.dtype != self.weights.dtype:
-                raise NumpyrnnError(f"{name} must be an array of {self.weights.dtype}, got {getattr(array, 'dtype', None)}")
+                found = getattr(array, "dtype", None)
+                raise NumpyrnnError(f"{name} must be an array of {self.weights.dtype}, got {found!s:.80}")
             check_numbers(name, array, self.weights.dtype, self.weights.shape)
         self.optimizer.check_state(state["optimizer"]["t"], slots)
         twin = type(self.rng.bit_generator)()

@@ -68,7 +68,8 @@ RNGS = [
     {"bit_generator": "PCG64"},
     {"bit_generator": "MT19937"},
     np.random.Generator(np.random.SFC64(0)).bit_generator.state,
-    *(RNG | {"state": RNG["state"] | {name: value}} for name in ("state", "inc") for value in (-1, HUGE, 2**128, "1", 1.5)),
+    *(RNG | {"state": RNG["state"] | {"state": value}} for value in (-1, HUGE, 2**128, "1", 1.5)),
+    *(RNG | {"state": RNG["state"] | {"inc": value}} for value in (-1, HUGE, 2**128, "1", 1.5)),
     RNG | {"state": RNG["state"] | {"inc": 2}},
     RNG | {"state": None},
     *(RNG | {"has_uint32": value} for value in (2, -1, HUGE, None, "1")),
@@ -76,8 +77,11 @@ RNGS = [
     RNG | {"more": 1},
 ]
 CASES = [
-    *((f"{name}: {label}", put(name), value) for name in ("weights", "averaged", "best") for label, value in ARRAYS.items()),
-    *((f"m: {label}", put("optimizer.m"), value) for label, value in ARRAYS.items()),
+    *(
+        (f"{name}: {label}", put(name), value)
+        for name in ("weights", "averaged", "best", "optimizer.m")
+        for label, value in ARRAYS.items()
+    ),
     ("v: negative", put("optimizer.v"), np.full(N, -1e-9, np.float32)),
     ("an unknown slot", put("optimizer.x"), np.zeros(N, np.float32)),
     *((f"{name}: {value!r:.20}", put(name), value) for name in ("epoch", "step", "stale") for value in NUMBERS),
