@@ -26,8 +26,9 @@ from .vocab import Vocabulary
 FORMAT, OLD_FORMAT = "numpyrnn model 2", "numpyrnn model 1"
 PARAMS, ABOUT = "params.npy", "about.npy"  # the second one only in the old format
 TEXTS = HEADER, VOCABULARY, CONFIG, TRAINING = "header.json", "vocabulary.json", "config.json", "training.json"
-LARGEST_HEADER, LARGEST_VOCABULARY, LARGEST_TEXT = 1 << 16, 1 << 20, 1 << 31  # bytes
+LARGEST_HEADER, LARGEST_VOCABULARY = 1 << 16, 1 << 20  # bytes
 MOST_VALUES, MOST_LISTS, LONGEST_KIND = 1_000, 16, 80
+DTYPES = "float32", "float64", "complex128"
 
 
 @dataclass
@@ -60,11 +61,12 @@ class Checkpoint:
     training: dict[str, Any] | None = field(default_factory=lambda: None)
 
     def __getattr__(self, name: str) -> Any:
-        text, arrays = vars(self).get("_unparsed", {}).pop(name, (None, {}))
-        if text is None:
+        if name not in vars(self).get("_unparsed", ()):
             raise AttributeError(f"a checkpoint has no {name}")
+        text, arrays = self._unparsed[name]
         setattr(self, name, parse(text) | arrays)
-        return getattr(self, name)
+        del self._unparsed[name]
+        return vars(self)[name]
 
     def __getstate__(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
@@ -224,7 +226,7 @@ def read(path: str | Path) -> tuple[Checkpoint, str]:
 
 def _read(archive: Archive) -> Checkpoint:
     archive.check_stored()
-    texts = {name: archive.text(name, LARGEST_TEXT) for name in TEXTS if name in archive.sizes}
+    texts = {name: archive.text(name) for name in TEXTS if name in archive.sizes}
     return _checkpoint(archive, {DIGEST, *texts}, *map(texts.get, TEXTS))
 
 
@@ -251,10 +253,9 @@ def _checkpoint(archive: Archive, members: set[str], header: Any, words: Any, co
     if not isinstance(model, Sequential) or (model.params.flat.size, model.dtype, rest) != (n, dtype, 0):
         raise NumpyrnnError(f"a model file holds a Sequential and its {n:,} parameters, got {model!r:.120}")
     arrays = [member for member in archive.sizes if member.startswith("training.") and member.endswith(".npy")]
-    if archive.sizes.keys() != {*members, PARAMS, *arrays} or (arrays and training is None):
-        raise NumpyrnnError(f"the members must be those of a model file, got {', '.join(archive.sizes)!a:.120}")
-    if any(archive.sizes[member] != archive.sizes[PARAMS] for member in arrays):
-        raise NumpyrnnError(f"an array of training must have {n:,} values, as the parameters have")
+    alike = all(archive.sizes[member] == archive.sizes[PARAMS] for member in arrays)
+    if archive.sizes.keys() != {*members, PARAMS, *arrays} or (arrays and training is None) or not alike:
+        raise NumpyrnnError(f"the members must be those of a model file, got {', '.join(archive.sizes)!a:.200}")
     if config is None or any(text and (text[:1], text[-1:]) != (b"{", b"}") for text in (config, training)):
         raise NumpyrnnError("config and training must be JSON objects")
     vocabulary = None if words is None else parse_vocabulary(words, model)
@@ -268,9 +269,9 @@ def _checkpoint(archive: Archive, members: set[str], header: Any, words: Any, co
         state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)
         archive.read(member, array)
     checkpoint = Checkpoint(about["kind"], model, vocabulary)
-    unparsed = {"config": (config, {}), "training": (training, state)}
-    vars(checkpoint)["_unparsed"] = {name: found for name, found in unparsed.items() if found[0] is not None}
-    for name in vars(checkpoint)["_unparsed"]:
+    unparsed: dict[str, Any] = {"config": (config, {})} | ({} if training is None else {"training": (training, state)})
+    vars(checkpoint)["_unparsed"] = unparsed
+    for name in unparsed:
         delattr(checkpoint, name)
     return checkpoint
 
@@ -286,10 +287,9 @@ def parse_header(text: bytes | None) -> dict[str, Any]:
     kind, dtype = about["kind"], about["dtype"]
     if about["format"] not in (FORMAT, OLD_FORMAT):
         raise NumpyrnnError(f"the format must be {FORMAT!r} or {OLD_FORMAT!r}, got {about['format']!r:.80}")
-    if not isinstance(kind, str) or len(kind) > LONGEST_KIND or not kind.isprintable():
-        raise NumpyrnnError(f"kind must be a name of at most {LONGEST_KIND} printable characters, got {kind!r:.80}")
-    if dtype not in ("float32", "float64", "complex128"):
-        raise NumpyrnnError(f"dtype must be float32, float64 or complex128, got {dtype!r:.80}")
+    if not (isinstance(kind, str) and len(kind) <= LONGEST_KIND and kind.isprintable() and dtype in DTYPES):
+        words = f"a name of at most {LONGEST_KIND} printable characters, and dtype one of {', '.join(DTYPES)}"
+        raise NumpyrnnError(f"kind must be {words}, got {kind!r:.80} and {dtype!r:.80}")
     return about
 
 

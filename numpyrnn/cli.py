@@ -90,7 +90,8 @@ def run(command: click.Command) -> None:
         except OSError:  # drop what cannot be written, so that Python does not try again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # the reader has stopped, as in `dinos | head -1`
-            words = str(error) if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
+            why = str(error) or "there is not enough memory"  # Python's own MemoryError has no words
+            words = why if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {why}"
             click.echo(f"Error: {words}", err=True)
         status = 1
     sys.exit(status if isinstance(status, int) else 0)
