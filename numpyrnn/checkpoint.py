@@ -26,7 +26,7 @@ from .vocab import Vocabulary
 FORMAT, OLD_FORMAT = "numpyrnn model 2", "numpyrnn model 1"
 PARAMS, ABOUT = "params.npy", "about.npy"  # the second one only in the old format
 TEXTS = HEADER, VOCABULARY, CONFIG, TRAINING = "header.json", "vocabulary.json", "config.json", "training.json"
-LARGEST_HEADER, LARGEST_VOCABULARY = 1 << 16, 1 << 20  # bytes
+LARGEST_HEADER, LARGEST_VOCABULARY, LARGEST_ABOUT = 1 << 16, 1 << 20, 1 << 27  # bytes
 MOST_VALUES, MOST_LISTS, LONGEST_KIND = 1_000, 16, 80
 DTYPES = "float32", "float64", "complex128"
 
@@ -232,6 +232,8 @@ def _read(archive: Archive) -> Checkpoint:
 
 def _read_old(archive: Archive) -> Checkpoint:
     """Read a file of an earlier version. Its texts are one text, in a fixed order, in an array of bytes."""
+    if archive.sizes[ABOUT] > LARGEST_ABOUT:
+        raise NumpyrnnError(f"{ABOUT} must have at most {LARGEST_ABOUT:,} bytes, it has {archive.sizes[ABOUT]:,}")
     data = bytearray(max(0, archive.sizes[ABOUT] - NPY_HEADER))
     archive.read(ABOUT, np.frombuffer(data, np.uint8))
     marks = [data.find(b', "vocabulary": '), data.find(b', "config": '), data.rfind(b', "training": ')]

@@ -1,7 +1,10 @@
 """One file for a model: it comes back bit for bit, or there is one clear error."""
 
+import copy
 import errno
 import os
+import pickle
+import tracemalloc
 import zipfile
 from dataclasses import replace
 
@@ -189,6 +192,35 @@ def test_a_file_of_earlier_versions_is_the_same_model(path, dtype):
     write_parts(path, *parts_of(path.read_bytes()), OLD)
     assert b"about.npy" in path.read_bytes()
     assert same_content(load(path, "dinos"), checkpoint)
+
+
+def test_saving_and_loading_need_no_second_copy_of_the_arrays(path):
+    model = Sequential(LSTM(5, 600, rng=0))
+    arrays = {name: model.params.flat.copy() for name in ("weights", "averaged", "best")}
+    tracemalloc.start()
+    save(path, Checkpoint("dinos", model, None, {}, arrays))
+    _, saving = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    loaded = load(path)
+    _, loading = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert loaded.training.keys() == arrays.keys()
+    assert path.stat().st_size > 20_000_000
+    assert saving < 1 << 20
+    assert loading - before < path.stat().st_size + (4 << 20)
+
+
+@pytest.mark.parametrize("use", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c)), replace])
+def test_a_loaded_checkpoint_can_be_copied_before_it_is_used(path, use):
+    save(path, small())
+    assert same_content(use(load(path)), small())
+
+
+def test_a_checkpoint_has_no_other_attributes(path):
+    save(path, small())
+    with pytest.raises(AttributeError, match="a checkpoint has no weights"):
+        load(path).weights  # noqa: B018
 
 
 # errors

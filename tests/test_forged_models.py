@@ -183,6 +183,12 @@ def test_a_member_that_is_unknown_or_too_large_is_never_inflated(path, good, nam
     refused(path)
 
 
+def test_a_huge_description_is_never_inflated(path, good):
+    arrays, _ = parts_of(good)
+    np.savez_compressed(path, about=np.full(1 << 27, 32, np.uint8), **arrays)
+    assert "about.npy must have at most" in refused(path)
+
+
 @pytest.mark.parametrize("name", ["params", "training.best"])
 def test_an_array_of_another_size_is_never_inflated(path, good, name):
     arrays, about = parts_of(good)
