@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+LARGEST = float(np.finfo(float).max)  # an int may be larger and no float
 
 
 class NumpyrnnError(ValueError):
@@ -78,7 +79,7 @@ def as_rng(seed: Any) -> np.random.Generator:
 
 def check_range(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> None:
     """Raise unless `value` is a finite number with low <= value <= high (low < value with `open_low`)."""
-    ok = isinstance(value, int | float | np.number) and low <= value <= high and value < np.inf
+    ok = isinstance(value, int | float | np.number) and low <= value <= min(high, LARGEST)
     if not ok or (open_low and value == low):  # NaN fails the comparison
         bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == np.inf else f" and at most {high:g}")
         raise NumpyrnnError(f"{name} must be {bounds}, got {value!r}")

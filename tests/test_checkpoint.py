@@ -211,7 +211,7 @@ def test_saving_and_loading_need_no_second_copy_of_the_arrays(path):
     assert loading - before < path.stat().st_size + (4 << 20)
 
 
-@pytest.mark.parametrize("use", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c)), replace])
+@pytest.mark.parametrize("use", [copy.copy, copy.deepcopy, lambda c: pickle.loads(pickle.dumps(c)), replace])  # noqa: S301
 def test_a_loaded_checkpoint_can_be_copied_before_it_is_used(path, use):
     save(path, small())
     assert same_content(use(load(path)), small())

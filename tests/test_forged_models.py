@@ -422,7 +422,7 @@ def mutated(value, rng):
 @pytest.mark.torture
 def test_a_random_change_is_an_error_or_another_valid_model(path, good, rounds, tell):
     rng, loaded, refused = np.random.default_rng(0), 0, 0
-    n = rounds(200, 10_000)
+    n = rounds(200, 5_000)
     arrays, about = parts_of(good)
     for i in range(n):
         write_parts(path, arrays, mutated(about, rng), [OLD, NEW][i % 2])

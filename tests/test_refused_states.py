@@ -180,7 +180,7 @@ def test_verify_says_of_random_states_in_a_file_whether_they_can_be_resumed(tmp_
         except NumpyrnnError:
             continue  # what a file cannot hold
         with pytest.raises(NumpyrnnError) as caught:
-            verify(path)
+            pytest.fail(f"{label}: {verify(path)}")
         refused += 1
         assert str(caught.value).startswith(str(path))
         with pytest.raises(NumpyrnnError):
