@@ -271,10 +271,10 @@ def _checkpoint(archive: Archive, members: set[str], header: Any, words: Any, co
         state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)
         archive.read(member, array)
     checkpoint = Checkpoint(about["kind"], model, vocabulary)
-    unparsed: dict[str, Any] = {"config": (config, {})} | ({} if training is None else {"training": (training, state)})
-    vars(checkpoint)["_unparsed"] = unparsed
-    for name in unparsed:
-        delattr(checkpoint, name)
+    vars(checkpoint)["_unparsed"] = {"config": (config, {}), "training": (training, state)}
+    del checkpoint.config  # so that `__getattr__` is asked for it
+    if training is not None:
+        del checkpoint.training
     return checkpoint
 
 

@@ -273,9 +273,7 @@ class Trainer:
         check_count("stale of the training", state["stale"], 0, epoch)
         best, finished, history = state["best_loss"], state["finished"], state["history"]
         if not isinstance(finished, bool) or (best is None) != (epoch == 0) or not (best is None or _is_number(best)):
-            raise NumpyrnnError(
-                f"finished and best_loss must fit {epoch} epochs, got {finished!r:.80} and {best!r:.80}"
-            )
+            raise NumpyrnnError(f"finished and best_loss must fit epoch {epoch}, got {finished!r:.80}, {best!r:.80}")
         last = 0
         for record in history:
             if not _is_record(record, last, epoch, step):

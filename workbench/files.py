@@ -126,6 +126,11 @@ def load_model(path: str | Path | None, kind: str) -> Checkpoint:
         if it cannot be read, is a model of another program, or does not hold what the program needs (`CHECKS`)
     """
     checkpoint = load(path or data_path(f"models/{kind}.npz"), kind)
-    if kind in CHECKS:
-        CHECKS[kind](checkpoint)
+    check_model(checkpoint)
     return checkpoint
+
+
+def check_model(checkpoint: Checkpoint) -> None:
+    """Raise unless a checkpoint holds what its program needs (`CHECKS`)."""
+    if checkpoint.kind in CHECKS:
+        CHECKS[checkpoint.kind](checkpoint)

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple, NoReturn
 import click
 from click.core import ParameterSource
 
-from numpyrnn import Checkpoint, NumpyrnnError, save
+from numpyrnn import Checkpoint, NumpyrnnError, load, save
 from numpyrnn.cli import INTERRUPTED
 from numpyrnn.train import Record
 
-from .files import load_model
 from .history import plot_history, write_history
 from .options import PATH, Decorator, check_not_read, check_out, force_option, seed_option
 from .training import Training
@@ -141,7 +140,7 @@ class TrainingRun(NamedTuple):
         if given:
             words = ", ".join(dict.fromkeys(f"--{name.removeprefix('plain_').replace('_', '-')}" for name in given))
             raise click.UsageError(f"a resumed training keeps its settings, got {words}")
-        return load_model(self.resume, kind)
+        return load(self.resume, kind)
 
     def learn(self, training: Training) -> NoReturn:
         """Train, report the result, draw the curves, and exit."""
