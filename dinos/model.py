@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -17,12 +18,14 @@ from numpyrnn.checks import Array
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler, generate
 from numpyrnn.vocab import Vocabulary
+from workbench.files import CHECKS
 from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey, best_ngram
+from workbench.settings import HIGHEST, check_network, one_of, within
 from workbench.settings import Settings as TrainingSettings
 from workbench.training import Training
 
-from .names import END, encode, show, vocabulary_of
+from .names import END, LONGEST, encode, show, vocabulary_of
 
 KIND = "dinos"
 ROUNDS = 100  # at most; in each, empty names are drawn again
@@ -56,30 +59,26 @@ class Settings(TrainingSettings):
     Raises
     ------
     NumpyrnnError
-        if the cell is unknown
+        if a setting has the wrong type, or is unknown or out of range
     """
 
-    cell: str = "lstm"
-    hidden: int = 128
-    layers: int = 1
-    embedding: int = 64
-    dropout: float = 0.5
-    input_dropout: float = 0.3
-    step_dropout: float = 0.1
-    weight_dropout: float = 0.4
-    teacher: float = 0.5
-    teacher_order: int = 6
-    learning_rate: float = 0.004
-    batch_size: int = 32
-    clip_norm: float = 1.0
-    average: float = 0.995
-    patience: int = 10
-    copies: float = 0.0085
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.cell not in CELLS:
-            raise NumpyrnnError(f"cell must be one of {', '.join(CELLS)}, got {self.cell!r}")
+    cell: str = one_of("lstm", CELLS)
+    hidden: int = within(128, 1, 4096)
+    layers: int = within(1, 1, 8)
+    embedding: int = within(64, 0, 4096)
+    dropout: float = within(0.5, 0, 1)
+    input_dropout: float = within(0.3, 0, 1)
+    step_dropout: float = within(0.1, 0, 1)
+    weight_dropout: float = within(0.4, 0, 1)
+    teacher: float = within(0.5, 0, 1)
+    teacher_order: int = within(6, 1, 20)
+    learning_rate: float = within(0.004, 0)
+    batch_size: int = within(32, 1, 4096)
+    clip_norm: float = within(1.0, 0)
+    average: float = within(0.995, 0, 1)
+    patience: int = within(10, 1, HIGHEST)
+    copies: float = within(0.0085, 0, 1)
+    seed: int = within(0, 0)
 
 
 def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
@@ -185,9 +184,29 @@ class NameTraining(Training):
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
     """The training and the held-out names that a model keeps; an error if it keeps no such lists."""
     parts = checkpoint.config.get("training"), checkpoint.config.get("held_out")
-    if not all(isinstance(part, list) and all(isinstance(name, str) for name in part) for part in parts):
+    if not all(isinstance(part, list) and all(map(_is_name, part)) for part in parts):
         raise NumpyrnnError("the model must hold its training and held-out names, it does not")
     return parts  # type: ignore[return-value]
+
+
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= LONGEST and END not in name
+
+
+def check(checkpoint: Checkpoint) -> None:
+    """Raise unless a model file holds a generator: its names, their characters, and the network of its settings."""
+    names, settings = names_of(checkpoint), Settings.of(checkpoint)
+    vocabulary = vocabulary_of([*chain(*names)])
+    if (
+        not all(names)
+        or checkpoint.vocabulary != vocabulary
+        or not isinstance(checkpoint.config.get("keep_case"), bool)
+    ):
+        raise NumpyrnnError("the model must know the characters of its names, and whether capitals are kept")
+    check_network(checkpoint, lambda: build(settings, vocabulary))
+
+
+CHECKS[KIND] = check
 
 
 def sample_names(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from numpyrnn import Dropout, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import check_count
 from numpyrnn.optim import Adam, RMSprop
 from numpyrnn.vocab import Vocabulary
+from workbench.files import CHECKS
 from workbench.networks import recurrent_network
+from workbench.settings import HIGHEST, check_network, one_of, within
 from workbench.settings import Settings as TrainingSettings
 
 from .tokens import CONTEXTS, FORMS, value_of
@@ -41,35 +44,26 @@ class Settings(TrainingSettings):
     Raises
     ------
     NumpyrnnError
-        if the form, a context or the optimiser is unknown, or a size is out of range
+        if a setting has the wrong type, or is unknown or out of range
     """
 
-    form: str = "parts"
-    context: tuple[str, ...] = ("position", "chord", "degree", "register", "next")
-    hidden: int = 128
-    layers: int = 1
-    embedding: int = 64
-    dropout: float = 0.5
-    input_dropout: float = 0.3
-    weight_dropout: float = 0.4
-    optimiser: str = "adam"
-    learning_rate: float = 0.008
-    decay: float = 0.0
-    batch_size: int = 16
-    width: int = 32
-    clip_norm: float = 1.0
-    average: float = 0.98
-    patience: int = 12
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        choices = ("form", [self.form], FORMS), ("context", self.context, CONTEXTS)
-        for name, found, known in (*choices, ("optimiser", [self.optimiser], OPTIMISERS)):
-            if unknown := set(found) - set(known):
-                raise NumpyrnnError(f"{name} must be among {', '.join(known)}, got {', '.join(map(repr, unknown))}")
-        for name in ("hidden", "layers", "batch_size", "width"):
-            check_count(name, getattr(self, name))
-        check_count("embedding", self.embedding, 0)
+    form: str = one_of("parts", FORMS)
+    context: tuple[str, ...] = one_of(("position", "chord", "degree", "register", "next"), CONTEXTS)
+    hidden: int = within(128, 1, 4096)
+    layers: int = within(1, 1, 8)
+    embedding: int = within(64, 0, 4096)
+    dropout: float = within(0.5, 0, 1)
+    input_dropout: float = within(0.3, 0, 1)
+    weight_dropout: float = within(0.4, 0, 1)
+    optimiser: str = one_of("adam", OPTIMISERS)
+    learning_rate: float = within(0.008, 0)
+    decay: float = within(0.0, 0)
+    batch_size: int = within(16, 1, 4096)
+    width: int = within(32, 1, 4096)
+    clip_norm: float = within(1.0, 0)
+    average: float = within(0.98, 0, 1)
+    patience: int = within(12, 1, HIGHEST)
+    seed: int = within(0, 0)
 
     @property
     def parts(self) -> int:
@@ -144,12 +138,17 @@ def tunes_of(checkpoint: Checkpoint) -> tuple[list[EncodedTune], list[EncodedTun
         )
         for tune in (*training, *held_out):
             checkpoint.vocabulary.decode(tune.ids)
+            for n_begun in tune.bars:
+                check_count("a bar's number of values", n_begun, 0)
+            if not isinstance(tune.name, str) or not isinstance(tune.group, str):
+                raise TypeError(f"a name and a group are strings, got {tune.name!r:.80} and {tune.group!r:.80}")
             if len(tune.ids) < 2 or sum(tune.bars) * step != len(tune.ids):
-                raise ValueError(f"{tune.name!r} has {len(tune.ids)} tokens for {sum(tune.bars)} values of {step}")
+                raise ValueError(f"{tune.name!r:.80} has {len(tune.ids)} tokens for {sum(tune.bars)} values of {step}")
         if not training or not held_out:
             raise ValueError("a part is empty")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise NumpyrnnError(f"the model must hold its training and held-out tunes, it does not ({error})") from error
+        words = "the model must hold its training and held-out tunes, it does not"
+        raise NumpyrnnError(f"{words} ({error!s:.200})") from error
     return training, held_out
 
 
@@ -169,3 +168,14 @@ def values_of(checkpoint: Checkpoint, tune: EncodedTune) -> list[str]:
 def training_values(checkpoint: Checkpoint) -> list[tuple[EncodedTune, list[str]]]:
     """The training tunes of a model, each with its values."""
     return [(tune, values_of(checkpoint, tune)) for tune in tunes_of(checkpoint)[0]]
+
+
+def check(checkpoint: Checkpoint) -> None:
+    """Raise unless a model file holds a soloist: its tunes, and the network of its settings."""
+    settings = Settings.of(checkpoint)
+    for tune in chain(*tunes_of(checkpoint)):
+        values_of(checkpoint, tune)
+    check_network(checkpoint, lambda: build(settings, checkpoint.vocabulary))
+
+
+CHECKS[KIND] = check

@@ -1,11 +1,12 @@
 """Recurrent networks in NumPy, with hand-written forward and backward passes.
 
-The main modules, in the order of the data flow: `vocab` and `batches` make arrays of ids. `layer` defines the
-interface of a layer; `layers`, `recurrent` and `convolution` implement it, and `sequential` stacks layers into models.
-A recurrent layer runs a cell of `cells` over the steps, with the loops of `unroll` and the matrix products of
-`products`; `fast` holds the same cells, compiled. `losses`, `optim` and `train` train a model, with the threads of
-`threads`. `sampling` and `stepper` generate sequences, `checkpoint` saves and loads models, and `gradcheck` checks
-gradients. `course` holds the textbook functions, one equation per line.
+The main modules, in the order of the data flow: `vocab` and `batches` make arrays of ids. `layer` defines the interface
+of a layer; `layers`, `recurrent` and `convolution` implement it, and `sequential` stacks layers into models. A
+recurrent layer runs a cell of `cells` over the steps, with the loops of `unroll` and the matrix products of `products`;
+`fast` holds the same cells, compiled. `losses`, `optim` and `train` train a model, with the threads of `threads`.
+`sampling` and `stepper` generate sequences, `checkpoint` saves and loads models (in the container of `archive`),
+`verify` checks their files, and `gradcheck` checks gradients. `course` holds the textbook functions, one equation per
+line.
 
 The letters of the textbook functions, and those of the engine:
 

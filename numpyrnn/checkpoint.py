@@ -1,26 +1,34 @@
 """A model in one file: parameters, vocabulary, configuration and, for resuming, the state of its training.
 
-The file is a NumPy archive (.npz): flat buffers, and a JSON text that describes them. Nothing in it is executed.
+The file is a NumPy archive (.npz) of flat arrays and JSON texts; `docs/model-files.md` describes it. Nothing in it is
+executed, and nothing in it is believed: sizes are computed from the model's description, and compared with the file,
+before anything is allocated.
 """
 
 from __future__ import annotations
 
-import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .activations import softmax
-from .checks import Array, NumpyrnnError, as_rng, check_numbers
-from .files import atomic_write
+from .archive import DIGEST, NPY_HEADER, Archive, parse, write
+from .checks import Array, NumpyrnnError, as_rng, check_finite
+from .files import atomic_write, open_plain
+from .parameters import Parameters, sketch
 from .sampling import Sampler, generate
 from .sequential import Sequential, UnknownLayerError, from_config
 from .vocab import Vocabulary
 
-FORMAT = "numpyrnn model 1"
+FORMAT, OLD_FORMAT = "numpyrnn model 2", "numpyrnn model 1"
+PARAMS, ABOUT = "params.npy", "about.npy"  # the second one only in the old format
+TEXTS = HEADER, VOCABULARY, CONFIG, TRAINING = "header.json", "vocabulary.json", "config.json", "training.json"
+LARGEST_HEADER, LARGEST_VOCABULARY, LARGEST_ABOUT = 1 << 16, 1 << 20, 1 << 27  # bytes
+MOST_VALUES, MOST_LISTS, LONGEST_KIND = 1_000, 16, 80
+DTYPES = "float32", "float64", "complex128"
 
 
 @dataclass
@@ -37,6 +45,8 @@ class Checkpoint:
         What `Trainer.state` returns: all that resuming needs (weights, optimiser, random state, epoch and step).
         None for a finished model.
 
+    In a loaded checkpoint the two dicts are parsed when they are first used, so that large ones cost nothing before.
+
     Examples
     --------
     >>> checkpoint = load("model.npz")
@@ -48,7 +58,18 @@ class Checkpoint:
     model: Sequential
     vocabulary: Any = None
     config: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] | None = None
+    training: dict[str, Any] | None = field(default_factory=lambda: None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in vars(self).get("_unparsed", ()):
+            raise AttributeError(f"a checkpoint has no {name}")
+        text, arrays = self._unparsed[name]
+        setattr(self, name, parse(text) | arrays)
+        del self._unparsed[name]
+        return vars(self)[name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def resumable(self) -> dict[str, Any]:
         """Return the state of the training, or raise if there is none."""
@@ -111,7 +132,7 @@ class Checkpoint:
 
 
 def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabulary | None = None) -> None:
-    """Write a model file, completely or not at all.
+    """Write a model file, completely or not at all. It needs little memory besides what is saved.
 
     Parameters
     ----------
@@ -128,25 +149,40 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
     if isinstance(model, Checkpoint) and vocabulary is not None:
         raise NumpyrnnError("a checkpoint holds its vocabulary: save(path, checkpoint)")
     checkpoint = model if isinstance(model, Checkpoint) else Checkpoint("numpyrnn", model, vocabulary)
-    model, words, training = checkpoint.model, checkpoint.vocabulary, checkpoint.training
+    model, words, training = checkpoint.model, checkpoint.vocabulary, checkpoint.training or {}
     if not isinstance(model, Sequential) or not isinstance(words, Vocabulary | None):
         raise NumpyrnnError("a model file holds a Sequential and, if it has one, a Vocabulary")
-    in_training = {name: value for name, value in (training or {}).items() if isinstance(value, np.ndarray)}
-    arrays = {"params": model.params.flat} | {f"training.{name}": array for name, array in in_training.items()}
-    others = training and {name: value for name, value in training.items() if name not in in_training}
-    about: dict[str, Any] = {"format": FORMAT, "kind": checkpoint.kind, "model": model.config()}
-    about |= {"dtype": str(model.dtype), "vocabulary": words and words.tokens}
-    about |= {"config": checkpoint.config, "training": others}
-    try:
-        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    except TypeError as error:
-        raise NumpyrnnError(f"config must hold only what JSON can hold ({error})") from error
+    about = {"format": FORMAT, "kind": checkpoint.kind, "dtype": str(model.dtype), "model": model.config()}
+    members: dict[str, Any] = {HEADER: _json("the model's description", about)}
+    parse_header(members[HEADER])
+    if words is not None:
+        members[VOCABULARY] = _json("the vocabulary", words.tokens)
+        parse_vocabulary(members[VOCABULARY], model)
+    members |= {CONFIG: _json("config", checkpoint.config), PARAMS: model.params.flat}
+    arrays = {name: value for name, value in training.items() if isinstance(value, np.ndarray)}
+    if checkpoint.training is not None:
+        others = {name: value for name, value in training.items() if name not in arrays}
+        members[TRAINING] = _json("training", others)
+    for name, array in arrays.items():
+        if array.dtype != model.dtype or array.shape != model.params.flat.shape or not array.flags.c_contiguous:
+            found = f"{array.dtype} of shape {array.shape}"
+            raise NumpyrnnError(f"an array of training must be like the parameters, {name!r:.80} is {found}")
+        members[f"training.{name}.npy"] = array
     with atomic_write(path) as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        write(file, members)
+
+
+def _json(name: str, value: Any) -> bytes:
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NumpyrnnError(f"{name} must hold only what JSON can hold ({error})") from error
 
 
 def load(path: str | Path, kind: str | None = None) -> Checkpoint:
     """Read a model file.
+
+    It needs little more memory than the file's size (an earlier version's compressed file: the size of its content).
 
     Parameters
     ----------
@@ -164,33 +200,107 @@ def load(path: str | Path, kind: str | None = None) -> Checkpoint:
         if the file does not exist, is damaged, is not a model file, holds a model of another kind, or has a layer
         whose class must be imported first
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise NumpyrnnError(f"{path} could not be read: {error.strerror or error}") from error
-    try:
-        with np.lib.npyio.NpzFile(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        about = json.loads(arrays.pop("about").tobytes())
-        if about["format"] != FORMAT:
-            raise NumpyrnnError(f"{path} must have the format {FORMAT!r}, it has {about['format']!r}")
-        found, model = about["kind"], from_config(about["model"], np.dtype(about["dtype"]))
-        params = arrays.pop("params")
-        if not isinstance(model, Sequential) or params.dtype != model.dtype:
-            raise NumpyrnnError("a model file holds a Sequential and its parameters")
-        check_numbers("params", params, model.dtype, model.params.flat.shape)
-        words, config, training = about["vocabulary"], dict(about["config"]), about["training"]
-        vocabulary = None if words is None else Vocabulary(words)
-        if training is not None:
-            training |= {name.removeprefix("training."): array for name, array in arrays.items()}
-    except UnknownLayerError as error:
-        raise NumpyrnnError(f"{path}: {error}") from error
-    except Exception as error:  # a damaged file makes zipfile, zlib, NumPy and JSON raise errors of a dozen kinds
-        why = " ".join(str(error).split()) or type(error).__name__
-        raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({why})") from error
-    if kind is not None and found != kind:
-        raise NumpyrnnError(f"{path} must be a model of {kind}, it is one of {found}")
-    if kind is not None and vocabulary is None:
+    checkpoint, _ = read(path)
+    if kind is not None and checkpoint.kind != kind:
+        raise NumpyrnnError(f"{path} must be a model of {kind}, it is one of {checkpoint.kind}")
+    if kind is not None and checkpoint.vocabulary is None:
         raise NumpyrnnError(f"{path} must hold a vocabulary, as a model of {kind} does, it holds none")
-    model.params.flat[...] = params
-    return Checkpoint(found, model, vocabulary, config, training)
+    return checkpoint
+
+
+def read(path: str | Path) -> tuple[Checkpoint, str]:
+    """Read a model file as `load` does; also return its format."""
+    with open_plain(path, "a model file") as file:
+        try:
+            archive = Archive(file)
+            old = "about.npy" in archive.sizes
+            return (_read_old(archive), OLD_FORMAT) if old else (_read(archive), FORMAT)
+        except UnknownLayerError as error:
+            raise NumpyrnnError(f"{path}: {error}") from error
+        except MemoryError as error:
+            raise NumpyrnnError(f"{path} could not be read: there is not enough memory for it ({error})") from error
+        except Exception as error:  # a damaged file makes zipfile, zlib, NumPy and JSON raise errors of a dozen kinds
+            why = " ".join(str(error).split()) or type(error).__name__
+            raise NumpyrnnError(f"{path} must be a model file, it is something else or damaged ({why:.300})") from error
+
+
+def _read(archive: Archive) -> Checkpoint:
+    archive.check_stored()
+    texts = {name: archive.text(name) for name in TEXTS if name in archive.sizes}
+    return _checkpoint(archive, {DIGEST, *texts}, *map(texts.get, TEXTS))
+
+
+def _read_old(archive: Archive) -> Checkpoint:
+    """Read a file of an earlier version. Its texts are one text, in a fixed order, in an array of bytes."""
+    if archive.sizes[ABOUT] > LARGEST_ABOUT:
+        raise NumpyrnnError(f"{ABOUT} must have at most {LARGEST_ABOUT:,} bytes, it has {archive.sizes[ABOUT]:,}")
+    data = bytearray(max(0, archive.sizes[ABOUT] - NPY_HEADER))
+    archive.read(ABOUT, np.frombuffer(data, np.uint8))
+    marks = [data.find(b', "vocabulary": '), data.find(b', "config": '), data.rfind(b', "training": ')]
+    if not 0 < marks[0] < marks[1] < marks[2]:
+        raise NumpyrnnError("a description must have format, kind, model, dtype, vocabulary, config and training")
+    ends = zip(marks, [*marks[1:], len(data) - 1], strict=True)
+    texts = [memoryview(data)[data.index(b": ", start) + 2 : stop] for start, stop in ends]
+    rest = (None if bytes(text[:4]) == b"null" else text for text in texts)
+    return _checkpoint(archive, {ABOUT}, bytes(data[: marks[0]]) + b"}", *rest)
+
+
+def _checkpoint(archive: Archive, members: set[str], header: Any, words: Any, config: Any, training: Any) -> Checkpoint:
+    """Make a checkpoint of the texts, which the named members held, and the arrays, which are the other members."""
+    about = parse_header(header)
+    dtype = np.dtype(about["dtype"])
+    n, rest = divmod(archive.sizes[PARAMS] - NPY_HEADER, dtype.itemsize)
+    with sketch(n):
+        model = from_config(about["model"], dtype)
+    if not isinstance(model, Sequential) or (model.params.flat.size, model.dtype, rest) != (n, dtype, 0):
+        raise NumpyrnnError(f"a model file holds a Sequential and its {n:,} parameters, got {model!r:.120}")
+    arrays = [member for member in archive.sizes if member.startswith("training.") and member.endswith(".npy")]
+    alike = all(archive.sizes[member] == archive.sizes[PARAMS] for member in arrays)
+    if archive.sizes.keys() != {*members, PARAMS, *arrays} or (arrays and training is None) or not alike:
+        raise NumpyrnnError(f"the members must be those of a model file, got {', '.join(archive.sizes)!a:.200}")
+    if config is None or any(text and (text[:1], text[-1:]) != (b"{", b"}") for text in (config, training)):
+        raise NumpyrnnError("config and training must be JSON objects")
+    vocabulary = None if words is None else parse_vocabulary(words, model)
+    model.move(Parameters(model.params.shapes, dtype))
+    archive.read(PARAMS, model.params.flat)
+    numbers = model.params.flat.view(model.params.flat.real.dtype)
+    if n and not np.isfinite([numbers.min(), numbers.max()]).all():  # which needs no memory, unlike:
+        check_finite("params", model.params.flat)
+    state = {}
+    for member in arrays:
+        state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)
+        archive.read(member, array)
+    checkpoint = Checkpoint(about["kind"], model, vocabulary)
+    vars(checkpoint)["_unparsed"] = {"config": (config, {}), "training": (training, state)}
+    del checkpoint.config  # so that `__getattr__` is asked for it
+    if training is not None:
+        del checkpoint.training
+    return checkpoint
+
+
+def parse_header(text: bytes | None) -> dict[str, Any]:
+    """Parse the header of a model file; an error if its model has too many layers, or too large a description."""
+    if text is None or len(text) > LARGEST_HEADER or text.count(b",") > MOST_VALUES or text.count(b"[") > MOST_LISTS:
+        limits = f"{LARGEST_HEADER:,} bytes, {MOST_VALUES:,} values and {MOST_LISTS} lists"
+        raise NumpyrnnError(f"there must be a description of the model of at most {limits}")
+    about = parse(text)
+    if not isinstance(about, dict) or about.keys() != {"format", "kind", "dtype", "model"}:
+        raise NumpyrnnError(f"a header must have format, kind, dtype and model, got {about!r:.120}")
+    kind, dtype = about["kind"], about["dtype"]
+    if about["format"] not in (FORMAT, OLD_FORMAT):
+        raise NumpyrnnError(f"the format must be {FORMAT!r} or {OLD_FORMAT!r}, got {about['format']!r:.80}")
+    if not (isinstance(kind, str) and len(kind) <= LONGEST_KIND and kind.isprintable() and dtype in DTYPES):
+        words = f"a name of at most {LONGEST_KIND} printable characters, and dtype one of {', '.join(DTYPES)}"
+        raise NumpyrnnError(f"kind must be {words}, got {kind!r:.80} and {dtype!r:.80}")
+    return about
+
+
+def parse_vocabulary(text: bytes | memoryview, model: Sequential) -> Vocabulary:
+    """Parse the tokens of a vocabulary; an error unless there is one for every input of the model."""
+    n = getattr(model, "input_size", 0)  # none if the model takes any number of features
+    if len(text) > LARGEST_VOCABULARY + 32 * n:
+        raise NumpyrnnError(f"a vocabulary for {n:,} inputs must be shorter, it has {len(text):,} bytes")
+    tokens = parse(text)
+    if not isinstance(tokens, list) or len(tokens) != (n or len(tokens)) or Vocabulary(tokens).tokens != tokens:
+        raise NumpyrnnError(f"a vocabulary must have {n:,} sorted tokens, one for each input, got {tokens!r:.80}")
+    return Vocabulary(tokens)

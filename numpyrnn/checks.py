@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+LARGEST = float(np.finfo(float).max)  # an int may be larger and no float
 
 
 class NumpyrnnError(ValueError):
@@ -82,7 +83,7 @@ def as_rng(seed: Any) -> np.random.Generator:
 
 def check_range(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> None:
     """Raise unless `value` is a finite number with low <= value <= high (low < value with `open_low`)."""
-    ok = isinstance(value, int | float | np.number) and low <= value <= high and value < np.inf
+    ok = isinstance(value, int | float | np.number) and low <= value <= min(high, LARGEST)
     if not ok or (open_low and value == low):  # NaN fails the comparison
         bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == np.inf else f" and at most {high:g}")
         raise NumpyrnnError(f"{name} must be {bounds}, got {value!r}")
@@ -94,8 +95,9 @@ def check_share(name: str, value: float) -> None:
         raise NumpyrnnError(f"{name} must be at least 0 and below 1, got {value!r}")
 
 
-def check_count(name: str, value: int, low: int = 1) -> int:
-    """Return `value` as an int, or raise unless it is a whole number of at least `low`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise NumpyrnnError(f"{name} must be a whole number of at least {low}, got {value!r}")
+def check_count(name: str, value: int, low: int = 1, high: float = np.inf) -> int:
+    """Return `value` as an int, or raise unless it is a whole number with low <= value <= high."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        limit = f"most {high:,}" if isinstance(value, int | np.integer) and value > high else f"least {low}"
+        raise NumpyrnnError(f"{name} must be a whole number of at {limit}, got {value!r:.80}")
     return int(value)

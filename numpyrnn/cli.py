@@ -52,8 +52,17 @@ def info(model: Path) -> None:
     checkpoint = load(model)
     click.echo(f"{model}: a model of {checkpoint.kind}, {checkpoint.model.params.flat.size:,} parameters\n")
     click.echo(checkpoint.model.summary())
-    resumable = "can be resumed" if checkpoint.training else "finished: cannot be resumed"
+    resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
+
+
+@app.command()
+@click.argument("model", type=click.Path(path_type=Path))
+def verify(model: Path) -> None:
+    """Check all that a model file holds, and describe it in one line."""
+    from .verify import verify as check
+
+    click.echo(check(model))
 
 
 def run(command: click.Command) -> None:
@@ -86,7 +95,8 @@ def _status(command: click.Command) -> int:
         except OSError:  # drop what cannot be written, so that Python does not try again at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # the reader has stopped, as in `dinos | head -1`
-            words = str(error) if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
+            why = str(error) or "there is not enough memory"  # Python's own MemoryError has no words
+            words = why if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {why}"
             click.echo(f"Error: {words}", err=True)
         status = 1
     return status if isinstance(status, int) else 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import products
 from .checks import Array, NumpyrnnError, as_rng, check_count, check_numbers, is_integer
-from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, float_dtype, glorot
+from .layer import FARTHEST, Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, float_dtype, glorot
 from .parameters import Parameters
 from .sequential import Container
 
@@ -45,7 +45,10 @@ class Convolution(Layer, abstract=True):
     ):
         self.input_size = check_count("input_size", input_size)
         self.output_size = check_count("output_size", output_size)
-        self.kernel_size, self.dilation = check_count("kernel_size", kernel_size), check_count("dilation", dilation)
+        self.kernel_size, self.dilation = (
+            check_count("kernel_size", kernel_size),
+            check_count("dilation", dilation, 1, FARTHEST),
+        )
         self.params = Parameters(self.shapes(), float_dtype(dtype))
         K, _, D, C = shape = self.params["W"].shape
         self.params["W"] = glorot(as_rng(rng), K * D, K * C, shape)

@@ -45,13 +45,14 @@ import numpy as np
 from numpy.random import Generator
 
 from .checks import Array, NumpyrnnError, as_array, as_rng, check_finite, check_ids, check_shape, is_integer, to_array
-from .parameters import Parameters
+from .parameters import Parameters, draw
 
 Seed = Generator | int | None
 Grads = dict[str, Array]  # a Parameters, or a plain dict with its names
 Pass = tuple[Array, Any, Any]  # y, state, cache
 Gradients = tuple[Array | None, Any]  # dx, dstate
 Back = tuple[Array | None, Any, Any]  # dx, dstate, grads
+FARTHEST = 1 << 16  # steps that one step of a pooling or a tap of a convolution may span
 LAYERS: dict[str, type[Layer]] = {}  # by their names in model files
 
 
@@ -341,8 +342,8 @@ def is_ours(kind: type | None) -> bool:
 
 def glorot(rng: Generator, fan_in: int, fan_out: int, shape: tuple[int, ...] | None = None) -> Array:
     """Draw (fan_in, fan_out), or `shape`, uniformly within +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010)."""
-    limit = np.sqrt(6 / (fan_in + fan_out))
-    return rng.uniform(-limit, limit, shape or (fan_in, fan_out))
+    limit, shape = np.sqrt(6 / (fan_in + fan_out)), shape or (fan_in, fan_out)
+    return draw(shape, lambda: rng.uniform(-limit, limit, shape))
 
 
 def draw_mask(rng: Generator, shape: tuple[int, ...], rate: float, by_sequence: bool = True) -> Drawn | None:

@@ -12,8 +12,8 @@ from numpy.random import Generator
 
 from . import products
 from .checks import Array, NumpyrnnError, as_rng, check_count, check_share, is_integer
-from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, draw_mask, float_dtype, glorot
-from .parameters import Parameters
+from .layer import FARTHEST, Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, draw_mask, float_dtype, glorot
+from .parameters import Parameters, draw
 
 
 class Dense(Layer):
@@ -76,7 +76,7 @@ class Embedding(Layer):
         V, D = check_count("input_size", input_size), check_count("output_size", output_size)
         self.input_size, self.output_size = V, D
         self.params = Parameters({"W": (V, D)}, float_dtype(dtype))
-        self.params["W"] = as_rng(rng).standard_normal((V, D))
+        self.params["W"] = draw((V, D), lambda: as_rng(rng).standard_normal((V, D)))
 
     def check_input(self, x: Array) -> Array:
         """Accept only ids."""
@@ -183,7 +183,7 @@ class MaxPool1D(Plain):
 
     def __init__(self, size: int = 2, dtype: Any = np.float32, rng: Seed = None):
         super().__init__(dtype)
-        self.size = self.group = check_count("size", size)
+        self.size = self.group = check_count("size", size, 1, FARTHEST)
 
     def run(self, x: Array, state: Any, padding: Padding, drawn: Drawn | None, cache: bool) -> Pass:
         """Take the maximum of each group."""

@@ -8,6 +8,8 @@ import numpy as np
 
 from .checks import Array, NumpyrnnError, check_count, check_finite, check_range, check_shape, check_share
 
+MOST_UPDATES = 1 << 53  # which a float still counts exactly
+
 
 def clip_by_value(grad: Array, limit: float) -> None:
     """Clip every element to [-limit, limit], in place.
@@ -62,6 +64,8 @@ def clip_by_norm(grad: Array, limit: float) -> float:
 class Optimizer:
     """The base of all optimisers. A subclass defines `slots`, `step` and, if it has more settings, `__init__`.
 
+    It may also define `squares`, those of the slots that are never negative; a state that is loaded is then checked.
+
     Parameters
     ----------
     learning_rate : float, above 0
@@ -93,6 +97,7 @@ class Optimizer:
     """
 
     slots: tuple[str, ...] = ()
+    squares: tuple[str, ...] = ()
 
     def __init__(self, learning_rate: float, decay: float = 0.0):
         check_range("learning_rate", learning_rate, 0, open_low=True)
@@ -148,11 +153,20 @@ class Optimizer:
         Raises
         ------
         NumpyrnnError
-            if the names are not those in `slots`
+            if the names are not those in `slots`, or `t` or an array is not what it can be; nothing is changed then
         """
-        if state and set(state) != set(self.slots):
-            raise NumpyrnnError(f"{type(self).__name__} needs the state {self.slots}, got {tuple(state)}")
-        self.t, self.state = check_count("t", t, 0), {name: np.array(array) for name, array in state.items()}
+        self.check_state(t, state)
+        self.t, self.state = int(t), {name: np.array(array) for name, array in state.items()}
+
+    def check_state(self, t: int, state: dict[str, Array]) -> None:
+        """Raise unless `load` can take these."""
+        check_count("t", t, 0, MOST_UPDATES)
+        if (state or t) and set(state) != set(self.slots):
+            raise NumpyrnnError(f"{type(self).__name__} needs the state {self.slots}, got {tuple(state)!s:.80}")
+        for name, array in state.items():
+            check_finite(name, array)
+            if name in self.squares and array.size and array.min() < 0:
+                raise NumpyrnnError(f"{name} of {type(self).__name__} must hold squares, got {array.min()}")
 
 
 class SGD(Optimizer):
@@ -197,7 +211,7 @@ class RMSprop(Optimizer):
     decay : float, default 0
     """
 
-    slots = ("s",)
+    slots = squares = ("s",)
 
     def __init__(self, learning_rate: float = 0.001, rho: float = 0.9, epsilon: float = 1e-7, decay: float = 0.0):
         super().__init__(learning_rate, decay)
@@ -230,7 +244,7 @@ class Adam(Optimizer):
         Decoupled weight decay (Loshchilov and Hutter 2019): params -= rate weight_decay params before the step.
     """
 
-    slots = ("m", "v")
+    slots, squares = ("m", "v"), ("v",)
 
     def __init__(
         self,

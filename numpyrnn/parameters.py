@@ -2,14 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import accumulate
 from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from .checks import Array, NumpyrnnError, check_shape
+
+_MOST: ContextVar[int | None] = ContextVar("_MOST", default=None)  # parameters of the model in a sketch; else None
+
+
+@contextmanager
+def sketch(most: int) -> Iterator[None]:
+    """Within the block, layers are made without memory: their parameters have shapes, but no values.
+
+    A model's size is thus known before its weights are drawn. `model.move(Parameters(model.params.shapes))` then gives
+    it memory, outside the block.
+
+    Parameters
+    ----------
+    most : int
+        A layer or model that needs more parameters raises `NumpyrnnError`.
+    """
+    token = _MOST.set(most)
+    try:
+        yield
+    finally:
+        _MOST.reset(token)
+
+
+def draw(shape: tuple[int, ...], values: Callable[[], Array]) -> Array:
+    """Return `values()`, initial weights of this shape; in a sketch nothing is drawn."""
+    return values() if _MOST.get() is None else np.broadcast_to(0.0, shape)
+
+
+def _buffer(size: int, dtype: Any) -> Array:
+    """New zeros; in a sketch, one zero that is repeated."""
+    most = _MOST.get()
+    if most is not None and size > most:
+        raise NumpyrnnError(f"the model must have {most:,} parameters, its description needs more")
+    try:
+        return np.zeros(size, dtype) if most is None else as_strided(np.zeros(1, dtype), (size,), (0,))
+    except (MemoryError, OverflowError, ValueError) as error:
+        raise NumpyrnnError(f"parameters must fit into memory, there would be {size:,} of them") from error
 
 
 class Parameters(dict[str, Array]):
@@ -36,10 +76,7 @@ class Parameters(dict[str, Array]):
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], dtype: Any = np.float32, flat: Array | None = None):
         ends = list(accumulate(map(prod, shapes.values()), initial=0))
-        try:
-            self.flat = np.zeros(ends[-1], dtype) if flat is None else flat
-        except (OverflowError, ValueError) as error:
-            raise NumpyrnnError(f"parameters must fit into memory, there would be {ends[-1]:,} of them") from error
+        self.flat = _buffer(ends[-1], dtype) if flat is None else flat
         check_shape("flat", self.flat, (ends[-1],))
         for (name, shape), start, stop in zip(shapes.items(), ends, ends[1:]):
             super().__setitem__(name, self.flat[start:stop].reshape(shape))
@@ -61,7 +98,8 @@ class Parameters(dict[str, Array]):
         if name not in self:
             raise NumpyrnnError(f"parameter must be one of {', '.join(self)}, got {name!r}")
         check_shape(name, value, self[name].shape)
-        self[name][...] = value
+        if _MOST.get() is None:
+            self[name][...] = value
 
     def update(self, *others: Any, **more: Any) -> None:
         """Copy the values of other mappings into the views."""

@@ -12,7 +12,7 @@ from . import cells, fast, unroll
 from .cells import Cell, Named
 from .checks import Array, as_rng, check_count, check_numbers, check_share, is_integer
 from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts, draw_mask, float_dtype, glorot
-from .parameters import Parameters
+from .parameters import Parameters, draw
 
 LEAN_STEPS = 32  # without a cache, a pass runs this many steps at a time, to bound its memory
 
@@ -126,9 +126,13 @@ class Recurrent(Layer, abstract=True):
 
 def orthogonal(rng: Generator, rows: int, columns: int) -> Array:
     """A random matrix with orthonormal columns (Saxe et al. 2014), or rows if it has fewer rows than columns."""
-    q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-    q = np.asarray(q * np.sign(np.diag(r)))
-    return q if rows >= columns else q.T
+
+    def values() -> Array:
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
+        q = np.asarray(q * np.sign(np.diag(r)))
+        return q if rows >= columns else q.T
+
+    return draw((rows, columns), values)
 
 
 class RNN(Recurrent):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from math import prod
 from typing import Any
@@ -236,11 +237,20 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
     try:
         arguments = {**config}
         name, module = arguments.pop("layer"), arguments.pop("module", None)
-        if module is not None and name not in LAYERS:
-            raise UnknownLayerError(f"the model has a layer of the class {name} of {module}: import it, then load")
+        if module is not None and name not in LAYERS and f"{name}{module}".isprintable():
+            words = f"{name!s:.80} of {module!s:.80}"
+            raise UnknownLayerError(f"the model has a layer of the class {words}: import it, then load")
         kind: Callable[..., Layer] = LAYERS[name]
         if "layers" in arguments:
             return kind([from_config(layer, dtype, rng) for layer in arguments["layers"]])
-        return kind(**arguments, dtype=dtype, rng=rng)
+        layer = kind(**arguments, dtype=dtype, rng=rng)
+        made = {name: value for name, value in layer.config().items() if name in arguments}
+        if _as_json(made) != _as_json(arguments):  # such as a text where there must be a bool
+            raise TypeError(f"it would be made as {made}")
+        return layer
     except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
         raise NumpyrnnError(f"a layer must be of a known class, with its sizes, got {config!r:.120}") from error
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))  # in which a tuple is a list

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -12,15 +12,16 @@ from numpy.random import Generator
 
 from . import checks
 from .batches import Batch
-from .checks import NotFiniteError, NumpyrnnError, as_rng, check_count, check_numbers, check_range, check_share
+from .checks import NotFiniteError, NumpyrnnError, as_rng, check_count, check_range, check_share
 from .losses import Loss, softmax_cross_entropy
 from .measure import explained, is_diverged, loss_of
 from .measure import mean_loss as mean_loss
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
-from .place import FIGURES, Place, beginning, check_place, flattened, rest, unflattened
+from .place import FIGURES, Place, beginning, flattened, rest, unflattened
 from .sequential import Sequential
 from .signals import held
+from .state import COUNTS, WEIGHTS, check_state, slots_of
 from .threads import blas_threads, chosen, loss_and_gradients
 
 Record = dict[str, Any]
@@ -30,7 +31,6 @@ Batches = Callable[[Generator], Epoch]
 Valid = Callable[[], Epoch] | None
 
 SETTINGS = "clip", "clip_norm", "schedule", "average", "carry"  # must match when a training is resumed
-WEIGHTS, COUNTS = ("weights", "averaged", "best"), ("epoch", "step", "stale")  # attributes that a state holds
 HALVINGS = 5  # of the learning rate in a row, before a training that rolls back gives up
 SCHEDULES: dict[str, Schedule] = {
     "constant": lambda progress: 1.0,
@@ -341,7 +341,7 @@ class Trainer:
             "place": place,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
         """Resume from a `state`.
 
         Parameters
@@ -354,43 +354,24 @@ class Trainer:
             if the state does not fit, or if a setting that affects the results differs: those of the optimiser, clip,
             clip_norm, schedule, average and carry (states of early versions do not hold them); nothing is changed then
         """
-        now = self.state()
         try:
-            here = _settings(now)
-            for name, before in _settings(state).items():
-                if here.get(name) != before:
-                    raise NumpyrnnError(f"{name} must be {before!r} as before, got {here.get(name)!r}")
-            for name in WEIGHTS:
-                check_numbers(name, state[name], self.weights.dtype, self.weights.shape)
-            check_place(state, self.rng, self.weights, self.carry)
-            self._take(state)
+            check_state(state, self, self._values())
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-            self._take(now)
-            raise NumpyrnnError(f"the state of another training cannot be resumed here ({error})") from error
+            words = " ".join(str(error).split())
+            raise NumpyrnnError(f"the state of another training cannot be resumed here ({words:.300})") from error
+        self._take(state)
 
-    def _take(self, state: dict[str, Any]) -> None:
+    def _take(self, state: Mapping[str, Any]) -> None:
         """Restore everything in `state` except the settings."""
         for name in WEIGHTS:
             getattr(self, name)[...] = state[name]
         self.model.params.flat[...] = self.weights
-        slots = {k.removeprefix("optimizer."): v for k, v in state.items() if k.startswith("optimizer.")}
-        self.optimizer.load(state["optimizer"]["t"], slots)
+        self.optimizer.load(state["optimizer"]["t"], slots_of(state))
         self.place = state.get("place") and dict(state["place"])
         self.carried = unflattened(state) if self.carry and self.place else None
         self.rate = state.get("rate", 1.0)
         self.rng.bit_generator.state = state["rng"]
         for name in COUNTS:
-            setattr(self, name, check_count(f"{name} of the training", state[name], 0))
+            setattr(self, name, int(state[name]))
         self.finished, self.history = state["finished"], list(state["history"])
         self.best_loss = np.inf if state["best_loss"] is None else float(state["best_loss"])
-        for record in self.history:
-            figures = record["epoch"], record["loss"], 0.0 if record["valid_loss"] is None else record["valid_loss"]
-            if not all(isinstance(figure, int | float) for figure in figures):
-                raise NumpyrnnError(f"a record of the history must hold numbers, got {record!r:.80}")
-
-
-def _settings(state: dict[str, Any]) -> dict[str, Any]:
-    """The settings that must match when a training is resumed; states of early versions hold only the first."""
-    optimizer = state["optimizer"]
-    own = {f"the optimiser's {name}": value for name, value in dict(optimizer.get("settings", {})).items()}
-    return {"the optimiser": optimizer["kind"], **own, **dict(state.get("settings", {}))}

@@ -43,7 +43,7 @@ class Vocabulary:
     def __init__(self, tokens: Iterable[str]):
         distinct = set(tokens)
         if not distinct or not all(isinstance(token, str) for token in distinct):
-            raise NumpyrnnError(f"a vocabulary needs one or more strings, got {list(distinct)[:3]!r}")
+            raise NumpyrnnError(f"a vocabulary needs one or more strings, got {list(distinct)[:3]!r:.80}")
         self.tokens = sorted(distinct)
         self.ids = {token: i for i, token in enumerate(self.tokens)}
 

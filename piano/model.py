@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.random import Generator
@@ -15,11 +15,13 @@ from numpy.random import Generator
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError, Sequential
 from numpyrnn.batches import Batch, crops, padded, windows_at
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.checks import Array, check_count
+from numpyrnn.checks import Array
 from numpyrnn.convolution import CausalConv1D, GatedStack
 from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.vocab import Vocabulary
 from workbench.copies import Copies
+from workbench.files import CHECKS
+from workbench.settings import HIGHEST, check_network, one_of, within
 from workbench.settings import Settings as TrainingSettings
 
 from .batches import after_whole_windows, all_windows, split_windows
@@ -70,43 +72,44 @@ class Settings(TrainingSettings):
     Raises
     ------
     NumpyrnnError
-        if the model or the split is unknown, a number is too small, or `transpose` is combined with the split "random"
+        if a setting has the wrong type or is out of range, or `transpose` is combined with the split "random"
     """
 
-    model: str = "lstm-steps"
-    embedding: int = 64
-    hidden: int = 128
-    dense: int = 0
-    dropout: float = 0.6
-    input_dropout: float = 0.4
-    step_dropout: float = 0.1
-    weight_dropout: float = 0.5
-    learning_rate: float = 0.004
-    beta2: float = 0.99
-    batch_size: int = 16
-    width: int = 128
-    clip_norm: float | None = 1.0
-    average: float = 0.995
-    epochs: int = 24
-    patience: int = 10
-    window: int = 32
-    min_count: int = 50
+    model: str = one_of("lstm-steps", ("lstm", "wavenet-simple", "wavenet", "lstm-steps"))
+    embedding: int = within(64, 1, 4096)
+    hidden: int = within(128, 1, 4096)
+    dense: int = within(0, 0, 4096)
+    dropout: float = within(0.6, 0, 1)
+    input_dropout: float = within(0.4, 0, 1)
+    step_dropout: float = within(0.1, 0, 1)
+    weight_dropout: float = within(0.5, 0, 1)
+    learning_rate: float = within(0.004, 0)
+    beta2: float = within(0.99, 0, 1)
+    batch_size: int = within(16, 1, 4096)
+    width: int = within(128, 1, 4096)
+    clip_norm: float | None = within(1.0, 0)
+    average: float = within(0.995, 0, 1)
+    epochs: int = within(24, 1, HIGHEST)
+    patience: int = within(10, 1, HIGHEST)
+    window: int = within(32, SMALLEST, HIGHEST)
+    min_count: int = within(50, 1, HIGHEST)
     rhythm: bool = False
-    rhythm_count: int = 10
+    rhythm_count: int = within(10, 1, HIGHEST)
     keep_time: bool = True
     transpose: bool = False
-    split: str = "piece"
-    seed: int = 0
+    split: str = one_of("piece", SPLITS)
+    seed: int = within(0, 0)
 
     def __post_init__(self) -> None:
-        if self.model not in LAYERS or self.split not in SPLITS:
-            known = f"{', '.join(LAYERS)}, and split {' or '.join(SPLITS)}"
-            raise NumpyrnnError(f"model must be one of {known}, got {self.model!r} and {self.split!r}")
-        lowest = {"window": SMALLEST, "min_count": 1, "rhythm_count": 1, "batch_size": 1, "width": 1, "seed": 0}
-        for name, low in lowest.items():
-            check_count(name, getattr(self, name), low)
+        super().__post_init__()
         if self.transpose and self.split == "random":
             raise NumpyrnnError("transposing needs the split by piece: other keys would teach the held-out windows too")
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Self:
+        """The settings with which a checkpoint's model was made; without `keep_time`, it is an older one."""
+        settings = super().of(checkpoint)
+        return settings if "keep_time" in checkpoint.config["settings"] else replace(settings, keep_time=False)
 
     @property
     def windowed(self) -> bool:
@@ -338,11 +341,18 @@ def material_of(checkpoint: Checkpoint) -> Material:
             [Piece(str(piece["name"]), None, tokens.decode(piece["ids"])) for piece in config[part]]
             for part in ("training", "held_out")
         )
-        material = Material(training, held_out, Settings(**({"keep_time": False} | config["settings"])))
-        ids, n = np.zeros((material.settings.window, 1), int), len(material.vocabulary)
-        sizes = checkpoint.model.input_size, checkpoint.model.forward(ids, cache=False)[0].shape[-1]
-        if checkpoint.vocabulary != material.vocabulary or sizes != (n, n):
+        material = Material(training, held_out, Settings.of(checkpoint))
+        if checkpoint.vocabulary != material.vocabulary:
             raise ValueError("they have another vocabulary")
-    except (KeyError, OverflowError, TypeError, ValueError) as error:
-        raise NumpyrnnError(f"the model must hold its settings and pieces, it does not ({error})") from error
+        check_network(checkpoint, lambda: build(material.settings, len(material.vocabulary)))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise NumpyrnnError(f"the model must hold its settings and pieces, it does not ({error!s:.200})") from error
     return material
+
+
+def check(checkpoint: Checkpoint) -> None:
+    """Raise unless a model file holds pieces, and the network of its settings; see `material_of`."""
+    material_of(checkpoint)
+
+
+CHECKS[KIND] = check

@@ -16,12 +16,14 @@ from numpyrnn.checks import Array
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
+from workbench.files import CHECKS
 from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey
+from workbench.settings import check_network
 from workbench.training import Training
 
 from .recipes import Settings
-from .text import START, kept, measured, texts_of
+from .text import START, check_text, kept, measured, texts_of
 from .write import TEMPERATURE, continue_prompt
 
 KIND = "sonnets"
@@ -49,6 +51,16 @@ def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
     s, V = settings, len(vocabulary)
     before, head = Dropout(s.input_dropout, shared=s.shared), [LastStep()] if s.stride else []
     return recurrent_network(V, s, dropouts=[before], head=head, hard_sigmoid=s.hard_sigmoid)
+
+
+def check(checkpoint: Checkpoint) -> None:
+    """Raise unless a model file holds what is kept of a text, and the network of its settings."""
+    settings = Settings.of(checkpoint)
+    check_text(checkpoint)
+    check_network(checkpoint, lambda: build(settings, checkpoint.vocabulary))
+
+
+CHECKS[KIND] = check
 
 
 def n_streams(L: int, settings: Settings) -> tuple[int, int]:

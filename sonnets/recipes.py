@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from numpyrnn.checks import check_count
+from numpyrnn.train import SCHEDULES
+from workbench.settings import HIGHEST, one_of, within
 from workbench.settings import Settings as TrainingSettings
 
 
@@ -34,34 +35,30 @@ class Settings(TrainingSettings):
     Raises
     ------
     NumpyrnnError
-        if `batch_size` or `steps` is below 1, or `stride` below 0
+        if a setting has the wrong type, or is unknown or out of range
     """
 
-    hidden: int = 384
-    layers: int = 1
-    embedding: int = 64
+    hidden: int = within(384, 1, 4096)
+    layers: int = within(1, 1, 8)
+    embedding: int = within(64, 0, 4096)
     hard_sigmoid: bool = False
-    input_dropout: float = 0.0
-    between_dropout: float = 0.4
-    dropout: float = 0.4
-    shared: str | None = "time"
-    weight_dropout: float = 0.4
-    teacher: float = 0.3
-    teacher_order: int = 5
-    learning_rate: float = 0.008
-    beta2: float = 0.99
-    schedule: str = "cosine"
-    batch_size: int = 16
-    steps: int = 50
-    stride: int = 0
-    clip_norm: float | None = 1.0
-    average: float = 0.0
-    epochs: int = 36
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, lowest in {"batch_size": 1, "steps": 1, "stride": 0}.items():
-            check_count(name, getattr(self, name), lowest)
+    input_dropout: float = within(0.0, 0, 1)
+    between_dropout: float = within(0.4, 0, 1)
+    dropout: float = within(0.4, 0, 1)
+    shared: str | None = one_of("time", ["time", "features"])
+    weight_dropout: float = within(0.4, 0, 1)
+    teacher: float = within(0.3, 0, 1)
+    teacher_order: int = within(5, 1, 20)
+    learning_rate: float = within(0.008, 0)
+    beta2: float = within(0.99, 0, 1)
+    schedule: str = one_of("cosine", SCHEDULES)
+    batch_size: int = within(16, 1, 4096)
+    steps: int = within(50, 1, 4096)
+    stride: int = within(0, 0, 4096)
+    clip_norm: float | None = within(1.0, 0)
+    average: float = within(0.0, 0, 1)
+    epochs: int = within(36, 1, HIGHEST)
+    seed: int = within(0, 0)
 
 
 # "streams" follows char-rnn (Karpathy 2015); "course" has the deep-learning course's network, windows and optimiser.

@@ -163,6 +163,20 @@ def texts_of(checkpoint: Checkpoint, text: str | None = None) -> tuple[str, str]
     return training, held_out
 
 
+def check_text(checkpoint: Checkpoint) -> None:
+    """Raise unless a model file holds what `kept` keeps of a text, and the model knows the characters of a whole."""
+    match checkpoint.config:
+        case {"training": str(training), "held_out": str(held_out)} if training and held_out:
+            good = checkpoint.vocabulary == Vocabulary({START, *training, *held_out})
+        case {"lengths": [int(n), int(m)], "sha256": str(sha256), "openings": list(lines)} if len(lines) <= OPENINGS:
+            good = min(n, m) > 0 and len(sha256) == 64
+            good &= all(isinstance(line, str) and len(line) <= LONGEST_OPENING for line in lines)
+        case _:
+            good = False
+    if not good or not isinstance(checkpoint.config.get("keep_case"), bool):
+        raise NumpyrnnError("the model must hold its text, or what is kept of a long one, and know its characters")
+
+
 def opening(checkpoint: Checkpoint, rng: Generator) -> str:
     """A random first line of the text that a model was trained on; an error if it has none."""
     training = checkpoint.config.get("training")

@@ -113,8 +113,8 @@ def test_what_the_machine_cannot_do_is_one_line(monkeypatch, capsys, error):
 
 
 def test_every_command_has_help_under_both_names():
-    assert set(numpyrnn.cli.app.commands) == {"gradcheck", "info"}
-    for command in ([], ["gradcheck"], ["info"]):
+    assert set(numpyrnn.cli.app.commands) == {"gradcheck", "info", "verify"}
+    for command in ([], ["gradcheck"], ["info"], ["verify"]):
         long, short = (CliRunner().invoke(numpyrnn.cli.app, [*command, option]) for option in ("--help", "-h"))
         assert long.exit_code == short.exit_code == 0
         assert long.stdout.startswith("Usage: ")

@@ -265,12 +265,12 @@ def damaged(checkpoint, **parts):
     [
         (None, "the model must hold its settings, it does not"),
         ([1], "the model must hold its settings, it does not"),
-        (asdict(Settings()) | {"form": "whole"}, "form must be among parts, atomic, got 'whole'"),
-        (asdict(Settings()) | {"optimiser": "sgd"}, "optimiser must be among adam, rmsprop, got 'sgd'"),
+        (asdict(Settings()) | {"form": "whole"}, "form must be one of parts, atomic, got 'whole'"),
+        (asdict(Settings()) | {"optimiser": "sgd"}, "optimiser must be one of adam, rmsprop, got 'sgd'"),
         (asdict(Settings()) | {"width": 0}, "width must be a whole number of at least 1, got 0"),
         (asdict(Settings()) | {"width": 3, "swing": 1}, "unexpected keyword argument 'swing'"),
         (asdict(Settings()) | {"context": None}, "the model must hold its settings"),
-        (asdict(Settings()) | {"context": ["mood"]}, "context must be among position, .*, got 'mood'\\)"),
+        (asdict(Settings()) | {"context": ["mood"]}, "context must be one of position, .*, got 'mood'\\)"),
     ],
 )
 def test_damaged_settings_are_one_error(checkpoint, settings, message):

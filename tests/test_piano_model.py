@@ -135,7 +135,7 @@ def test_the_wavenet_reaches_back_over_a_window():
     ("wrong", "message"),
     [
         ({"model": "transformer"}, "model must be one of lstm, wavenet-simple, wavenet, lstm-steps"),
-        ({"split": "half"}, "split piece or random, got 'lstm-steps' and 'half'"),
+        ({"split": "half"}, "split must be one of piece, random, got 'half'"),
         ({"window": 7}, "window must be a whole number of at least 8, got 7"),
         ({"min_count": 0}, "min_count must be a whole number of at least 1"),
         ({"seed": 1.5}, "seed must be a whole number"),
@@ -446,9 +446,10 @@ def test_a_model_with_foreign_content_is_one_clear_error(damage):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"dropout": 2}, "rate must be .*, got 2"),
-        ({"hidden": -1}, "hidden_size must be .*, got -1"),
-        ({"hidden": "x"}, "hidden_size must be .*, got 'x'"),
+        ({"dropout": 2}, "dropout must be .*, got 2"),
+        ({"hidden": -1}, "hidden must be .*, got -1"),
+        ({"hidden": 10**9}, "hidden must be a whole number of at most 4,096, got 1000000000"),
+        ({"hidden": "x"}, "hidden must be .*, got 'x'"),
         ({"learning_rate": None}, "learning_rate must be .*, got None"),
     ],
     ids=str,
@@ -463,5 +464,5 @@ def test_settings_that_no_network_can_have_are_found_when_it_is_resumed(wrong, m
 def test_a_network_of_another_vocabulary_is_refused():
     checkpoint = trained(TINY["lstm-steps"], 1).checkpoint()
     network = build(TINY["lstm-steps"], len(checkpoint.vocabulary) + 1)
-    with pytest.raises(NumpyrnnError, match="they have another vocabulary"):
+    with pytest.raises(NumpyrnnError, match="the network must be that of its settings"):
         material_of(replace(checkpoint, model=network))

@@ -222,7 +222,7 @@ def test_training_repeats_with_its_seed(settings):
 
 
 def test_a_network_of_a_negative_seed_is_one_error():
-    with pytest.raises(NumpyrnnError, match="a seed of at least 0, got -1"):
+    with pytest.raises(NumpyrnnError, match="seed must be a whole number of at least 0, got -1"):
         build(replace(STREAMS, seed=-1), Vocabulary("abc"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from numpyrnn.checkpoint import Checkpoint, load
@@ -11,6 +11,7 @@ from numpyrnn.files import open_plain
 
 MAX_TEXT_BYTES = 1 << 30
 PIECE = 1 << 16  # bytes
+CHECKS: dict[str, Callable[[Checkpoint], None]] = {}  # by kind: each program's check of its model files
 
 
 def read_text(path: str | Path) -> str:
@@ -122,6 +123,14 @@ def load_model(path: str | Path | None, kind: str) -> Checkpoint:
     Raises
     ------
     NumpyrnnError
-        if it cannot be read, or is a model of another program
+        if it cannot be read, is a model of another program, or does not hold what the program needs (`CHECKS`)
     """
-    return load(path or data_path(f"models/{kind}.npz"), kind)
+    checkpoint = load(path or data_path(f"models/{kind}.npz"), kind)
+    check_model(checkpoint)
+    return checkpoint
+
+
+def check_model(checkpoint: Checkpoint) -> None:
+    """Raise unless a checkpoint holds what its program needs (`CHECKS`)."""
+    if checkpoint.kind in CHECKS:
+        CHECKS[checkpoint.kind](checkpoint)

@@ -2,14 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Self
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import field, fields
+from typing import Any, Self
 
-from numpyrnn import Checkpoint, NumpyrnnError
+from numpyrnn import Checkpoint, NumpyrnnError, Sequential
+from numpyrnn.checks import check_count, check_range
+from numpyrnn.parameters import sketch
+
+HIGHEST = 1 << 53  # of a number whose field names no other limit
+
+
+def within(default: Any, low: float, high: float = float("inf")) -> Any:
+    """Declare a field of `Settings`: a number with its default and its range, or None if the default may be None."""
+    return field(default=default, metadata={"range": (low, high)})
+
+
+def one_of(default: Any, known: Iterable[Any]) -> Any:
+    """Declare a field of `Settings`: a choice, or a tuple of choices, among known values."""
+    return field(default=default, metadata={"known": known})
 
 
 class Settings:
-    """The base of a program's frozen dataclass of settings. Each field needs a default, whose type is checked."""
+    """The base of a program's frozen dataclass of settings. Each field needs a default, whose type is checked.
+
+    A field that is declared with `within` or `one_of` is checked further. A program's own `__post_init__` must call
+    this one.
+
+    Raises
+    ------
+    NumpyrnnError
+        if a value has another type than the default, or is out of range
+    """
+
+    def __post_init__(self) -> None:
+        for one in fields(self):  # type: ignore[arg-type]
+            _check(one.name, getattr(self, one.name), one)
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Self:
@@ -22,11 +51,33 @@ class Settings:
         """
         try:
             found = checkpoint.config["settings"].items()
-            settings = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found})
-            for field in fields(settings):  # type: ignore[arg-type]
-                value, kind = getattr(settings, field.name), type(field.default)
-                if not isinstance(value, (int, float) if kind is float else kind) and "None" not in str(field.type):
-                    raise TypeError(f"{field.name} is {value!r:.40}")
+            return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise NumpyrnnError(f"the model must hold its settings, it does not ({error})") from error
-        return settings
+            raise NumpyrnnError(f"the model must hold its settings, it does not ({error!s:.200})") from error
+
+
+def _check(name: str, value: Any, declared: Any) -> None:
+    """Raise unless a value has the type and the range of a dataclass field."""
+    kind, optional = type(declared.default), "None" in str(declared.type)
+    if value is None and optional:
+        return
+    low, high = declared.metadata.get("range", (-HIGHEST, HIGHEST))
+    if kind is int:
+        check_count(name, value, low, high)
+    elif kind is float and not isinstance(value, bool):
+        check_range(name, value, low, high)
+    elif not isinstance(value, kind):
+        raise NumpyrnnError(f"{name} must be a value like {declared.default!r}, got {value!r:.80}")
+    known = declared.metadata.get("known")
+    for one in value if isinstance(value, tuple) else [value]:
+        if known is not None and one not in known:
+            raise NumpyrnnError(f"{name} must be one of {', '.join(known)}, got {one!r:.80}")
+
+
+def check_network(checkpoint: Checkpoint, build: Callable[[], Sequential]) -> None:
+    """Raise unless a checkpoint's network is the one that `build` makes of its settings; nothing large is made."""
+    expected = None  # if it needs more parameters than there are
+    with sketch(checkpoint.model.params.flat.size), suppress(NumpyrnnError):
+        expected = build().config()
+    if checkpoint.model.config() != expected:
+        raise NumpyrnnError(f"the network must be that of its settings, it is another: {checkpoint.model!r:.120}")

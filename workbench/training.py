@@ -16,6 +16,8 @@ from numpyrnn.batches import Batch
 from numpyrnn.optim import Optimizer
 from numpyrnn.train import Record
 
+from .files import check_model
+
 OnBatch = Callable[[Batch], None] | None
 OnEpoch = Callable[[Record], None] | None
 OnRollback = Callable[[NumpyrnnError], None] | None
@@ -150,7 +152,9 @@ class Training:
         NumpyrnnError
             if the checkpoint is of a finished model, or damaged
         """
-        state, training = checkpoint.resumable(), cls.of(checkpoint, *given)
+        state = checkpoint.resumable()
+        check_model(checkpoint)  # before a network of its settings is made
+        training = cls.of(checkpoint, *given)
         training.trainer.restore(state)
         return training
 

@@ -14,10 +14,10 @@ from music.midi import Midi, Note, as_tempo
 from music.outputs import Performance, side_by_side
 from music.synth import MAX_SECONDS
 from numpyrnn import NumpyrnnError
-from numpyrnn.checkpoint import Checkpoint, load
+from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import check_count, check_range
 from numpyrnn.sampling import Sampler
-from workbench.files import data_path
+from workbench.files import load_model
 
 from ..changes import LONGEST, Changes, parse_changes, parse_meter
 from ..changes import form as shipped_form
@@ -192,7 +192,7 @@ def improvise(
     minutes = float(changes.end * choruses / tempo)
     if minutes > MAX_SECONDS / 60:
         raise NumpyrnnError(f"a solo must last at most {MAX_SECONDS // 60} minutes, this one would last {minutes:.0f}")
-    checkpoint = model if isinstance(model, Checkpoint) else load(model or data_path("models/jazz.npz"), KIND)
+    checkpoint = model if isinstance(model, Checkpoint) else load_model(model, KIND)
     usual = TRIPLET_FEEL if changes.feel == "swing" else STRAIGHT
     ratio = usual if swing is None else as_ratio(swing)
     changes = replace(changes, feel="straight" if ratio == STRAIGHT else "swing").times(choruses)
