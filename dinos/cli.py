@@ -9,7 +9,16 @@ import click
 
 from numpyrnn import NumpyrnnError, __version__
 from workbench.files import data_path, load_model, read_text
-from workbench.options import data_options, default_group, model_option, seed_option, temperature_option, top_k_option
+from workbench.options import (
+    COUNT,
+    Real,
+    data_options,
+    default_group,
+    model_option,
+    seed_option,
+    temperature_option,
+    top_k_option,
+)
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table, table
 
@@ -27,7 +36,7 @@ def app() -> None:
 
 
 @app.command()
-@click.option("-n", "n", type=click.IntRange(1), default=10, show_default=True, help="Number of names.")
+@click.option("-n", "n", type=COUNT, default=10, show_default=True, help="Number of names.")
 @seed_option
 @temperature_option
 @top_k_option
@@ -45,9 +54,7 @@ def sample(n: int, seed: int | None, temperature: float, top_k: int | None, pref
 @click.option("--cell", type=click.Choice(list(CELLS)), default=DEFAULTS.cell, show_default=True, help="Kind of layer.")
 @click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Layer size.")
 @click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True, help="Layer count.")
-@click.option(
-    "--copies", type=click.FloatRange(0, 1), help=f"{COPIES}  [default: {DEFAULTS.copies}, 1 if fewer than 500 names]"
-)
+@click.option("--copies", type=Real(0, 1), help=f"{COPIES}  [default: {DEFAULTS.copies}, 1 if fewer than 500 names]")
 @training_options("dinos.npz", epochs=60)
 @click.option("--keep-case", is_flag=True, help="Keep capital letters.")
 def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: bool, **chosen: Any) -> None:
@@ -71,7 +78,7 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
 @app.command()
 @model_option("dinosaur model")
 @seed_option
-@click.option("--samples", type=click.IntRange(1), default=10_000, show_default=True, help="Names to sample.")
+@click.option("--samples", type=COUNT, default=10_000, show_default=True, help="Names to sample.")
 def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
     """Compare held-out loss with an n-gram's, and measure how much of a sample is copied."""
     from .evaluation import measure  # late: a quick start of the other commands
@@ -96,7 +103,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
 
 @app.command()
 @data_options
-@click.option("--iterations", type=click.IntRange(1), default=35000, show_default=True, help="One name each.")
+@click.option("--iterations", type=COUNT, default=35000, show_default=True, help="One name each.")
 def course(data: Path | None, iterations: int) -> None:
     """Replay the deep-learning course's run on FILE (default: the shipped dinosaurs)."""
     from .course import model

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import click
 
 from . import __version__
-from .checks import NumpyrnnError
+from .checks import KEPT, LONGEST, NumpyrnnError, shown
+from .output import guarded_output
 
 INTERRUPTED = 130  # the exit status 128 + SIGINT, as in shells
+SEED = click.IntRange(0, (1 << 63) - 1)
+
+
+class AnyPath(click.Path):
+    """The path of a file or folder; an empty one, which would mean the current folder, is an error."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check a path and convert it."""
+        if not str(value) or "\0" in str(value):
+            self.fail("A path must not be empty or hold a zero byte.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = AnyPath(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -22,7 +37,7 @@ def app() -> None:
 
 
 @app.command()
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the weights and inputs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the weights and inputs.")
 @click.pass_context
 def gradcheck(context: click.Context, seed: int) -> None:
     """Check every layer's gradients by the complex step and by central differences."""
@@ -45,13 +60,15 @@ def gradcheck(context: click.Context, seed: int) -> None:
 
 
 @app.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
 def info(model: Path) -> None:
     """Show what a model file holds."""
     from .checkpoint import load
 
     checkpoint = load(model)
-    click.echo(f"{model}: a model of {checkpoint.kind}, {checkpoint.model.params.flat.size:,} parameters\n")
+    click.echo(
+        f"{shown(model)}: a model of {shown(checkpoint.kind)}, {checkpoint.model.params.flat.size:,} parameters\n"
+    )
     click.echo(checkpoint.model.summary())
     resumable = "can be resumed" if checkpoint.training else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
@@ -66,25 +83,35 @@ def run(command: click.Command) -> None:
     ----------
     command : click Command or Group
     """
-    try:
-        status = command(standalone_mode=False)
-        sys.stdout.flush()
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted.", err=True)
-        status = INTERRUPTED
-    except (NumpyrnnError, MemoryError, OSError, OverflowError, UnicodeError) as error:
+    if sys.flags.optimize > 1:
+        restore_help(command)
+    with guarded_output():
         try:
+            status = command(standalone_mode=False)
             sys.stdout.flush()
-        except OSError:  # drop what cannot be written, so that Python does not try again at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):  # the reader has stopped, as in `dinos | head -1`
-            words = str(error) if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
-            click.echo(f"Error: {words}", err=True)
-        status = 1
+        except click.ClickException as error:
+            error.message = shown(error.message, KEPT)  # type: ignore[misc]
+            error.show()
+            status = error.exit_code
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            status = INTERRUPTED
+        except (NumpyrnnError, MemoryError, OSError, OverflowError, UnicodeError) as error:
+            if not isinstance(error, BrokenPipeError):  # the reader has stopped, as in `dinos | head -1`
+                words = error if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
+                click.echo(f"Error: {shown(words, LONGEST)}", err=True)
+            status = 1
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def restore_help(command: click.Command) -> None:
+    """Read the help of a command line from its source; `python -OO` strips the docstrings that it comes from."""
+    import ast
+    import inspect
+
+    for one in [command, *getattr(command, "commands", {}).values()]:
+        function: Any = ast.parse(inspect.getsource(inspect.unwrap(one.callback))).body[0]
+        one.help = one.help or ast.get_docstring(function)
 
 
 def main() -> None:

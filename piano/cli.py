@@ -17,6 +17,8 @@ from numpyrnn.cli import INTERRUPTED
 from workbench.files import data_path, load_model
 from workbench.history import write_history
 from workbench.options import (
+    COUNT,
+    NAME,
     PATH,
     check_not_read,
     check_out,
@@ -53,10 +55,10 @@ def app() -> None:
 
 
 min_count_option = click.option(
-    "--min-count", type=click.IntRange(1), default=50, show_default=True, help="How often a token must occur."
+    "--min-count", type=COUNT, default=50, show_default=True, help="How often a token must occur."
 )
 window_option = click.option(
-    "--window", type=click.IntRange(8), default=32, show_default=True, help="Tokens before the predicted one."
+    "--window", type=click.IntRange(8, 4096), default=32, show_default=True, help="Tokens before the predicted one."
 )
 pieces_options = options_of(
     data_files_options, click.option("--no-cache", is_flag=True, help="Do not keep a cache in the folder that is read.")
@@ -88,9 +90,7 @@ def file_progress(files: Sequence[Any]) -> Any:
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
 @click.option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
 @model_option("piano model")
-@click.option(
-    "-o", "--out", type=click.Path(), help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]"
-)
+@click.option("-o", "--out", type=NAME, help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]")
 @force_option
 def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece and write it as MIDI, sound and picture, side by side."""
@@ -138,7 +138,7 @@ def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chos
 @app.command()
 @pieces_options
 @learning_options
-@click.option("--epochs", type=click.IntRange(1), help="Largest number for each model  [default: the model's own]")
+@click.option("--epochs", type=COUNT, help="Largest number for each model  [default: the model's own]")
 @seed_option
 @click.option("-o", "--out", type=PATH, default="compare.png", show_default=True, help="PNG of the held-out curves.")
 @force_option
@@ -176,7 +176,7 @@ def compare(
 
 @app.command()
 @model_option("piano model")
-@click.option("--samples", type=click.IntRange(1), default=500, show_default=True, help="Tokens to sample.")
+@click.option("--samples", type=COUNT, default=500, show_default=True, help="Tokens to sample.")
 @seed_option
 def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
     """Compare held-out loss and accuracy with n-grams, and find the longest run that a sample copies."""

@@ -16,6 +16,7 @@ from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
 from workbench.files import data_path, load_model
 from workbench.options import (
+    COUNT,
     PATH,
     check_not_read,
     check_out,
@@ -50,10 +51,8 @@ def app() -> None:
 
 @app.command()
 @click.argument("prompt", required=False)
-@click.option(
-    "--length", type=click.IntRange(1), help=f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
-)
-@click.option("--lines", type=click.IntRange(1), help="Lines, including the prompt's; blank ones do not count.")
+@click.option("--length", type=COUNT, help=f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]")
+@click.option("--lines", type=COUNT, help="Lines, including the prompt's; blank ones do not count.")
 @temperature_option_of(TEMPERATURE)
 @top_k_option
 @seed_option
@@ -123,7 +122,7 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
 @app.command()
 @model_option("sonnet model")
 @click.option("--data", type=PATH, help="The text, if the model file does not keep it.")
-@click.option("--samples", type=click.IntRange(1), default=2000, show_default=True, help="Characters to sample.")
+@click.option("--samples", type=COUNT, default=2000, show_default=True, help="Characters to sample.")
 @seed_option
 def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None) -> None:
     """Compare held-out loss with an n-gram's, and find the longest run that a sample copies."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from os import SEEK_END
 from pathlib import Path
 
 from numpyrnn.checkpoint import Checkpoint, load
@@ -13,12 +14,13 @@ MAX_TEXT_BYTES = 1 << 30
 PIECE = 1 << 16  # bytes
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path: str | Path, most: int = MAX_TEXT_BYTES) -> str:
     """The text of a UTF-8 file, without its byte order mark.
 
     Parameters
     ----------
     path : file
+    most : int, default 2**30, the largest number of bytes
 
     Returns
     -------
@@ -29,15 +31,16 @@ def read_text(path: str | Path) -> str:
     NumpyrnnError
         if the file cannot be read, is not UTF-8 text, or is too large
     """
-    return "".join(text_pieces(path))
+    return "".join(text_pieces(path, most))
 
 
-def text_pieces(path: str | Path) -> Iterator[str]:
+def text_pieces(path: str | Path, most: int = MAX_TEXT_BYTES) -> Iterator[str]:
     """The text of a UTF-8 file in pieces of 64 KiB or a little more, each ending at the end of a line.
 
     Parameters
     ----------
     path : file
+    most : int, default 2**30, the largest number of bytes
 
     Yields
     ------
@@ -48,16 +51,19 @@ def text_pieces(path: str | Path) -> Iterator[str]:
     NumpyrnnError
         if the file cannot be read, is not UTF-8 text, or is too large
     """
-    path, done = Path(path), 0
+    done = 0
     try:
         with open_plain(path, "a text file") as file:
-            while data := file.read(PIECE) + file.readline(MAX_TEXT_BYTES):
-                if done + len(data) > MAX_TEXT_BYTES:
-                    raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has more")
-                text = data.decode("utf-8" if done else "utf-8-sig")
-                if "\0" in text:
+            if file.seek(0, SEEK_END) > most:
+                raise NumpyrnnError(f"{path} must have at most {most} bytes, it has more")
+            file.seek(0)
+            while data := file.read(PIECE):
+                data += b"" if b"\0" in data else file.readline(most)
+                if b"\0" in data:
                     raise NumpyrnnError(f"{path} must be UTF-8 text, it holds a zero byte")
-                yield text
+                if done + len(data) > most:
+                    raise NumpyrnnError(f"{path} must have at most {most} bytes, it has more")
+                yield data.decode("utf-8" if done else "utf-8-sig")
                 done += len(data)
     except UnicodeDecodeError as error:
         raise NumpyrnnError(f"{path} must be UTF-8 text, byte {done + error.start} is not") from error

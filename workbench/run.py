@@ -18,7 +18,7 @@ from numpyrnn.cli import INTERRUPTED
 from numpyrnn.train import Record
 
 from .history import plot_history, write_history
-from .options import PATH, Decorator, check_not_read, check_out, force_option, seed_option
+from .options import COUNT, PATH, Decorator, check_not_read, check_out, force_option, seed_option
 from .training import Training
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -40,7 +40,7 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
     words = f"Epochs in total, at most  [default: {epochs or 'depends on the network'}]"
 
     def with_run(command: Callable[..., Any]) -> Callable[..., Any]:
-        @click.option("--epochs", type=click.IntRange(1), default=epochs, help=words)
+        @click.option("--epochs", type=COUNT, default=epochs, help=words)
         @seed_option
         @click.option("-o", "--out", type=PATH, help=f"Model file  [default: {out} or the resumed one]")
         @force_option
