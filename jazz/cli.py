@@ -15,7 +15,7 @@ from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.output import output_is_optional
 from workbench import options as shared
-from workbench.files import load_model, make_folder, read_text
+from workbench.files import MAX_NOTES_BYTES, load_model, make_folder, read_text
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 
@@ -91,7 +91,7 @@ def improvise(
     if chords is None and click.get_current_context().get_parameter_source("meter") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
-        chords = read_text(chords[1:])
+        chords = read_text(chords[1:], MAX_NOTES_BYTES)
     files_of = partial(performance.output_files, lead_sheet=not no_lead_sheet)
     path = shared.choose_out(out, OUT, files_of, force)
     shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")

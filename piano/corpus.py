@@ -33,6 +33,7 @@ from .tokens import name_of, split_token, tokens_of
 FEWEST = 2  # tokens of a piece: one to read and one to predict
 CACHE_NAME = ".numpyrnn-piano.json"
 CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 1}  # increment when the same files give other tokens
+MAX_CACHE_BYTES = 1 << 28
 MIDI = MAX_BYTES + 1, "a MIDI file"  # see `first_bytes`
 PARALLEL_FROM = 200  # files; parsing one takes 10 ms, starting the processes half a second
 MAX_PROCESSES = 8
@@ -173,7 +174,7 @@ def _readings(digests: Mapping[Path, str], cache: Path | None, progress: Progres
 def _load(cache: Path) -> dict[str, Reading]:
     """The readings that a cache holds, by digest; anything that `_readings` cannot have written is ignored."""
     with suppress(AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        content = json.loads(read_text(cache)) if os.path.isfile(cache) else {}
+        content = json.loads(read_text(cache, MAX_CACHE_BYTES)) if os.path.isfile(cache) else {}
         if content.items() >= CACHE_HEADER.items():
             return {digest: reading for digest, reading in content["files"].items() if _is_reading(reading)}
     return {}

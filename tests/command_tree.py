@@ -77,7 +77,7 @@ PATHS += [
     "/proc/self/mem",
     "names.txt",
     "empty",
-    "dinos.npz",
+    "dinos-model.npz",
     "piece.mid",
     "bad.npz",
 ]
@@ -100,19 +100,22 @@ def make_folder(folder):
     with (folder / "vast.bin").open("wb") as file:
         file.truncate(5 << 30)  # sparse
     for program in DATA:
-        chosen = usual(program, PROGRAMS[program].commands["train"]) | {"out": f"{program}.npz"}
+        chosen = usual(program, PROGRAMS[program].commands["train"]) | {"out": f"{program}-model.npz"}
         status, _, errors = invoke(program, arguments("train", PROGRAMS[program].commands["train"], chosen))
         assert status == 0, errors
 
 
 def usual(program, command):
     """Values for the parameters of a command with which it does little: dict from the parameter's name to its value."""
+    names = {p.name for p in command.params}
     chosen = {p.name: QUICK[p.name] for p in command.params if p.name in QUICK and accepts(p, QUICK[p.name])}
+    if names & {"plain_data", "file"}:
+        chosen.pop("chords", None)  # the name of a part
     for p in command.params:
         if is_path(p) and p.name == "model" and p.param_type_name == "option":
-            chosen[p.name] = f"{program}.npz"
+            chosen[p.name] = f"{program}-model.npz"
         elif is_path(p) and (p.required or p.name in ("plain_data", "file", "texts")):
-            chosen[p.name] = DATA.get(program, "dinos.npz")
+            chosen[p.name] = DATA.get(program, "dinos-model.npz")
         elif p.name == "out" and command.name == "train":
             chosen[p.name] = "new.npz"
     return chosen
@@ -248,8 +251,8 @@ def fault_of(status, printed, errors):
         return f"no error line, or a long one: {errors[-1000:]!r}"
     if status == 1 and any(line for line in usage if line):
         return f"more than one line: {errors[-1000:]!r}"
-    if status == 2 and (not usage or not usage[0].startswith("Usage: ") or any("Error" in line for line in usage)):
-        return f"no usage lines before the error: {errors[-1000:]!r}"
+    if status == 2 and usage and (not usage[0].startswith("Usage: ") or any("Error" in line for line in usage)):
+        return f"other than usage lines before the error: {errors[-1000:]!r}"
     return None
 
 

@@ -11,16 +11,17 @@ from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import open_plain
 
 MAX_TEXT_BYTES = 1 << 30
+MAX_NOTES_BYTES = 1 << 20  # of chords and choruses, which are small
 PIECE = 1 << 16  # bytes
 
 
-def read_text(path: str | Path, most: int = MAX_TEXT_BYTES) -> str:
+def read_text(path: str | Path, most: int | None = None) -> str:
     """The text of a UTF-8 file, without its byte order mark.
 
     Parameters
     ----------
     path : file
-    most : int, default 2**30, the largest number of bytes
+    most : int, optional, the largest number of bytes, by default 2**30
 
     Returns
     -------
@@ -34,13 +35,13 @@ def read_text(path: str | Path, most: int = MAX_TEXT_BYTES) -> str:
     return "".join(text_pieces(path, most))
 
 
-def text_pieces(path: str | Path, most: int = MAX_TEXT_BYTES) -> Iterator[str]:
+def text_pieces(path: str | Path, most: int | None = None) -> Iterator[str]:
     """The text of a UTF-8 file in pieces of 64 KiB or a little more, each ending at the end of a line.
 
     Parameters
     ----------
     path : file
-    most : int, default 2**30, the largest number of bytes
+    most : int, optional, the largest number of bytes, by default 2**30
 
     Yields
     ------
@@ -51,18 +52,16 @@ def text_pieces(path: str | Path, most: int = MAX_TEXT_BYTES) -> Iterator[str]:
     NumpyrnnError
         if the file cannot be read, is not UTF-8 text, or is too large
     """
-    done = 0
+    most, done = most or MAX_TEXT_BYTES, 0
     try:
         with open_plain(path, "a text file") as file:
             if file.seek(0, SEEK_END) > most:
                 raise NumpyrnnError(f"{path} must have at most {most} bytes, it has more")
             file.seek(0)
             while data := file.read(PIECE):
-                data += b"" if b"\0" in data else file.readline(most)
-                if b"\0" in data:
+                if b"\0" in data or b"\0" in (line := file.readline(most)):
                     raise NumpyrnnError(f"{path} must be UTF-8 text, it holds a zero byte")
-                if done + len(data) > most:
-                    raise NumpyrnnError(f"{path} must have at most {most} bytes, it has more")
+                data += line
                 yield data.decode("utf-8" if done else "utf-8-sig")
                 done += len(data)
     except UnicodeDecodeError as error:
