@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from music.midi import write_midi
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
+from numpyrnn.checks import shown
 from numpyrnn.output import output_is_optional
 from workbench import options as shared
 from workbench.files import MAX_NOTES_BYTES, load_model, make_folder, read_text
@@ -100,7 +101,7 @@ def improvise(
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(chords, on_bar=progress.update, **options)
     files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
-    click.echo(f"{solo.summary()}\nWritten: {', '.join(map(str, files))}.")
+    click.echo(f"{solo.summary()}\nWritten: {', '.join(map(shared.shown_path, files))}.")
 
 
 @app.command()
@@ -150,7 +151,7 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
     rows = [(title, f"in runs of {RUN} or more", "longest run", "")]
     for name, (runs, share) in found["copies"].items():
         longest = max(runs, key=lambda run: run.length)
-        where = f"   bar {longest.bar} of {longest.tune}" if longest.length else ""
+        where = f"   bar {longest.bar} of {shown(longest.tune)}" if longest.length else ""
         rows.append((name, f"{share:.1%}", f"{longest.length}", where))
     click.echo(table((36, 22, 14, 1), rows))
 
@@ -177,7 +178,7 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
         raise NumpyrnnError(f"sound is written as a .wav file, got {out}")
     shared.check_out(out, force)
     write_wav(out, render(excerpt(read_music(file), from_bar, bars)))
-    click.echo(f"Written: {out}.")
+    click.echo(f"Written: {shared.shown_path(out)}.")
 
 
 @app.command()
@@ -198,7 +199,7 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
         write_midi(path, chorus_midi(chorus, straight))
     bars = sum(len(chorus.changes.bars) for chorus in found.values())
     notes = sum(len(chorus.melody) for chorus in found.values())
-    click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {out}.")
+    click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {shared.shown_path(out)}.")
 
 
 @app.command()

@@ -114,8 +114,8 @@ def check_range(name: str, value: float, low: float, high: float = np.inf, *, op
     ok = isinstance(value, int | float | np.number) and low <= value <= high and value < np.inf
     if not ok or (open_low and value == low):  # NaN fails the comparison
         bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == np.inf else f" and at most {high:g}")
-        finite = "finite and " if high == np.inf and str(value) == "inf" else ""
-        raise NumpyrnnError(f"{name} must be {finite}{bounds}, got {value!r}")
+        bounds += " and finite" * (str(value) == "inf" and high == np.inf)
+        raise NumpyrnnError(f"{name} must be {bounds}, got {value!r}")
 
 
 def check_share(name: str, value: float) -> None:

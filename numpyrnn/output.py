@@ -12,8 +12,6 @@ from typing import Any, TextIO
 
 from .checks import CONTROLS, NumpyrnnError, escaped
 
-UNREADABLE = re.compile(rf"(?![\t\n\r]){CONTROLS.pattern}")  # progress bars need \r
-
 
 class Output:
     """A text stream that shows what it can.
@@ -25,13 +23,15 @@ class Output:
     ----------
     stream : text stream; None: a closed one, as Python has it
     needed : bool, whether the first failure is also raised as an error; if not, standard error reports it
+    allowed : str, control characters that are written as they are
     """
 
     buffer = None  # without it, click writes to this object
 
-    def __init__(self, stream: TextIO | None, needed: bool):
+    def __init__(self, stream: TextIO | None, needed: bool, allowed: str):
         self.stream = stream or open(os.devnull, "w")  # noqa: SIM115
         self.needed, self.closed_before, self.failed = needed, stream is None, False
+        self.controls = re.compile(f"(?![{allowed}]){CONTROLS.pattern}")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -39,7 +39,7 @@ class Output:
     def write(self, text: str) -> int:
         """Write text, or drop it."""
         encoding = self.stream.encoding or "utf-8"
-        readable = escaped(text, UNREADABLE).encode(encoding, "backslashreplace").decode(encoding)
+        readable = escaped(text, self.controls).encode(encoding, "backslashreplace").decode(encoding)
         if readable:  # click tries an empty text first, and ignores its error
             self._unless_failed(lambda: self._write(readable))
         return len(text)
@@ -78,7 +78,8 @@ def guarded_output() -> Iterator[None]:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = Output(sys.stdout, True), Output(sys.stderr, False)
+    sys.stdout = Output(sys.stdout, True, "\t\n")
+    sys.stderr = Output(sys.stderr, False, "\t\n\r")  # progress bars go back to the beginning of the line
     try:
         yield
     finally:

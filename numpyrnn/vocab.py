@@ -128,4 +128,4 @@ class Vocabulary:
         return hash(tuple(self.tokens))
 
     def __repr__(self) -> str:
-        return f"Vocabulary of {len(self)} tokens, {self.tokens[0]!r} to {self.tokens[-1]!r}"
+        return f"Vocabulary of {len(self)} tokens, {self.tokens[0]!r:.40} to {self.tokens[-1]!r:.40}"

@@ -29,6 +29,7 @@ from workbench.options import (
     model_option,
     options_of,
     seed_option,
+    shown_path,
     temperature_option,
     top_k_option,
 )
@@ -103,7 +104,7 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
     files = music.write(path, soundfont)
     material = material_of(checkpoint)
     copied = material.copied(material.vocabulary.encode(music.tokens[music.n_primer :]))
-    click.echo(f"{music.summary()}\nLongest run copied: {copied}.\nWritten: {', '.join(map(str, files))}.")
+    click.echo(f"{music.summary()}\nLongest run copied: {copied}.\nWritten: {', '.join(map(shown_path, files))}.")
 
 
 def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:
@@ -170,7 +171,7 @@ def compare(
         write_history(history, records_of(rows))
         levels = {name: loss for name, (loss, _) in ngrams.items()}
         plot_rows(rows, out, f"{len(material.training)} pieces, split by {chosen['split']}", levels)
-        click.echo(f"\nCurves {out}, history {history}.")
+        click.echo(f"\nCurves {shown_path(out)}, history {shown_path(history)}.")
     sys.exit(0 if len(rows) == len(every) and not rows[-1].interrupted else INTERRUPTED)
 
 
@@ -205,4 +206,4 @@ def doctor(data: list[Path], min_count: int, window: int, out: Path | None, forc
     for text in diagnose(paths, min_count, window, cache, out, file_progress):
         click.echo(text)
     if out is not None:
-        click.echo(f"\nWritten: {out}.")
+        click.echo(f"\nWritten: {shown_path(out)}.")

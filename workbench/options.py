@@ -5,13 +5,13 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import reduce, wraps
-from math import isfinite
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import click
 
-from numpyrnn.checks import NumpyrnnError
+from numpyrnn.checks import NumpyrnnError, check_range, shown
 from numpyrnn.cli import PATH as PATH
 from numpyrnn.cli import SEED, AnyPath
 from numpyrnn.files import check_plain_file
@@ -29,8 +29,8 @@ class Real(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a number, or fail if it is out of range, NaN or infinite."""
         number = super().convert(value, param, ctx)
-        if not isfinite(number):
-            self.fail(f"{number} is not a finite number.", param, ctx)
+        high = inf if self.max is None else self.max
+        check_range((param and param.name) or "the number", number, self.min or 0, high, open_low=self.min_open)
         return number
 
 
@@ -100,6 +100,11 @@ def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(data=list(dict.fromkeys([*plain_data, *data])), **options)
 
     return with_data
+
+
+def shown_path(path: Path) -> str:
+    """A path as it is printed, in one line."""
+    return shown(path, 1000)
 
 
 def check_out(path: Path, force: bool) -> None:

@@ -18,7 +18,7 @@ from numpyrnn.cli import INTERRUPTED
 from numpyrnn.train import Record
 
 from .history import plot_history, write_history
-from .options import COUNT, PATH, Decorator, check_not_read, check_out, force_option, seed_option
+from .options import COUNT, PATH, Decorator, check_not_read, check_out, force_option, seed_option, shown_path
 from .training import Training
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -67,7 +67,7 @@ class Outputs(NamedTuple):
     plot: Path
 
     def __str__(self) -> str:
-        return f"Model {self.model}, history {self.history}, curves {self.plot}."
+        return "Model {}, history {}, curves {}.".format(*map(shown_path, self))
 
 
 def outputs(
@@ -154,7 +154,7 @@ class TrainingRun(NamedTuple):
             click.echo(training.verdict(ngrams, status))
         unit, records = f"nats a {training.per}", training.shown(trainer.history)
         plot_history(records, self.files.plot, training.title, ngrams, unit)
-        click.echo(self.files)
+        click.echo(str(self.files))
         sys.exit(status)
 
     def train(self, training: Training, epochs: int) -> int:
