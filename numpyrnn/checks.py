@@ -49,7 +49,7 @@ class NumpyrnnError(ValueError):
 
 def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
     """Raise unless `array` has the shape `expected`, in which a string stands for any size."""
-    shape = np.shape(array)
+    shape = to_array(name, array).shape
     differ = [want != got for want, got in zip(expected, shape) if not isinstance(want, str)]
     if any(differ) or len(shape) != len(expected):
         sizes = ", ".join(map(str, expected)) + "," * (len(expected) == 1)

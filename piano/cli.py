@@ -151,11 +151,11 @@ def compare(
     Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends the comparison and keeps the
     results so far.
     """
+    check_out(out, force)
     history = out.with_suffix(".jsonl")
     if history == out:
         raise NumpyrnnError(f"the picture must not have the name of the history beside it, got {out}")
-    for path in (out, history):
-        check_out(path, force)
+    check_out(history, force)
     check_not_read((out, history), data)
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
     pieces, rows = pieces_to_learn(data, no_cache, chosen["rhythm"]), []
