@@ -59,7 +59,9 @@ def app() -> None:
 @shared.top_k_option
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
 @option("--density", type=shared.Real(0, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
-@option("--primer", metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune.")
+@option(
+    "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
+)
 @flag("--ending", help="Add a bar: a held chord that resolves the last one.")
 @option("--tempo", type=click.IntRange(20, 400), default=performance.TEMPO, help="Quarters a minute.")
 @option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the form's]")

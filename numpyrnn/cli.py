@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from . import __version__
-from .checks import KEPT, LONGEST, NumpyrnnError, shown
+from .checks import NumpyrnnError, shown
 from .output import guarded_output
 
 INTERRUPTED = 130  # the exit status 128 + SIGINT, as in shells
@@ -90,7 +90,7 @@ def run(command: click.Command) -> None:
             status = command(standalone_mode=False)
             sys.stdout.flush()
         except click.ClickException as error:
-            error.message = shown(error.message, KEPT)  # type: ignore[misc]
+            error.message = str(NumpyrnnError(error.message))  # type: ignore[misc]
             error.show()
             status = error.exit_code
         except (KeyboardInterrupt, click.Abort):
@@ -99,7 +99,7 @@ def run(command: click.Command) -> None:
         except (NumpyrnnError, MemoryError, OSError, OverflowError, UnicodeError) as error:
             if not isinstance(error, BrokenPipeError):  # the reader has stopped, as in `dinos | head -1`
                 words = error if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
-                click.echo(f"Error: {shown(words, LONGEST)}", err=True)
+                click.echo(f"Error: {NumpyrnnError(words)}", err=True)
             status = 1
     sys.exit(status if isinstance(status, int) else 0)
 
