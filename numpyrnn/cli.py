@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from . import __version__
-from .checks import NumpyrnnError, shown
+from .checks import KEPT, NumpyrnnError, shown
 from .output import guarded_output
 
 INTERRUPTED = 130  # the exit status 128 + SIGINT, as in shells
@@ -66,9 +66,8 @@ def info(model: Path) -> None:
     from .checkpoint import load
 
     checkpoint = load(model)
-    click.echo(
-        f"{shown(model)}: a model of {shown(checkpoint.kind)}, {checkpoint.model.params.flat.size:,} parameters\n"
-    )
+    kind, size = shown(checkpoint.kind), checkpoint.model.params.flat.size
+    click.echo(f"{shown(model, KEPT)}: a model of {kind}, {size:,} parameters\n")
     click.echo(checkpoint.model.summary())
     resumable = "can be resumed" if checkpoint.training else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
@@ -98,7 +97,8 @@ def run(command: click.Command) -> None:
             status = INTERRUPTED
         except (NumpyrnnError, MemoryError, OSError, OverflowError, UnicodeError) as error:
             if not isinstance(error, BrokenPipeError):  # the reader has stopped, as in `dinos | head -1`
-                words = error if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {error}"
+                why = str(error) or "there is not enough memory"  # Python's own MemoryError has no words
+                words = why if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {why}"
                 click.echo(f"Error: {NumpyrnnError(words)}", err=True)
             status = 1
     sys.exit(status if isinstance(status, int) else 0)
