@@ -144,8 +144,8 @@ def test_a_training_goes_on_when_nothing_can_be_shown(folder, where):
 
 @pytest.mark.parametrize("where", [">&-", pytest.param(">/dev/full", marks=needs_full)])
 @pytest.mark.parametrize("command", SHOW)
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_command_that_only_shows_ends_with_one_error(folder, where, command, unbuffered):
+def test_a_command_that_only_shows_ends_with_one_error(folder, where, command):
+    unbuffered = "1" if command.startswith("dinos sample") else ""  # then it fails earlier
     status, _, errors = shell(f"{command} {where}", folder, PYTHONUNBUFFERED=unbuffered)
     assert status == 1
     assert re.fullmatch(r"Error: standard output could not be written: .*\n", errors)
