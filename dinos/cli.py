@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from numpyrnn import NumpyrnnError, __version__
+from numpyrnn.checks import shown
+from workbench import options as shared
 from workbench.files import data_path, load_model, read_text
-from workbench.options import data_options, default_group, model_option, seed_option, temperature_option, top_k_option
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table, table
 
@@ -20,19 +21,19 @@ DEFAULTS = Settings()
 COPIES = "Stop when more than this share of the model's names would be copies; never if 1"
 
 
-@click.group(cls=default_group("sample"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=shared.default_group("sample"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dinos")
 def app() -> None:
     """Invent dinosaur names. The default command is `sample`."""
 
 
 @app.command()
-@click.option("-n", "n", type=click.IntRange(1), default=10, show_default=True, help="Number of names.")
-@seed_option
-@temperature_option
-@top_k_option
+@click.option("-n", "n", type=shared.COUNT, default=10, show_default=True, help="Number of names.")
+@shared.seed_option
+@shared.temperature_option
+@shared.top_k_option
 @click.option("--prefix", default="", help="The beginning of every name.")
-@model_option("dinosaur model")
+@shared.model_option("dinosaur model")
 def sample(n: int, seed: int | None, temperature: float, top_k: int | None, prefix: str, model: Path | None) -> None:
     """Print names, and mark each as known (from the data) or new."""
     checkpoint = load_model(model, KIND)
@@ -41,12 +42,12 @@ def sample(n: int, seed: int | None, temperature: float, top_k: int | None, pref
 
 
 @app.command()
-@data_options
+@shared.data_options
 @click.option("--cell", type=click.Choice(list(CELLS)), default=DEFAULTS.cell, show_default=True, help="Kind of layer.")
 @click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Layer size.")
 @click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True, help="Layer count.")
 @click.option(
-    "--copies", type=click.FloatRange(0, 1), help=f"{COPIES}  [default: {DEFAULTS.copies}, 1 if fewer than 500 names]"
+    "--copies", type=shared.Real(0, 1), help=f"{COPIES}  [default: {DEFAULTS.copies}, 1 if fewer than 500 names]"
 )
 @training_options("dinos.npz", epochs=60)
 @click.option("--keep-case", is_flag=True, help="Keep capital letters.")
@@ -69,9 +70,9 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
 
 
 @app.command()
-@model_option("dinosaur model")
-@seed_option
-@click.option("--samples", type=click.IntRange(1), default=10_000, show_default=True, help="Names to sample.")
+@shared.model_option("dinosaur model")
+@shared.seed_option
+@click.option("--samples", type=shared.COUNT, default=10_000, show_default=True, help="Names to sample.")
 def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
     """Compare held-out loss with an n-gram's, and measure how much of a sample is copied."""
     from .evaluation import measure  # late: a quick start of the other commands
@@ -85,7 +86,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
         ("in the training set", f"{network.in_training:.2%}", f"{ngram.in_training:.2%}"),
         ("in the held-out set", f"{network.in_held_out:.2%}", f"{ngram.in_held_out:.2%}"),
         ("new", f"{network.new:.2%}", f"{ngram.new:.2%}"),
-        (f"ending in -{figures['ending']}", *(f"{found.ending:.1%}" for found in (network, ngram, data))),
+        (f"ending in -{shown(figures['ending'])}", *(f"{found.ending:.1%}" for found in (network, ngram, data))),
         ("mean length", *(f"{found.length:.2f}" for found in (network, ngram, data))),
     ]
     click.echo(f"{table((28, 10, 10, 10), rows)}\n\nLongest run that a new name copies from a training name:")
@@ -95,8 +96,8 @@ def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
 
 
 @app.command()
-@data_options
-@click.option("--iterations", type=click.IntRange(1), default=35000, show_default=True, help="One name each.")
+@shared.data_options
+@click.option("--iterations", type=shared.COUNT, default=35000, show_default=True, help="One name each.")
 def course(data: Path | None, iterations: int) -> None:
     """Replay the deep-learning course's run on FILE (default: the shipped dinosaurs)."""
     from .course import model

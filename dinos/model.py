@@ -267,5 +267,5 @@ def text(ids: Iterable[int] | Array, vocabulary: Vocabulary) -> str:
 
 def listing(names: Sequence[str], known: set[str]) -> str:
     """The names, one per line, each marked as new or known."""
-    width = max((len(name) for name in names), default=0) + 2
+    width = max((len(show(name)) for name in names), default=0) + 2
     return "\n".join(f"{show(name):{width}}{'known' if name in known else 'new'}" for name in names)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.checks import Array
+from numpyrnn.checks import Array, shown
 from numpyrnn.vocab import Vocabulary
 from workbench.files import read_text
 
@@ -75,5 +75,5 @@ def encode(names: Sequence[str], vocabulary: Vocabulary) -> list[Array]:
 
 
 def show(name: str) -> str:
-    """A name as it is printed, with a capital first letter."""
-    return name[:1].upper() + name[1:]
+    """A name as it is printed, with a capital first letter and without control characters."""
+    return shown(name[:1].upper() + name[1:], LONGEST)

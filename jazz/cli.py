@@ -15,12 +15,14 @@ from music.midi import write_midi
 from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
+from numpyrnn.checks import shown
+from numpyrnn.output import output_is_optional
 from workbench import options as shared
-from workbench.files import load_model, make_folder, read_text
+from workbench.files import MAX_NOTES_BYTES, load_model, make_folder, read_text
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 
-from .changes import FORMS, parse_changes, parse_meter
+from .changes import FORMS, LONGEST, parse_changes, parse_meter
 from .changes import form as shipped_form
 from .evaluation import RUN, measure
 from .model import KIND, RECIPES
@@ -39,8 +41,8 @@ RECIPE = "Values as three parts or as single symbols, with context; or the netwo
 part_options = shared.options_of(
     option("--melody", metavar="PART", help="Number or name of the melody's part  [default: found automatically]"),
     option("--chords", metavar="PART", help="Number or name of the chords' part  [default: found automatically]"),
-    option("--from-bar", type=click.IntRange(1), help="The first bar to use, from 1."),
-    option("--to-bar", type=click.IntRange(1), help="The last bar to use."),
+    option("--from-bar", type=shared.COUNT, help="The first bar to use, from 1."),
+    option("--to-bar", type=shared.COUNT, help="The last bar to use."),
     option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis."),
 )
 
@@ -58,19 +60,21 @@ def app() -> None:
 @shared.seed_option
 @shared.temperature_option
 @shared.top_k_option
-@option("--choruses", type=click.IntRange(1), default=1, help="How often the form is played.")
-@option("--density", type=click.FloatRange(0, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
-@option("--primer", metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune.")
+@option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
+@option("--density", type=shared.Real(0, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
+@option(
+    "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
+)
 @flag("--ending", help="Add a bar: a held chord that resolves the last one.")
 @option("--tempo", type=click.IntRange(20, 400), default=performance.TEMPO, help="Quarters a minute.")
-@option("--swing", type=click.FloatRange(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the form's]")
+@option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the form's]")
 @flag("--straight", help="Straight eighths, without swing.")
 @option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program.")
 @shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
 @option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
 @shared.model_option("jazz model")
 @flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
-@option("-o", "--out", type=click.Path(), help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
+@option("-o", "--out", type=shared.NAME, help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
 @shared.force_option
 def improvise(
     swing: float | None,
@@ -93,7 +97,7 @@ def improvise(
     if chords is None and click.get_current_context().get_parameter_source("meter") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
-        text, meter = read_text(chords[1:]), parse_meter(options["meter"])
+        text, meter = read_text(chords[1:], MAX_NOTES_BYTES), parse_meter(options["meter"])
         with naming(chords[1:]):
             options["changes"] = parse_changes(text, meter)
     files_of = partial(performance.output_files, lead_sheet=not no_lead_sheet)
@@ -104,9 +108,9 @@ def improvise(
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
     files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
-    others = [file for file in performance.output_files(path) if file not in files and file.exists()]
+    others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and file.exists()]
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in others)
-    click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(str, files))}.")
+    click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
 
 
 @app.command()
@@ -140,7 +144,7 @@ def train(
 @shared.model_option("jazz model")
 @shared.seed_option
 @shared.temperature_option
-@option("--samples", type=click.IntRange(1), default=10, help="Solos to sample.")
+@option("--samples", type=shared.COUNT, default=10, help="Solos to sample.")
 @option("--form", metavar="NAME", default="rhythm-changes", help="The form that the solos are played over.")
 def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
     """Compare held-out loss with n-grams', and measure how much of new solos is copied."""
@@ -156,7 +160,7 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
     rows = [(title, f"in runs of {RUN} or more", "longest run", "")]
     for name, (runs, share) in found["copies"].items():
         longest = max(runs, key=lambda run: run.length)
-        where = f"   bar {longest.bar} of {longest.tune}" if longest.length else ""
+        where = f"   bar {longest.bar} of {shown(longest.tune)}" if longest.length else ""
         rows.append((name, f"{share:.1%}", f"{longest.length}", where))
     click.echo(table((36, 22, 14, 1), rows))
 
@@ -172,8 +176,8 @@ def doctor(file: Path, **which: Any) -> None:
 
 @app.command()
 @click.argument("file", type=shared.PATH)
-@option("--from-bar", type=click.IntRange(1), default=1, help="The first bar to use, from 1.")
-@option("--bars", type=click.IntRange(1), default=16, help="Number of bars.")
+@option("--from-bar", type=shared.COUNT, default=1, help="The first bar to use, from 1.")
+@option("--bars", type=shared.COUNT, default=16, help="Number of bars.")
 @option("-o", "--out", type=shared.PATH, help="WAV file  [default: the file's name with .wav]")
 @shared.force_option
 def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) -> None:
@@ -183,7 +187,7 @@ def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) 
         raise NumpyrnnError(f"sound is written as a .wav file, got {out}")
     shared.check_out(out, force)
     write_wav(out, render(excerpt(read_music(file), from_bar, bars)))
-    click.echo(f"Written: {out}.")
+    click.echo(f"Written: {shared.shown_path(out)}.")
 
 
 @app.command()
@@ -204,12 +208,12 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
         write_midi(path, chorus_midi(chorus, straight))
     bars = sum(len(chorus.changes.bars) for chorus in found.values())
     notes = sum(len(chorus.melody) for chorus in found.values())
-    click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {out}.")
+    click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {shared.shown_path(out)}.")
 
 
 @app.command()
 @option("--midi", type=shared.PATH, required=True, help="The course's file, original_metheny.mid.")
-@option("--epochs", type=click.IntRange(1), default=100, help="Number of epochs.")
+@option("--epochs", type=shared.COUNT, default=100, help="Number of epochs.")
 @shared.seed_option
 @option("-o", "--out", type=shared.PATH, default=Path("course"), help="The folder to write into.")
 @shared.force_option
@@ -217,6 +221,7 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     """Replay the deep-learning course's jazz exercise, and measure how much its recipe copies."""
     from .course.replay import FILES, replay
 
+    output_is_optional()
     make_folder(out)
     for name in FILES:
         shared.check_out(out / name, force)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.checks import check_count
+from numpyrnn.checks import check_count, shown
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
 from workbench.copies import Copies
@@ -44,7 +44,7 @@ class Copied:
     bar: int = 0
 
     def __str__(self) -> str:
-        return f"{self.length} values, from bar {self.bar} of {self.tune}" if self.length else "none"
+        return f"{self.length} values, from bar {self.bar} of {shown(self.tune)}" if self.length else "none"
 
 
 def longest_copy(values: Sequence[str], tunes: Tunes) -> Copied:

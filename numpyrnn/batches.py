@@ -43,7 +43,7 @@ class Batch:
     @property
     def places(self) -> int:
         """The number of targets that count in the loss."""
-        return prod(self.targets.shape[:2]) if self.counts is None else int(self.counts.sum())
+        return prod(np.shape(self.targets)[:2]) if self.counts is None else int(self.counts.sum())
 
 
 def padded(

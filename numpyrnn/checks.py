@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,42 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 LARGEST = float(np.finfo(float).max)  # an int may be larger and no float
+LONGEST = 400  # characters of an error; a longer one keeps KEPT of them
+KEPT = 200
+# Control characters, ends of lines, marks that change the direction of writing, and halves of surrogate pairs.
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
+
+
+def shown(text: object, most: int = 80) -> str:
+    """Make text from outside safe for one line of a terminal.
+
+    Parameters
+    ----------
+    text : any object, of which the string is taken
+    most : int, default 80; a longer text loses its middle
+
+    Returns
+    -------
+    str, in which control characters, line ends and marks of direction are written as escapes
+    """
+    return _cut(escaped(_cut(str(text), most)), most)
+
+
+def escaped(text: str, controls: re.Pattern[str] = CONTROLS) -> str:
+    """Replace control characters by their escapes, as Python writes them in a string."""
+    return controls.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]} ... {text[-(most // 2) :]}"
 
 
 class NumpyrnnError(ValueError):
-    """Bad input, described in one line: what was expected and what came."""
+    """Bad input, described in one line: what was expected and what came. Long messages lose their middle."""
+
+    def __init__(self, message: object = ""):
+        text = str(message)
+        super().__init__(shown(text, LONGEST if len(text) <= LONGEST else KEPT))
 
 
 class NotFiniteError(NumpyrnnError):
@@ -21,7 +54,7 @@ class NotFiniteError(NumpyrnnError):
 
 def check_shape(name: str, array: Array, expected: tuple[int | str, ...]) -> None:
     """Raise unless `array` has the shape `expected`, in which a string stands for any size."""
-    shape = np.shape(array)
+    shape = to_array(name, array).shape
     differ = [want != got for want, got in zip(expected, shape) if not isinstance(want, str)]
     if any(differ) or len(shape) != len(expected):
         sizes = ", ".join(map(str, expected)) + "," * (len(expected) == 1)
@@ -86,6 +119,7 @@ def check_range(name: str, value: float, low: float, high: float = np.inf, *, op
     ok = isinstance(value, int | float | np.number) and low <= value <= min(high, LARGEST)
     if not ok or (open_low and value == low):  # NaN fails the comparison
         bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == np.inf else f" and at most {high:g}")
+        bounds += " and finite" * (str(value) == "inf" and high == np.inf)
         raise NumpyrnnError(f"{name} must be {bounds}, got {value!r}")
 
 

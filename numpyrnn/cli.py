@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import click
 
 from . import __version__
-from .checks import NumpyrnnError
+from .checks import KEPT, NumpyrnnError, shown
+from .output import guarded_output
 from .signals import handled, leave, status_of
+
+SEED = click.IntRange(0, (1 << 63) - 1)
+
+
+class AnyPath(click.Path):
+    """The path of a file or folder; an empty one, which would mean the current folder, is an error."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check a path and convert it."""
+        if not str(value) or "\0" in str(value):
+            self.fail("A path must not be empty or hold a zero byte.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = AnyPath(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,7 +37,7 @@ def app() -> None:
 
 
 @app.command()
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the weights and inputs.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the weights and inputs.")
 @click.pass_context
 def gradcheck(context: click.Context, seed: int) -> None:
     """Check every layer's gradients by the complex step and by central differences."""
@@ -44,20 +60,21 @@ def gradcheck(context: click.Context, seed: int) -> None:
 
 
 @app.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
 def info(model: Path) -> None:
     """Show what a model file holds."""
     from .checkpoint import load
 
     checkpoint = load(model)
-    click.echo(f"{model}: a model of {checkpoint.kind}, {checkpoint.model.params.flat.size:,} parameters\n")
+    kind, size = shown(checkpoint.kind), checkpoint.model.params.flat.size
+    click.echo(f"{shown(model, KEPT)}: a model of {kind}, {size:,} parameters\n")
     click.echo(checkpoint.model.summary())
     resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
 
 
 @app.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=PATH)
 def verify(model: Path) -> None:
     """Check all that a model file holds, and describe it in one line."""
     from .verify import verify as check
@@ -74,8 +91,11 @@ def run(command: click.Command) -> None:
     ----------
     command : click Command or Group
     """
-    with handled(leave):
-        sys.exit(_status(command))
+    if sys.flags.optimize > 1:
+        restore_help(command)
+    with handled(leave), guarded_output():
+        status = _status(command)
+    sys.exit(status)
 
 
 def _status(command: click.Command) -> int:
@@ -83,23 +103,30 @@ def _status(command: click.Command) -> int:
     try:
         status = command(standalone_mode=False)
         sys.stdout.flush()
+        return status if isinstance(status, int) else 0
     except click.ClickException as error:
+        error.message = str(NumpyrnnError(error.message))  # type: ignore[misc]
         error.show()
-        status = error.exit_code
+        return int(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
         click.echo("Interrupted.", err=True)
-        status = status_of(error)
+        return status_of(error)
     except (NumpyrnnError, MemoryError, OSError, OverflowError, UnicodeError) as error:
-        try:
-            sys.stdout.flush()
-        except OSError:  # drop what cannot be written, so that Python does not try again at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # the reader has stopped, as in `dinos | head -1`
             why = str(error) or "there is not enough memory"  # Python's own MemoryError has no words
             words = why if isinstance(error, NumpyrnnError) else f"{type(error).__name__}: {why}"
-            click.echo(f"Error: {words}", err=True)
-        status = 1
-    return status if isinstance(status, int) else 0
+            click.echo(f"Error: {NumpyrnnError(words)}", err=True)
+        return 1
+
+
+def restore_help(command: click.Command) -> None:
+    """Read the help of a command line from its source; `python -OO` strips the docstrings that it comes from."""
+    import ast
+    import inspect
+
+    for one in [command, *getattr(command, "commands", {}).values()]:
+        function: Any = ast.parse(inspect.getsource(inspect.unwrap(one.callback))).body[0]
+        one.help = one.help or ast.get_docstring(function)
 
 
 def main() -> None:

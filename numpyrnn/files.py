@@ -40,6 +40,8 @@ def open_plain(path: str | Path, what: str) -> Iterator[IO[bytes]]:
         if there is no such file, it is no plain file, or it cannot be read, also later in the block
     """
     try:
+        if not isinstance(path, str | os.PathLike) or not str(path) or "\0" in str(path):
+            raise NumpyrnnError(f"a path must be text, not empty and without a zero byte, got {path!r}")
         with open(path, "rb", opener=_without_waiting) as file:
             if not S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise NumpyrnnError(f"{path} must be {what}, it is a device or a pipe")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .checks import Array, NumpyrnnError, check_ids, is_integer
+from .checks import Array, NumpyrnnError, check_ids, is_integer, to_array
 
 CHUNK = 1 << 16  # characters
 
@@ -41,7 +41,7 @@ class Vocabulary:
     """
 
     def __init__(self, tokens: Iterable[str]):
-        distinct = set(tokens)
+        distinct = set(tokens) if isinstance(tokens, Iterable) else {tokens}
         if not distinct or not all(isinstance(token, str) for token in distinct):
             raise NumpyrnnError(f"a vocabulary needs one or more strings, got {list(distinct)[:3]!r:.80}")
         self.tokens = sorted(distinct)
@@ -109,7 +109,7 @@ class Vocabulary:
         NumpyrnnError
             if an id is not an integer, is negative, or is not below the number of tokens
         """
-        ids = np.asarray(list(ids) or np.zeros(0, np.intp))
+        ids = to_array("ids", list(ids) or np.zeros(0, np.intp))
         if not is_integer(ids):
             raise NumpyrnnError(f"ids must be integers, got dtype {ids.dtype}")
         check_ids("ids", ids, len(self.tokens))
@@ -128,4 +128,4 @@ class Vocabulary:
         return hash(tuple(self.tokens))
 
     def __repr__(self) -> str:
-        return f"Vocabulary of {len(self)} tokens, {self.tokens[0]!r} to {self.tokens[-1]!r}"
+        return f"Vocabulary of {len(self)} tokens, {self.tokens[0]!r:.40} to {self.tokens[-1]!r:.40}"

@@ -17,6 +17,8 @@ from numpyrnn.signals import handled, interrupt, status_of
 from workbench.files import data_path, load_model
 from workbench.history import write_history
 from workbench.options import (
+    COUNT,
+    NAME,
     PATH,
     check_not_read,
     check_out,
@@ -27,6 +29,7 @@ from workbench.options import (
     model_option,
     options_of,
     seed_option,
+    shown_path,
     temperature_option,
     top_k_option,
 )
@@ -53,10 +56,10 @@ def app() -> None:
 
 
 min_count_option = click.option(
-    "--min-count", type=click.IntRange(1), default=50, show_default=True, help="How often a token must occur."
+    "--min-count", type=COUNT, default=50, show_default=True, help="How often a token must occur."
 )
 window_option = click.option(
-    "--window", type=click.IntRange(8), default=32, show_default=True, help="Tokens before the predicted one."
+    "--window", type=click.IntRange(8, 4096), default=32, show_default=True, help="Tokens before the predicted one."
 )
 pieces_options = options_of(
     data_files_options, click.option("--no-cache", is_flag=True, help="Do not keep a cache in the folder that is read.")
@@ -88,9 +91,7 @@ def file_progress(files: Sequence[Any]) -> Any:
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
 @click.option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
 @model_option("piano model")
-@click.option(
-    "-o", "--out", type=click.Path(), help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]"
-)
+@click.option("-o", "--out", type=NAME, help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]")
 @force_option
 def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece and write it as MIDI, sound and picture, side by side."""
@@ -103,7 +104,7 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
     files = music.write(path, soundfont)
     material = material_of(checkpoint)
     copied = material.copied(material.vocabulary.encode(music.tokens[music.n_primer :]))
-    click.echo(f"{music.summary()}\nLongest run copied: {copied}.\nWritten: {', '.join(map(str, files))}.")
+    click.echo(f"{music.summary()}\nLongest run copied: {copied}.\nWritten: {', '.join(map(shown_path, files))}.")
 
 
 def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:
@@ -138,7 +139,7 @@ def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chos
 @app.command()
 @pieces_options
 @learning_options
-@click.option("--epochs", type=click.IntRange(1), help="Largest number for each model  [default: the model's own]")
+@click.option("--epochs", type=COUNT, help="Largest number for each model  [default: the model's own]")
 @seed_option
 @click.option("-o", "--out", type=PATH, default="compare.png", show_default=True, help="PNG of the held-out curves.")
 @force_option
@@ -150,11 +151,11 @@ def compare(
     Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends the comparison and keeps the
     results so far.
     """
+    check_out(out, force)
     history = out.with_suffix(".jsonl")
     if history == out:
         raise NumpyrnnError(f"the picture must not have the name of the history beside it, got {out}")
-    for path in (out, history):
-        check_out(path, force)
+    check_out(history, force)
     check_not_read((out, history), data)
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
     pieces, rows = pieces_to_learn(data, no_cache, chosen["rhythm"]), []
@@ -177,14 +178,14 @@ def compare(
         write_history(history, records_of(rows))
         levels = {name: loss for name, (loss, _) in ngrams.items()}
         plot_rows(rows, out, f"{len(material.training)} pieces, split by {chosen['split']}", levels)
-        click.echo(f"\nCurves {out}, history {history}.")
+        click.echo(f"\nCurves {shown_path(out)}, history {shown_path(history)}.")
     whole = len(rows) == len(every) and not rows[-1].interrupted
     sys.exit(0 if whole else status_of(KeyboardInterrupt(*came)))
 
 
 @app.command()
 @model_option("piano model")
-@click.option("--samples", type=click.IntRange(1), default=500, show_default=True, help="Tokens to sample.")
+@click.option("--samples", type=COUNT, default=500, show_default=True, help="Tokens to sample.")
 @seed_option
 def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
     """Compare held-out loss and accuracy with n-grams, and find the longest run that a sample copies."""
@@ -213,4 +214,4 @@ def doctor(data: list[Path], min_count: int, window: int, out: Path | None, forc
     for text in diagnose(paths, min_count, window, cache, out, file_progress):
         click.echo(text)
     if out is not None:
-        click.echo(f"\nWritten: {out}.")
+        click.echo(f"\nWritten: {shown_path(out)}.")

@@ -33,6 +33,7 @@ from .tokens import WAIT, count_names, name_of, split_token, tokens_of
 FEWEST = 2  # tokens of a piece: one to read and one to predict
 CACHE_NAME = ".numpyrnn-piano.json"
 CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 2}  # increment when the same files give other tokens
+MAX_CACHE_BYTES = 1 << 28
 MIDI = MAX_BYTES + 1, "a MIDI file"  # see `first_bytes`
 PARALLEL_FROM = 200  # files; parsing one takes 10 ms, starting the processes half a second
 MAX_PROCESSES = 8
@@ -182,7 +183,7 @@ def _readings(
 def _load(cache: Path) -> tuple[dict[str, Reading], dict[str, list[str]]]:
     """What a cache holds, by digest; anything that `_readings` cannot have written is ignored."""
     with suppress(AttributeError, KeyError, RecursionError, TypeError, ValueError):
-        content = json.loads(read_text(cache)) if os.path.isfile(cache) else {}
+        content = json.loads(read_text(cache, MAX_CACHE_BYTES)) if os.path.isfile(cache) else {}
         if content.items() >= CACHE_HEADER.items():
             faults = {digest: lines for digest, lines in content["faults"].items() if all(map(_is_line, lines))}
             return {digest: reading for digest, reading in content["files"].items() if _is_reading(reading)}, faults

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from numpyrnn import NumpyrnnError
-from numpyrnn.checks import check_count
+from numpyrnn.checks import check_count, shown
 from numpyrnn.files import atomic_write
 
 from .corpus import Piece, Progress, read_pieces
@@ -74,14 +74,14 @@ def _listed(title: str, lines: Sequence[object]) -> Iterator[str]:
 
 def _files(pieces: Sequence[Piece]) -> Iterator[str]:
     """Describe each piece in a row of a table."""
-    width = min(max(len("piece"), *(len(piece.name) for piece in pieces)), 40)
+    width = min(max(len("piece"), *(len(shown(piece.name)) for piece in pieces)), 40)
     yield f"{'piece':{width}}{'tokens':>8}{'different':>11}{'chords':>8}  single notes"
     for piece in pieces:
         names = list(count_names([piece.tokens]).elements())
         pitches = [PITCHES[name] for name in names if name in PITCHES]
         extent = f"{NAMES[min(pitches)]} to {NAMES[max(pitches)]}" if pitches else "none"
         chords = 1 - len(pitches) / len(names)
-        yield f"{piece.name[:width]:{width}}{len(names):8,}{len(set(names)):11,}{chords:8.0%}  {extent}"
+        yield f"{shown(piece.name)[:width]:{width}}{len(names):8,}{len(set(names)):11,}{chords:8.0%}  {extent}"
 
 
 def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) -> Iterator[str]:

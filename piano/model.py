@@ -15,7 +15,7 @@ from numpy.random import Generator
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError, Sequential
 from numpyrnn.batches import Batch, crops, padded, windows_at
 from numpyrnn.checkpoint import Checkpoint
-from numpyrnn.checks import Array
+from numpyrnn.checks import Array, shown
 from numpyrnn.convolution import CausalConv1D, GatedStack
 from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.vocab import Vocabulary
@@ -323,7 +323,7 @@ class Material:
             return "none"
         piece, key = self.sources[run.source]
         moved = f", {abs(key)} semitones {'up' if key > 0 else 'down'}" if key else ""
-        return f"{run.length} tokens, from token {run.place + 1} of {piece.name}{moved}"
+        return f"{run.length} tokens, from token {run.place + 1} of {shown(piece.name)}{moved}"
 
 
 def material_of(checkpoint: Checkpoint) -> Material:

@@ -15,19 +15,8 @@ from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
 from numpyrnn.signals import handled, interrupt
+from workbench import options as shared
 from workbench.files import data_path, load_model
-from workbench.options import (
-    PATH,
-    check_not_read,
-    check_out,
-    data_options,
-    default_group,
-    force_option,
-    model_option,
-    seed_option,
-    temperature_option_of,
-    top_k_option,
-)
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table
 
@@ -37,13 +26,15 @@ from .recipes import RECIPES
 from .text import opening, read_plain, split_text, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, continue_prompt
 
+WORDS = f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
+
 
 def given_text(checkpoint: Checkpoint, data: Path | None) -> str | None:
     """The text of a file as a model reads it; None if there is no file."""
     return None if data is None else read_plain(data, bool(checkpoint.config.get("keep_case")))
 
 
-@click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=shared.default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="sonnets")
 def app() -> None:
     """Continue a line in the style of the sonnets or of any text. The default command is `write`."""
@@ -51,27 +42,25 @@ def app() -> None:
 
 @app.command()
 @click.argument("prompt", required=False)
-@click.option(
-    "--length", type=click.IntRange(1), help=f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
-)
-@click.option("--lines", type=click.IntRange(1), help="Lines, including the prompt's; blank ones do not count.")
-@temperature_option_of(TEMPERATURE)
-@top_k_option
-@seed_option
-@model_option("sonnet model")
+@click.option("--length", type=click.IntRange(1, 1_000_000_000), help=WORDS)
+@click.option("--lines", type=shared.COUNT, help="Lines, including the prompt's; blank ones do not count.")
+@shared.temperature_option_of(TEMPERATURE)
+@shared.top_k_option
+@shared.seed_option
+@shared.model_option("sonnet model")
 @click.option(
     "--unknown", type=click.Choice(["error", "skip"]), default="error", show_default=True, help="On unknown characters."
 )
-@click.option("-o", "--out", type=PATH, help="Also write the poem to this file.")
-@force_option
+@click.option("-o", "--out", type=shared.PATH, help="Also write the poem to this file.")
+@shared.force_option
 def write(prompt: str | None, model: Path | None, unknown: str, out: Path | None, force: bool, **how: Any) -> None:
     """Continue PROMPT or, by default, a random first line of the text that the model learned.
 
     Characters of PROMPT that the model does not know are an error; --unknown skip drops them.
     """
     if out is not None:
-        check_out(out, force)
-        check_not_read([out], [model], "the model")
+        shared.check_out(out, force)
+        shared.check_not_read([out], [model], "the model")
     checkpoint = load_model(model, KIND)
     sampler = Sampler(how.pop("seed"), how.pop("temperature"), how.pop("top_k"))
     prompt = opening(checkpoint, sampler.rng) if prompt is None else prompt
@@ -99,7 +88,7 @@ def say(prompt: str, characters: Iterable[str]) -> str:
 
 
 @app.command()
-@data_options
+@shared.data_options
 @click.option(
     "--recipe", type=click.Choice(list(RECIPES)), default="streams", show_default=True, help="How to train; see above."
 )
@@ -123,10 +112,10 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
 
 
 @app.command()
-@model_option("sonnet model")
-@click.option("--data", type=PATH, help="The text, if the model file does not keep it.")
-@click.option("--samples", type=click.IntRange(1), default=2000, show_default=True, help="Characters to sample.")
-@seed_option
+@shared.model_option("sonnet model")
+@click.option("--data", type=shared.PATH, help="The text, if the model file does not keep it.")
+@click.option("--samples", type=shared.COUNT, default=2000, show_default=True, help="Characters to sample.")
+@shared.seed_option
 def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None) -> None:
     """Compare held-out loss with an n-gram's, and find the longest run that a sample copies."""
     checkpoint = load_model(model, KIND)

@@ -280,3 +280,12 @@ def test_crops_change_from_epoch_to_epoch_and_repeat_with_their_seed():
 def test_a_wrong_argument_is_named_with_what_came(make, message):
     with pytest.raises(NumpyrnnError, match=message):
         next(make())
+
+
+def test_lists_stand_for_arrays_where_targets_are_counted():
+    assert Batch([[0, 1], [1, 2]], [[1, 2], [2, 0]]).places == 4
+
+
+def test_ids_of_different_depths_are_one_clear_error():
+    with pytest.raises(NumpyrnnError, match="ids must be an array, got list"):
+        list(streams([[1, 2], [3]], 1, 1))

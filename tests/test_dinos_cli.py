@@ -342,9 +342,7 @@ def test_ctrl_c_in_the_first_epoch_saves_the_beginning(folder, monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize(
-    "arguments", [["sample", "--model", "model.npz"], ["train", "places.txt", "--out", "a.npz"], ["--help"]], ids=str
-)
+@pytest.mark.parametrize("arguments", [["sample", "--model", "model.npz"], ["--help"]], ids=str)
 def test_a_full_output_is_one_error(folder, arguments):
     before = contents(folder)
     with open("/dev/full", "w") as full:

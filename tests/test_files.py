@@ -200,6 +200,30 @@ def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
         read_text(tmp_path / "a.txt")
 
 
+def test_a_vast_file_is_refused_before_it_is_read(tmp_path):
+    with (tmp_path / "a.txt").open("wb") as file:
+        file.truncate(5 << 30)  # sparse
+    with pytest.raises(NumpyrnnError, match="must have at most 1073741824 bytes, it has more"):
+        read_text(tmp_path / "a.txt")
+    with (tmp_path / "a.txt").open("wb") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(NumpyrnnError, match="must be UTF-8 text, it holds a zero byte"):
+        read_text(tmp_path / "a.txt")
+
+
+def test_a_text_may_be_bounded_more_narrowly(tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"1234567890")
+    assert read_text(tmp_path / "a.txt", 10) == "1234567890"
+    with pytest.raises(NumpyrnnError, match="must have at most 9 bytes, it has more"):
+        read_text(tmp_path / "a.txt", 9)
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", None, 3, True, [], b"a.txt"], ids=repr)
+def test_what_is_no_path_is_one_clear_error(path):
+    with pytest.raises(NumpyrnnError, match="a path must be text, not empty and without a zero byte, got "):
+        read_text(path)
+
+
 def test_a_shipped_file_is_found_wherever_one_is(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert data_path("dinos.txt").is_file()

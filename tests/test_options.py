@@ -4,7 +4,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from workbench.options import default_group, temperature_option, temperature_option_of
+from numpyrnn import NumpyrnnError
+from workbench.options import Real, default_group, temperature_option, temperature_option_of
 
 
 @click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,6 +85,32 @@ def test_what_is_wrong_is_said_of_the_command_that_was_meant(arguments, message)
 def test_the_help_shows_the_default_temperature_of_each_command():
     assert "[default: 0.7; x>=0]" in run("write", "--help").stdout
     assert "[default: 1.0; x>=0]" in run("train", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("nan", "temperature must be at least 0, got nan"),
+        ("inf", "temperature must be at least 0 and finite, got inf"),
+    ],
+)
+def test_a_real_number_is_finite(value, message):
+    with pytest.raises(NumpyrnnError, match=f"^{message}$"):
+        CliRunner().invoke(app, ["--temperature", value], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [("nan", "got nan"), ("inf", "not in the range"), ("0", "not in the range")]
+)
+def test_a_range_that_is_open_below_or_closed_above_refuses_what_lies_outside(value, message):
+    @click.command()
+    @click.option("--share", type=Real(0, 1, min_open=True))
+    def command(share):
+        click.echo(share)
+
+    result = CliRunner().invoke(command, ["--share", value])
+    assert message in result.stderr + str(result.exception)
+    assert CliRunner().invoke(command, ["--share", "1"]).stdout == "1.0\n"
 
 
 def test_two_groups_have_their_own_defaults():

@@ -134,3 +134,18 @@ def test_ids_of_a_text_take_as_few_bytes_as_they_can(size, dtype):
     assert ids.tolist() == list(range(size))
     assert Vocabulary(text).encode_text("").dtype == dtype
     assert Vocabulary(text).encode_text("").shape == (0,)
+
+
+@pytest.mark.parametrize("tokens", [None, 3, float("nan"), [None], [b"a"], ["a", 1]], ids=repr)
+def test_a_vocabulary_of_anything_but_strings_is_one_clear_error(tokens):
+    with pytest.raises(NumpyrnnError, match="a vocabulary needs one or more strings, got "):
+        Vocabulary(tokens)
+
+
+def test_ids_of_different_depths_are_one_clear_error():
+    with pytest.raises(NumpyrnnError, match="ids must be an array, got list"):
+        Vocabulary("abc").decode([[1, 2], [0]])
+
+
+def test_the_description_of_long_tokens_is_short():
+    assert len(repr(Vocabulary(["a" * 10**6, "b" * 10**6]))) < 200

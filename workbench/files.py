@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from os import SEEK_END
 from pathlib import Path
 
 from numpyrnn.checkpoint import Checkpoint, load
@@ -10,16 +11,18 @@ from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import open_plain
 
 MAX_TEXT_BYTES = 1 << 30
+MAX_NOTES_BYTES = 1 << 20  # of chords and choruses, which are small
 PIECE = 1 << 16  # bytes
 CHECKS: dict[str, Callable[[Checkpoint], None]] = {}  # by kind: each program's check of its model files
 
 
-def read_text(path: str | Path) -> str:
+def read_text(path: str | Path, most: int | None = None) -> str:
     """The text of a UTF-8 file, without its byte order mark.
 
     Parameters
     ----------
     path : file
+    most : int, optional, the largest number of bytes, by default 2**30
 
     Returns
     -------
@@ -30,15 +33,16 @@ def read_text(path: str | Path) -> str:
     NumpyrnnError
         if the file cannot be read, is not UTF-8 text, or is too large
     """
-    return "".join(text_pieces(path))
+    return "".join(text_pieces(path, most))
 
 
-def text_pieces(path: str | Path) -> Iterator[str]:
+def text_pieces(path: str | Path, most: int | None = None) -> Iterator[str]:
     """The text of a UTF-8 file in pieces of 64 KiB or a little more, each ending at the end of a line.
 
     Parameters
     ----------
     path : file
+    most : int, optional, the largest number of bytes, by default 2**30
 
     Yields
     ------
@@ -49,16 +53,17 @@ def text_pieces(path: str | Path) -> Iterator[str]:
     NumpyrnnError
         if the file cannot be read, is not UTF-8 text, or is too large
     """
-    path, done = Path(path), 0
+    most, done = most or MAX_TEXT_BYTES, 0
     try:
         with open_plain(path, "a text file") as file:
-            while data := file.read(PIECE) + file.readline(MAX_TEXT_BYTES):
-                if done + len(data) > MAX_TEXT_BYTES:
-                    raise NumpyrnnError(f"{path} must have at most {MAX_TEXT_BYTES} bytes, it has more")
-                text = data.decode("utf-8" if done else "utf-8-sig")
-                if "\0" in text:
+            if file.seek(0, SEEK_END) > most:
+                raise NumpyrnnError(f"{path} must have at most {most} bytes, it has more")
+            file.seek(0)
+            while data := file.read(PIECE):
+                if b"\0" in data or b"\0" in (line := file.readline(most)):
                     raise NumpyrnnError(f"{path} must be UTF-8 text, it holds a zero byte")
-                yield text
+                data += line
+                yield data.decode("utf-8" if done else "utf-8-sig")
                 done += len(data)
     except UnicodeDecodeError as error:
         raise NumpyrnnError(f"{path} must be UTF-8 text, byte {done + error.start} is not") from error

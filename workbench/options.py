@@ -5,30 +5,47 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import reduce, wraps
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import click
 
-from numpyrnn.checks import NumpyrnnError
+from numpyrnn.checks import NumpyrnnError, check_range, shown
+from numpyrnn.cli import PATH as PATH
+from numpyrnn.cli import SEED, AnyPath
 from numpyrnn.files import TakenError, check_plain_file, reserved
+from numpyrnn.output import output_is_optional
 
 OWN = {".npz", ".jsonl", ".png"}  # endings of files that a training writes and never reads as data
-PATH = click.Path(path_type=Path)
+NAME = AnyPath()  # of output files; a string, because FOLDER/ differs from FOLDER
+COUNT = click.IntRange(1, 1_000_000)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Real(click.FloatRange):
+    """A range of finite numbers."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a number, or fail if it is out of range, NaN or infinite."""
+        number = super().convert(value, param, ctx)
+        high = inf if self.max is None else self.max
+        check_range((param and param.name) or "the number", number, self.min or 0, high, open_low=self.min_open)
+        return number
+
 
 seed_option = click.option(
     "--seed",
-    type=click.IntRange(0),
+    type=SEED,
     help="The same seed gives the same result  [default: 0 to train or evaluate, random to sample]",
 )
-top_k_option = click.option("--top-k", type=click.IntRange(1), help="Draw only among the k most probable.")
+top_k_option = click.option("--top-k", type=COUNT, help="Draw only among the k most probable.")
 
 
 def temperature_option_of(default: float) -> Decorator:
     """Make the option `--temperature` with this default."""
     words = "Below 1 is safer, above 1 is wilder; 0 always takes the most probable."
-    return click.option("--temperature", type=click.FloatRange(0), default=default, show_default=True, help=words)
+    return click.option("--temperature", type=Real(0), default=default, show_default=True, help=words)
 
 
 temperature_option = temperature_option_of(1.0)
@@ -85,8 +102,15 @@ def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_data
 
 
+def shown_path(path: Path) -> str:
+    """A path as it is printed, in one line."""
+    return shown(path, 1000)
+
+
 def check_out(path: Path, force: bool) -> None:
     """Raise unless an output file can be written; reserve it until the command ends.
+
+    Standard output may then fail, because the file is the command's work.
 
     Parameters
     ----------
@@ -98,6 +122,7 @@ def check_out(path: Path, force: bool) -> None:
     NumpyrnnError
         if it exists and may not be replaced, cannot be written, or is about to be written by another run
     """
+    output_is_optional()
     if not path.parent.is_dir():
         raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
     check_plain_file(path)

@@ -22,7 +22,7 @@ from numpyrnn.signals import handled, held, interrupt, status_of
 from numpyrnn.train import Record
 
 from .history import plot_history, write_history
-from .options import PATH, Decorator, check_not_read, check_out, force_option, seed_option
+from .options import COUNT, PATH, Decorator, check_not_read, check_out, force_option, seed_option, shown_path
 from .training import Training
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -46,7 +46,7 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
     words = f"Epochs in total, at most  [default: {epochs or 'depends on the network'}]"
 
     def with_run(command: Callable[..., Any]) -> Callable[..., Any]:
-        @click.option("--epochs", type=click.IntRange(1), default=epochs, help=words)
+        @click.option("--epochs", type=COUNT, default=epochs, help=words)
         @seed_option
         @click.option("-o", "--out", type=PATH, help=f"Model file  [default: {out} or the resumed one]")
         @force_option
@@ -75,7 +75,7 @@ class Outputs(NamedTuple):
     plot: Path
 
     def __str__(self) -> str:
-        return f"Model {self.model}, history {self.history}, curves {self.plot}."
+        return "Model {}, history {}, curves {}.".format(*map(shown_path, self))
 
 
 def outputs(
@@ -173,7 +173,7 @@ class TrainingRun(NamedTuple):
             with held():
                 unit, records = f"nats a {training.per}", training.shown(trainer.history)
                 plot_history(records, self.files.plot, training.title, ngrams, unit)
-                click.echo(self.files)
+                click.echo(str(self.files))
         sys.exit(status)
 
     def train(self, training: Training, epochs: int) -> int:

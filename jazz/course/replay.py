@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from numpyrnn.checks import check_count
+from numpyrnn.checks import KEPT, check_count, shown
 from numpyrnn.sampling import Sampler
 from workbench.copies import Copies
 from workbench.files import make_folder
@@ -94,7 +94,7 @@ def replay(
     write_history(folder / "history.jsonl", records)
     levels, whole = {"a uniform guess": log(n_values)}, "training, the whole tune; held out: trained on the rest"
     plot_history(curves, folder / "loss.png", "The course's jazz exercise", levels, "nats a value", whole)
-    report(f"solo.mid, solo.wav, loss.png and history.jsonl are in {folder}")
+    report(f"solo.mid, solo.wav, loss.png and history.jsonl are in {shown(folder, KEPT)}")
     return {"loss": losses, "held_out": held_out, "verbatim": verbatim, "verbatim_sampled": sampled}
 
 

@@ -220,7 +220,7 @@ def read_changes(chords: str | Changes | None, form: str | None, meter: str) -> 
     if not isinstance(chords, str | Changes | None) or not isinstance(meter, str):
         raise NumpyrnnError(f"chords and meter must be text, got {chords!r} and {meter!r}")
     if chords is None:
-        return shipped_form(form or FORM)
+        return shipped_form(FORM if form is None else form)
     return chords if isinstance(chords, Changes) else parse_changes(chords, parse_meter(meter))
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from music.files import naming
 from music.midi import Note
 from numpyrnn import NumpyrnnError
-from workbench.files import read_text
+from workbench.files import MAX_NOTES_BYTES, read_text
 
 from ..changes import Change, Changes, bar_length, parse_meter, spread
 from ..chords import Chord, parse_chord, semitones_above_c
@@ -114,7 +114,7 @@ def _read_lines(path: Path) -> tuple[dict[str, str], list[_Bar]]:
     """Parse the fields and the bars of a file."""
     fields: dict[str, str] = {}
     bars: list[_Bar] = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_text(path, MAX_NOTES_BYTES).splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue

@@ -9,6 +9,7 @@ from pathlib import Path
 from music.files import naming
 from music.midi import as_tempo
 from music.reader import ENCODING
+from numpyrnn.checks import KEPT, shown
 
 from .corpus import read_music
 from .tracks import Part, Score, bars_of, choose, parts_of, tune_of_midi
@@ -47,7 +48,8 @@ def diagnose(
     meters = ", ".join(dict.fromkeys(f"{beats}/{unit}" for _, beats, unit in midi.meters))
     tempos = [as_tempo(tempo) for _, tempo in midi.tempos]
     speed = f"{tempos[0]}" if min(tempos) == max(tempos) else f"{min(tempos)} to {max(tempos)}"
-    yield f"{path}: {len(bars)} bars in {meters}, {speed} quarters a minute, {midi.seconds(midi.length):.0f} s."
+    seconds = midi.seconds(midi.length)
+    yield f"{shown(path, KEPT)}: {len(bars)} bars in {meters}, {speed} quarters a minute, {seconds:.0f} s."
     if midi.faults:
         yield "What is damaged in the file:"
         yield from (f"  {fault}" for fault in midi.faults)
@@ -56,7 +58,7 @@ def diagnose(
         pitches = [note.pitch for note in part.notes]
         program = "drums" if part.drums else str(part.program + 1)
         yield (
-            f"{part.number:4}  {part.name[:23]:24}{program:>8}{len(part.notes):7}{part.bars_played(bars):6}"
+            f"{part.number:4}  {shown(part.name)[:23]:24}{program:>8}{len(part.notes):7}{part.bars_played(bars):6}"
             f"{f'{min(pitches)}-{max(pitches)}':>9}{part.polyphony:10.0%}"
         )
     with naming(path):

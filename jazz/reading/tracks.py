@@ -81,7 +81,7 @@ class Part:
         return any(re.search(rf"(?<![a-z]){word}(?![a-z])", self.name.lower()) for word in words)
 
     def __str__(self) -> str:
-        return f"{self.number} {self.name!r}" if self.name else str(self.number)
+        return f"{self.number} {self.name!r:.80}" if self.name else str(self.number)
 
 
 class Score(NamedTuple):
