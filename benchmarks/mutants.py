@@ -1,0 +1,202 @@
+"""Mutation testing: one fault at a time is planted in a copy of the engine; do the tests of its module notice?
+
+`make mutants` plants a seeded sample of faults, `make mutants ALL=1` all of them. Both fail if less than 90 % are
+noticed (killed). Survivors are printed with their reason from `survivors.txt`. A reason does not make a survivor count
+as killed. The faults are those of Cosmic Ray: arithmetic, comparisons, constants and control flow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from tempfile import TemporaryDirectory
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.operators.provider import OperatorProvider
+
+ROOT = Path(__file__).parents[1]
+REASONS = Path(__file__).with_name("survivors.txt")
+TARGET = 0.9
+
+TESTS = {  # module: the test files that must notice its faults
+    "activations": "activations",
+    "cells": "cells recurrent unroll gradients",
+    "checkpoint": "checkpoint checkpoint_text restore",
+    "convolution": "convolution check_gradients",
+    "layer": "layer layers recurrent gradients",
+    "layers": "layers layers_pooling check_gradients",
+    "losses": "losses train",
+    "optim": "optim train",
+    "recurrent": "recurrent layer gradients",
+    "sampling": "sampling sampling_workers",
+    "stepper": "stepper",
+    "train": "train workers",
+    "unroll": "unroll recurrent layer",
+}
+PAIRS = (
+    "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul LShift_RShift RShift_LShift BitOr_BitAnd BitAnd_BitOr"
+)
+COMPARISONS = "Eq_NotEq NotEq_Eq Lt_LtE LtE_Lt Gt_GtE GtE_Gt Is_IsNot IsNot_Is"
+OPERATORS = [
+    *(f"ReplaceBinaryOperator_{pair}" for pair in PAIRS.split()),
+    *(f"ReplaceComparisonOperator_{pair}" for pair in COMPARISONS.split()),
+    *("ReplaceUnaryOperator_Delete_USub", "ReplaceUnaryOperator_Delete_Not", "NumberReplacer"),
+    *("ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "AddNot"),
+    *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ZeroIterationForLoop", "ExceptionReplacer"),
+]
+
+
+@dataclass
+class Mutant:
+    """One fault of one module."""
+
+    module: str
+    line: int
+    operator: str
+    occurrence: int
+
+    def source(self) -> str:
+        """The text of the module with the fault."""
+        return mutate_code(
+            path_of(self.module).read_text("utf-8"), OperatorProvider()[self.operator](), self.occurrence
+        )
+
+    def change(self) -> tuple[str, str]:
+        """The line as it is and as the fault makes it."""
+        lines = path_of(self.module).read_text("utf-8").splitlines(), self.source().splitlines()
+        return next((a.strip(), b.strip()) for a, b in zip(*lines) if a != b)
+
+
+def path_of(module: str, root: Path = ROOT) -> Path:
+    return root / "numpyrnn" / f"{module}.py"
+
+
+def mutants(module: str) -> Iterator[Mutant]:
+    """All faults of a module, except those in annotations and messages."""
+    source = path_of(module).read_text("utf-8")
+    spared = list(spared_places(source))
+    nodes = list(ast_nodes(get_ast(source)))
+    for name in OPERATORS:
+        operator = OperatorProvider()[name]()
+        places = [place for node in nodes for place, _ in operator.mutation_positions(node)]
+        for occurrence, place in enumerate(places):
+            if not any(start <= place < end for start, end in spared):
+                yield Mutant(module, place[0], name, occurrence)
+
+
+def spared_places(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """The start and end of all annotations and messages."""
+    for node in ast.walk(ast.parse(source)):
+        parts = [getattr(node, "annotation", None), getattr(node, "returns", None)]
+        for part in [node] if isinstance(node, ast.Raise | ast.JoinedStr) else parts:
+            if part is not None:
+                yield (part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)
+
+
+def passes(folder: Path, module: str, timeout: float) -> bool:
+    """Whether the tests of a module pass in a copy of the checkout. A timeout is a failure."""
+    files = [f"tests/test_{name}.py" for name in [*TESTS[module].split(), "defaults"]]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not extra", "-p", "no:cacheprovider", *files]
+    try:
+        return not subprocess.run(command, cwd=folder, timeout=timeout, capture_output=True).returncode
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def read_reasons() -> dict[tuple[str, str, str], str]:
+    """The reasons in `survivors.txt`, by module, line and faulty line."""
+    blocks = REASONS.read_text("utf-8").strip().split("\n\n")[1:]  # the first explains the file
+    reasons = {}
+    for module, old, new, *reason in map(str.splitlines, blocks):
+        reasons[module, old.removeprefix("- "), new.removeprefix("+ ")] = " ".join(reason)
+    return reasons
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("modules", nargs="*", default=[*TESTS], metavar="module", help=", ".join(TESTS))
+    parser.add_argument("--all", action="store_true", help="try all faults, not a sample")
+    parser.add_argument("--sample", type=int, default=320, help="faults to try (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the sample (default: %(default)s)")
+    arguments = parser.parse_args()
+    faults = [mutant for module in arguments.modules for mutant in mutants(module)]
+    found = len(faults)
+    if not arguments.all and arguments.sample < found:
+        faults = random.Random(arguments.seed).sample(faults, arguments.sample)
+    faults.sort(key=lambda mutant: (mutant.module, mutant.line))
+    print(f"{len(faults)} of {found} faults, seed {arguments.seed}", flush=True)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # a fault may ask for any amount of memory
+    with TemporaryDirectory() as place:
+        survivors = try_out(faults, Path(place))
+    report(faults, survivors)
+
+
+def try_out(faults: list[Mutant], place: Path) -> list[Mutant]:
+    """Plant each fault in a copy of the checkout and run the tests; print and return the faults that they pass."""
+    reasons = read_reasons()
+    processes = len(os.sched_getaffinity(0))
+    copies: SimpleQueue[Path] = SimpleQueue()
+    for number in range(processes):
+        copies.put(shutil.copytree(ROOT, place / str(number), ignore=shutil.ignore_patterns(".*", "demo")))
+    seconds = {}
+    for module in {mutant.module for mutant in faults}:
+        start = time.perf_counter()
+        if not passes(place / "0", module, 600):
+            raise SystemExit(f"the tests of {module} fail without a fault: {TESTS[module]}")
+        seconds[module] = time.perf_counter() - start
+
+    def survives(number: int, mutant: Mutant) -> bool:
+        folder = copies.get()
+        path = path_of(mutant.module, folder)
+        path.write_text(mutant.source(), "utf-8")
+        os.utime(path, (number, number))  # Python recognises a changed file by its time, in seconds
+        try:
+            return passes(folder, mutant.module, 20 + 5 * seconds[mutant.module])
+        finally:
+            shutil.copy2(path_of(mutant.module), path)
+            copies.put(folder)
+
+    with ThreadPoolExecutor(processes) as pool:
+        try:
+            survivors = []
+            for mutant, alive in zip(faults, pool.map(survives, range(len(faults)), faults)):
+                if alive:
+                    survivors.append(mutant)
+                    old, new = mutant.change()
+                    reason = reasons.get((mutant.module, old, new), "NO REASON IS GIVEN")
+                    print(f"\nnumpyrnn/{mutant.module}.py:{mutant.line}\n- {old}\n+ {new}\n{reason}", flush=True)
+            return survivors
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def report(faults: list[Mutant], survivors: list[Mutant]) -> None:
+    """Print the table of figures; fail below the target."""
+    tried, alive = (Counter(mutant.module for mutant in group) for group in (faults, survivors))
+    print(f"\n{'module':14}{'faults':>8}{'killed':>8}")
+    for module in sorted(tried):
+        print(f"{module:14}{tried[module]:8}{tried[module] - alive[module]:8}")
+    killed = len(faults) - len(survivors)
+    print(f"{'all':14}{len(faults):8}{killed:8}{killed / len(faults):8.1%}")
+    if killed < TARGET * len(faults):
+        raise SystemExit(f"less than {TARGET:.0%} of the faults were killed")
+
+
+if __name__ == "__main__":
+    main()
