@@ -9,26 +9,28 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import os
 import random
 import resource
 import shutil
-import subprocess
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 
+import pytest
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.operators.provider import OperatorProvider
 
 ROOT = Path(__file__).parents[1]
+LOADED = "numpy scipy.signal scipy.special scipy.stats hypothesis.extra.numpy xdist.plugin xdist.looponfail tqdm"
 REASONS = Path(__file__).with_name("survivors.txt")
 TARGET = 0.9
 
@@ -47,12 +49,11 @@ TESTS = {  # module: the test files that must notice its faults
     "train": "train workers",
     "unroll": "unroll recurrent layer",
 }
-PAIRS = (
-    "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul LShift_RShift RShift_LShift BitOr_BitAnd BitAnd_BitOr"
-)
+PAIRS = "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul"
+BITS = "LShift_RShift RShift_LShift BitOr_BitAnd BitAnd_BitOr"
 COMPARISONS = "Eq_NotEq NotEq_Eq Lt_LtE LtE_Lt Gt_GtE GtE_Gt Is_IsNot IsNot_Is"
 OPERATORS = [
-    *(f"ReplaceBinaryOperator_{pair}" for pair in PAIRS.split()),
+    *(f"ReplaceBinaryOperator_{pair}" for pair in f"{PAIRS} {BITS}".split()),
     *(f"ReplaceComparisonOperator_{pair}" for pair in COMPARISONS.split()),
     *("ReplaceUnaryOperator_Delete_USub", "ReplaceUnaryOperator_Delete_Not", "NumberReplacer"),
     *("ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "AddNot"),
@@ -107,14 +108,43 @@ def spared_places(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int
                 yield (part.lineno, part.col_offset), (part.end_lineno, part.end_col_offset)
 
 
-def passes(folder: Path, module: str, timeout: float) -> bool:
-    """Whether the tests of a module pass in a copy of the checkout. A timeout is a failure."""
+def make_copy(place: Path) -> None:
+    """Give this process a copy of the checkout, in which it plants the faults."""
+    global folder
+    folder = shutil.copytree(ROOT, place / str(os.getpid()), ignore=shutil.ignore_patterns(".*", "demo"))
+
+
+def passes(module: str, seconds: int) -> bool:
+    """Whether the tests of a module pass in the copy, in a fork that has the libraries loaded already."""
     files = [f"tests/test_{name}.py" for name in [*TESTS[module].split(), "defaults"]]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not extra", "-p", "no:cacheprovider", *files]
+    if not (child := os.fork()):
+        signal.alarm(seconds)  # it ends the child
+        os.chdir(folder)
+        sys.path.insert(0, str(folder))
+        for stream in range(3):
+            os.dup2(os.open(os.devnull, os.O_RDWR), stream)
+        os._exit(pytest.main(["-x", "-q", "--assert=plain", "-m", "not extra", "-p", "no:cacheprovider", *files]))
+    return os.waitpid(child, 0)[1] == 0
+
+
+def seconds_needed(module: str) -> float:
+    """The time of a module's tests without a fault."""
+    start = time.perf_counter()
+    if not passes(module, 600):
+        raise SystemExit(f"the tests of {module} fail without a fault: {TESTS[module]}")
+    return time.perf_counter() - start
+
+
+def survives(task: tuple[int, Mutant, int]) -> bool:
+    """Whether the tests pass with a fault; a task is its number, the fault, and the seconds that they may take."""
+    number, mutant, seconds = task
+    path = path_of(mutant.module, folder)
+    path.write_text(mutant.source(), "utf-8")
+    os.utime(path, (number, number))  # Python recognises a changed file by its time, in seconds
     try:
-        return not subprocess.run(command, cwd=folder, timeout=timeout, capture_output=True).returncode
-    except subprocess.TimeoutExpired:
-        return False
+        return passes(mutant.module, seconds)
+    finally:
+        shutil.copy2(path_of(mutant.module), path)
 
 
 def read_reasons() -> dict[tuple[str, str, str], str]:
@@ -140,6 +170,8 @@ def main() -> None:
     faults.sort(key=lambda mutant: (mutant.module, mutant.line))
     print(f"{len(faults)} of {found} faults, seed {arguments.seed}", flush=True)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    for name in LOADED.split():
+        importlib.import_module(name)
     resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))  # a fault may ask for any amount of memory
     with TemporaryDirectory() as place:
         survivors = try_out(faults, Path(place))
@@ -148,42 +180,18 @@ def main() -> None:
 
 def try_out(faults: list[Mutant], place: Path) -> list[Mutant]:
     """Plant each fault in a copy of the checkout and run the tests; print and return the faults that they pass."""
-    reasons = read_reasons()
-    processes = len(os.sched_getaffinity(0))
-    copies: SimpleQueue[Path] = SimpleQueue()
-    for number in range(processes):
-        copies.put(shutil.copytree(ROOT, place / str(number), ignore=shutil.ignore_patterns(".*", "demo")))
-    seconds = {}
-    for module in {mutant.module for mutant in faults}:
-        start = time.perf_counter()
-        if not passes(place / "0", module, 600):
-            raise SystemExit(f"the tests of {module} fail without a fault: {TESTS[module]}")
-        seconds[module] = time.perf_counter() - start
-
-    def survives(number: int, mutant: Mutant) -> bool:
-        folder = copies.get()
-        path = path_of(mutant.module, folder)
-        path.write_text(mutant.source(), "utf-8")
-        os.utime(path, (number, number))  # Python recognises a changed file by its time, in seconds
-        try:
-            return passes(folder, mutant.module, 20 + 5 * seconds[mutant.module])
-        finally:
-            shutil.copy2(path_of(mutant.module), path)
-            copies.put(folder)
-
-    with ThreadPoolExecutor(processes) as pool:
-        try:
-            survivors = []
-            for mutant, alive in zip(faults, pool.map(survives, range(len(faults)), faults)):
-                if alive:
-                    survivors.append(mutant)
-                    old, new = mutant.change()
-                    reason = reasons.get((mutant.module, old, new), "NO REASON IS GIVEN")
-                    print(f"\nnumpyrnn/{mutant.module}.py:{mutant.line}\n- {old}\n+ {new}\n{reason}", flush=True)
-            return survivors
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    reasons, survivors = read_reasons(), []
+    modules = sorted({mutant.module for mutant in faults})
+    with get_context("fork").Pool(len(os.sched_getaffinity(0)), make_copy, (place,)) as pool:
+        seconds = dict(zip(modules, pool.map(seconds_needed, modules, 1)))
+        tasks = [(n, mutant, 20 + 5 * int(seconds[mutant.module])) for n, mutant in enumerate(faults)]
+        for mutant, alive in zip(faults, pool.imap(survives, tasks)):
+            if alive:
+                survivors.append(mutant)
+                old, new = mutant.change()
+                reason = reasons.get((mutant.module, old, new), "NO REASON IS GIVEN")
+                print(f"\nnumpyrnn/{mutant.module}.py:{mutant.line}\n- {old}\n+ {new}\n{reason}", flush=True)
+    return survivors
 
 
 def report(faults: list[Mutant], survivors: list[Mutant]) -> None:
