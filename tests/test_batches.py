@@ -280,3 +280,11 @@ def test_crops_change_from_epoch_to_epoch_and_repeat_with_their_seed():
 def test_a_wrong_argument_is_named_with_what_came(make, message):
     with pytest.raises(NumpyrnnError, match=message):
         next(make())
+
+
+def test_soft_targets_need_a_row_for_each_step():
+    for soft in ([np.ones((2, 3))], [np.ones((3, 3)), np.ones((2, 3))]):
+        with pytest.raises(
+            NumpyrnnError, match="soft must hold one array for each sequence, with one row for each step"
+        ):
+            next(padded([[0, 1, 2], [2, 1, 0]], 2, soft=soft))

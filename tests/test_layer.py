@@ -318,3 +318,8 @@ def test_a_layer_that_could_not_be_made_again_is_not_saved(tmp_path):
 def test_backward_refuses_what_is_no_cache():
     with pytest.raises(NumpyrnnError, match=r"^backward needs the cache of forward\(..., cache=True\), got int$"):
         Dense(2, 3).backward(np.zeros((1, 1, 3)), 3)
+
+
+def test_ragged_input_is_named():
+    with pytest.raises(NumpyrnnError, match=r"x must be an array, got list \(.*inhomogeneous"):
+        RNN(2, 3)([[[1.0, 2.0]], [[1.0]]])

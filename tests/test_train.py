@@ -330,3 +330,10 @@ def test_no_batches_are_an_error():
 def test_a_wrong_setting_is_named_with_what_came(settings, message):
     with pytest.raises(NumpyrnnError, match=message):
         Trainer(zero_model(), SGD(), **settings)
+
+
+def test_batches_must_come_from_functions():
+    trainer = Trainer(Sequential(Dense(2, 2, rng=0)), Adam())
+    for batches, valid in ([], None), (lambda rng: [], []):
+        with pytest.raises(NumpyrnnError, match="batches and valid must be functions"):
+            trainer.run(batches, 1, valid=valid)
