@@ -151,8 +151,8 @@ def read_reasons() -> dict[tuple[str, str, str], str]:
     """The reasons in `survivors.txt`, by module, line and faulty line."""
     blocks = REASONS.read_text("utf-8").strip().split("\n\n")[1:]  # the first explains the file
     reasons = {}
-    for module, old, new, *reason in map(str.splitlines, blocks):
-        reasons[module, old.removeprefix("- "), new.removeprefix("+ ")] = " ".join(reason)
+    for path, old, new, *reason in map(str.splitlines, blocks):
+        reasons[Path(path).stem, old.removeprefix("- "), new.removeprefix("+ ")] = " ".join(reason)
     return reasons
 
 

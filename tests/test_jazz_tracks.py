@@ -324,5 +324,5 @@ def test_a_pad_is_chords():
 
 def test_drums_cannot_be_named_as_the_melody():
     parts = parts_of(midi(melody(), drums(), names=["lead", "kit"]))
-    with pytest.raises(NumpyrnnError, match="--melody must name a part with pitches, .*is drums"):
+    with pytest.raises(NumpyrnnError, match=r"--melody must name a part with pitches, .*is drums"):
         named(parts, "kit", "--melody")
