@@ -178,3 +178,9 @@ def test_logits_without_a_class_are_named():
 
 def test_label_smoothing_shows_its_share():
     assert repr(LabelSmoothing(0.25)) == "LabelSmoothing(0.25)"
+
+
+def test_of_a_single_class_the_loss_is_zero():
+    loss, dlogits = softmax_cross_entropy(np.array([[3.0], [-2.0]]), np.array([0, 0]))
+    assert loss == 0
+    assert_array_equal(dlogits, [[0], [0]])

@@ -206,3 +206,8 @@ def test_clipping_by_norm_takes_any_shape_and_zeros():
     clip_by_norm(grad, 1)
     assert_allclose(grad, [[0.6, 0], [0, 0.8]], rtol=1e-15)
     assert clip_by_norm(np.zeros(3), 1) == 0
+
+
+def test_a_number_of_updates_below_zero_is_refused():
+    with pytest.raises(NumpyrnnError, match="t must be a whole number of at least 0, got -1"):
+        Adam().load(-1, {})
