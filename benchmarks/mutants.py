@@ -131,7 +131,7 @@ def seconds_needed(module: str) -> float:
     """The time of a module's tests without a fault."""
     start = time.perf_counter()
     if not passes(module, 600):
-        raise SystemExit(f"the tests of {module} fail without a fault: {TESTS[module]}")
+        raise RuntimeError(f"the tests of {module} fail without a fault: {TESTS[module]}")
     return time.perf_counter() - start
 
 
@@ -169,6 +169,7 @@ def main() -> None:
         faults = random.Random(arguments.seed).sample(faults, arguments.sample)
     faults.sort(key=lambda mutant: (mutant.module, mutant.line))
     print(f"{len(faults)} of {found} faults, seed {arguments.seed}", flush=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: the processes end, the copies are removed
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     for name in LOADED.split():
         importlib.import_module(name)

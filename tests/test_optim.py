@@ -179,6 +179,7 @@ def test_a_buffer_of_another_size_is_refused():
         (lambda: Adam(beta1=1), "beta1 must be at least 0 and below 1, got 1"),
         (lambda: Adam(beta2=-1), "beta2 must be at least 0 and below 1, got -1"),
         (lambda: Adam(weight_decay=-1), "weight_decay must be at least 0, got -1"),
+        (lambda: Adam(epsilon=-0.5), "epsilon must be at least 0, got -0.5"),
         (lambda: clip_by_value(np.ones(2), 0), "limit must be above 0, got 0"),
         (lambda: clip_by_norm(np.ones(2), -1), "limit must be above 0, got -1"),
     ],
