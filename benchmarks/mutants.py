@@ -111,6 +111,7 @@ def spared_places(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int
 def make_copy(place: Path) -> None:
     """Give this process a copy of the checkout, in which it plants the faults."""
     global folder
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the pool ends its processes with it
     folder = shutil.copytree(ROOT, place / str(os.getpid()), ignore=shutil.ignore_patterns(".*", "demo"))
 
 
