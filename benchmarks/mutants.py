@@ -1,6 +1,6 @@
 """Mutation testing: one fault at a time is planted in a copy of the engine; do the tests of its module notice?
 
-`make mutants` plants a seeded sample of faults, `make mutants ALL=1` all of them. Both fail if less than 90 % are
+`make mutants` plants a seeded sample of faults, as many of each kind; `make mutants ALL=1` plants all of them. Both fail if less than 90 % are
 noticed (killed). Survivors are printed with their reason from `survivors.txt`. A reason does not make a survivor count
 as killed. The faults are those of Cosmic Ray: arithmetic, comparisons, constants and control flow.
 """
@@ -49,16 +49,21 @@ TESTS = {  # module: the test files that must notice its faults
     "train": "train workers",
     "unroll": "unroll recurrent layer",
 }
-PAIRS = "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul"
-BITS = "LShift_RShift RShift_LShift BitOr_BitAnd BitAnd_BitOr"
+ARITHMETIC = "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul LShift_RShift RShift_LShift"
+BITS = "BitOr_BitAnd BitAnd_BitOr"
 COMPARISONS = "Eq_NotEq NotEq_Eq Lt_LtE LtE_Lt Gt_GtE GtE_Gt Is_IsNot IsNot_Is"
-OPERATORS = [
-    *(f"ReplaceBinaryOperator_{pair}" for pair in f"{PAIRS} {BITS}".split()),
-    *(f"ReplaceComparisonOperator_{pair}" for pair in COMPARISONS.split()),
-    *("ReplaceUnaryOperator_Delete_USub", "ReplaceUnaryOperator_Delete_Not", "NumberReplacer"),
-    *("ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "AddNot"),
-    *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ZeroIterationForLoop", "ExceptionReplacer"),
-]
+KINDS = {  # the operators of Cosmic Ray
+    "arithmetic": [
+        *(f"ReplaceBinaryOperator_{pair}" for pair in f"{ARITHMETIC} {BITS}".split()),
+        *("ReplaceUnaryOperator_Delete_USub", "ReplaceUnaryOperator_Delete_Invert"),
+    ],
+    "comparisons": [f"ReplaceComparisonOperator_{pair}" for pair in COMPARISONS.split()],
+    "constants": ["NumberReplacer", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue"],
+    "control flow": [
+        *("AddNot", "ReplaceUnaryOperator_Delete_Not", "ReplaceAndWithOr", "ReplaceOrWithAnd"),
+        *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ZeroIterationForLoop", "ExceptionReplacer"),
+    ],
+}
 
 
 @dataclass
@@ -66,6 +71,7 @@ class Mutant:
     """One fault of one module."""
 
     module: str
+    kind: str
     line: int
     operator: str
     occurrence: int
@@ -91,12 +97,12 @@ def mutants(module: str) -> Iterator[Mutant]:
     source = path_of(module).read_text("utf-8")
     spared = list(spared_places(source))
     nodes = list(ast_nodes(get_ast(source)))
-    for name in OPERATORS:
+    for kind, name in ((kind, name) for kind, names in KINDS.items() for name in names):
         operator = OperatorProvider()[name]()
         places = [place for node in nodes for place, _ in operator.mutation_positions(node)]
         for occurrence, place in enumerate(places):
             if not any(start <= place < end for start, end in spared):
-                yield Mutant(module, place[0], name, occurrence)
+                yield Mutant(module, kind, place[0], name, occurrence)
 
 
 def spared_places(source: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
@@ -161,13 +167,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("modules", nargs="*", default=[*TESTS], metavar="module", help=", ".join(TESTS))
     parser.add_argument("--all", action="store_true", help="try all faults, not a sample")
-    parser.add_argument("--sample", type=int, default=320, help="faults to try (default: %(default)s)")
+    parser.add_argument("--each", type=int, default=80, help="faults of each kind (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the sample (default: %(default)s)")
     arguments = parser.parse_args()
     faults = [mutant for module in arguments.modules for mutant in mutants(module)]
     found = len(faults)
-    if not arguments.all and arguments.sample < found:
-        faults = random.Random(arguments.seed).sample(faults, arguments.sample)
+    if not arguments.all:
+        random.Random(arguments.seed).shuffle(faults)
+        faults = [mutant for kind in KINDS for mutant in [m for m in faults if m.kind == kind][: arguments.each]]
     faults.sort(key=lambda mutant: (mutant.module, mutant.line))
     print(f"{len(faults)} of {found} faults, seed {arguments.seed}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: the processes end, the copies are removed
@@ -197,11 +204,13 @@ def try_out(faults: list[Mutant], place: Path) -> list[Mutant]:
 
 
 def report(faults: list[Mutant], survivors: list[Mutant]) -> None:
-    """Print the table of figures; fail below the target."""
-    tried, alive = (Counter(mutant.module for mutant in group) for group in (faults, survivors))
-    print(f"\n{'module':14}{'faults':>8}{'killed':>8}")
-    for module in sorted(tried):
-        print(f"{module:14}{tried[module]:8}{tried[module] - alive[module]:8}")
+    """Print the tables of figures; fail below the target."""
+    print()
+    for key in ("module", "kind"):
+        tried, alive = (Counter(getattr(mutant, key) for mutant in group) for group in (faults, survivors))
+        print(f"{key:14}{'faults':>8}{'killed':>8}")
+        for name in sorted(tried):
+            print(f"{name:14}{tried[name]:8}{tried[name] - alive[name]:8}")
     killed = len(faults) - len(survivors)
     print(f"{'all':14}{len(faults):8}{killed:8}{killed / len(faults):8.1%}")
     if killed < TARGET * len(faults):
