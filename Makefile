@@ -92,7 +92,7 @@ $(VENV)/.extras: $(READY)
 	@touch $@
 
 $(VENV)/.mutants: $(READY)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[mutants,test]'
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[mutants,test]'
 	@touch $@
 
 $(BENCH)/.ready: setup.cfg

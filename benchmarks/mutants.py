@@ -1,8 +1,8 @@
 """Mutation testing: one fault at a time is planted in a copy of the engine; do the tests of its module notice?
 
-`make mutants` plants a seeded sample of faults, as many of each kind; `make mutants ALL=1` plants all of them. Both fail if less than 90 % are
-noticed (killed). Survivors are printed with their reason from `survivors.txt`. A reason does not make a survivor count
-as killed. The faults are those of Cosmic Ray: arithmetic, comparisons, constants and control flow.
+`make mutants` plants a seeded sample with as many faults of each kind: arithmetic, comparisons, constants and control
+flow. `make mutants ALL=1` plants all faults. Both fail if less than 90 % are noticed (killed). Survivors are printed
+with their reason from `survivors.txt`; a reason does not make a survivor count as killed. Cosmic Ray makes the faults.
 """
 
 from __future__ import annotations
