@@ -1,5 +1,7 @@
 """The training loop."""
 
+import time
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -337,3 +339,13 @@ def test_batches_must_come_from_functions():
     for batches, valid in ([], None), (lambda rng: [], []):
         with pytest.raises(NumpyrnnError, match="batches and valid must be functions"):
             trainer.run(batches, 1, valid=valid)
+
+
+def test_a_record_holds_the_seconds_of_its_epoch_and_the_sequences_per_second():
+    start = time.perf_counter()
+    history = Trainer(zero_model(), SGD(0.1)).run(repeat(places((0, 1)), places((0, 0))), 3)
+    elapsed = time.perf_counter() - start
+    seconds = [record["seconds"] for record in history]
+    assert min(seconds) > 0
+    assert sum(seconds) <= elapsed
+    assert_allclose([record["items_per_second"] for record in history], 2 / np.array(seconds), rtol=1e-12)
