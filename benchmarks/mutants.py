@@ -43,7 +43,7 @@ TESTS = {  # module: the test files that must notice its faults
     "layers": "layers layers_pooling",
     "losses": "losses train",
     "optim": "optim train",
-    "recurrent": "recurrent layer unroll",
+    "recurrent": "recurrent layers layer unroll",
     "sampling": "sampling sampling_workers",
     "stepper": "stepper",
     "train": "train workers",
