@@ -337,10 +337,13 @@ class LateReader(cells.RNN):
     def step(self, x, views):
         h, hWh, h_prev = views
         np.tanh(x + hWh, h)
-        h += h_prev
+        h += self.share * h_prev
 
 
-def test_a_cell_that_reads_a_state_after_it_has_written_it_is_refused():
+@pytest.mark.parametrize("share", [1, 0.1])
+def test_a_cell_that_reads_a_state_after_it_has_written_it_is_refused(monkeypatch, share):
+    monkeypatch.setattr(LateReader, "share", share, raising=False)
+
     class Late(RNN):
         cell = LateReader
 
