@@ -99,9 +99,10 @@ def mutants(module: str) -> Iterator[Mutant]:
     nodes = list(ast_nodes(get_ast(source)))
     for kind, name in ((kind, name) for kind, names in KINDS.items() for name in names):
         operator = OperatorProvider()[name]()
-        places = [place for node in nodes for place, _ in operator.mutation_positions(node)]
-        for occurrence, place in enumerate(places):
-            if not any(start <= place < end for start, end in spared):
+        places = [(place, node) for node in nodes for place, _ in operator.mutation_positions(node)]
+        for occurrence, (place, node) in enumerate(places):
+            is_separator = node.parent and node.parent.type == "parameters"  # the * before arguments by name
+            if not is_separator and not any(start <= place < end for start, end in spared):
                 yield Mutant(module, kind, place[0], name, occurrence)
 
 
