@@ -46,7 +46,7 @@ TESTS = {  # module: the test files that must notice its faults
     "recurrent": "recurrent layers layer unroll",
     "sampling": "sampling sampling_workers",
     "stepper": "stepper",
-    "train": "train workers",
+    "train": "train workers restore",
     "unroll": "unroll recurrent layer",
 }
 ARITHMETIC = "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul LShift_RShift RShift_LShift"
