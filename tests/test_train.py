@@ -349,3 +349,13 @@ def test_a_record_holds_the_seconds_of_its_epoch_and_the_sequences_per_second():
     assert min(seconds) > 0
     assert sum(seconds) <= elapsed
     assert_allclose([record["items_per_second"] for record in history], 2 / np.array(seconds), rtol=1e-12)
+
+
+def test_an_equal_held_out_loss_is_no_better():
+    def loss(logits, targets, mask=None):
+        return softmax_cross_entropy(logits, targets, mask)
+
+    loss.validation = lambda logits, targets, mask=None: (1.0, np.zeros_like(logits))
+    batches = repeat(places((0, 1)))
+    trainer = Trainer(zero_model(), SGD(0.1), loss=loss, patience=2)
+    assert len(trainer.run(batches, 10, valid=batches)) == 3  # the first is the best, two are not
