@@ -10,7 +10,7 @@ EXTRAS := fast
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
-.PHONY: demo test test-extras torture check bench bench-quick bench-more models clean
+.PHONY: demo test test-extras coverage torture mutants check bench bench-quick bench-more models clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -30,8 +30,18 @@ test: $(READY)
 test-extras: $(VENV)/.extras
 	@$(PYTEST) -m extra --extras
 
+# With the compiled code uncompiled; settings and target are in setup.cfg.
+coverage: $(READY)
+	@rm -f .coverage .coverage.*
+	@NUMBA_DISABLE_JIT=1 OPENBLAS_NUM_THREADS=1 $(PY) -m coverage run -m pytest --numprocesses auto
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m coverage report
+
 torture: $(READY)
 	@$(PYTEST) -m torture --torture
+
+mutants: $(VENV)/.mutants
+	@$(PY) benchmarks/mutants.py $(if $(ALL),--all) $(if $(SEED),--seed $(SEED)) $(MODULES)
 
 check: $(READY)
 	@$(PY) -m ruff check .
@@ -63,7 +73,7 @@ bench-more: $(BENCH)/.ready
 	@$(TIMED) benchmarks/threads.py
 
 clean:
-	rm -rf $(VENV) $(BENCH) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(READY): setup.cfg pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed; no $(PYTHON) was found." >&2; exit 1; }
@@ -79,6 +89,10 @@ $(READY): setup.cfg pyproject.toml
 # Without build isolation, so that no network is needed if the packages are already installed.
 $(VENV)/.extras: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[$(EXTRAS),test]'
+	@touch $@
+
+$(VENV)/.mutants: $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[mutants,test]'
 	@touch $@
 
 $(BENCH)/.ready: setup.cfg

@@ -86,13 +86,13 @@ class Convolution(Layer, abstract=True):
     def _convolve_back(self, dz: Array, x: Array, past: Array | None, grads: Grads) -> tuple[Array, Array | None]:
         """Return the gradients of x and of the past; write those of W and b."""
         W, dW = self.params["W"], grads["W"]
-        dx = products.project_backward(x, dz, W[-1], dW[-1], need_dx=True)
+        dx = products.project_backward(x, dz, W[-1], dW[-1])
         assert dx is not None
         dpast = None if past is None else np.zeros(past.shape, dx.dtype)
         dW[:-1] = 0
         for (k, seen, steps), (_, dseen, _) in zip(self._taps(x, past), self._taps(dx, dpast), strict=True):
             dW_k = np.empty_like(W[k])
-            dseen += products.project_backward(seen, dz[:, steps], W[k], dW_k, need_dx=True)
+            dseen += products.project_backward(seen, dz[:, steps], W[k], dW_k)
             dW[k] += dW_k
         grads["b"][...] = products.column_sums(dz.reshape(len(dz), -1, dz.shape[-1]))
         return dx, dpast

@@ -155,7 +155,7 @@ def project(x: Array, W: Array, b: Array | None, out: Array) -> None:
             out += b[:, None, None]
 
 
-def project_backward(x: Array, dz: Array, W: Array, dW: Array, need_dx: bool) -> Array | None:
+def project_backward(x: Array, dz: Array, W: Array, dW: Array) -> Array | None:
     """Backpropagate through `project`.
 
     Parameters
@@ -163,19 +163,16 @@ def project_backward(x: Array, dz: Array, W: Array, dW: Array, need_dx: bool) ->
     x, W : as in `project`
     dz : (G, T, N, H) gradient with respect to its `out`
     dW : (G, D, H), overwritten
-    need_dx : bool, whether to compute dx (ignored for integer x)
 
     Returns
     -------
-    dx : (T, N, D), or None
+    dx : (T, N, D), or None for integer x
     """
     if is_integer(x):
         for k, dz_k in enumerate(as_rows(dz)):
             dW[k] = sum_rows_by_id(x.ravel(), dz_k, W.shape[1])
         return None
     np.matmul(as_rows(x).T, as_rows(dz), out=dW)
-    if not need_dx:
-        return None
     WT = np.ascontiguousarray(W.transpose(0, 2, 1))
     dx = np.matmul(as_rows(dz[0]), WT[0])
     for dz_k, WT_k in zip(dz[1:], WT[1:], strict=True):

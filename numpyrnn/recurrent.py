@@ -10,7 +10,7 @@ from numpy.random import Generator
 
 from . import cells, fast, unroll
 from .cells import Cell, Named
-from .checks import Array, as_rng, check_count, check_numbers, check_share, is_integer
+from .checks import Array, as_rng, check_count, check_numbers, check_share
 from .layer import Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts, draw_mask, float_dtype, glorot
 from .parameters import Parameters, draw
 
@@ -116,7 +116,7 @@ class Recurrent(Layer, abstract=True):
         cell, mask = kept
         if not padding.full:
             dy, dstate = dy[:, padding.order], tuple(d[padding.order] for d in dstate)
-        dx, dstate = unroll.backward(cell, dy, dstate, self.by_gate(grads), not is_integer(cell.x))
+        dx, dstate = unroll.backward(cell, dy, dstate, self.by_gate(grads))
         if mask is not None:
             grads["Wh"] *= mask
         if not padding.full:

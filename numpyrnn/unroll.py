@@ -62,7 +62,7 @@ def forward(kind: type[Cell], p: Named, x: Array, states: Sequence[Array], activ
     return cell
 
 
-def backward(cell: Cell, dy: Array, dstates: Sequence[Array], grads: Named, need_dx: bool) -> Gradients:
+def backward(cell: Cell, dy: Array, dstates: Sequence[Array], grads: Named) -> Gradients:
     """Backpropagate through a call of `forward`.
 
     Parameters
@@ -71,11 +71,10 @@ def backward(cell: Cell, dy: Array, dstates: Sequence[Array], grads: Named, need
     dy : (T, N, P) gradient with respect to h[1:]
     dstates : (N, size) gradients with respect to the states after the last step
     grads : mapping with the names of the parameters, overwritten
-    need_dx : bool, whether to compute dx (ignored for integer x)
 
     Returns
     -------
-    dx : (T, N, D) or None
+    dx : (T, N, D), or None for integer x
     dstates : (N, size) each, with respect to the states before the first step
     """
     cell = copy(cell)  # the arrays of the backward pass are freed with the copy
@@ -113,5 +112,5 @@ def backward(cell: Cell, dy: Array, dstates: Sequence[Array], grads: Named, need
         np.matmul(h_prev, as_rows(dz[slabs]), out=grads["Wh"][gates])
     grads["b"][...] = products.column_sums(as_rows(dz[: cell.gates]))
     cell.own_gradients(grads)
-    dx = products.project_backward(x, dz[: cell.gates], p["Wx"], grads["Wx"], need_dx)
+    dx = products.project_backward(x, dz[: cell.gates], p["Wx"], grads["Wx"])
     return dx, (back.sum(axis=0), *cell.dstates[1:])

@@ -289,3 +289,11 @@ def test_lists_stand_for_arrays_where_targets_are_counted():
 def test_ids_of_different_depths_are_one_clear_error():
     with pytest.raises(NumpyrnnError, match="ids must be an array, got list"):
         list(streams([[1, 2], [3]], 1, 1))
+
+
+def test_soft_targets_need_a_row_for_each_step():
+    for soft in ([np.ones((2, 3))], [np.ones((3, 3)), np.ones((2, 3))]):
+        with pytest.raises(
+            NumpyrnnError, match="soft must hold one array for each sequence, with one row for each step"
+        ):
+            next(padded([[0, 1, 2], [2, 1, 0]], 2, soft=soft))

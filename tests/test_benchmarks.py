@@ -125,3 +125,13 @@ def test_an_unknown_commit_is_reported_in_one_line():
     made = subprocess.run(command, capture_output=True, text=True)
     assert made.returncode == 1
     assert made.stderr.splitlines() == ["against.py needs a commit of this repository, got 'no-such-commit'"]
+
+
+def test_every_reason_for_a_surviving_fault_belongs_to_a_line_that_is_there():
+    _, *entries = (BENCHMARKS / "survivors.txt").read_text("utf-8").strip().split("\n\n")
+    for entry in entries:
+        path, old, new, *reason = entry.splitlines()
+        lines = [line.strip() for line in (BENCHMARKS.parent / path).read_text("utf-8").splitlines()]
+        assert old.removeprefix("- ") in lines, entry
+        assert new.startswith("+ ")
+        assert reason

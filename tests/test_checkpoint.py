@@ -431,3 +431,10 @@ def test_what_json_cannot_hold_leaves_the_old_file(path, good_bytes):
 def test_a_folder_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(NumpyrnnError, match="could not be written: No such file or directory"):
         save(tmp_path / "nowhere" / "model.npz", small())
+
+
+def test_a_checkpoint_is_not_saved_with_another_vocabulary(tmp_path):
+    checkpoint = Checkpoint("test", Sequential(Dense(3, 3, rng=0)), Vocabulary("abc"))
+    with pytest.raises(NumpyrnnError, match="a checkpoint holds its vocabulary"):
+        save(tmp_path / "model.npz", checkpoint, Vocabulary("abc"))
+    assert not list(tmp_path.iterdir())

@@ -398,3 +398,16 @@ def test_passes_say_what_they_need(make):
     if stacked:
         with error("state must be a tuple of 3 (one entry per layer), got"):
             layer.forward(X, end[:2])
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padded"])
+def test_the_gradient_of_the_last_state_reaches_x_also_without_an_initial_state(lengths):
+    layer = fill(CausalConv1D(D, C, 3, 2, np.float64, 0))
+    zeros = np.zeros((N, layer.reach, D))
+    y, end, with_state = layer.forward(X, zeros, lengths=lengths)
+    without_state = layer.forward(X, lengths=lengths)[2]
+    dend = np.random.default_rng(2).standard_normal(end.shape)
+    dx, dinitial, _ = layer.backward(np.zeros_like(y), without_state, dend)
+    assert dinitial is None
+    assert_array_equal(dx, layer.backward(np.zeros_like(y), with_state, dend)[0])
+    assert dx.any()

@@ -336,6 +336,7 @@ ERRORS = """
 1 ; damaged.npz must be a model file ; --model damaged.npz ; train --resume damaged.npz
 1 ; drums.mid: a file must have a melody, it has no notes but drums ; --primer drums.mid ; train waltz.mid drums.mid
 1 ; empty.mid: a file must have notes ; --primer empty.mid ; train empty.mid
+1 ; a piece must have notes to be heard ; listen empty.mid
 1 ; must be in a folder that exists ; -o nowhere/x ; -o text.txt/x ; train -o nowhere/a.npz
 1 ; must be in a folder that exists ; listen x.mid -o nowhere/a.wav
 1 ; a piece must have a file name, got '.' ; -o .
@@ -370,3 +371,38 @@ def test_an_error_is_one_line_and_writes_nothing(folder, arguments, status, mess
     assert status == 2 or not usage
     assert contents(folder) == before
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {"folder"}
+
+
+def test_a_meter_without_chords_is_a_usage_error(folder):
+    done = do(folder, "--meter", "3/4")
+    assert done.status == 2
+    assert "--meter goes with --chords; a form has its own" in done.err
+
+
+def test_choruses_of_one_name_are_refused_before_anything_is_written(folder):
+    (folder / "folder" / TEXTS[0].name).write_bytes(TEXTS[0].read_bytes())
+    before = contents(folder)
+    done = do(folder, "choruses", "--out", "midi", TEXTS[0], Path("folder") / TEXTS[0].name)
+    assert (done.status, done.out) == (1, "")
+    assert "choruses must have different names" in done.err
+    assert contents(folder) == before
+
+
+def test_training_says_which_files_of_a_folder_it_leaves_out(folder):
+    (folder / "folder" / "junk.mid").write_bytes(b"junk")
+    for text in TEXTS:
+        (folder / "folder" / text.name).write_bytes(text.read_bytes())
+    done = do(folder, "train", "folder", *TINY, "--epochs", 1, "--seed", 3, "-o", "of-three.npz")
+    assert done.status == 0, done.err
+    assert [line for line in done.err.splitlines() if "junk.mid" in line and line.startswith("Left out: ")]
+
+
+def test_the_course_is_replayed_into_a_folder_and_replaces_nothing(shared_data, tmp_path):
+    midi = shared_data / "original_metheny.mid"
+    assert "epoch   1: loss" in do_well(tmp_path, "course", "--midi", midi, "--epochs", 1, "--seed", 2)
+    written = contents(tmp_path)
+    assert {*written} == {f"course/{name}" for name in ("solo.mid", "solo.wav", "loss.png", "history.jsonl")}
+    done = do(tmp_path, "course", "--midi", midi, "--epochs", 1)
+    assert (done.status, done.out) == (1, "")
+    assert "already exists" in done.err
+    assert contents(tmp_path) == written

@@ -383,6 +383,9 @@ def test_jazz_has_only_the_names_that_it_exports():
         ({"temperature": -1}, "temperature must be at least 0, got -1"),
         ({"choruses": 0}, "choruses must be a whole number of at least 1, got 0"),
         ({"choruses": 900}, "a solo must have at most 10000 bars, got 12 x 900"),
+        ({"chords": "C", "choruses": 5000, "tempo": 60}, "a solo must last at most 30 minutes, this one would last"),
+        ({"chords": 7}, "chords and meter must be text, got 7 and '4/4'"),
+        ({"primer": data_path("choruses")}, "a primer must be one file, .*choruses holds 60"),
         ({"tempo": "fast"}, "tempo must be at least 20 and at most 400, got 'fast'"),
         ({"swing": 0.9}, "swing must be at least 0.5 and at most 0.8, got 0.9"),
         ({"program": 128}, "program must be at least 0 and at most 127, got 128"),
@@ -398,3 +401,8 @@ def test_bad_input_is_one_line(model, settings, message):
     with pytest.raises(NumpyrnnError, match=message) as caught:
         improvise(**{"model": model, "seed": 1} | settings)
     assert "\n" not in str(caught.value)
+
+
+def test_a_solo_is_shown_as_what_it_is(model):
+    solo = improvise(CHORDS, model=model, seed=4)
+    assert repr(solo) == f"Solo over {CHORDS}: {len(solo.notes)} notes in 4 bars, seed 4"

@@ -320,3 +320,9 @@ def test_a_pad_is_chords():
     assert "+2.0 its name says chords" in (
         choose(midi(melody(), melody(channel=1), names=["pad", "accompaniment"])).as_chords[1].why
     )
+
+
+def test_drums_cannot_be_named_as_the_melody():
+    parts = parts_of(midi(melody(), drums(), names=["lead", "kit"]))
+    with pytest.raises(NumpyrnnError, match=r"--melody must name a part with pitches, .*is drums"):
+        named(parts, "kit", "--melody")

@@ -318,3 +318,17 @@ def test_a_layer_that_could_not_be_made_again_is_not_saved(tmp_path):
 def test_backward_refuses_what_is_no_cache():
     with pytest.raises(NumpyrnnError, match=r"^backward needs the cache of forward\(..., cache=True\), got int$"):
         Dense(2, 3).backward(np.zeros((1, 1, 3)), 3)
+
+
+def test_ragged_input_is_named():
+    with pytest.raises(NumpyrnnError, match=r"x must be an array, got list \(.*inhomogeneous"):
+        RNN(2, 3)([[[1.0, 2.0]], [[1.0]]])
+
+
+def test_gradients_are_not_written_into_an_array_of_another_shape():
+    layer = Dense(2, 3, np.float64, rng=0)
+    y, _, cache = layer.forward(np.ones((4, 1, 2)))
+    grads = {"W": np.zeros((1, 2, 3)), "b": np.zeros(3)}  # NumPy would broadcast it
+    with pytest.raises(NumpyrnnError, match=r"grads\['W'\] must have shape \(2, 3\), got \(1, 2, 3\)"):
+        layer.backward(y, cache, grads=grads)
+    assert not grads["b"].any()

@@ -211,3 +211,9 @@ def test_passes_say_what_they_need(layer):
         layer.backward(y, layer.forward(X, cache=False)[2])
     with error("grads must have the names"):
         layer.backward(y, cache, grads={"W": y})
+
+
+@layers
+def test_a_layer_that_may_be_read_in_pieces_gives_at_the_end_what_it_gives_at_once(layer):
+    whole, *pieces = (layer(X[start:])[-1] for start in (0, 3, 4))  # none of these layers has a state to carry over
+    assert layer.stepwise == all(np.array_equal(whole, piece) for piece in pieces)

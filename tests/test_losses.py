@@ -169,3 +169,18 @@ def test_smoothing_keeps_float32_and_names_what_is_malformed():
     for share in (-0.1, 1.1, float("nan"), "0.1"):
         with pytest.raises(NumpyrnnError, match="share must be at least 0 and at most 1, got"):
             LabelSmoothing(share)
+
+
+def test_logits_without_a_class_are_named():
+    with pytest.raises(NumpyrnnError, match=r"logits must have at least one class, got shape \(3, 0\)"):
+        softmax_cross_entropy(np.zeros((3, 0)), np.zeros(3, int))
+
+
+def test_label_smoothing_shows_its_share():
+    assert repr(LabelSmoothing(0.25)) == "LabelSmoothing(0.25)"
+
+
+def test_of_a_single_class_the_loss_is_zero():
+    loss, dlogits = softmax_cross_entropy(np.array([[3.0], [-2.0]]), np.array([0, 0]))
+    assert loss == 0
+    assert_array_equal(dlogits, [[0], [0]])

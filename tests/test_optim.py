@@ -179,6 +179,7 @@ def test_a_buffer_of_another_size_is_refused():
         (lambda: Adam(beta1=1), "beta1 must be at least 0 and below 1, got 1"),
         (lambda: Adam(beta2=-1), "beta2 must be at least 0 and below 1, got -1"),
         (lambda: Adam(weight_decay=-1), "weight_decay must be at least 0, got -1"),
+        (lambda: Adam(epsilon=-0.5), "epsilon must be at least 0, got -0.5"),
         (lambda: clip_by_value(np.ones(2), 0), "limit must be above 0, got 0"),
         (lambda: clip_by_norm(np.ones(2), -1), "limit must be above 0, got -1"),
     ],
@@ -206,3 +207,8 @@ def test_clipping_by_norm_takes_any_shape_and_zeros():
     clip_by_norm(grad, 1)
     assert_allclose(grad, [[0.6, 0], [0, 0.8]], rtol=1e-15)
     assert clip_by_norm(np.zeros(3), 1) == 0
+
+
+def test_a_number_of_updates_below_zero_is_refused():
+    with pytest.raises(NumpyrnnError, match="t must be a whole number of at least 0, got -1"):
+        Adam().load(-1, {})

@@ -1,11 +1,13 @@
 """What all command lines share: a group's command by default, and `--temperature`."""
 
+import errno
+
 import click
 import pytest
 from click.testing import CliRunner
 
 from numpyrnn import NumpyrnnError
-from workbench.options import Real, default_group, temperature_option, temperature_option_of
+from workbench.options import Real, check_out, default_group, temperature_option, temperature_option_of
 
 
 @click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
@@ -120,3 +122,13 @@ def test_two_groups_have_their_own_defaults():
     assert "Missing argument 'FILE'" in CliRunner().invoke(mine, ["--temperature", "1"]).stderr
     assert "No such option" in CliRunner().invoke(other, ["--temperature", "1"]).stderr
     assert run().stdout == "write 4 0.7\n"
+
+
+def test_an_output_that_cannot_be_written_is_named_before_any_work(tmp_path, monkeypatch):
+    def refuse(dir):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    check_out(tmp_path / "a.npz", False)
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(NumpyrnnError, match=r"a\.npz cannot be written: Read-only file system"):
+        check_out(tmp_path / "a.npz", False)

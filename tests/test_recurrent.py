@@ -161,3 +161,8 @@ def test_a_gate_at_its_end_lets_no_gradient_through():
     slope = 1 - np.tanh(0.9) ** 2
     assert_allclose(grads["b"].ravel(), [0, 0, slope / 5, 0], rtol=1e-12)
     assert dc.item() == pytest.approx(0.9 * slope)
+
+
+@pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
+def test_the_summary_has_no_remark_on_a_cell_that_runs_as_chosen(kind):
+    assert "plain" not in Sequential(kind(2, 3, rng=0)).summary()

@@ -337,10 +337,13 @@ class LateReader(cells.RNN):
     def step(self, x, views):
         h, hWh, h_prev = views
         np.tanh(x + hWh, h)
-        h += h_prev
+        h += self.share * h_prev
 
 
-def test_a_cell_that_reads_a_state_after_it_has_written_it_is_refused():
+@pytest.mark.parametrize("share", [1, 0.1])
+def test_a_cell_that_reads_a_state_after_it_has_written_it_is_refused(monkeypatch, share):
+    monkeypatch.setattr(LateReader, "share", share, raising=False)
+
     class Late(RNN):
         cell = LateReader
 
@@ -382,3 +385,10 @@ def test_while_a_sequence_is_written_nobody_else_moves_its_stepper():
 def test_an_id_out_of_range_is_refused(token):
     with pytest.raises(NumpyrnnError, match=rf"^token must be an id from 0 to {V - 1}, got {token}$"):
         Stepper(make("LSTM Dense"))(token)
+
+
+def test_a_model_of_a_single_id_is_stepped_too():
+    model = Sequential(GRU(1, 3, np.float64, rng=0), Dense(3, 2, np.float64, rng=1))
+    step = Stepper(model)
+    expected = model(np.zeros((4, 1), int))[:, 0]
+    assert_allclose([step(0).copy() for _ in range(4)], expected, rtol=1e-12)

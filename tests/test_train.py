@@ -1,5 +1,7 @@
 """The training loop."""
 
+import time
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -330,3 +332,30 @@ def test_no_batches_are_an_error():
 def test_a_wrong_setting_is_named_with_what_came(settings, message):
     with pytest.raises(NumpyrnnError, match=message):
         Trainer(zero_model(), SGD(), **settings)
+
+
+def test_batches_must_come_from_functions():
+    trainer = Trainer(Sequential(Dense(2, 2, rng=0)), Adam())
+    for batches, valid in ([], None), (lambda rng: [], []):
+        with pytest.raises(NumpyrnnError, match="batches and valid must be functions"):
+            trainer.run(batches, 1, valid=valid)
+
+
+def test_a_record_holds_the_seconds_of_its_epoch_and_the_sequences_per_second():
+    start = time.perf_counter()
+    history = Trainer(zero_model(), SGD(0.1)).run(repeat(places((0, 1)), places((0, 0))), 3)
+    elapsed = time.perf_counter() - start
+    seconds = [record["seconds"] for record in history]
+    assert min(seconds) > 0
+    assert sum(seconds) <= elapsed
+    assert_allclose([record["items_per_second"] for record in history], 2 / np.array(seconds), rtol=1e-12)
+
+
+def test_an_equal_held_out_loss_is_no_better():
+    def loss(logits, targets, mask=None):
+        return softmax_cross_entropy(logits, targets, mask)
+
+    loss.validation = lambda logits, targets, mask=None: (1.0, np.zeros_like(logits))
+    batches = repeat(places((0, 1)))
+    trainer = Trainer(zero_model(), SGD(0.1), loss=loss, patience=2)
+    assert len(trainer.run(batches, 10, valid=batches)) == 3  # the first is the best, two are not

@@ -218,7 +218,7 @@ def test_scale_multiplies_the_sums_of_the_gates_above_one_too():
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "padded"])
-@pytest.mark.parametrize("at_once", [1, 2, 3, T - 1, T, 100])
+@pytest.mark.parametrize("at_once", [0, 1, 2, 3, T - 1, T, 100])  # 0: a single step has more numbers than a block
 @every_kind
 def test_slopes_of_any_number_of_steps_at_once_give_the_same_bits(monkeypatch, kind, at_once, lengths):
     layer = make(kind)

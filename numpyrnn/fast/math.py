@@ -40,13 +40,14 @@ def add_product(x: Array, W: Array, out: Array) -> None:
 
 
 def tanh(z: Any) -> Any:
-    """Tanh of a float32 or float64, for compiled functions only."""
-    raise NotImplementedError
+    """Tanh of a float32 or float64."""
+    return tanh32(z) if isinstance(z, np.float32) else tanh64(z)
 
 
 def sigmoid(z: Any) -> Any:
-    """1 / (1 + exp(-z)) = tanh(z / 2) / 2 + 1 / 2 of a float32 or float64, for compiled functions only."""
-    raise NotImplementedError
+    """1 / (1 + exp(-z)) = tanh(z / 2) / 2 + 1 / 2 of a float32 or float64."""
+    half = type(z)(0.5)
+    return half * tanh(half * z) + half
 
 
 @overload(tanh, strict=False)
