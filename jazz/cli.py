@@ -16,7 +16,6 @@ from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
-from numpyrnn.output import output_is_optional
 from workbench import options as shared
 from workbench.files import MAX_NOTES_BYTES, load_model, make_folder, read_text
 from workbench.run import TrainingRun, training_options
@@ -219,9 +218,10 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
 @shared.force_option
 def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) -> None:
     """Replay the deep-learning course's jazz exercise, and measure how much its recipe copies."""
+    from .course.exercise import load_music_utils
     from .course.replay import FILES, replay
 
-    output_is_optional()
+    load_music_utils(midi)  # a wrong file must not leave an empty folder
     make_folder(out)
     for name in FILES:
         shared.check_out(out / name, force)

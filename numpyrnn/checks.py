@@ -116,7 +116,8 @@ def as_rng(seed: Any) -> np.random.Generator:
 
 def check_range(name: str, value: float, low: float, high: float = np.inf, *, open_low: bool = False) -> None:
     """Raise unless `value` is a finite number with low <= value <= high (low < value with `open_low`)."""
-    ok = isinstance(value, int | float | np.number) and low <= value <= min(high, LARGEST)
+    ok = isinstance(value, int | float | np.number) and low <= value <= high and value < np.inf
+    ok = ok and not (isinstance(value, int) and value > LARGEST)
     if not ok or (open_low and value == low):  # NaN fails the comparison
         bounds = f"{'above' if open_low else 'at least'} {low:g}" + ("" if high == np.inf else f" and at most {high:g}")
         bounds += " and finite" * (str(value) == "inf" and high == np.inf)

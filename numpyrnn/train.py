@@ -132,6 +132,9 @@ class Trainer:
         vars(self).update(attributes)
         for name in WEIGHTS:
             setattr(self, name, np.array(getattr(self, name)))  # writable, even if joblib has mapped them
+        self.kept = {
+            name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self.kept.items()
+        }
 
     __copy__ = deepcopy  # two trainers of one model would spoil each other's work
 

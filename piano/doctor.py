@@ -132,7 +132,7 @@ def plot_histogram(counts: Mapping[str, int], path: str | Path, min_count: int) 
     by_rank.axhline(min_count, linestyle=":", color="gray", label=label)
     by_rank.set(title="Tokens by their rank", xlabel="rank", ylabel="occurrences", yscale="log")
     by_rank.grid(alpha=0.3)
-    by_rank.legend()
+    by_rank.legend(loc="upper right")
     labels, heights = [], []
     for low, high in pairwise((*STEPS, max(ranked[0], STEPS[-1]) + 1)):
         labels.append(f"{low}" if high == low + 1 else f"{low}+" if low == STEPS[-1] else f"{low}-{high - 1}")

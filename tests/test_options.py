@@ -125,10 +125,10 @@ def test_two_groups_have_their_own_defaults():
 
 
 def test_an_output_that_cannot_be_written_is_named_before_any_work(tmp_path, monkeypatch):
-    def refuse(dir):
+    def refuse(*_):
         raise OSError(errno.EROFS, "Read-only file system")
 
     check_out(tmp_path / "a.npz", False)
-    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    monkeypatch.setattr("numpyrnn.files._locked", refuse)
     with pytest.raises(NumpyrnnError, match=r"a\.npz cannot be written: Read-only file system"):
         check_out(tmp_path / "a.npz", False)

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import command_tree as tree
 import pytest
+from model_files import parts_of, write_parts
 
+import dinos.model as dinos
 from numpyrnn import GRU, Checkpoint, Dense, NumpyrnnError, Sequential, Vocabulary, load, save
 from numpyrnn.checks import KEPT, LONGEST, shown
+from sonnets.model import Settings as SonnetSettings
+from sonnets.model import SonnetTraining
 
 ROOT = Path(__file__).parents[1]
 ODD = ["\x1b[2J\x1b[31m", "\u202egnirts", "a\nb", "a\rb", "\x9b1m", "\u2028x", "\u2066y", "\x00z", "\x7f"]
@@ -39,8 +43,9 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("terminal")
     names = ["мамонт", "дракон", "北京", "roma😀", "\N{GREEK SMALL LETTER DELTA}elta"]
     (path / "names.txt").write_text("\n".join(names), "utf-8")
-    config = {"training": ODD, "held_out": ["ab", "\x1b[1m"]}
-    save(path / "model.npz", Checkpoint("dinos", *network("\n€" + "".join(ODD)), config))
+    settings = dinos.Settings(hidden=3, embedding=2, cell="gru")
+    training = dinos.NameTraining([name for name in ODD if "\n" not in name], ["ab€", "\x1b[1m"], settings)
+    save(path / "model.npz", training.checkpoint(resumable=False))
     return path
 
 
@@ -83,7 +88,8 @@ def test_what_an_encoding_lacks_is_replaced(folder, encoding):
 
 
 def test_a_poem_in_a_file_keeps_what_the_terminal_lacks(folder):
-    save(folder / "poet.npz", Checkpoint("sonnets", *network("\nдé"), {"settings": {}, "training": "д" * 9}))
+    training = SonnetTraining("дé\n" * 99, "дé\n", SonnetSettings(hidden=3, embedding=2))
+    save(folder / "poet.npz", training.checkpoint(resumable=False))
     line = "sonnets write é --length 20 --seed 1 --model poet.npz --force -o poem.txt"
     status, printed, errors = shell(line, folder, PYTHONIOENCODING="ascii")
     assert status == 0, errors
@@ -114,16 +120,18 @@ def test_what_a_model_writes_cannot_control_the_terminal(folder, command):
 
 
 def test_what_a_model_file_says_of_itself_cannot_control_the_terminal(folder):
-    kind = "\x1b]0;title\x07\nError: no"
-    save(folder / "odd.npz", Checkpoint(kind, *network(["\x1b[2J", "\u202e", "z" * 10**6])))
+    save(folder / "odd.npz", Checkpoint("other", *network(["\x1b[2J", "\u202e", "z" * 10**5])))
     status, printed, errors = shell("numpyrnn info odd.npz", folder, PYTHONIOENCODING="utf-8")
     assert status == 0, errors
     assert not any(tree.is_control(c) for c in printed.decode() if c != "\n")
     assert len(printed) < 2000
-    status, printed, errors = shell("dinos sample --model odd.npz", folder, PYTHONIOENCODING="utf-8")
-    assert status == 1
-    assert re.fullmatch(r"Error: odd\.npz must be a model of dinos, .*\n", errors)
-    assert not any(tree.is_control(c) for c in errors.rstrip("\n"))
+    arrays, about = parts_of((folder / "odd.npz").read_bytes())
+    write_parts(folder / "odd.npz", arrays, about | {"kind": "\x1b]0;title\x07\nError: no"})
+    for command in ("numpyrnn info odd.npz", "numpyrnn verify odd.npz", "dinos sample --model odd.npz"):
+        status, printed, errors = shell(command, folder, PYTHONIOENCODING="utf-8")
+        assert (status, printed) == (1, b"")
+        assert re.fullmatch(r"Error: odd\.npz must be a model file, .*\n", errors)
+        assert not any(tree.is_control(c) for c in errors.rstrip("\n"))
 
 
 REDIRECTIONS = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| head -c 1", "2>&1 | head -c 1"]

@@ -93,6 +93,6 @@ def curves(path: str | Path, title: str, unit: str, levels: Mapping[str, float])
     axes.set(title=title, xlabel="epoch", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="upper right")
     with atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=150)

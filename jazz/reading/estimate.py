@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
 from music.midi import Note
+from numpyrnn.checks import Array
 
-from ..chords import QUALITIES
+from ..chords import QUALITIES, Quality
 from ..grammar import Element
 
 TOUCH = 0.05  # quarters, added to the duration of each note
@@ -60,15 +62,18 @@ def best_chord(weights: Sequence[float], bass: int) -> tuple[int, tuple[int, ...
     root : int, pitch class
     tones : tuple of int, semitones above the root
     """
-    total = sum(weights)
-    tones = np.array([*weights, 0.0])[_TONES]
-    missing = (tones < ABSENT * total) & (_TONES < 12)
+    total, (known, places, priors) = sum(weights), _candidates(tuple(QUALITIES))
+    tones = np.array([*weights, 0.0])[places]
+    missing = (tones < ABSENT * total) & (places < 12)
     held, root = sum(tones.T), tones[:, 0]
-    scores = held / total - 0.09 * missing.sum(1) + _PRIORS + 0.15 * (_TONES[:, 0] == bass) + 0.1 * root / total
-    return _KNOWN[len(scores) - 1 - int(scores[::-1].argmax())][:2]  # of equal scores the last
+    scores = held / total - 0.09 * missing.sum(1) + priors + 0.15 * (places[:, 0] == bass) + 0.1 * root / total
+    return known[len(scores) - 1 - int(scores[::-1].argmax())]  # of equal scores the last
 
 
-_KNOWN = sorted((root, q.tones, q.prior) for root in range(12) for q in QUALITIES if q.prior is not None)
-_SIZE = max(len(tones) for _, tones, _ in _KNOWN)
-_TONES = np.array([[(root + step) % 12 for step in tones] + [12] * (_SIZE - len(tones)) for root, tones, _ in _KNOWN])
-_PRIORS = np.array([prior for *_, prior in _KNOWN])
+@lru_cache(1)
+def _candidates(qualities: Sequence[Quality]) -> tuple[list[tuple[int, tuple[int, ...]]], Array, Array]:
+    """Roots with tones, the pitch classes of these in rows that end with 12, and the priors."""
+    known = sorted((root, q.tones, q.prior) for root in range(12) for q in qualities if q.prior is not None)
+    size = max(len(tones) for _, tones, _ in known)
+    places = [[(root + step) % 12 for step in tones] + [12] * (size - len(tones)) for root, tones, _ in known]
+    return [chord[:2] for chord in known], np.array(places), np.array([prior for *_, prior in known])
