@@ -17,7 +17,7 @@ from .checks import NumpyrnnError
 from .signals import TEMPORARY, held
 
 RESERVATION, PATIENCE = "0" * 16, 20  # the ending of a reservation, and how often it is tried
-HIDDEN = re.compile(r"\..+\.[0-9a-f]{16}")  # names of temporary files and reservations
+HIDDEN = re.compile(r"\.numpyrnn-.+-[0-9a-f]{16}")  # names of temporary files and reservations
 _NEW = set[Path]()  # reserved files that must not exist when they are first written
 
 
@@ -180,7 +180,7 @@ def _hidden(path: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
     """Make a hidden file beside `path`, by default with a random ending, and lock it; at the end, delete it."""
     target = Path(os.path.realpath(path))
     for _ in range(PATIENCE):  # another run may hold the lock for a moment, to see whether the file's owner lives
-        hidden = target.with_name(f".{target.name}.{ending or token_hex(8)}")
+        hidden = target.with_name(f".numpyrnn-{target.name}-{ending or token_hex(8)}")
         with held():
             file = _locked(hidden)
         if file is not None:

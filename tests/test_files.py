@@ -8,7 +8,7 @@ import pytest
 
 from music.outputs import write_together
 from numpyrnn import NumpyrnnError
-from numpyrnn.files import atomic_write
+from numpyrnn.files import atomic_write, reserved
 from workbench import files
 from workbench.files import data_path, make_folder, read_text, text_pieces
 
@@ -272,3 +272,13 @@ def test_files_that_belong_together_are_all_written_or_none(tmp_path):
         write_together({tmp_path / "a": b"3", tmp_path / "c": b"4"})
     assert (tmp_path / "a").read_bytes() == b"1"
     assert names_in(tmp_path) == ["a", "b", "c"]
+
+
+def test_what_killed_runs_left_is_deleted_and_nothing_else_is(tmp_path):
+    left = tmp_path / ".numpyrnn-a.npz-0123456789abcdef"
+    own = [tmp_path / name for name in (".notes.0123456789abcdef", ".numpyrnn-piano.json", ".numpyrnn-notes")]
+    for path in (left, *own):
+        path.write_text("x")
+    with reserved(tmp_path / "b.npz", new=True):
+        assert not left.exists()
+    assert sorted(tmp_path.iterdir()) == sorted(own)
