@@ -296,11 +296,12 @@ def parse_header(text: bytes | None) -> dict[str, Any]:
 
 
 def parse_vocabulary(text: bytes | memoryview, model: Sequential) -> Vocabulary:
-    """Parse the tokens of a vocabulary; an error unless there is one for every input of the model."""
-    n = getattr(model, "input_size", 0)  # none if the model takes any number of features
+    """Parse the tokens of a vocabulary; an error if there are more than the model's inputs and its outputs."""
+    size = getattr(model, "input_size", 0)  # none if the model takes any number of features
+    n = max(size, model.features_out(size))
     if len(text) > LARGEST_VOCABULARY + 32 * n:
-        raise NumpyrnnError(f"a vocabulary for {n:,} inputs must be shorter, it has {len(text):,} bytes")
+        raise NumpyrnnError(f"a vocabulary for {n:,} ids must be shorter, it has {len(text):,} bytes")
     tokens = parse(text)
-    if not isinstance(tokens, list) or len(tokens) != (n or len(tokens)) or Vocabulary(tokens).tokens != tokens:
-        raise NumpyrnnError(f"a vocabulary must have {n:,} sorted tokens, one for each input, got {tokens!r:.80}")
+    if not isinstance(tokens, list) or len(tokens) > (n or len(tokens)) or Vocabulary(tokens).tokens != tokens:
+        raise NumpyrnnError(f"a vocabulary must have at most {n:,} tokens, which are sorted, got {tokens!r:.80}")
     return Vocabulary(tokens)
