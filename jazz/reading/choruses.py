@@ -13,7 +13,7 @@ from music.midi import Note
 from numpyrnn import NumpyrnnError
 from workbench.files import read_text
 
-from ..changes import Change, Changes, bar_length, parse_meter, spread
+from ..changes import MAX_TEXT, Change, Changes, bar_length, parse_meter, spread
 from ..chords import Chord, parse_chord, semitones_above_c
 from ..grammar import Element
 from ..tunes import Tune, chord_elements, make_bars
@@ -83,7 +83,8 @@ def read_chorus(path: str | Path) -> Chorus:
         if total != length or not bar.chords:
             got = f"{total} quarters" if bar.chords else "no chords"
             raise NumpyrnnError(f"{where}: a bar must have chords and {length} quarters, got {got}")
-        changes.append(spread(bar.chords, meter))
+        with naming(where):
+            changes.append(spread(bar.chords, meter))
         for pitch, duration, ties in bar.notes:
             if tied and (not melody or melody[-1].pitch != pitch):
                 raise NumpyrnnError(f"{where}: a tied note must have the pitch of the note before")
@@ -114,7 +115,10 @@ def _read_lines(path: Path) -> tuple[dict[str, str], list[_Bar]]:
     """Parse the fields and the bars of a file."""
     fields: dict[str, str] = {}
     bars: list[_Bar] = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    text = read_text(path)
+    if len(text) > MAX_TEXT:
+        raise NumpyrnnError(f"{path} must have at most {MAX_TEXT} characters, it has {len(text)}")
+    for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
         if not line or line.startswith("#"):
             continue

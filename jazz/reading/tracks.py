@@ -74,7 +74,8 @@ class Part:
         played, end = 0, Fraction(0)
         for note in self.notes:
             if note.onset >= end:
-                played, end = played + 1, sum(bars[bisect_right(bars, note.onset, key=itemgetter(0)) - 1])
+                start, length = bars[bisect_right(bars, note.onset, key=itemgetter(0)) - 1]
+                played, end = played + 1, start + length
         return played
 
     @property
