@@ -116,8 +116,10 @@ class NameTraining(Training):
         vocabulary, adam = vocabulary_of([*training, *held_out]), Adam(settings.learning_rate, beta2=0.99)
         steps = sum(len(name) + 1 for name in training)
         if settings.teacher and steps * len(vocabulary) > MAX_TARGETS:
-            limit = f"{MAX_TARGETS // len(vocabulary):,} characters, with {len(vocabulary):,} different ones"
-            raise NumpyrnnError(f"the names to learn must have at most {limit}, they have {steps:,}")
+            most = MAX_TARGETS // len(vocabulary)
+            raise NumpyrnnError(
+                f"names of {len(vocabulary)} letters must have at most {most} in all, they have {steps}"
+            )
         super().__init__(settings, vocabulary, build(settings, vocabulary), adam, patience=settings.patience)
         self.items = len(self.training)
         self.title = f"{settings.cell.upper()} on {self.items:,} names"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -32,8 +32,6 @@ PIECE = 1 << 20  # samples corrected at a time, likewise
 SHORT = 2.0  # s, longest notes that are cached
 VIBRATO = 5.2  # Hz
 SEED = 1  # for the noise
-
-Progress = Callable[[Sequence[Any]], Iterable[Any]]
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ for _i, _pitch in enumerate((41, 43, 45, 47, 48, 50)):  # the toms
 
 
 def render(
-    midi: Midi, rate: int = 44100, seconds: float | None = None, progress: Progress = lambda notes: notes
+    midi: Midi, rate: int = 44100, seconds: float | None = None, progress: Callable[..., Iterable[Any]] = iter
 ) -> Array:
     """Render the sound of a piece; the same input gives the same samples.
 

@@ -105,15 +105,13 @@ class KneserNey:
                 p = p * table.backoffs[number]
                 p[table.codes[followers] - first] += table.shares[followers]
             if len(self._cache) * self.size > MAX_CACHED:
-                self._cache.clear()
+                self._cache, self._numbers = {}, {(): 0}
             self._cache[context] = p
         return self._cache[context]
 
     def _number(self, context: Context) -> int:
         """The number of a context; -1 if it is unknown."""
         if context not in self._numbers:
-            if len(self._numbers) > MAX_CACHED >> 4:
-                self._numbers = {(): 0}
             before, letter = self._number(context[:-1]), context[-1] + 1
             code = before * (self.size + 1) + letter if 0 <= letter <= self.size else -1
             self._numbers[context] = int(self.tables[len(context) - 1].find(code))

@@ -146,7 +146,6 @@ def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:
     *_, first = (tempo for onset, tempo in midi.tempos if onset <= start)
     tempos = [(onset - start, tempo) for onset, tempo in midi.tempos if start < onset < end]
     cut = replace(midi, notes=notes, tempos=[(Fraction(0), first), *tempos], length=end - start)
-    if (seconds := cut.seconds(cut.length)) > LONGEST_EXCERPT:
-        limit = f"an excerpt must last at most {LONGEST_EXCERPT // 60} minutes"
-        raise NumpyrnnError(f"{limit}, bars {from_bar} to {from_bar - 1 + len(chosen)} last {seconds / 60:.1f}")
+    if cut.seconds(cut.length) > LONGEST_EXCERPT:
+        raise NumpyrnnError(f"an excerpt must last at most {LONGEST_EXCERPT} seconds: take fewer bars than {n_bars}")
     return cut
