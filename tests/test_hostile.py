@@ -1,10 +1,12 @@
 """Files that are made to take long or much memory: each is read in bounded work, or refused in one line."""
 
+import gc
 import os
 import random
 import struct
 import sys
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,19 @@ def test_the_longest_new_event_is_within_its_bound():
     event = b"\xff\xff\0\x90\0\0"
     assert reader.NEW.fullmatch(b"\xff\0\x90\0\0" + event * 5)
     assert len(b"\xff\0\x90\0\0" + event * 5) <= reader.LONGEST
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+@pytest.mark.parametrize("data", [song(line(3) + END), b"MThd"], ids=["read", "refused"])
+def test_garbage_is_collected_after_reading_as_it_was_before(data, collecting):
+    before = gc.isenabled()
+    try:
+        (gc.enable if collecting else gc.disable)()
+        with suppress(NumpyrnnError):
+            parse_midi(data, "x")
+        assert gc.isenabled() == collecting
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def jazz_midi(n):
