@@ -31,6 +31,7 @@ KIND = "dinos"
 ROUNDS = 100  # at most; in each, empty names are drawn again
 SHOWN = 5  # sampled names, shown during training
 FOLDS = 10  # of the training names, for the teacher
+MAX_TARGETS = 250_000_000  # probabilities, which take 1 GB
 CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 
@@ -112,6 +113,12 @@ class NameTraining(Training):
     def __init__(self, training: Sequence[str], held_out: Sequence[str], settings: Settings, keep_case: bool = False):
         self.training, self.held_out, self.keep_case = list(training), list(held_out), keep_case
         vocabulary, adam = vocabulary_of([*training, *held_out]), Adam(settings.learning_rate, beta2=0.99)
+        steps = sum(len(name) + 1 for name in training)
+        if settings.teacher and steps * len(vocabulary) > MAX_TARGETS:
+            most = MAX_TARGETS // len(vocabulary)
+            raise NumpyrnnError(
+                f"names of {len(vocabulary)} letters must have at most {most} in all, they have {steps}"
+            )
         super().__init__(settings, vocabulary, build(settings, vocabulary), adam, patience=settings.patience)
         self.items = len(self.training)
         self.title = f"{settings.cell.upper()} on {self.items:,} names"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import Array, shown
 from numpyrnn.vocab import Vocabulary
-from workbench.files import read_text
+from workbench.files import composed, read_text
 
 END = "\n"  # begins and ends every name
 LONGEST = 1000  # characters
@@ -34,7 +33,7 @@ def read_names(path: str | Path, keep_case: bool = False) -> list[str]:
     NumpyrnnError
         if the file cannot be read as text, has fewer than two distinct names, or a name of over 1,000 characters
     """
-    text = unicodedata.normalize("NFC", read_text(path))  # an accented letter is one character, however it was typed
+    text = composed(read_text(path))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     names = list(dict.fromkeys(name for line in lines if (name := (line if keep_case else line.lower()).strip())))
     if len(names) < 2:

@@ -14,6 +14,8 @@ from numpyrnn import NumpyrnnError
 from .chords import Chord, parse_chord
 
 LONGEST = 10_000  # bars
+MAX_TEXT = 1_000_000  # characters
+MAX_CHORDS = 64  # in a bar
 HOLD = ("/", "%")  # within a bar
 # A sign for held chords, or a symbol with the brackets after it. Brackets may have spaces inside and before them.
 SYMBOLS = re.compile(r"[/%](?!\S)|(?:\([^()]*\)|\S)+(?:\s+\([^()]*\))*")
@@ -116,6 +118,8 @@ def parse_meter(text: str) -> tuple[int, int]:
 def spread(chords: Sequence[Chord], meter: tuple[int, int]) -> list[Change]:
     """Place the chords of a bar on its beats. If they cannot be equally long, the first ones get a beat more."""
     beats, n = meter[0], len(chords)
+    if n > MAX_CHORDS:
+        raise NumpyrnnError(f"a bar must have at most {MAX_CHORDS} chords, it has {n}")
     beat = Fraction(4, meter[1])
     if n > beats:
         return [(beats * beat * i / n, chord) for i, chord in enumerate(chords)]
@@ -143,8 +147,10 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     ------
     NumpyrnnError
         if a symbol is unknown (the error names its bar, and its line if there are several), a repeat is wrong, or there
-        is no chord or over 10,000 bars
+        is no chord, or over 10,000 bars, 64 chords in a bar or 1,000,000 characters
     """
+    if len(text) > MAX_TEXT:
+        raise NumpyrnnError(f"changes must have at most {MAX_TEXT} characters, got {len(text)}")
     bars: list[list[Change]] = []
     repeat: int | None = None
     since = 0  # the bar to which a :| without |: goes back

@@ -181,11 +181,14 @@ def doctor(file: Path, **which: Any) -> None:
 @shared.force_option
 def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) -> None:
     """Render an excerpt of a MIDI file or a written chorus as a WAV file."""
+    from tqdm import tqdm
+
     out = out or Path(f"{file.stem}.wav")
     if out.suffix.lower() != ".wav":
         raise NumpyrnnError(f"sound is written as a .wav file, got {out}")
     shared.check_out(out, force)
-    write_wav(out, render(excerpt(read_music(file), from_bar, bars)))
+    progress = partial(tqdm, unit="note", delay=1, leave=False)
+    write_wav(out, render(excerpt(read_music(file), from_bar, bars), progress=progress))
     click.echo(f"Written: {shared.shown_path(out)}.")
 
 

@@ -38,6 +38,8 @@ NOT_FOR_NAMES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode
 ALL_NOTES_OFF = (120, 123, 124, 125, 126, 127)  # controllers: All Sound Off, All Notes Off, and modes that imply it
 SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages; the others have none
 NEAR, SEARCHED = 16, 20_000  # bytes after a bad event in which the next one is looked for
+MAX_SEARCHED = 500_000  # bytes of a file in which events are looked for
+LONGEST = 48  # bytes, at least what NEW matches
 SIZES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # bytes of the meta events that always have as many
 
 # After a bad event, reading goes on where it should end if an event is LIKELY there. Otherwise it goes on at something
@@ -191,7 +193,7 @@ class Tracks:
 
     def __init__(self, division: int, faults: Faults, encoding: str):
         self.division, self.faults, self.encoding = division, faults, encoding
-        self.length = self.events = 0
+        self.length = self.events = self.searched = 0
         self.notes: list[list[int]] = []
         self.names: list[str] = []
         self.tempos = {0: DEFAULT_TEMPO}
@@ -270,7 +272,7 @@ class Tracks:
             except (_EventError, IndexError) as error:
                 bad = error if isinstance(error, _EventError) else _EventError("the track ends within an event")
                 self._fault(tick, bad.what)
-                at = _next_event(data, begin, bad.following)
+                at = self._next_event(data, begin, bad.following)
                 continue
             if status < 0xA0:
                 key = (status & 15) << 7 | one
@@ -299,16 +301,35 @@ class Tracks:
         size, start = _number(data, at + 2 if first == 0xFF else at + 1)
         stop = start + size
         end = min(at + SEARCHED, stop)
-        if stop > len(data) or (dump and not data[start : stop - 1].isascii() and NEW.search(data, at + 1, end)):
+        inner = dump and not data[start : stop - 1].isascii()
+        if stop > len(data) or (inner and self._new(data, at + 1, end) is not None):
             after = data.find(b"\xf7", at, end) + 1  # some messages have an end and no length
             raise _EventError("an event whose length is wrong is skipped", after or None)
         if size != SIZES.get(kind, size):
             self._fault(tick, "a meta event has a wrong length")
-            stop = stop if kind == 0x2F else _next_event(data, at, stop)
+            stop = stop if kind == 0x2F else self._next_event(data, at, stop)
         if dump and data[stop - 1] != 0xF7:
             self._fault(tick, "a system exclusive message has no end")
             stop += data[stop : stop + 1] == b"\xf7" and LIKELY.match(data, stop + 1) is not None
         return kind, start, stop
+
+    def _next_event(self, data: bytes, begin: int, following: int | None) -> int:
+        """Find where reading goes on after a bad event that begins at byte `begin`; the end of the data if nowhere."""
+        if following is None:
+            found = self._new(data, begin + 1, begin + SEARCHED)
+            return len(data) if found is None else found
+        if LIKELY.match(data, following):
+            return following
+        found = self._new(data, begin + 1, begin + NEAR + LONGEST)
+        return min(following, len(data)) if found is None or found >= begin + NEAR else found  # or more bad events
+
+    def _new(self, data: bytes, start: int, stop: int) -> int | None:
+        """Find the first new event in a part of the data, by its first byte."""
+        match = NEW.search(data, start, stop)
+        self.searched += (match.start() if match else min(stop, len(data))) - start
+        if self.searched > MAX_SEARCHED:
+            raise NumpyrnnError(f"must be less damaged: its events were searched for in {MAX_SEARCHED} bytes")
+        return match.start() if match else None
 
     def _meta(self, kind: int, tick: int, content: bytes) -> None:
         """Keep the name, tempo or meter that a meta event holds; ignore other kinds."""
@@ -339,16 +360,6 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return number, place + 1
     raise _EventError("an event with a number of more than 4 bytes is skipped")
-
-
-def _next_event(data: bytes, begin: int, following: int | None) -> int:
-    """Find where reading goes on after a bad event that begins at byte `begin`; the end of the data if nowhere."""
-    if following is not None and LIKELY.match(data, following):
-        return following
-    found = NEW.search(data, begin + 1, begin + SEARCHED)
-    if following is not None and not (found and found.start() < begin + NEAR):
-        return min(following, len(data))  # there may be more bad events
-    return found.start() if found else len(data)
 
 
 def _decode(content: bytes, encoding: str) -> str:

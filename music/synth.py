@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from math import ceil, cos, pi, sin
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +28,7 @@ TAIL = 1.9  # s, room after the last note for sounds that die away
 CUT = 0.01  # s, fade-out if the end of the piece is cut off
 BLOCKS = 700  # a second; envelopes and vibrato are interpolated within a block
 CHUNK = 4096  # blocks computed at a time, to bound the memory of long notes
+PIECE = 1 << 20  # samples corrected at a time, likewise
 SHORT = 2.0  # s, longest notes that are cached
 VIBRATO = 5.2  # Hz
 SEED = 1  # for the noise
@@ -133,7 +136,9 @@ for _i, _pitch in enumerate((41, 43, 45, 47, 48, 50)):  # the toms
     KIT[_pitch] = Drum((75.0 + 10 * _i,), 0.15, (300, 4000), 0.02, 0.15, drop=0.4, gain=0.9, pan=0.5 - 0.2 * _i)
 
 
-def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array:
+def render(
+    midi: Midi, rate: int = 44100, seconds: float | None = None, progress: Callable[..., Iterable[Any]] = iter
+) -> Array:
     """Render the sound of a piece; the same input gives the same samples.
 
     A4 is 440 Hz. A note begins at the sample nearest to its onset and passes 1 % of its peak within 2 ms. Its release
@@ -145,6 +150,7 @@ def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array
     midi : Midi
     rate : int, default 44100, samples a second, 8000 to 48000; a note with a fundamental above 0.45 `rate` is silent
     seconds : float, optional, how much of the piece to render at most; default all
+    progress : function that takes the list of notes and gives its items, such as a progress bar
 
     Returns
     -------
@@ -162,7 +168,7 @@ def render(midi: Midi, rate: int = 44100, seconds: float | None = None) -> Array
     timed, end = _timed(midi, seconds)
     size = min(ceil((end + TAIL) * rate), ceil((seconds or MAX_SECONDS + TAIL) * rate))
     mix, stop, player = np.zeros((2, size), np.float32), 0, _Player(rate)
-    for note, onset, duration in timed:
+    for note, onset, duration in progress(timed):
         start = min(round(onset * rate), size)
         sound, pan = player.play(note, min(round(duration * rate), size - start))
         stop = max(stop, start + len(sound))
@@ -262,8 +268,10 @@ def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array
         between = np.concatenate([points[:-1], points[1:]], axis=1).astype(np.complex64)
         sound[first : first + CHUNK] = (between @ sinusoids).imag
     sound = sound.ravel()[:n]
-    place = np.linspace(0, 1, n, dtype=np.float32)
-    sound -= 6 * float(sound.mean()) * place * (1 - place)  # a mean of 0, without a step at the ends
+    mean = float(sound.mean())
+    for first in range(0, n, PIECE):
+        place = (np.arange(first, min(first + PIECE, n)) * (1 / max(n - 1, 1))).astype(np.float32)  # from 0 to 1
+        sound[first : first + PIECE] -= 6 * mean * place * (1 - place)  # a mean of 0, without a step at the ends
     return sound
 
 

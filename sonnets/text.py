@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from numpy.random import Generator
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.vocab import Vocabulary
-from workbench.files import text_pieces
+from workbench.files import composed, text_pieces
 
 START = "\n"  # stands before every text
 SHORTEST = 500  # characters
@@ -30,7 +29,7 @@ FIRST_LINE = re.compile(r"(?:\A|\n[^\S\n]*\n)([^\S\n]*\S[^\n]*)")
 def plain(text: str, keep_case: bool = False) -> str:
     """Normalise a text for the models: composed characters (NFC), newlines, and lower case unless `keep_case`."""
     text = text if keep_case else text.lower()
-    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+    return composed(text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_plain(path: str | Path, keep_case: bool = False) -> str:
@@ -102,7 +101,7 @@ def check_prompt(prompt: str, vocabulary: Vocabulary) -> None:
 def without_unknown(prompt: str, checkpoint: Checkpoint) -> str:
     """Drop the characters that a model does not know from a prompt; the others stay as typed, capitals included."""
     keep_case, known = bool(checkpoint.config.get("keep_case")), set(checkpoint.vocabulary.tokens)
-    return "".join(c for c in unicodedata.normalize("NFC", prompt) if known.issuperset(plain(c, keep_case)))
+    return "".join(c for c in composed(prompt) if known.issuperset(plain(c, keep_case)))
 
 
 def measured(held_out: str, vocabulary: Vocabulary) -> str:

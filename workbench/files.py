@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from os import SEEK_END
 from pathlib import Path
+from unicodedata import combining, normalize
+
+import numpy as np
 
 from numpyrnn.checkpoint import Checkpoint, load
 from numpyrnn.checks import NumpyrnnError
@@ -14,6 +18,7 @@ MAX_TEXT_BYTES = 1 << 30
 MAX_NOTES_BYTES = 1 << 20  # of chords and choruses, which are small
 PIECE = 1 << 16  # bytes
 CHECKS: dict[str, Callable[[Checkpoint], None]] = {}  # by kind: each program's check of its model files
+MARKS = re.compile(r"[^\0-\u02ff\w\s]{32,}")  # combining marks, or other signs
 
 
 def read_text(path: str | Path, most: int | None = None) -> str:
@@ -67,6 +72,23 @@ def text_pieces(path: str | Path, most: int | None = None) -> Iterator[str]:
                 done += len(data)
     except UnicodeDecodeError as error:
         raise NumpyrnnError(f"{path} must be UTF-8 text, byte {done + error.start} is not") from error
+
+
+def composed(text: str) -> str:
+    """Normalise a text (NFC), so that an accented letter is one character, however it was typed.
+
+    `unicodedata.normalize` takes quadratic time for many combining marks in a row, unless they are in canonical order.
+    So they are brought into this order first.
+    """
+
+    def in_order(signs: re.Match[str]) -> str:
+        codes = np.frombuffer(signs[0].encode("utf-32-le", "surrogatepass"), "<u4")
+        different, places = np.unique(codes, return_inverse=True)
+        classes = np.array([combining(chr(code)) for code in different], np.uint8)[places]
+        order = np.lexsort((classes, np.cumsum(classes == 0)))  # each sign of class 0 begins anew
+        return codes[order].tobytes().decode("utf-32-le", "surrogatepass")
+
+    return normalize("NFC", MARKS.sub(in_order, text))
 
 
 def make_folder(path: str | Path) -> None:

@@ -11,6 +11,7 @@ from numpy.random import Generator
 from numpyrnn.checks import Array, NumpyrnnError, check_count, check_ids, check_range
 
 START = -1  # pads the context at the beginning of a sequence
+MAX_CACHED = 1 << 23  # numbers in the cached distributions
 Context = tuple[int, ...]
 Ids = Sequence[int] | Array
 
@@ -103,6 +104,8 @@ class KneserNey:
                 followers = slice(*table.codes.searchsorted((first, first + self.size)))
                 p = p * table.backoffs[number]
                 p[table.codes[followers] - first] += table.shares[followers]
+            if len(self._cache) * self.size > MAX_CACHED:
+                self._cache, self._numbers = {}, {(): 0}
             self._cache[context] = p
         return self._cache[context]
 

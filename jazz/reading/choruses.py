@@ -83,7 +83,8 @@ def read_chorus(path: str | Path) -> Chorus:
         if total != length or not bar.chords:
             got = f"{total} quarters" if bar.chords else "no chords"
             raise NumpyrnnError(f"{where}: a bar must have chords and {length} quarters, got {got}")
-        changes.append(spread(bar.chords, meter))
+        with naming(where):
+            changes.append(spread(bar.chords, meter))
         for pitch, duration, ties in bar.notes:
             if tied and (not melody or melody[-1].pitch != pitch):
                 raise NumpyrnnError(f"{where}: a tied note must have the pitch of the note before")

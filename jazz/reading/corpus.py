@@ -18,6 +18,8 @@ from ..tunes import Tune, chord_pitches
 from .choruses import Chorus, read_chorus, tune_of_chorus
 from .tracks import bars_of, choose, tune_of_midi
 
+LONGEST_EXCERPT = 600  # seconds; rendering so much takes 0.5 GB
+
 
 def shipped_choruses() -> list[Path]:
     """List the files of the shipped choruses, sorted by name."""
@@ -125,7 +127,7 @@ def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:
     Raises
     ------
     NumpyrnnError
-        if the piece does not have the first bar, or has no notes in these bars
+        if the piece does not have the first bar, has no notes in these bars, or they last over ten minutes
     """
     bars = bars_of(midi)
     if not bars:
@@ -143,4 +145,7 @@ def excerpt(midi: Midi, from_bar: int, n_bars: int) -> Midi:
         raise NumpyrnnError(f"bars {from_bar} to {from_bar - 1 + len(chosen)} must have notes, they have none")
     *_, first = (tempo for onset, tempo in midi.tempos if onset <= start)
     tempos = [(onset - start, tempo) for onset, tempo in midi.tempos if start < onset < end]
-    return replace(midi, notes=notes, tempos=[(Fraction(0), first), *tempos], length=end - start)
+    cut = replace(midi, notes=notes, tempos=[(Fraction(0), first), *tempos], length=end - start)
+    if cut.seconds(cut.length) > LONGEST_EXCERPT:
+        raise NumpyrnnError(f"an excerpt must last at most {LONGEST_EXCERPT} seconds: take fewer bars than {n_bars}")
+    return cut

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from itertools import groupby, zip_longest
 from operator import itemgetter
 from typing import NamedTuple
@@ -28,6 +29,7 @@ MELODY_PROGRAMS = {*range(8, 16), *range(22, 32), *range(40, 43), *range(52, 55)
 CHORD_PROGRAMS = {*range(8), *range(16, 24), *range(24, 28), *range(48, 52), *range(88, 96)}
 BASS_PROGRAMS = {*range(32, 40), 43}
 MAX_BARS = 50_000  # a 2/4 time in the longest file
+MAX_NOTES = 60_000  # an hour of 16 notes a second
 MOST_NAMED = 20  # parts that an error lists
 SILENT_BARS = 2  # the longest silence within a tune that is kept, in bars
 
@@ -51,12 +53,12 @@ class Part:
     drums: bool
     notes: list[Note]
 
-    @property
+    @cached_property
     def pitch(self) -> float:
         """The mean pitch."""
         return sum(note.pitch for note in self.notes) / len(self.notes)
 
-    @property
+    @cached_property
     def polyphony(self) -> float:
         """The share of notes that begin together with another note."""
         together = Counter(round(note.onset * 8) for note in self.notes)
@@ -69,7 +71,12 @@ class Part:
 
     def bars_played(self, bars: Sequence[tuple[Fraction, Fraction]]) -> int:
         """Count the bars in which a note begins."""
-        return len({bisect_right(bars, note.onset, key=itemgetter(0)) for note in self.notes})
+        played, end = 0, Fraction(0)
+        for note in self.notes:
+            if note.onset >= end:
+                start, length = bars[bisect_right(bars, note.onset, key=itemgetter(0)) - 1]
+                played, end = played + 1, start + length
+        return played
 
     @property
     def is_bass(self) -> bool:
@@ -133,10 +140,12 @@ def bars_of(midi: Midi) -> list[tuple[Fraction, Fraction]]:
     Raises
     ------
     NumpyrnnError
-        if there are more than `MAX_BARS`
+        if there are more than `MAX_BARS`, or more than `MAX_NOTES` notes
     """
-    ends = (max(note.onset + note.duration, note.onset + Fraction(1, 64)) for note in midi.notes)
-    end = max(ends, default=Fraction(0))
+    if len(midi.notes) > MAX_NOTES:
+        raise NumpyrnnError(f"a file must have at most {MAX_NOTES} notes to be read as jazz, it has {len(midi.notes)}")
+    shortest = Fraction(1, 64)
+    end = max((note.onset + max(note.duration, shortest) for note in midi.notes), default=Fraction(0))
     bars: list[tuple[Fraction, Fraction]] = []
     now = Fraction(0)
     for (_, beats, unit), following in zip_longest(midi.meters, midi.meters[1:]):
