@@ -18,7 +18,7 @@ DIVERGED = 100  # times the loss of a uniform guess
 
 
 def explained(error: NotFiniteError, model: Sequential, grads: Parameters, step: int) -> NotFiniteError:
-    """Add the step, and the parameter whose gradient is not finite or, if there is none, whose weights are largest.
+    """Add the step, and the parameter with a gradient that is not finite; if all are, the one with the largest weight.
 
     Parameters
     ----------
@@ -54,6 +54,13 @@ def loss_of(record: dict[str, Any]) -> float:
     return float(record["loss"] if record["valid_loss"] is None else record["valid_loss"])
 
 
+def check_data(batch: Batch) -> None:
+    """Raise if the data of a batch is not finite. It is no `NotFiniteError`: a lower rate would not help."""
+    for name in ("x", "targets"):
+        if not np.isfinite(getattr(batch, name)).all():
+            raise NumpyrnnError(f"the data must be finite, the {name} of a batch hold NaN or infinity")
+
+
 def mean_loss(
     model: Sequential, batches: Iterable[Batch], carry: bool = False, loss: Loss = softmax_cross_entropy
 ) -> float:
@@ -76,12 +83,16 @@ def mean_loss(
     Raises
     ------
     NumpyrnnError
-        if there is no batch, or a batch has the wrong shape
+        if there is no batch, or a batch has the wrong shape or is not finite
     """
     total, count, state = 0.0, 0, None
     for batch in batches:
         before = state if carry else None
-        mean, state = loss_and_gradients(model, batch, None, loss=loss, state=before, workers=chosen())
+        try:
+            mean, state = loss_and_gradients(model, batch, None, loss=loss, state=before, workers=chosen())
+        except NotFiniteError:
+            check_data(batch)
+            raise
         total, count = total + float(mean) * batch.places, count + batch.places
     if count == 0:
         raise NumpyrnnError("a loss needs at least one batch, got none")

@@ -14,7 +14,7 @@ from . import checks
 from .batches import Batch
 from .checks import NotFiniteError, NumpyrnnError, as_rng, check_count, check_range, check_share
 from .losses import Loss, softmax_cross_entropy
-from .measure import explained, is_diverged, loss_of
+from .measure import check_data, explained, is_diverged, loss_of
 from .measure import mean_loss as mean_loss
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
@@ -117,7 +117,7 @@ class Trainer:
             raise NumpyrnnError(f"on_nan must be 'stop' or 'rollback', got {on_nan!r}")
         self.model, self.optimizer, self.loss, self.workers = model, optimizer, loss, workers
         self.clip, self.clip_norm, self.schedule, self.average = clip, clip_norm, schedule, average
-        self.patience, self.carry, self.rng, self.on_nan = patience, bool(carry), as_rng(rng), on_nan
+        self.patience, self.carry, self.rng, self.on_nan = patience and int(patience), bool(carry), as_rng(rng), on_nan
         self.grads, self.buffers = model.params.zeros_like(), list[Parameters]()  # the first worker's; the others'
         # `weights`: after the last whole epoch; `averaged`: their moving average; `best`: those that are kept.
         # During an epoch the model's own buffer is ahead of `weights`; after `run` it holds `best`.
@@ -152,10 +152,10 @@ class Trainer:
 
         If training is interrupted (Ctrl-C) or fails, the trainer returns to the end of the last whole epoch, or to the
         last call of `keep`, and raises again; resuming from `state` then gives the same bits. If memory runs out while
-        an epoch is validated, its steps are kept. Training also ends after an epoch whose loss (held out, if there is
-        such data) is above 100 times that of a uniform guess: the trainer is then `diverged`. The schedule does not
-        change the optimiser's own learning rate. Everything, including the callbacks, runs inside
-        `blas_threads(workers)`.
+        an epoch is validated, the training stays at the end of its steps, and validates again when it is resumed.
+        Training also ends after an epoch whose loss (held out, if there is such data) is above 100 times that of a
+        uniform guess: the trainer is then `diverged`. The schedule does not change the optimiser's own learning rate.
+        Everything, including the callbacks, runs inside `blas_threads(workers)`.
 
         Parameters
         ----------
@@ -179,7 +179,7 @@ class Trainer:
         NotFiniteError
             if a loss, a gradient or the weights are no longer finite; names the step, layer and parameter
         NumpyrnnError
-            if an epoch has no batch
+            if an epoch has no batch, or the data is not finite
         """
         if not callable(batches) or not (valid is None or callable(valid)):
             raise NumpyrnnError("batches and valid must be functions that return the batches of an epoch")
@@ -227,7 +227,11 @@ class Trainer:
         factor = self.rate * SCHEDULES[self.schedule](self.epoch / epochs)
         how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.buffers}
         for batch in epoch:
-            loss, state = loss_and_gradients(self.model, batch, self.grads, state=state, **how)
+            try:
+                loss, state = loss_and_gradients(self.model, batch, self.grads, state=state, **how)
+            except NotFiniteError:
+                check_data(batch)
+                raise
             state = self.carried = state if self.carry else None
             self._update(factor)
             more = 1, float(loss) * batch.places, batch.places, batch.x.shape[1]
@@ -266,7 +270,7 @@ class Trainer:
         else:
             self.stale += 1
         stale = self.patience is not None and self.stale >= self.patience
-        self.finished, self.place, self.carried = not accepted or stale or self.diverged, None, None
+        self.finished, self.place, self.carried = bool(not accepted or stale or self.diverged), None, None
         flat[...] = self.weights
         return self.history[-1]
 
@@ -321,7 +325,11 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs for the same bits: copies of arrays, and values that JSON can hold."""
-        return {name: array.copy() for name, array in self._arrays().items()} | self._values()
+        if self.place is None:
+            return {name: array.copy() for name, array in self._arrays().items()} | self._values()
+        if self.place["batch"]:
+            self.keep()  # so that the weights are those of this place, too
+        return deepcopy(self.kept)
 
     def _arrays(self) -> dict[str, Any]:
         """The arrays of a state: those of the trainer itself, no copies."""

@@ -365,3 +365,45 @@ def test_the_limit_is_a_hundred_uniform_guesses(times):
     assert trainer.diverged == (times > 100)
     trainer.loss = scaled  # of which it is not known what a uniform guess costs
     assert not trainer.diverged
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+@pytest.mark.parametrize("at", [1, 3, 5, 7])
+def test_a_state_taken_after_any_batch_gives_the_same_bits(settings, at):
+    whole, trainer, states, seen = make_trainer(**settings), make_trainer(**settings), [], []
+    run(whole, 3)
+
+    def on_batch(batch):
+        seen.append(batch)
+        if len(seen) == at:
+            states.append(trainer.state())
+
+    run(trainer, 3, on_batch=on_batch)
+    assert_same(trainer, whole)
+    resumed = make_trainer(**settings)
+    resumed.restore(states[0])
+    run(resumed, 3)
+    assert_same(resumed, whole)
+
+
+@pytest.mark.parametrize("on_nan", ["stop", "rollback"])
+@pytest.mark.parametrize("held_out", [False, True])
+def test_data_that_is_not_finite_is_said_to_be_the_data(on_nan, held_out):
+    x = np.zeros((3, 2, 4), np.float32)
+    good, bad = Batch(x, np.zeros((3, 2), int)), Batch(np.where(np.arange(4) == 1, np.nan, x), np.zeros((3, 2), int))
+    trainer, back = Trainer(Sequential(LSTM(4, 3, rng=0), Dense(3, 5, rng=0)), SGD(0.1), on_nan=on_nan), []
+    with pytest.raises(NumpyrnnError, match=r"^the data must be finite, the x of a batch hold NaN or infinity$"):
+        trainer.run(
+            lambda rng: [good if held_out else bad],
+            2,
+            (lambda: [bad]) if held_out else None,
+            on_rollback=back.append,
+        )
+    assert not back
+
+
+def test_patience_may_be_a_number_of_numpy(tmp_path):
+    trainer = make_trainer(patience=np.int64(1))
+    run(trainer, 2)
+    save(tmp_path / "a.npz", Checkpoint("numpyrnn", trainer.model, training=trainer.state()))
+    assert load(tmp_path / "a.npz").training["finished"] in (False, True)
