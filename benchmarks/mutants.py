@@ -36,17 +36,22 @@ TARGET = 0.9
 
 TESTS = {  # module: the test files that must notice its faults
     "activations": "activations",
+    "archive": "checkpoint forged_models",
     "cells": "cells recurrent unroll",
-    "checkpoint": "checkpoint checkpoint_text restore",
+    "checkpoint": "checkpoint checkpoint_text restore forged_models",
     "convolution": "convolution",
     "layer": "layer layers recurrent",
     "layers": "layers layers_pooling",
     "losses": "losses train",
+    "measure": "train train_faults",
     "optim": "optim train",
+    "place": "train_faults restore",
     "recurrent": "recurrent layers layer unroll",
+    "sampler": "sampling sampling_tail",
     "sampling": "sampling sampling_workers",
-    "stepper": "stepper",
-    "train": "train workers restore",
+    "state": "restore refused_states",
+    "stepper": "stepper stepper_threads",
+    "train": "train workers restore train_faults",
     "unroll": "unroll recurrent layer",
 }
 ARITHMETIC = "Add_Sub Sub_Add Mul_Div Div_Mul FloorDiv_Mul Mod_Mul Pow_Mul LShift_RShift RShift_LShift"
