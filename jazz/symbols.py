@@ -31,7 +31,7 @@ NUMBER = r"[#b+♮-]?(?:1[13]|[24-79])"
 TOKENS = {
     "omit": r"(?i:no|omit)[ ,]*(?P<omitted>1[13]|[35679])(?:rd|th|d(?!i|o))?",
     "suspend": r"(?i:sus(?:pended)?)[ ,]*(?P<suspended>(?:(?:b?2|#?4)[ ,/]*)*)",
-    "add": rf"(?:(?i:add)|/)[ ,]*(?P<added>3|{NUMBER}(?:[ ,]+{NUMBER})*)",
+    "add": rf"(?:(?i:add)|/)[ ,]*(?:3|{NUMBER}(?:[ ,]+{NUMBER})*)",
     "raise": r"(?<=7)(?:M|[Mm]aj)(?!\d)",
     "major": r"(?i:maj(?:or)?|ma(?!dd|ug|lt))|M(?!i|I)",
     "delta": r"[\^Δ△j]",
@@ -84,7 +84,8 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
             extension = int(word)
             said += [word] if extension in (2, 4, 6) else []
         elif kind in ("number", "add"):
-            said += [part.translate(SIGNS) for part in re.findall(f"{NUMBER}|3", token["added"] or word)]
+            named = word[3:].replace("4", "11") if word[0] in "aA" else word  # only a 4 without "add" can suspend
+            said += [part.translate(SIGNS) for part in re.findall(f"{NUMBER}|3", named)]
         elif kind == "suspend":
             suspended |= {DEGREES[part][1] for part in re.findall(r"[#b]?\d", token["suspended"])} or {5}
         elif kind == "omit":
@@ -98,6 +99,9 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
     for name in said:
         if name not in DEGREES or [*said, str(extension) * (extension > 6)].count(name) > 1:
             raise NumpyrnnError(f"{name!r} {'stands twice' if name in DEGREES else 'has no meaning'}")
+    if "4" in said and third == 4 and (extension > 6 or {"7", "9"} & {*said}):  # C7/4 and C4/7 are C7sus4
+        said.remove("4")
+        suspended.add(5)
     altered, natural = ({DEGREES[name][0] for name in said if (name[0] in "#b") == sign} for sign in (True, False))
     chord = {1: {0}, 3: suspended if extension == 5 else suspended or {third}, 5: {fifth}}
     if extension > 6 or (not extension and (implied or (suspended and {"b9", "#9"} & {*said}))):  # Csusb9 is C7susb9

@@ -26,3 +26,25 @@ def test_two_signed_numbers_in_brackets_are_two_alterations():
     for symbol in ("C(-11)", "C(+13)"):
         with pytest.raises(NumpyrnnError, match="has no meaning"):
             parse_chord(symbol)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "usual"),
+    [
+        ("C4/7", "C7sus4"),
+        ("C7/4", "C7sus4"),
+        ("C7(4)", "C7sus4"),
+        ("C4/7(9)", "C7sus4(9)"),
+        ("C7/4/9", "C9sus4"),
+        ("C9/4", "C9sus4"),
+        ("A4/9", "Asus4add9"),
+        ("C7/4(b9)/Bb", "C7sus4b9/Bb"),
+        ("C7M/4", "Cmaj7sus4"),
+        ("C4", "Cadd11"),
+        ("C7add4", "C7(11)"),
+        ("Cadd9add4", "Cadd9add11"),
+        ("Cm7(4)", "Cm7(11)"),
+    ],
+)
+def test_a_4_beside_a_7_or_9_is_a_suspension_unless_it_is_added_or_minor(symbol, usual):
+    assert same(symbol, usual)
