@@ -48,3 +48,52 @@ def test_two_signed_numbers_in_brackets_are_two_alterations():
 )
 def test_a_4_beside_a_7_or_9_is_a_suspension_unless_it_is_added_or_minor(symbol, usual):
     assert same(symbol, usual)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "usual"),
+    [
+        ("Cm9(maj7)", "Cm(maj9)"),
+        ("C-9 (Δ7)", "Cm(maj9)"),
+        ("Cm9/MA7", "Cm(maj9)"),
+        ("Cm13(maj7)/G", "Cmmaj13/G"),
+        ("Cm7(maj7)", "Cmmaj7"),
+        ("Cm6(maj7)", "Cmmaj7add6"),
+        ("Cm6/9(maj7)", "Cmmaj9add6"),
+        ("C6(maj7)", "Cmaj7add6"),
+        ("C°7(maj7)", "Cdimmaj7"),
+        ("C(b5)(maj7)", "Cmaj7b5"),
+        ("Csus4(maj7)(b9)", "Cmaj7susb9"),
+        ("C7alt.", "C7alt"),
+        ("Cmin.7", "Cm7"),
+        ("C7sus.", "C7sus"),
+        ("C\N{FRACTION SLASH}E", "C/E"),
+        ("C⁶\N{FRACTION SLASH}₉", "C6/9"),
+        ("C\N{DIVISION SLASH}E", "C/E"),
+        ("F\N{MUSICAL SYMBOL DOUBLE SHARP}m7", "F##m7"),
+        ("C7/B\N{MUSICAL SYMBOL DOUBLE FLAT}", "C7/Bbb"),
+        ("N/C", "N.C."),
+    ],
+)
+def test_a_rare_spelling_is_read_as_the_usual_one(symbol, usual):
+    assert same(symbol, usual)
+
+
+@pytest.mark.parametrize("symbol", ["C7(maj7)", "C9(maj7)", "Cmaj9(maj7)", "CM6 (maj7)(b7)"])
+def test_a_major_seventh_beside_another_seventh_is_refused(symbol):
+    with pytest.raises(NumpyrnnError, match=r"no meaning|contradicts itself about the 7"):
+        parse_chord(symbol)
+
+
+@pytest.mark.parametrize("symbol", ["Fis7", "Es7", "As", "Fs7", "Desm7", "Cism7"])
+def test_for_a_german_root_nothing_is_proposed(symbol):
+    with pytest.raises(NumpyrnnError) as error:
+        parse_chord(symbol)
+    assert "nearest" not in str(error.value)
+
+
+@pytest.mark.parametrize(("symbol", "nearest"), [("CM7B5", "Cmaj7b5"), ("Dm/C♮", "Dm/C"), ("CMJ7", "Cmaj7")])
+def test_what_is_proposed_looks_like_what_was_written(symbol, nearest):
+    with pytest.raises(NumpyrnnError) as error:
+        parse_chord(symbol)
+    assert str(error.value).endswith(f"(the nearest is {nearest})")
