@@ -197,6 +197,9 @@ def _read_bar(text: str, where: str, meter: tuple[int, int], before: Sequence[li
             slots.append(chord)
         elif slots or before:
             held, shown = slots[-1] if slots else before[-1][-1][1], chord.alternates if chord else ""
+            if held.alternates and not slots:  # they belong to the bar before
+                root, quality, bass = held.parts
+                held = parse_chord(root + quality + "/" * bool(bass) + bass or "N.C.")
             slots.append(replace(held, symbol=held.symbol + shown, alternates=held.alternates + shown))
         else:
             raise NumpyrnnError(f"bar 1 must begin with a chord, got {symbol!r}")

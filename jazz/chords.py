@@ -69,7 +69,7 @@ ROOT = "[A-G](?:##|bb|#|b|)"
 SYMBOL = re.compile(rf"({ROOT})(.*?)(?:/({ROOT}))?")
 ALTERNATES = re.compile(r"(.*?)\s*(\([A-GN][^()]*\))")  # a bracket that opens with a root
 LONGEST = 100  # letters of a symbol
-NO_CHORD = ("NC", "N", "NOCHORD")  # without dots and spaces
+NO_CHORD = ("NC", "N/C", "N", "NOCHORD")  # without dots and spaces
 # Besides the names of QUALITIES, these may be proposed for a symbol that cannot be read.
 PROPOSED = [seventh + change for seventh in ("7", "m7", "maj7") for change in ("b5", "#5", "b9", "#9", "#11", "b13")]
 PROPOSED += ["69", "m69", "add9", "7alt", "7b9b13", "9#11", "13b9", "13#11", "9sus4", "13sus4", "mmaj9", "m9b5"]
@@ -171,10 +171,11 @@ def _read(plain: str, order: str) -> Chord:
 
 def _nearest(plain: str) -> str:
     """The end of an error message: the readable symbol that looks most like this one. Empty if there is no root."""
-    match = SYMBOL.fullmatch(plain[:1].upper().replace("H", "B") + plain[1:])
-    if not match:
+    match = SYMBOL.fullmatch(plain[:1].upper().replace("H", "B") + plain[1:].replace("♮", ""))
+    if not match or re.match(r"[ei]s(?!us)|s(?![a-z])", plain[1:]):  # the German Es and Fis are not E and F
         return ""
     root, spelling, bass = match.groups()
+    spelling = re.sub("M(?![AIai])", "maj", spelling).lower()
     found = get_close_matches(spelling, [*(quality.name for quality in QUALITIES), *PROPOSED], 1)
     return f" (the nearest is {''.join([root, *found, *(['/', bass] if bass else [])])})"
 

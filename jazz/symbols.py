@@ -12,8 +12,9 @@ import unicodedata
 from numpyrnn import NumpyrnnError
 
 NO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff\xad"
-LOOK_ALIKES = str.maketrans("♭♯∆▵⌀∅Ø˚∘◦\u2010\u2011\u2012\u2013\u2014\u2015", "b#ΔΔøøøooo------", NO_WIDTH)
-BRACKETS = str.maketrans("()\N{MINUS SIGN}", ",,-")
+PRINTED = "♭♯∆▵⌀∅Ø˚∘◦\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2044\u2215"  # the last ones are dashes and slashes
+LOOK_ALIKES = str.maketrans(PRINTED, "b#ΔΔøøøooo-------//", NO_WIDTH)
+BRACKETS = str.maketrans("()", ",,")
 SIGNS = str.maketrans("+-", "#b", "♮")
 # Third, fifth and seventh of each word for a triad. Those in IMPLIED have the seventh even without a number.
 TRIADS = {
@@ -31,8 +32,9 @@ NUMBER = r"[#b+♮-]?(?:1[13]|[24-79])"
 TOKENS = {
     "omit": r"(?i:no|omit)[ ,]*(?P<omitted>1[13]|[35679])(?:rd|th|d(?!i|o))?",
     "suspend": r"(?i:sus(?:pended)?)[ ,]*(?P<suspended>(?:(?:b?2|#?4)[ ,/]*)*)",
-    "add": rf"(?:(?i:add)|/)[ ,]*(?P<added>3|{NUMBER}(?:[ ,]+{NUMBER})*)",
+    "add": rf"(?:(?i:add)|/)[ ,]*(?:3|{NUMBER}(?:[ ,]+{NUMBER})*)",
     "raise": r"(?<=7)(?:M|[Mm]aj)(?!\d)",
+    "replace": r"(?<=[\d ,/][ ,/])(?:M|(?i:maj?)|[\^Δ△j])7",
     "major": r"(?i:maj(?:or)?|ma(?!dd|ug|lt))|M(?!i|I)",
     "delta": r"[\^Δ△j]",
     "minor": r"(?i:min(?:or)?|mi)|m|^-",
@@ -50,6 +52,7 @@ TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in TOKENS
 
 def clean(symbol: str) -> str:
     """A symbol with plain signs in place of look-alikes: full-width letters, printed accidentals, dashes and so on."""
+    symbol = symbol.replace("\N{MUSICAL SYMBOL DOUBLE SHARP}", "##").replace("\N{MUSICAL SYMBOL DOUBLE FLAT}", "bb")
     plain = unicodedata.normalize("NFKC", symbol.translate(LOOK_ALIKES)).strip()
     return plain.replace("flat", "b").replace("sharp", "#").replace("natural", "♮")
 
@@ -80,11 +83,15 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
             (third, fifth, seventh), implied = TRIADS[kind], kind in IMPLIED
         elif kind in ("major", "delta", "raise") and seventh < 11 and not said and extension == 7 * (kind == "raise"):
             seventh, implied = 11, True  # m(maj7), m/maj7, 7M
+        elif kind == "replace" and seventh < 11 and (third == 3 or extension < 7):  # m9(maj7), m6(maj7)
+            said += ["#7"] if extension in range(1, 7) else []
+            seventh, extension = 11, extension or 7
         elif kind == "number" and word.isdecimal() and not extension and (word != "5" or first):
             extension = int(word)
             said += [word] if extension in (2, 4, 6) else []
         elif kind in ("number", "add"):
-            said += [part.translate(SIGNS) for part in re.findall(f"{NUMBER}|3", token["added"] or word)]
+            named = word[3:].replace("4", "11") if word[0] in "aA" else word  # only a 4 without "add" can suspend
+            said += [part.translate(SIGNS) for part in re.findall(f"{NUMBER}|3", named)]
         elif kind == "suspend":
             suspended |= {DEGREES[part][1] for part in re.findall(r"[#b]?\d", token["suspended"])} or {5}
         elif kind == "omit":
@@ -98,6 +105,9 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
     for name in said:
         if name not in DEGREES or [*said, str(extension) * (extension > 6)].count(name) > 1:
             raise NumpyrnnError(f"{name!r} {'stands twice' if name in DEGREES else 'has no meaning'}")
+    if "4" in said and third == 4 and (extension > 6 or {"7", "9"} & {*said}):  # C7/4 and C4/7 are C7sus4
+        said.remove("4")
+        suspended.add(5)
     altered, natural = ({DEGREES[name][0] for name in said if (name[0] in "#b") == sign} for sign in (True, False))
     chord = {1: {0}, 3: suspended if extension == 5 else suspended or {third}, 5: {fifth}}
     if extension > 6 or (not extension and (implied or (suspended and {"b9", "#9"} & {*said}))):  # Csusb9 is C7susb9
@@ -117,6 +127,8 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
 
 def _in_order(text: str, order: str) -> str:
     """The text without brackets, and with accidentals before their numbers."""
+    text = re.sub(r"\( *[+-](?=5|9|1[13])", lambda found: found[0].translate(SIGNS), text)  # C(-9) is C(b9), not Cm9
+    text = re.sub(r"(?<=[A-Za-z]{2})\.", "", text)  # alt. is alt
     text = text.translate(BRACKETS).lstrip(" ,")
     if order == "weimar":  # 79b13b is 7b9b13
         text = re.sub(r"(?<=\d)(?:(?:9|1[13])[#b]?)+", lambda run: re.sub(r"(9|1[13])([#b])", r"\2\1", run[0]), text)

@@ -183,6 +183,13 @@ def test_no_chord_is_written():
         ("D7", "C C# D D# E F F# G G# A A# B"),
         ("G7", "C C# D E- E F F# G G# A B- B"),  # no sign: as usual
         ("G7alt", "C D- D E- E F G- G A- A B- B"),
+        ("C7Alt", "C D- D E- E F G- G A- A B- B"),
+        ("CALT", "C D- D E- E F G- G A- A B- B"),
+        ("C7b5-13", "C D- D E- E F G- G A- A B- B"),
+        ("C7(-5,-13)", "C D- D E- E F G- G A- A B- B"),
+        ("C7b5(13-)", "C D- D E- E F G- G A- A B- B"),
+        ("C-13#5", "C D- D E- E F G- G G# A B- B"),
+        ("C13b5#5", "C D- D E- E F G- G G# A B- B"),
         ("C7#9", "C C# D D# E F F# G G# A B- B"),
         ("Cmaj7#11", "C C# D D# E F F# G G# A A# B"),
         ("Caug", "C C# D D# E F F# G G# A A# B"),

@@ -31,6 +31,7 @@ PLAIN = [Fraction(sixteenths, 4) for sixteenths in (32, 24, 16, 12, 8, 6, 4, 3, 
 GRID = 12  # places in a quarter
 TRIPLET = {8: ("quarter", 0), 6: ("eighth", 1), 4: ("eighth", 0), 3: ("16th", 1), 2: ("16th", 0), 1: ("32nd", 0)}
 BARS_A_LINE = 4
+FLAT_13 = r"(?i)alt|b6|(?:b|(?<=.)-)13|13[b-](?!\d)"  # in the quality of a chord symbol
 UNWANTED = re.compile(rb"\s*<(encoding-date|software|creator|movement-title|inversion)\b[^>]*>[^<]*</\1>")
 
 
@@ -152,7 +153,7 @@ def _step(above: int, symbol: Chord) -> int:
     if tones == {0, 3, 6, 9} and above == 9:
         return 6  # diminished seventh
     raised = (above == 3 and 4 in tones) or (above == 6 and 7 in tones) or (above == 8 and 7 not in tones)
-    if raised and "alt" not in quality and not (above == 8 and "b13" in quality):
+    if raised and not re.search(FLAT_13 if above == 8 else "(?i)alt", quality):
         return STEPS[above - 1]  # #9, #11, #5
     return STEPS[above]
 
