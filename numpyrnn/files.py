@@ -100,7 +100,7 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
     Parameters
     ----------
     path : the file; its folder must exist
-    new : whether the file must not exist, now and when `atomic_write` first writes it
+    new : bool, True: it is an error if the file exists now, or appears before the first `atomic_write`
 
     Raises
     ------
@@ -113,13 +113,14 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
     try:
         with _hidden(path, RESERVATION):
             _NEW.update({target} if new else ())
-            check_new(path)
-            _clean(target.parent)
-            yield
+            try:
+                check_new(path)
+                _clean(target.parent)
+                yield
+            finally:
+                _NEW.discard(target)
     except OSError as error:
         raise NumpyrnnError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        _NEW.discard(target)
 
 
 def check_new(path: Path) -> None:
@@ -196,20 +197,27 @@ def _hidden(path: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
 
 
 def _locked(path: Path) -> IO[bytes] | None:
-    """Make a file and lock it; None if another run has locked it."""
-    while True:
-        file = path.open("w+b")
-        try:
-            _lock(file)
-        except (BlockingIOError, PermissionError):
-            file.close()
-            return None
-        except OSError:  # this file system has no locks
-            pass
-        if os.fstat(file.fileno()).st_nlink:
+    """Make a file and lock it; None if another run has locked it, or has deleted it meanwhile."""
+    file = open(path, "r+b", opener=_not_a_link)  # noqa: SIM115
+    try:
+        _lock(file)
+    except (BlockingIOError, PermissionError):
+        file.close()
+        return None
+    except OSError:  # this file system has no locks
+        pass
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
             TEMPORARY.add(path)
             return file
-        file.close()  # another run has deleted it meanwhile
+    file.close()
+    return None
+
+
+def _not_a_link(path: str, flags: int) -> int:
+    """Open a hidden file, and make it if it is to be written; a link that somebody has put there is not followed."""
+    create = os.O_CREAT if flags & os.O_RDWR else 0
+    return os.open(path, flags | create | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def _lock(file: IO[bytes]) -> None:
@@ -233,8 +241,10 @@ def _remove(path: Path, file: IO[bytes]) -> None:
 
 
 def _clean(folder: Path) -> None:
-    """Delete the hidden files of runs that were killed; those of living runs are locked."""
+    """Delete this user's hidden files of runs that were killed; those of living runs are locked."""
     for name in filter(HIDDEN.fullmatch, os.listdir(folder)):
-        with suppress(OSError), (folder / name).open("r+b") as file:
-            _lock(file)
-            _remove(folder / name, file)
+        with suppress(OSError), open(folder / name, "rb", opener=_not_a_link) as file:
+            found = os.fstat(file.fileno())
+            if S_ISREG(found.st_mode) and found.st_uid == getattr(os, "geteuid", int)():
+                _lock(file)
+                _remove(folder / name, file)

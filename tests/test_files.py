@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ def test_permission_denied_is_an_error(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(os, "open", fail)
     with pytest.raises(NumpyrnnError, match=r"a\.bin could not be written: Permission denied"):
         write(tmp_path / "a.bin")
 
@@ -282,3 +283,36 @@ def test_what_killed_runs_left_is_deleted_and_nothing_else_is(tmp_path):
     with reserved(tmp_path / "b.npz", new=True):
         assert not left.exists()
     assert sorted(tmp_path.iterdir()) == sorted(own)
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize("ending", ["0" * 16, "0123456789abcdef"])
+def test_a_link_with_the_name_of_a_hidden_file_harms_no_other_file(tmp_path, link, ending):
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"data")
+    link(tmp_path / f".numpyrnn-a-{ending}", precious)
+    with suppress(NumpyrnnError), reserved(tmp_path / "a", new=True):
+        write(tmp_path / "a")
+    assert precious.read_bytes() == b"data"
+
+
+def test_pipes_links_and_files_of_other_users_with_such_names_are_left(tmp_path, monkeypatch):
+    pipe, link, theirs = (tmp_path / f".numpyrnn-{name}-0123456789abcdef" for name in "abc")
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "x")
+    with reserved(tmp_path / "b.npz", new=True):
+        assert names_in(tmp_path) == [pipe.name, link.name, ".numpyrnn-b.npz-0000000000000000"]
+    theirs.write_bytes(b"")
+    uid = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    with reserved(tmp_path / "b.npz", new=True):
+        assert theirs.exists()
+
+
+def test_where_a_file_has_no_count_of_links_it_is_written(tmp_path, monkeypatch):
+    fstat = os.fstat
+    monkeypatch.setattr(os, "fstat", lambda number: os.stat_result([*fstat(number)[:3], 0, *fstat(number)[4:]]))
+    tries = iter([None] * 3)  # ends what would be an endless loop
+    monkeypatch.setattr("numpyrnn.files._lock", lambda file: next(tries))
+    write(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"new"

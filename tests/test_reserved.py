@@ -72,7 +72,7 @@ def test_what_a_killed_run_left_is_deleted_by_the_next_in_the_folder_and_blocks_
         (tmp_path / other).write_bytes(b"somebody's")
     kept = names_in(tmp_path)
     reserve_and(tmp_path / "other")
-    assert names_in(tmp_path) == sorted(name for name in kept if not name.startswith(".held"))
+    assert names_in(tmp_path) == sorted(name for name in kept if not name.startswith(".numpyrnn-held"))
     reserve_and(tmp_path / "held", lambda: write(tmp_path / "held"))
     assert (tmp_path / "held").read_bytes() == b"new"
 
