@@ -1,6 +1,7 @@
 """A training as programs run it; `test_dinos_cli` has the same through a program."""
 
 import re
+import signal
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from numpyrnn.batches import Batch
 from numpyrnn.checkpoint import load
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import Adam
-from numpyrnn.signals import interrupt
+from numpyrnn.signals import handled, interrupt, status_of
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 from workbench import run as module
@@ -263,6 +264,17 @@ def test_an_interrupted_training_says_how_to_go_on_and_can(tmp_path, capsys):
     assert re.match(r"\s*33%\|", said.err)  # the bar goes on as well
     teach(whole, files)
     assert_array_equal(again.trainer.best, whole.trainer.best)
+
+
+def test_a_second_signal_waits_until_the_model_is_saved(files, monkeypatch):
+    def again(error):
+        signal.raise_signal(signal.SIGTERM)
+        return status_of(error)
+
+    monkeypatch.setattr(module, "status_of", again)
+    with handled(interrupt), pytest.raises(KeyboardInterrupt):
+        teach(Counting(KeyboardInterrupt(), at=1), files)
+    assert load(files.model).training["epoch"] == 0
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("a fault"), MemoryError("no memory"), NumpyrnnError("loss not finite")])

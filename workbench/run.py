@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import wraps
+from importlib import import_module
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -29,6 +30,7 @@ GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 FREE = ("epochs", "out", "force", "resume", "plot", "slim", "on_nan")  # options that a resumed training may be given
 ON_NAN = ["stop", "rollback"]
 NAN = "On NaN or infinity: stop, or go back to the last good epoch and halve the learning rate."
+LATE = ("scipy.linalg", "scipy.sparse", "threadpoolctl")  # not imported at the start, which they would slow down
 SAVED_EVERY = 60  # seconds, within an epoch
 
 
@@ -162,18 +164,18 @@ class TrainingRun(NamedTuple):
             inside = f" in epoch {trainer.epoch + 1}, after {trainer.place['batch']} batches" if trainer.place else ""
             click.echo(f"Resuming{inside or f' after epoch {trainer.epoch}'}.")
         click.echo(training.describe())
-        with handled(interrupt):
-            status, ngrams = self.train(training, epochs), dict[str, float]()
+        status, ngrams = self.train(training, epochs), dict[str, float]()
+        with held():
             try:
-                ngrams = training.ngrams()
-                if trainer.history:
-                    click.echo(training.verdict(ngrams, status))
+                with handled(interrupt):
+                    ngrams = training.ngrams()
+                    if trainer.history:
+                        click.echo(training.verdict(ngrams, status))
             except KeyboardInterrupt as error:
                 status = status_of(error)
-            with held():
-                unit, records = f"nats a {training.per}", training.shown(trainer.history)
-                plot_history(records, self.files.plot, training.title, ngrams, unit)
-                click.echo(str(self.files))
+            unit, records = f"nats a {training.per}", training.shown(trainer.history)
+            plot_history(records, self.files.plot, training.title, ngrams, unit)
+            click.echo(str(self.files))
         sys.exit(status)
 
     def train(self, training: Training, epochs: int) -> int:
@@ -193,6 +195,8 @@ class TrainingRun(NamedTuple):
         NumpyrnnError
             if training diverged in its first epoch, so that there is no model to keep
         """
+        for name in LATE:  # a signal would break an import within the training
+            import_module(name)
         from tqdm import tqdm
 
         trainer, saved, status = training.trainer, time.monotonic(), 0
@@ -222,31 +226,32 @@ class TrainingRun(NamedTuple):
             words = f"Back to the end of epoch {trainer.epoch}, with {trainer.rate:g} of the learning rate"
             tqdm.write(f"{words}: {error}", file=sys.stderr)
 
-        with training.progress(epochs) as (show_batch, show):
+        if trainer.epoch == 0:
+            say("untrained")
+        with held():  # so that a second signal does not break the saving after the first
+            with training.progress(epochs) as (show_batch, show):
 
-            def on_batch(batch: Batch) -> None:
-                show_batch(batch)
-                if time.monotonic() - saved > SAVED_EVERY:
-                    trainer.keep()
+                def on_batch(batch: Batch) -> None:
+                    show_batch(batch)
+                    if time.monotonic() - saved > SAVED_EVERY:
+                        trainer.keep()
+                        write()
+
+                def on_epoch(record: Record) -> None:
+                    show(record)
                     write()
+                    if record["epoch"] in moments:
+                        say(f"epoch {record['epoch']}")
 
-            def on_epoch(record: Record) -> None:
-                show(record)
-                write()
-                if record["epoch"] in moments:
-                    say(f"epoch {record['epoch']}")
-
-            if trainer.epoch == 0:
-                say("untrained")
-            try:
-                training.run(epochs, on_batch, on_epoch, on_rollback)
-            except KeyboardInterrupt as error:
-                status = status_of(error)
-            except BaseException:
-                if trainer.step:
-                    write()  # keep what was learned before the failure
-                raise
-        with held():
+                try:
+                    with handled(interrupt):
+                        training.run(epochs, on_batch, on_epoch, on_rollback)
+                except KeyboardInterrupt as error:
+                    status = status_of(error)
+                except BaseException:
+                    if trainer.step:
+                        write()  # keep what was learned before the failure
+                    raise
             write(resumable=status != 0 or not self.slim)
             if status:
                 command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
