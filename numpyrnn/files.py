@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISREG
@@ -133,6 +134,8 @@ def check_new(path: Path) -> None:
 def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces `path` when the block ends, and is deleted if the block raises.
 
+    A file that is replaced keeps its permissions.
+
     Parameters
     ----------
     path : the file to write; its folder must exist
@@ -150,7 +153,11 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     check_plain_file(path)
     target = Path(os.path.realpath(path))  # keeps a link a link
     try:
-        with _hidden(path) as (temporary, file):
+        mode = target.stat().st_mode & 0o777 if target.exists() else None
+        with _hidden(path, mode=mode) as (temporary, file):
+            if mode is not None and sys.platform != "win32":
+                with suppress(OSError):  # a file system without permissions
+                    os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -177,13 +184,16 @@ def _put_new(temporary: Path, target: Path) -> None:
 
 
 @contextmanager
-def _hidden(path: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
-    """Make a hidden file beside `path`, by default with a random ending, and lock it; at the end, delete it."""
+def _hidden(path: Path, ending: str = "", mode: int | None = None) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Make a hidden file beside `path`, by default with a random ending, and lock it; at the end, delete it.
+
+    Its permissions are at most `mode`, from the moment that it is made: nobody else may read what the old file hid.
+    """
     target = Path(os.path.realpath(path))
     for _ in range(PATIENCE):  # another run may hold the lock for a moment, to see whether the file's owner lives
         hidden = target.with_name(f".numpyrnn-{target.name}-{ending or token_hex(8)}")
         with held():
-            file = _locked(hidden)
+            file = _locked(hidden, 0o666 if mode is None else mode)
         if file is not None:
             break
         time.sleep(0.01)
@@ -196,9 +206,9 @@ def _hidden(path: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
             _remove(hidden, file)
 
 
-def _locked(path: Path) -> IO[bytes] | None:
+def _locked(path: Path, mode: int) -> IO[bytes] | None:
     """Make a file and lock it; None if another run has locked it, or has deleted it meanwhile."""
-    file = open(path, "r+b", opener=_not_a_link)  # noqa: SIM115
+    file = open(path, "r+b", opener=partial(_not_a_link, mode=mode))  # noqa: SIM115
     try:
         _lock(file)
     except (BlockingIOError, PermissionError):
@@ -214,10 +224,10 @@ def _locked(path: Path) -> IO[bytes] | None:
     return None
 
 
-def _not_a_link(path: str, flags: int) -> int:
+def _not_a_link(path: str, flags: int, mode: int = 0) -> int:
     """Open a hidden file, and make it if it is to be written; a link that somebody has put there is not followed."""
     create = os.O_CREAT if flags & os.O_RDWR else 0
-    return os.open(path, flags | create | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    return os.open(path, flags | create | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), mode)
 
 
 def _lock(file: IO[bytes]) -> None:
