@@ -79,8 +79,15 @@ def first_bytes(path: str | Path, size: int, what: str) -> bytes:
         return file.read(size)
 
 
+def real(path: Path) -> Path:
+    """The absolute path without links; unlike `Path.resolve`, it allows a link that leads back to itself."""
+    return Path(os.path.realpath(path))
+
+
 def check_plain_file(path: Path) -> None:
     """Raise if `path` exists and is not a plain file."""
+    if real(path).is_symlink():
+        raise NumpyrnnError(f"{path} must be a plain file to write, it is a link that leads back to itself")
     if path.is_dir():
         raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
     if path.exists() and not path.is_file():
@@ -110,7 +117,7 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
     NumpyrnnError
         if the folder cannot be written to
     """
-    target = Path(os.path.realpath(path))
+    target = real(path)
     try:
         with _hidden(path, RESERVATION):
             _NEW.update({target} if new else ())
@@ -126,7 +133,7 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
 
 def check_new(path: Path) -> None:
     """Raise if a file exists that was reserved as a new one and has not been written yet."""
-    if path.exists() and Path(os.path.realpath(path)) in _NEW:
+    if path.exists() and real(path) in _NEW:
         raise TakenError(f"{path} already exists")
 
 
@@ -151,7 +158,7 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     check_plain_file(path)
-    target = Path(os.path.realpath(path))  # keeps a link a link
+    target = real(path)  # keeps a link a link
     try:
         mode = target.stat().st_mode & 0o777 if target.exists() else None
         with _hidden(path, mode=mode) as (temporary, file):
@@ -189,7 +196,7 @@ def _hidden(path: Path, ending: str = "", mode: int | None = None) -> Iterator[t
 
     Its permissions are at most `mode`, from the moment that it is made: nobody else may read what the old file hid.
     """
-    target = Path(os.path.realpath(path))
+    target = real(path)
     for _ in range(PATIENCE):  # another run may hold the lock for a moment, to see whether the file's owner lives
         hidden = target.with_name(f".numpyrnn-{target.name}-{ending or token_hex(8)}")
         with held():

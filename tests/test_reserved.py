@@ -174,6 +174,17 @@ def test_a_default_name_is_the_first_whose_files_are_all_free(holder, tmp_path):
         choose_out(f"{tmp_path}/nowhere/", Path("x"), files_of, False)
 
 
+def test_a_refused_reservation_does_not_end_the_first(tmp_path):
+    path = tmp_path / "a"
+    with reserved(path, True):
+        with pytest.raises(TakenError):
+            reserve_and(path)
+        path.write_bytes(b"theirs")
+        with pytest.raises(TakenError):
+            write(path)
+    assert path.read_bytes() == b"theirs"
+
+
 def test_outside_of_a_command_nothing_stays_reserved(tmp_path):
     for _ in range(2):
         check_out(tmp_path / "a", False)

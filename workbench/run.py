@@ -17,7 +17,7 @@ from click.core import ParameterSource
 
 from numpyrnn import Checkpoint, NumpyrnnError, load, save
 from numpyrnn.batches import Batch
-from numpyrnn.files import check_plain_file
+from numpyrnn.files import check_plain_file, real
 from numpyrnn.measure import loss_of
 from numpyrnn.signals import handled, held, interrupt, status_of
 from numpyrnn.train import Record
@@ -104,12 +104,12 @@ def outputs(
     """
     check_plain_file(out)
     files = Outputs(out, out.with_suffix(".jsonl"), plot or out.with_suffix(".png"))
-    if len({path.resolve() for path in files}) < 3:
+    if len({real(path) for path in files}) < 3:
         raise NumpyrnnError("model, history and picture must be three files, got {}, {} and {}".format(*files))
-    check_out(out, force or out == resume)
-    own = [files.history, out.with_suffix(".png")] if out == resume else []
-    for path in files[1:]:
-        check_out(path, force or path in own)
+    models = (resume, real(resume)) if resume is not None and real(out) == real(resume) else ()
+    own = {real(model.with_suffix(ending)) for model in models for ending in (model.suffix, ".jsonl", ".png")}
+    for path in files:
+        check_out(path, force or real(path) in own)
     check_not_read(files, inputs)
     return files
 
