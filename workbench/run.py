@@ -30,7 +30,12 @@ GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 FREE = ("epochs", "out", "force", "resume", "plot", "slim", "on_nan")  # options that a resumed training may be given
 ON_NAN = ["stop", "rollback"]
 NAN = "On NaN or infinity: stop, or go back to the last good epoch and halve the learning rate."
-LATE = ("scipy.linalg", "scipy.sparse", "threadpoolctl")  # not imported at the start, which they would slow down
+LATE = (
+    "scipy.linalg",
+    "scipy.sparse",
+    "threadpoolctl",
+    "tqdm",
+)  # the start does without them
 SAVED_EVERY = 60  # seconds, within an epoch
 
 
@@ -112,6 +117,55 @@ def outputs(
         check_out(path, force or real(path) in own)
     check_not_read(files, inputs)
     return files
+
+
+class Saver:
+    """Saves a training while it runs, and reports on it.
+
+    Parameters
+    ----------
+    training : Training
+    files : Outputs
+
+    Attributes
+    ----------
+    saved : float, seconds of `time.monotonic` when it was last saved
+    """
+
+    def __init__(self, training: Training, files: Outputs):
+        self.training, self.files, self.saved = training, files, time.monotonic()
+        self.checkpoint = training.checkpoint(resumable=False)  # filled anew for each save: that needs no more memory
+
+    def write(self, resumable: bool = True) -> None:
+        """Write the model, with the state of the training if `resumable`, and the history."""
+        trainer = self.training.trainer
+        if trainer.epoch and trainer.best_loss == inf:
+            return  # the first epoch diverged
+        kept = trainer.kept or trainer.state()
+        self.checkpoint.model.params.flat[...] = kept["best"]
+        self.checkpoint.training = kept if resumable else None
+        save(self.files.model, self.checkpoint)
+        write_history(self.files.history, self.training.shown(trainer.history))
+        self.saved = time.monotonic()
+
+    def say(self, when: str) -> None:
+        """Print a sample."""
+        from tqdm import tqdm
+
+        try:
+            words = self.training.sample(self.training.checkpoint(resumable=False), self.training.trainer.epoch)
+        except (MemoryError, NumpyrnnError) as error:  # a sample that fails must not end a training
+            words = f"({error})"
+        tqdm.write(f"{when:12} {words}", file=sys.stdout)
+        sys.stdout.flush()
+
+    def on_rollback(self, error: NumpyrnnError) -> None:
+        """Report that the training went back."""
+        from tqdm import tqdm
+
+        trainer = self.training.trainer
+        words = f"Back to the end of epoch {trainer.epoch}, with {trainer.rate:g} of the learning rate"
+        tqdm.write(f"{words}: {error}", file=sys.stderr)
 
 
 class TrainingRun(NamedTuple):
@@ -197,62 +251,35 @@ class TrainingRun(NamedTuple):
         """
         for name in LATE:  # a signal would break an import within the training
             import_module(name)
-        from tqdm import tqdm
-
-        trainer, saved, status = training.trainer, time.monotonic(), 0
+        trainer, saver, status = training.trainer, Saver(training, self.files), 0
         trainer.on_nan, moments = self.on_nan, {1, epochs // 4, epochs // 2, 3 * epochs // 4}
-        checkpoint = training.checkpoint(resumable=False)  # filled anew for each save, which then needs no more memory
-
-        def write(resumable: bool = True) -> None:
-            nonlocal saved
-            if trainer.epoch and trainer.best_loss == inf:
-                return  # the first epoch diverged
-            kept = trainer.kept or trainer.state()
-            checkpoint.model.params.flat[...] = kept["best"]
-            checkpoint.training = kept if resumable else None
-            save(self.files.model, checkpoint)
-            write_history(self.files.history, training.shown(trainer.history))
-            saved = time.monotonic()
-
-        def say(when: str) -> None:
-            try:
-                words = training.sample(training.checkpoint(resumable=False), trainer.epoch)
-            except (MemoryError, NumpyrnnError) as error:  # a sample that fails must not end a training
-                words = f"({error})"
-            tqdm.write(f"{when:12} {words}", file=sys.stdout)
-            sys.stdout.flush()
-
-        def on_rollback(error: NumpyrnnError) -> None:
-            words = f"Back to the end of epoch {trainer.epoch}, with {trainer.rate:g} of the learning rate"
-            tqdm.write(f"{words}: {error}", file=sys.stderr)
-
         if trainer.epoch == 0:
-            say("untrained")
+            saver.say("untrained")
         with held():  # so that a second signal does not break the saving after the first
             with training.progress(epochs) as (show_batch, show):
 
                 def on_batch(batch: Batch) -> None:
                     show_batch(batch)
-                    if time.monotonic() - saved > SAVED_EVERY:
+                    if time.monotonic() - saver.saved > SAVED_EVERY:
                         trainer.keep()
-                        write()
+                        saver.write()
 
                 def on_epoch(record: Record) -> None:
                     show(record)
-                    write()
+                    saver.write()
                     if record["epoch"] in moments:
-                        say(f"epoch {record['epoch']}")
+                        saver.say(f"epoch {record['epoch']}")
 
                 try:
                     with handled(interrupt):
-                        training.run(epochs, on_batch, on_epoch, on_rollback)
+                        training.run(epochs, on_batch, on_epoch, saver.on_rollback)
                 except KeyboardInterrupt as error:
                     status = status_of(error)
                 except BaseException:
                     if trainer.step:
-                        write()  # keep what was learned before the failure
+                        saver.write()  # keep what was learned before the failure
                     raise
-            write(resumable=status != 0 or not self.slim)
+            saver.write(resumable=status != 0 or not self.slim)
             if status:
                 command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
                 click.echo(f"Interrupted after {trainer.epoch} epochs; resume with: {command}", err=True)
@@ -262,5 +289,5 @@ class TrainingRun(NamedTuple):
                 f"training diverged in the first epoch, {loss}: no model is kept, lower the learning rate"
             )
         if trainer.history:
-            say("at the end")
+            saver.say("at the end")
         return status or int(trainer.diverged)
