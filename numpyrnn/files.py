@@ -215,6 +215,8 @@ def _hidden(path: Path, ending: str = "", mode: int | None = None) -> Iterator[t
 
 def _locked(path: Path, mode: int) -> IO[bytes] | None:
     """Make a file and lock it; None if another run has locked it, or has deleted it meanwhile."""
+    if path.is_symlink():  # the opener refuses it too, in words that do not help
+        raise NumpyrnnError(f"{path} must not exist, somebody has put a link there: delete it")
     file = open(path, "r+b", opener=partial(_not_a_link, mode=mode))  # noqa: SIM115
     try:
         _lock(file)

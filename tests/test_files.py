@@ -307,6 +307,14 @@ def test_a_link_with_the_name_of_a_hidden_file_harms_no_other_file(tmp_path, lin
     assert precious.read_bytes() == b"data"
 
 
+def test_a_link_with_the_name_of_a_reservation_is_named_in_the_error(tmp_path):
+    link = tmp_path / f".numpyrnn-a-{'0' * 16}"
+    link.symlink_to("b")
+    with pytest.raises(NumpyrnnError, match=f"^{link} must not exist, somebody has put a link there: delete it$"):
+        reserved(tmp_path / "a", new=True).__enter__()
+    assert names_in(tmp_path) == [link.name]
+
+
 def test_pipes_links_and_files_of_other_users_with_such_names_are_left(tmp_path, monkeypatch):
     pipe, link, theirs = (tmp_path / f".numpyrnn-{name}-0123456789abcdef" for name in "abc")
     os.mkfifo(pipe)
