@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from stat import S_ISREG
@@ -78,8 +79,15 @@ def first_bytes(path: str | Path, size: int, what: str) -> bytes:
         return file.read(size)
 
 
+def real(path: Path) -> Path:
+    """The absolute path without links; unlike `Path.resolve`, it allows a link that leads back to itself."""
+    return Path(os.path.realpath(path))
+
+
 def check_plain_file(path: Path) -> None:
     """Raise if `path` exists and is not a plain file."""
+    if real(path).is_symlink():
+        raise NumpyrnnError(f"{path} must be a plain file to write, it is a link that leads back to itself")
     if path.is_dir():
         raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
     if path.exists() and not path.is_file():
@@ -100,7 +108,7 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
     Parameters
     ----------
     path : the file; its folder must exist
-    new : whether the file must not exist, now and when `atomic_write` first writes it
+    new : bool, True: it is an error if the file exists now, or appears before the first `atomic_write`
 
     Raises
     ------
@@ -109,28 +117,31 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
     NumpyrnnError
         if the folder cannot be written to
     """
-    target = Path(os.path.realpath(path))
+    target = real(path)
     try:
         with _hidden(path, RESERVATION):
             _NEW.update({target} if new else ())
-            check_new(path)
-            _clean(target.parent)
-            yield
+            try:
+                check_new(path)
+                _clean(target.parent)
+                yield
+            finally:
+                _NEW.discard(target)
     except OSError as error:
         raise NumpyrnnError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        _NEW.discard(target)
 
 
 def check_new(path: Path) -> None:
     """Raise if a file exists that was reserved as a new one and has not been written yet."""
-    if path.exists() and Path(os.path.realpath(path)) in _NEW:
+    if path.exists() and real(path) in _NEW:
         raise TakenError(f"{path} already exists")
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """Open a temporary file that replaces `path` when the block ends, and is deleted if the block raises.
+
+    A file that is replaced keeps its permissions.
 
     Parameters
     ----------
@@ -147,9 +158,13 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
     """
     path = Path(path)
     check_plain_file(path)
-    target = Path(os.path.realpath(path))  # keeps a link a link
+    target = real(path)  # keeps a link a link
     try:
-        with _hidden(path) as (temporary, file):
+        mode = target.stat().st_mode & 0o777 if target.exists() else None
+        with _hidden(path, mode=mode) as (temporary, file):
+            if mode is not None and sys.platform != "win32":
+                with suppress(OSError):  # a file system without permissions
+                    os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -176,13 +191,16 @@ def _put_new(temporary: Path, target: Path) -> None:
 
 
 @contextmanager
-def _hidden(path: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
-    """Make a hidden file beside `path`, by default with a random ending, and lock it; at the end, delete it."""
-    target = Path(os.path.realpath(path))
+def _hidden(path: Path, ending: str = "", mode: int | None = None) -> Iterator[tuple[Path, IO[bytes]]]:
+    """Make a hidden file beside `path`, by default with a random ending, and lock it; at the end, delete it.
+
+    Its permissions are at most `mode`, from the moment that it is made: nobody else may read what the old file hid.
+    """
+    target = real(path)
     for _ in range(PATIENCE):  # another run may hold the lock for a moment, to see whether the file's owner lives
         hidden = target.with_name(f".numpyrnn-{target.name}-{ending or token_hex(8)}")
         with held():
-            file = _locked(hidden)
+            file = _locked(hidden, 0o666 if mode is None else mode)
         if file is not None:
             break
         time.sleep(0.01)
@@ -195,21 +213,30 @@ def _hidden(path: Path, ending: str = "") -> Iterator[tuple[Path, IO[bytes]]]:
             _remove(hidden, file)
 
 
-def _locked(path: Path) -> IO[bytes] | None:
-    """Make a file and lock it; None if another run has locked it."""
-    while True:
-        file = path.open("w+b")
-        try:
-            _lock(file)
-        except (BlockingIOError, PermissionError):
-            file.close()
-            return None
-        except OSError:  # this file system has no locks
-            pass
-        if os.fstat(file.fileno()).st_nlink:
+def _locked(path: Path, mode: int) -> IO[bytes] | None:
+    """Make a file and lock it; None if another run has locked it, or has deleted it meanwhile."""
+    if path.is_symlink():  # the opener refuses it too, in words that do not help
+        raise NumpyrnnError(f"{path} must not exist, somebody has put a link there: delete it")
+    file = open(path, "r+b", opener=partial(_not_a_link, mode=mode))  # noqa: SIM115
+    try:
+        _lock(file)
+    except (BlockingIOError, PermissionError):
+        file.close()
+        return None
+    except OSError:  # this file system has no locks
+        pass
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(file.fileno()), path.lstat()):
             TEMPORARY.add(path)
             return file
-        file.close()  # another run has deleted it meanwhile
+    file.close()
+    return None
+
+
+def _not_a_link(path: str, flags: int, mode: int = 0) -> int:
+    """Open a hidden file, and make it if it is to be written; a link that somebody has put there is not followed."""
+    create = os.O_CREAT if flags & os.O_RDWR else 0
+    return os.open(path, flags | create | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), mode)
 
 
 def _lock(file: IO[bytes]) -> None:
@@ -233,8 +260,10 @@ def _remove(path: Path, file: IO[bytes]) -> None:
 
 
 def _clean(folder: Path) -> None:
-    """Delete the hidden files of runs that were killed; those of living runs are locked."""
+    """Delete this user's hidden files of runs that were killed; those of living runs are locked."""
     for name in filter(HIDDEN.fullmatch, os.listdir(folder)):
-        with suppress(OSError), (folder / name).open("r+b") as file:
-            _lock(file)
-            _remove(folder / name, file)
+        with suppress(OSError), open(folder / name, "rb", opener=_not_a_link) as file:
+            found = os.fstat(file.fileno())
+            if S_ISREG(found.st_mode) and found.st_uid == getattr(os, "geteuid", int)():
+                _lock(file)
+                _remove(folder / name, file)

@@ -22,7 +22,7 @@ class Output:
     Parameters
     ----------
     stream : text stream; None: a closed one, as Python has it
-    needed : bool, whether the first failure is also raised as an error; if not, standard error reports it
+    needed : bool, True: the first failure is raised. False: it is reported on standard error, and work goes on
     allowed : str, control characters that are written as they are
     """
 

@@ -44,9 +44,13 @@ def held() -> Iterator[None]:
             signal.raise_signal(came[0])
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal came. After a plain KeyboardInterrupt in an `exec`, `python -m` would end with the status of SIGINT."""
+
+
 def interrupt(number: int, _: Any) -> None:
-    """Raise KeyboardInterrupt, in a block that has something to finish; see `status_of`."""
-    raise KeyboardInterrupt(number)
+    """Raise KeyboardInterrupt, so that the block can finish and save; `status_of` gives the exit status."""
+    raise Interrupted(number)
 
 
 def status_of(error: BaseException) -> int:

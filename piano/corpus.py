@@ -25,7 +25,7 @@ from music.midi import parse_midi
 from music.reader import MAX_BYTES
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import check_share
-from numpyrnn.files import atomic_write, first_bytes
+from numpyrnn.files import atomic_write, first_bytes, real
 from workbench.files import data_path, read_text
 
 from .tokens import WAIT, count_names, name_of, split_token, tokens_of
@@ -267,7 +267,7 @@ def default_cache(paths: Sequence[Path]) -> Path | None:
         A hidden file in the folder, if `paths` is a single folder that can be written to and is not the shipped one.
     """
     folder = paths[0]
-    shipped = folder.resolve() == data_path("piano").resolve()
+    shipped = real(folder) == real(data_path("piano"))
     if len(paths) > 1 or shipped or not folder.is_dir() or not os.access(folder, os.W_OK):
         return None
     return folder / CACHE_NAME

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path):
     write(tmp_path / "a.bin")
     (tmp_path / "plain").write_bytes(b"")
     assert (tmp_path / "a.bin").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o666, 0o400])
+def test_a_file_that_is_replaced_keeps_its_permissions_also_while_it_is_written(tmp_path, mode):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    with atomic_write(path) as file:
+        assert os.fstat(file.fileno()).st_mode & 0o777 == mode
+        file.write(b"new")
+    assert (path.stat().st_mode & 0o777, path.read_bytes()) == (mode, b"new")
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
@@ -118,7 +130,7 @@ def test_permission_denied_is_an_error(tmp_path, monkeypatch):
     def fail(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(os, "open", fail)
     with pytest.raises(NumpyrnnError, match=r"a\.bin could not be written: Permission denied"):
         write(tmp_path / "a.bin")
 
@@ -282,3 +294,44 @@ def test_what_killed_runs_left_is_deleted_and_nothing_else_is(tmp_path):
     with reserved(tmp_path / "b.npz", new=True):
         assert not left.exists()
     assert sorted(tmp_path.iterdir()) == sorted(own)
+
+
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to])
+@pytest.mark.parametrize("ending", ["0" * 16, "0123456789abcdef"])
+def test_a_link_with_the_name_of_a_hidden_file_harms_no_other_file(tmp_path, link, ending):
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"data")
+    link(tmp_path / f".numpyrnn-a-{ending}", precious)
+    with suppress(NumpyrnnError), reserved(tmp_path / "a", new=True):
+        write(tmp_path / "a")
+    assert precious.read_bytes() == b"data"
+
+
+def test_a_link_with_the_name_of_a_reservation_is_named_in_the_error(tmp_path):
+    link = tmp_path / f".numpyrnn-a-{'0' * 16}"
+    link.symlink_to("b")
+    with pytest.raises(NumpyrnnError, match=f"^{link} must not exist, somebody has put a link there: delete it$"):
+        reserved(tmp_path / "a", new=True).__enter__()
+    assert names_in(tmp_path) == [link.name]
+
+
+def test_pipes_links_and_files_of_other_users_with_such_names_are_left(tmp_path, monkeypatch):
+    pipe, link, theirs = (tmp_path / f".numpyrnn-{name}-0123456789abcdef" for name in "abc")
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "x")
+    with reserved(tmp_path / "b.npz", new=True):
+        assert names_in(tmp_path) == [pipe.name, link.name, ".numpyrnn-b.npz-0000000000000000"]
+    theirs.write_bytes(b"")
+    uid = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    with reserved(tmp_path / "b.npz", new=True):
+        assert theirs.exists()
+
+
+def test_where_a_file_has_no_count_of_links_it_is_written(tmp_path, monkeypatch):
+    fstat = os.fstat
+    monkeypatch.setattr(os, "fstat", lambda number: os.stat_result([*fstat(number)[:3], 0, *fstat(number)[4:]]))
+    tries = iter([None] * 3)  # ends what would be an endless loop
+    monkeypatch.setattr("numpyrnn.files._lock", lambda file: next(tries))
+    write(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"new"

@@ -72,7 +72,7 @@ def test_what_a_killed_run_left_is_deleted_by_the_next_in_the_folder_and_blocks_
         (tmp_path / other).write_bytes(b"somebody's")
     kept = names_in(tmp_path)
     reserve_and(tmp_path / "other")
-    assert names_in(tmp_path) == sorted(name for name in kept if not name.startswith(".held"))
+    assert names_in(tmp_path) == sorted(name for name in kept if not name.startswith(".numpyrnn-held"))
     reserve_and(tmp_path / "held", lambda: write(tmp_path / "held"))
     assert (tmp_path / "held").read_bytes() == b"new"
 
@@ -172,6 +172,17 @@ def test_a_default_name_is_the_first_whose_files_are_all_free(holder, tmp_path):
         choose_out(f"{tmp_path}/held", Path("x"), lambda name: [name], True)
     with pytest.raises(NumpyrnnError, match="must be in a folder that exists"):
         choose_out(f"{tmp_path}/nowhere/", Path("x"), files_of, False)
+
+
+def test_a_refused_reservation_does_not_end_the_first(tmp_path):
+    path = tmp_path / "a"
+    with reserved(path, True):
+        with pytest.raises(TakenError):
+            reserve_and(path)
+        path.write_bytes(b"theirs")
+        with pytest.raises(TakenError):
+            write(path)
+    assert path.read_bytes() == b"theirs"
 
 
 def test_outside_of_a_command_nothing_stays_reserved(tmp_path):

@@ -111,3 +111,25 @@ def test_a_process_that_is_left_says_one_line_and_leaves_no_temporary_file(tmp_p
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"said", b"Interrupted.\n")
     assert list(tmp_path.iterdir()) == []
+
+
+INTERRUPTED = """
+import signal, sys
+from numpyrnn.signals import handled, interrupt, status_of
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    with handled(interrupt):
+        exec("signal.raise_signal({number})")
+except KeyboardInterrupt as error:
+    sys.exit(status_of(error))
+"""
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_module_that_is_interrupted_in_an_exec_ends_with_the_status_of_its_signal(tmp_path, number):
+    environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parents[1]}{os.pathsep}{tmp_path}"}
+    code = f"import signal; signal.signal({int(number)}, signal.SIG_DFL)" + INTERRUPTED.format(number=int(number))
+    (tmp_path / "interrupted.py").write_text(code)
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")

@@ -118,6 +118,28 @@ def test_a_signal_that_is_ignored_as_under_nohup_stays_ignored(folder):
         assert process.returncode == 0, finish(process)
 
 
+IMPORTS = START.replace(
+    "runpy.run_module",
+    """
+import sys
+from workbench.training import Training
+run = Training.run
+def watched(*arguments):
+    before = {{*sys.modules}}
+    run(*arguments)
+    print("imported:", *{{*sys.modules}} - before)
+Training.run = watched
+runpy.run_module""",
+)
+
+
+@pytest.mark.parametrize("module", ["dinos", "sonnets"])
+def test_a_training_imports_nothing_late_where_a_signal_could_break_it(folder, module):
+    with start(folder, module, *TINY, "--epochs", 1, "-o", "a.npz", code=IMPORTS) as process:
+        status, printed, errors = finish(process)
+    assert (status, re.search("imported:.*", printed)[0]) == (0, "imported:"), errors
+
+
 # kills
 
 

@@ -1,6 +1,7 @@
 """A training as programs run it; `test_dinos_cli` has the same through a program."""
 
 import re
+import signal
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from numpyrnn.batches import Batch
 from numpyrnn.checkpoint import load
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import Adam
-from numpyrnn.signals import interrupt
+from numpyrnn.signals import handled, interrupt, status_of
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 from workbench import run as module
@@ -131,13 +132,35 @@ def test_history_and_picture_stand_beside_the_model(folder, arguments, expected)
         (("new.jsonl", None, None, True), "must be three files, got new.jsonl, new.jsonl and new.png"),
         (("new.npz", "./new.npz", None, True), "must be three files, got new.npz, new.jsonl and new.npz"),
         (("new.npz", "../{folder}/new.jsonl", None, True), "must be three files"),
+        (("loop.npz", None, None, True), "loop.npz must be a plain file to write, it is a link that leads back to its"),
+        (("new.npz", "loop.npz", None, True), "loop.npz must be a plain file to write"),
+        (("link.npz", None, "new.npz", False), "link.npz already exists"),
+        (("link.npz", None, "old.npz", False), "link.jsonl already exists"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_an_error_beforehand(folder, arguments, message):
     out, plot, resume, force = arguments
+    Path("loop.npz").symlink_to("loop.npz")
+    Path("link.npz").symlink_to("old.npz")
+    Path("link.jsonl").write_bytes(b"of another training")
     plot = plot and Path(plot.format(folder=folder.name))
     with pytest.raises(NumpyrnnError, match=message):
         outputs(Path(out), plot, resume and Path(resume), force)
+
+
+def test_a_model_is_resumed_by_any_of_its_names(folder):
+    Path("link.npz").symlink_to("old.npz")
+    names = ["old.npz", "./old.npz", f"../{folder.name}/old.npz", str(folder / "old.npz")]
+    for resume in (*names, "link.npz"):
+        for out in names:
+            outputs(Path(out), None, Path(resume), False)
+    for resume in names:
+        assert outputs(Path("link.npz"), None, Path(resume), False).model == Path("link.npz")
+
+
+def test_data_may_be_a_link_that_leads_back_to_itself(folder):  # an error when it is read
+    Path("loop").symlink_to("loop")
+    assert outputs(Path("old.npz"), None, None, True, [Path("loop")]).model == Path("old.npz")
 
 
 # the command
@@ -263,6 +286,17 @@ def test_an_interrupted_training_says_how_to_go_on_and_can(tmp_path, capsys):
     assert re.match(r"\s*33%\|", said.err)  # the bar goes on as well
     teach(whole, files)
     assert_array_equal(again.trainer.best, whole.trainer.best)
+
+
+def test_a_second_signal_waits_until_the_model_is_saved(files, monkeypatch):
+    def again(error):
+        signal.raise_signal(signal.SIGTERM)
+        return status_of(error)
+
+    monkeypatch.setattr(module, "status_of", again)
+    with handled(interrupt), pytest.raises(KeyboardInterrupt):
+        teach(Counting(KeyboardInterrupt(), at=1), files)
+    assert load(files.model).training["epoch"] == 0
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("a fault"), MemoryError("no memory"), NumpyrnnError("loss not finite")])

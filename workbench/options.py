@@ -14,7 +14,7 @@ import click
 from numpyrnn.checks import NumpyrnnError, check_range, shown
 from numpyrnn.cli import PATH as PATH
 from numpyrnn.cli import SEED, AnyPath
-from numpyrnn.files import TakenError, check_plain_file, reserved
+from numpyrnn.files import TakenError, check_plain_file, real, reserved
 from numpyrnn.output import output_is_optional
 
 OWN = {".npz", ".jsonl", ".png"}  # endings of files that a training writes and never reads as data
@@ -151,9 +151,9 @@ def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: st
         if an existing output file is one of the inputs, or would be read as data in a folder
     """
     for path in (path for path in paths if path.exists()):
-        for source in (source.resolve() for source in inputs if source is not None):
-            within = source in path.resolve().parents and path.suffix.lower() not in OWN
-            if within or source == path.resolve():
+        for source in (real(source) for source in inputs if source is not None):
+            within = source in real(path).parents and path.suffix.lower() not in OWN
+            if within or source == real(path):
                 raise NumpyrnnError(f"{path} is {use} and must not be replaced: name another file with --out")
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import wraps
+from importlib import import_module
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -16,7 +17,7 @@ from click.core import ParameterSource
 
 from numpyrnn import Checkpoint, NumpyrnnError, load, save
 from numpyrnn.batches import Batch
-from numpyrnn.files import check_plain_file
+from numpyrnn.files import check_plain_file, real
 from numpyrnn.measure import loss_of
 from numpyrnn.signals import handled, held, interrupt, status_of
 from numpyrnn.train import Record
@@ -29,6 +30,12 @@ GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 FREE = ("epochs", "out", "force", "resume", "plot", "slim", "on_nan")  # options that a resumed training may be given
 ON_NAN = ["stop", "rollback"]
 NAN = "On NaN or infinity: stop, or go back to the last good epoch and halve the learning rate."
+LATE = (
+    "scipy.linalg",
+    "scipy.sparse",
+    "threadpoolctl",
+    "tqdm",
+)  # the start does without them
 SAVED_EVERY = 60  # seconds, within an epoch
 
 
@@ -102,14 +109,63 @@ def outputs(
     """
     check_plain_file(out)
     files = Outputs(out, out.with_suffix(".jsonl"), plot or out.with_suffix(".png"))
-    if len({path.resolve() for path in files}) < 3:
+    if len({real(path) for path in files}) < 3:
         raise NumpyrnnError("model, history and picture must be three files, got {}, {} and {}".format(*files))
-    check_out(out, force or out == resume)
-    own = [files.history, out.with_suffix(".png")] if out == resume else []
-    for path in files[1:]:
-        check_out(path, force or path in own)
+    models = (resume, real(resume)) if resume is not None and real(out) == real(resume) else ()
+    own = {real(model.with_suffix(ending)) for model in models for ending in (model.suffix, ".jsonl", ".png")}
+    for path in files:
+        check_out(path, force or real(path) in own)
     check_not_read(files, inputs)
     return files
+
+
+class Saver:
+    """Saves a training while it runs, and reports on it.
+
+    Parameters
+    ----------
+    training : Training
+    files : Outputs
+
+    Attributes
+    ----------
+    saved : float, seconds of `time.monotonic` when it was last saved
+    """
+
+    def __init__(self, training: Training, files: Outputs):
+        self.training, self.files, self.saved = training, files, time.monotonic()
+        self.checkpoint = training.checkpoint(resumable=False)  # filled anew for each save: that needs no more memory
+
+    def write(self, resumable: bool = True) -> None:
+        """Write the model, with the state of the training if `resumable`, and the history."""
+        trainer = self.training.trainer
+        if trainer.epoch and trainer.best_loss == inf:
+            return  # the first epoch diverged
+        kept = trainer.kept or trainer.state()
+        self.checkpoint.model.params.flat[...] = kept["best"]
+        self.checkpoint.training = kept if resumable else None
+        save(self.files.model, self.checkpoint)
+        write_history(self.files.history, self.training.shown(trainer.history))
+        self.saved = time.monotonic()
+
+    def say(self, when: str) -> None:
+        """Print a sample."""
+        from tqdm import tqdm
+
+        try:
+            words = self.training.sample(self.training.checkpoint(resumable=False), self.training.trainer.epoch)
+        except (MemoryError, NumpyrnnError) as error:  # a sample that fails must not end a training
+            words = f"({error})"
+        tqdm.write(f"{when:12} {words}", file=sys.stdout)
+        sys.stdout.flush()
+
+    def on_rollback(self, error: NumpyrnnError) -> None:
+        """Report that the training went back."""
+        from tqdm import tqdm
+
+        trainer = self.training.trainer
+        words = f"Back to the end of epoch {trainer.epoch}, with {trainer.rate:g} of the learning rate"
+        tqdm.write(f"{words}: {error}", file=sys.stderr)
 
 
 class TrainingRun(NamedTuple):
@@ -162,18 +218,18 @@ class TrainingRun(NamedTuple):
             inside = f" in epoch {trainer.epoch + 1}, after {trainer.place['batch']} batches" if trainer.place else ""
             click.echo(f"Resuming{inside or f' after epoch {trainer.epoch}'}.")
         click.echo(training.describe())
-        with handled(interrupt):
-            status, ngrams = self.train(training, epochs), dict[str, float]()
+        status, ngrams = self.train(training, epochs), dict[str, float]()
+        with held():
             try:
-                ngrams = training.ngrams()
-                if trainer.history:
-                    click.echo(training.verdict(ngrams, status))
+                with handled(interrupt):
+                    ngrams = training.ngrams()
+                    if trainer.history:
+                        click.echo(training.verdict(ngrams, status))
             except KeyboardInterrupt as error:
                 status = status_of(error)
-            with held():
-                unit, records = f"nats a {training.per}", training.shown(trainer.history)
-                plot_history(records, self.files.plot, training.title, ngrams, unit)
-                click.echo(str(self.files))
+            unit, records = f"nats a {training.per}", training.shown(trainer.history)
+            plot_history(records, self.files.plot, training.title, ngrams, unit)
+            click.echo(str(self.files))
         sys.exit(status)
 
     def train(self, training: Training, epochs: int) -> int:
@@ -193,61 +249,37 @@ class TrainingRun(NamedTuple):
         NumpyrnnError
             if training diverged in its first epoch, so that there is no model to keep
         """
-        from tqdm import tqdm
-
-        trainer, saved, status = training.trainer, time.monotonic(), 0
+        for name in LATE:  # a signal would break an import within the training
+            import_module(name)
+        trainer, saver, status = training.trainer, Saver(training, self.files), 0
         trainer.on_nan, moments = self.on_nan, {1, epochs // 4, epochs // 2, 3 * epochs // 4}
-        checkpoint = training.checkpoint(resumable=False)  # filled anew for each save, which then needs no more memory
+        if trainer.epoch == 0:
+            saver.say("untrained")
+        with held():  # so that a second signal does not break the saving after the first
+            with training.progress(epochs) as (show_batch, show):
 
-        def write(resumable: bool = True) -> None:
-            nonlocal saved
-            if trainer.epoch and trainer.best_loss == inf:
-                return  # the first epoch diverged
-            kept = trainer.kept or trainer.state()
-            checkpoint.model.params.flat[...] = kept["best"]
-            checkpoint.training = kept if resumable else None
-            save(self.files.model, checkpoint)
-            write_history(self.files.history, training.shown(trainer.history))
-            saved = time.monotonic()
+                def on_batch(batch: Batch) -> None:
+                    show_batch(batch)
+                    if time.monotonic() - saver.saved > SAVED_EVERY:
+                        trainer.keep()
+                        saver.write()
 
-        def say(when: str) -> None:
-            try:
-                words = training.sample(training.checkpoint(resumable=False), trainer.epoch)
-            except (MemoryError, NumpyrnnError) as error:  # a sample that fails must not end a training
-                words = f"({error})"
-            tqdm.write(f"{when:12} {words}", file=sys.stdout)
-            sys.stdout.flush()
+                def on_epoch(record: Record) -> None:
+                    show(record)
+                    saver.write()
+                    if record["epoch"] in moments:
+                        saver.say(f"epoch {record['epoch']}")
 
-        def on_rollback(error: NumpyrnnError) -> None:
-            words = f"Back to the end of epoch {trainer.epoch}, with {trainer.rate:g} of the learning rate"
-            tqdm.write(f"{words}: {error}", file=sys.stderr)
-
-        with training.progress(epochs) as (show_batch, show):
-
-            def on_batch(batch: Batch) -> None:
-                show_batch(batch)
-                if time.monotonic() - saved > SAVED_EVERY:
-                    trainer.keep()
-                    write()
-
-            def on_epoch(record: Record) -> None:
-                show(record)
-                write()
-                if record["epoch"] in moments:
-                    say(f"epoch {record['epoch']}")
-
-            if trainer.epoch == 0:
-                say("untrained")
-            try:
-                training.run(epochs, on_batch, on_epoch, on_rollback)
-            except KeyboardInterrupt as error:
-                status = status_of(error)
-            except BaseException:
-                if trainer.step:
-                    write()  # keep what was learned before the failure
-                raise
-        with held():
-            write(resumable=status != 0 or not self.slim)
+                try:
+                    with handled(interrupt):
+                        training.run(epochs, on_batch, on_epoch, saver.on_rollback)
+                except KeyboardInterrupt as error:
+                    status = status_of(error)
+                except BaseException:
+                    if trainer.step:
+                        saver.write()  # keep what was learned before the failure
+                    raise
+            saver.write(resumable=status != 0 or not self.slim)
             if status:
                 command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
                 click.echo(f"Interrupted after {trainer.epoch} epochs; resume with: {command}", err=True)
@@ -257,5 +289,5 @@ class TrainingRun(NamedTuple):
                 f"training diverged in the first epoch, {loss}: no model is kept, lower the learning rate"
             )
         if trainer.history:
-            say("at the end")
+            saver.say("at the end")
         return status or int(trainer.diverged)
