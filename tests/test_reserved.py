@@ -68,7 +68,12 @@ def test_what_a_killed_run_left_is_deleted_by_the_next_in_the_folder_and_blocks_
     holder.kill()
     holder.wait()
     assert len(names_in(tmp_path)) == 2
-    for other in (".x.0123456789abcde", ".x.0123456789abcdefg", "x.0123456789abcdef", ".0123456789abcdef"):
+    for other in (
+        ".numpyrnn-x-0123456789abcde",
+        ".numpyrnn-x-0123456789abcdefg",
+        "x-0123456789abcdef",
+        ".x.0123456789abcdef",
+    ):
         (tmp_path / other).write_bytes(b"somebody's")
     kept = names_in(tmp_path)
     reserve_and(tmp_path / "other")
@@ -78,9 +83,9 @@ def test_what_a_killed_run_left_is_deleted_by_the_next_in_the_folder_and_blocks_
 
 
 def test_a_folder_or_a_pipe_with_the_name_of_a_temporary_file_is_left(tmp_path):
-    (tmp_path / ".a.0123456789abcdef").mkdir()
+    (tmp_path / ".numpyrnn-a-0123456789abcdef").mkdir()
     reserve_and(tmp_path / "a")
-    assert names_in(tmp_path) == [".a.0123456789abcdef"]
+    assert names_in(tmp_path) == [".numpyrnn-a-0123456789abcdef"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit, OSError])
@@ -123,9 +128,9 @@ def test_a_file_system_without_locks_will_do_and_nothing_is_deleted_there(tmp_pa
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    (tmp_path / ".b.0123456789abcdef").write_bytes(b"perhaps a living run's")
+    (tmp_path / ".numpyrnn-b-0123456789abcdef").write_bytes(b"perhaps a living run's")
     reserve_and(tmp_path / "b", lambda: write(tmp_path / "b"))
-    assert names_in(tmp_path) == [".b.0123456789abcdef", "b"]
+    assert names_in(tmp_path) == [".numpyrnn-b-0123456789abcdef", "b"]
 
 
 def test_a_new_file_is_the_runs_own_once_it_is_written(tmp_path):
