@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from io import BytesIO
 from typing import IO, Any
-from zipfile import ZIP64_LIMIT, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP64_LIMIT, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
@@ -25,6 +26,7 @@ NPY_HEADER = 128  # bytes before the values of a flat array
 LONGEST_DIRECTORY = 1 << 16  # bytes of the zip's directory
 PIECE = 1 << 20  # bytes that are read at a time
 MOST_CONTAINERS = 250_000  # in a JSON text, plus one for every 50 bytes: "[]," takes 25 times as much memory as text
+CONTAINER = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]', re.DOTALL)  # the beginning of one, or a whole string
 
 
 def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
@@ -34,7 +36,14 @@ def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
     ----------
     file : binary file, open for writing
     members : texts and flat arrays by name; equal members give equal bytes
+
+    Raises
+    ------
+    NumpyrnnError
+        if there are more members than `Archive` reads
     """
+    if sum(46 + 28 + len(name.encode()) for name in members) > LONGEST_DIRECTORY:  # bytes of an entry, with 64-bit sizes
+        raise NumpyrnnError(f"a model file must have fewer members, there are {len(members):,}")
     digest = sha256()
     with ZipFile(file, "w", ZIP_STORED) as archive:
         for name, content in members.items():
@@ -91,6 +100,8 @@ class Archive:
         self.sizes = {info.filename: info.file_size for info in self.infos}
         if len(self.sizes) < len(self.infos):
             raise NumpyrnnError("a member occurs twice")
+        if not {info.compress_type for info in self.infos} <= {ZIP_STORED, ZIP_DEFLATED}:  # inflate others without bound
+            raise NumpyrnnError("a member must be stored or deflated, it is compressed otherwise")
 
     def check_stored(self) -> None:
         """Raise unless the members lie one behind the other, as `write` writes them, and have their digest."""
@@ -145,17 +156,23 @@ def parse(text: bytes | memoryview) -> Any:
     """
     try:
         words = str(text, "ascii")
-        if words.count("[") + words.count("{") > MOST_CONTAINERS + len(words) // 50:
-            raise NumpyrnnError("it has too many lists and dicts")
-        return json.loads(words, object_pairs_hook=_once, parse_constant=_once)
+        most = MOST_CONTAINERS + len(words) // 50
+        if words.count("[") + words.count("{") > most:  # perhaps within strings, which have two characters or more
+            if sum(found.end() - found.start() == 1 for found in CONTAINER.finditer(words)) > most:
+                raise NumpyrnnError("it has too many lists and dicts")
+        return json.loads(words, object_pairs_hook=_distinct, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise NumpyrnnError(f"a JSON text must be valid ({error!s:.200})") from error
 
 
-def _once(found: list[tuple[str, Any]] | str) -> dict[str, Any]:
-    if isinstance(found, str) or len(names := dict(found)) < len(found):
-        raise NumpyrnnError(f"it has a name twice, NaN or infinity: {found!r:.80}")
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(names := dict(pairs)) < len(pairs):
+        raise NumpyrnnError(f"it has a name twice: {pairs!r:.80}")
     return names
+
+
+def _refuse(constant: str) -> None:
+    raise NumpyrnnError(f"it has {constant}")
 
 
 def _check_directory(file: IO[bytes]) -> None:

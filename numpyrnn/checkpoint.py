@@ -8,6 +8,7 @@ before anything is allocated.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -152,21 +153,26 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
     model, words, training = checkpoint.model, checkpoint.vocabulary, checkpoint.training or {}
     if not isinstance(model, Sequential) or not isinstance(words, Vocabulary | None):
         raise NumpyrnnError("a model file holds a Sequential and, if it has one, a Vocabulary")
+    if not isinstance(training, dict):
+        raise NumpyrnnError(f"training must be a dict or None, got {training!r:.80}")
     about = {"format": FORMAT, "kind": checkpoint.kind, "dtype": str(model.dtype), "model": model.config()}
     members: dict[str, Any] = {HEADER: _json("the model's description", about)}
     parse_header(members[HEADER])
     if words is not None:
         members[VOCABULARY] = _json("the vocabulary", words.tokens)
         parse_vocabulary(members[VOCABULARY], model)
-    members |= {CONFIG: _json("config", checkpoint.config), PARAMS: model.params.flat}
+    check_params(model)
+    members |= {CONFIG: _object("config", checkpoint.config), PARAMS: model.params.flat}
     arrays = {name: value for name, value in training.items() if isinstance(value, np.ndarray)}
     if checkpoint.training is not None:
         others = {name: value for name, value in training.items() if name not in arrays}
-        members[TRAINING] = _json("training", others)
+        members[TRAINING] = _object("training", others)
     for name, array in arrays.items():
         if array.dtype != model.dtype or array.shape != model.params.flat.shape or not array.flags.c_contiguous:
             found = f"{array.dtype} of shape {array.shape}"
             raise NumpyrnnError(f"an array of training must be like the parameters, {name!r:.80} is {found}")
+        if not (isinstance(name, str) and re.fullmatch(r"[\w.]{1,80}", name, re.ASCII)):
+            raise NumpyrnnError(f"an array of training must have a name of letters, digits, _ and ., got {name!r:.80}")
         members[f"training.{name}.npy"] = array
     with atomic_write(path) as file:
         write(file, members)
@@ -177,6 +183,25 @@ def _json(name: str, value: Any) -> bytes:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise NumpyrnnError(f"{name} must hold only what JSON can hold ({error})") from error
+
+
+def _object(name: str, value: Any) -> bytes:
+    """The JSON text of a dict, as `load` can read it."""
+    text = _json(name, value)
+    try:
+        if not isinstance(value, dict):
+            raise NumpyrnnError("it is no dict")
+        parse(text)
+    except NumpyrnnError as error:
+        raise NumpyrnnError(f"{name} must be a dict that a model file can hold ({error})") from error
+    return text
+
+
+def check_params(model: Sequential) -> None:
+    """Raise unless all parameters of a model are finite."""
+    numbers = model.params.flat.view(model.params.flat.real.dtype)
+    if numbers.size and not np.isfinite([numbers.min(), numbers.max()]).all():  # which needs no memory, unlike:
+        check_finite("params", model.params.flat)
 
 
 def load(path: str | Path, kind: str | None = None) -> Checkpoint:
@@ -263,9 +288,7 @@ def _checkpoint(archive: Archive, members: set[str], header: Any, words: Any, co
     vocabulary = None if words is None else parse_vocabulary(words, model)
     model.move(Parameters(model.params.shapes, dtype))
     archive.read(PARAMS, model.params.flat)
-    numbers = model.params.flat.view(model.params.flat.real.dtype)
-    if n and not np.isfinite([numbers.min(), numbers.max()]).all():  # which needs no memory, unlike:
-        check_finite("params", model.params.flat)
+    check_params(model)
     state = {}
     for member in arrays:
         state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)

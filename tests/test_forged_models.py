@@ -360,6 +360,14 @@ def test_a_deflate_stream_that_is_longer_than_it_says_is_not_inflated_further(pa
     assert peak < SPARE
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_is_compressed_in_a_way_without_bounds_is_never_inflated(path, method):
+    zip_of(path, [("about.npy", bytes(100_000_000))], method)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<I", 100_000_000), struct.pack("<I", 1 << 20)))
+    assert path.stat().st_size < 100_000
+    assert "must be stored or deflated" in refused(path)
+
+
 # files that are no files
 
 
