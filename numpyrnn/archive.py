@@ -42,7 +42,7 @@ def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
     NumpyrnnError
         if there are more members than `Archive` reads
     """
-    if sum(46 + 28 + len(name.encode()) for name in members) > LONGEST_DIRECTORY:  # bytes of an entry, with 64-bit sizes
+    if sum(46 + 28 + len(name.encode()) for name in members) > LONGEST_DIRECTORY:
         raise NumpyrnnError(f"a model file must have fewer members, there are {len(members):,}")
     digest = sha256()
     with ZipFile(file, "w", ZIP_STORED) as archive:
@@ -100,7 +100,10 @@ class Archive:
         self.sizes = {info.filename: info.file_size for info in self.infos}
         if len(self.sizes) < len(self.infos):
             raise NumpyrnnError("a member occurs twice")
-        if not {info.compress_type for info in self.infos} <= {ZIP_STORED, ZIP_DEFLATED}:  # inflate others without bound
+        if not {info.compress_type for info in self.infos} <= {
+            ZIP_STORED,
+            ZIP_DEFLATED,
+        }:
             raise NumpyrnnError("a member must be stored or deflated, it is compressed otherwise")
 
     def check_stored(self) -> None:
@@ -157,12 +160,16 @@ def parse(text: bytes | memoryview) -> Any:
     try:
         words = str(text, "ascii")
         most = MOST_CONTAINERS + len(words) // 50
-        if words.count("[") + words.count("{") > most:  # perhaps within strings, which have two characters or more
-            if sum(found.end() - found.start() == 1 for found in CONTAINER.finditer(words)) > most:
-                raise NumpyrnnError("it has too many lists and dicts")
+        if words.count("[") + words.count("{") > most and _containers(words) > most:
+            raise NumpyrnnError("it has too many lists and dicts")
         return json.loads(words, object_pairs_hook=_distinct, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise NumpyrnnError(f"a JSON text must be valid ({error!s:.200})") from error
+
+
+def _containers(words: str) -> int:
+    """The number of lists and dicts in a JSON text. A string has two characters or more, a bracket has one."""
+    return sum(found.end() - found.start() == 1 for found in CONTAINER.finditer(words))
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,33 @@ TEXTS = HEADER, VOCABULARY, CONFIG, TRAINING = "header.json", "vocabulary.json",
 LARGEST_HEADER, LARGEST_VOCABULARY, LARGEST_ABOUT = 1 << 16, 1 << 20, 1 << 27  # bytes
 MOST_VALUES, MOST_LISTS, LONGEST_KIND = 1_000, 16, 80
 DTYPES = "float32", "float64", "complex128"
+_LOCK = Lock()
+
+
+class _Lazy:
+    """A field of a checkpoint. If it is set to a function, its value is what that returns, once it is first read."""
+
+    def __init__(self, default: Any):
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, checkpoint: Checkpoint | None, owner: type | None = None) -> Any:
+        if checkpoint is None:
+            return self.default  # so `dataclass` asks for it
+        if callable(value := vars(checkpoint)[self.name]):
+            with _LOCK:  # of threads, one calls it
+                if callable(value := vars(checkpoint)[self.name]):
+                    vars(checkpoint)[self.name] = value = value()
+        return value
+
+    def __set__(self, checkpoint: Checkpoint, value: Any) -> None:
+        vars(checkpoint)[self.name] = value
+
+
+_NO_CONFIG: Any = _Lazy(dict)  # a new dict for each checkpoint
+_NO_TRAINING: Any = _Lazy(None)
 
 
 @dataclass
@@ -58,16 +86,8 @@ class Checkpoint:
     kind: str
     model: Sequential
     vocabulary: Any = None
-    config: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] | None = field(default_factory=lambda: None)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in vars(self).get("_unparsed", ()):
-            raise AttributeError(f"a checkpoint has no {name}")
-        text, arrays = self._unparsed[name]
-        setattr(self, name, parse(text) | arrays)
-        del self._unparsed[name]
-        return vars(self)[name]
+    config: dict[str, Any] = _NO_CONFIG
+    training: dict[str, Any] | None = _NO_TRAINING
 
     def __getstate__(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
@@ -266,7 +286,7 @@ def _read_old(archive: Archive) -> Checkpoint:
         raise NumpyrnnError("a description must have format, kind, model, dtype, vocabulary, config and training")
     ends = zip(marks, [*marks[1:], len(data) - 1], strict=True)
     texts = [memoryview(data)[data.index(b": ", start) + 2 : stop] for start, stop in ends]
-    rest = (None if bytes(text[:4]) == b"null" else text for text in texts)
+    rest = (None if text == b"null" else text for text in texts)
     return _checkpoint(archive, {ABOUT}, bytes(data[: marks[0]]) + b"}", *rest)
 
 
@@ -293,12 +313,8 @@ def _checkpoint(archive: Archive, members: set[str], header: Any, words: Any, co
     for member in arrays:
         state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)
         archive.read(member, array)
-    checkpoint = Checkpoint(about["kind"], model, vocabulary)
-    vars(checkpoint)["_unparsed"] = {"config": (config, {}), "training": (training, state)}
-    del checkpoint.config  # so that `__getattr__` is asked for it
-    if training is not None:
-        del checkpoint.training
-    return checkpoint
+    later: Any = (lambda: parse(config)), None if training is None else (lambda: parse(training) | state)
+    return Checkpoint(about["kind"], model, vocabulary, *later)
 
 
 def parse_header(text: bytes | None) -> dict[str, Any]:
@@ -312,8 +328,8 @@ def parse_header(text: bytes | None) -> dict[str, Any]:
     kind, dtype = about["kind"], about["dtype"]
     if about["format"] not in (FORMAT, OLD_FORMAT):
         raise NumpyrnnError(f"the format must be {FORMAT!r} or {OLD_FORMAT!r}, got {about['format']!r:.80}")
-    if not (isinstance(kind, str) and len(kind) <= LONGEST_KIND and kind.isprintable() and dtype in DTYPES):
-        words = f"a name of at most {LONGEST_KIND} printable characters, and dtype one of {', '.join(DTYPES)}"
+    if not (isinstance(kind, str) and 0 < len(kind) <= LONGEST_KIND and kind.isprintable() and dtype in DTYPES):
+        words = f"a name of 1 to {LONGEST_KIND} printable characters, and dtype one of {', '.join(DTYPES)}"
         raise NumpyrnnError(f"kind must be {words}, got {kind!r:.80} and {dtype!r:.80}")
     return about
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from .checkpoint import FORMAT, Checkpoint, read
 from .checks import NumpyrnnError
 from .optim import SGD, Adam, RMSprop
+from .state import WEIGHTS
 from .train import Trainer
 
 GROUP = "numpyrnn.programs"  # entry points: functions of a Checkpoint that raise if it is not a model of the program
@@ -52,6 +53,8 @@ def check_training(checkpoint: Checkpoint) -> str:
     state = checkpoint.training
     if state is None:
         return "finished: cannot be resumed"
+    if missing := {*WEIGHTS} - state.keys():  # before there is a trainer, which takes as much memory as a whole state
+        raise NumpyrnnError(f"the state of a training must have the arrays {', '.join(WEIGHTS)}, not so {min(missing)}")
     try:
         optimizer, name = state["optimizer"], state["optimizer"]["kind"]
         if not name.isprintable() or name in OPTIMIZERS:

@@ -163,7 +163,15 @@ def test_brackets_within_texts_are_no_lists(path, config):
 
 @pytest.mark.parametrize(
     "config",
-    [{"a": [[i, i] for i in range(400_000)]}, {1: 2, "1": 3}, {"a": {1: 2, "1": 3}}, [1], None, "a", {"a": float("nan")}],
+    [
+        {"a": [[i, i] for i in range(400_000)]},
+        {1: 2, "1": 3},
+        {"a": {1: 2, "1": 3}},
+        [1],
+        None,
+        "a",
+        {"a": float("nan")},
+    ],
     ids=["many lists", "a name twice", "a name twice within", "a list", "none", "a text", "NaN"],
 )
 @pytest.mark.parametrize("part", ["config", "training"])
