@@ -286,7 +286,7 @@ def _read_old(archive: Archive) -> Checkpoint:
         raise NumpyrnnError("a description must have format, kind, model, dtype, vocabulary, config and training")
     ends = zip(marks, [*marks[1:], len(data) - 1], strict=True)
     texts = [memoryview(data)[data.index(b": ", start) + 2 : stop] for start, stop in ends]
-    rest = (None if text == b"null" else text for text in texts)
+    rest = (None if bytes(text[:5]) == b"null" else text for text in texts)
     return _checkpoint(archive, {ABOUT}, bytes(data[: marks[0]]) + b"}", *rest)
 
 
