@@ -46,11 +46,10 @@ class _Lazy:
     def __get__(self, checkpoint: Checkpoint | None, owner: type | None = None) -> Any:
         if checkpoint is None:
             return self.default  # so `dataclass` asks for it
-        if callable(value := vars(checkpoint)[self.name]):
-            with _LOCK:  # of threads, one calls it
-                if callable(value := vars(checkpoint)[self.name]):
-                    vars(checkpoint)[self.name] = value = value()
-        return value
+        with _LOCK:  # of threads, one calls it
+            if callable(value := vars(checkpoint)[self.name]):
+                vars(checkpoint)[self.name] = value = value()
+            return value
 
     def __set__(self, checkpoint: Checkpoint, value: Any) -> None:
         vars(checkpoint)[self.name] = value
@@ -179,14 +178,14 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
     members: dict[str, Any] = {HEADER: _json("the model's description", about)}
     parse_header(members[HEADER])
     if words is not None:
-        members[VOCABULARY] = _json("the vocabulary", words.tokens)
+        members[VOCABULARY] = _json("the vocabulary", words.tokens, list)
         parse_vocabulary(members[VOCABULARY], model)
     check_params(model)
-    members |= {CONFIG: _object("config", checkpoint.config), PARAMS: model.params.flat}
+    members |= {CONFIG: _json("config", checkpoint.config), PARAMS: model.params.flat}
     arrays = {name: value for name, value in training.items() if isinstance(value, np.ndarray)}
     if checkpoint.training is not None:
         others = {name: value for name, value in training.items() if name not in arrays}
-        members[TRAINING] = _object("training", others)
+        members[TRAINING] = _json("training", others)
     for name, array in arrays.items():
         if array.dtype != model.dtype or array.shape != model.params.flat.shape or not array.flags.c_contiguous:
             found = f"{array.dtype} of shape {array.shape}"
@@ -198,23 +197,15 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
         write(file, members)
 
 
-def _json(name: str, value: Any) -> bytes:
+def _json(name: str, value: Any, kind: type = dict) -> bytes:
+    """The JSON text of a dict or list, as `load` can read it."""
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        if not isinstance(parse(text), kind):
+            raise TypeError(f"it is no {kind.__name__}")
+        return text
     except (TypeError, ValueError, RecursionError) as error:
-        raise NumpyrnnError(f"{name} must hold only what JSON can hold ({error})") from error
-
-
-def _object(name: str, value: Any) -> bytes:
-    """The JSON text of a dict, as `load` can read it."""
-    text = _json(name, value)
-    try:
-        if not isinstance(value, dict):
-            raise NumpyrnnError("it is no dict")
-        parse(text)
-    except NumpyrnnError as error:
-        raise NumpyrnnError(f"{name} must be a dict that a model file can hold ({error})") from error
-    return text
+        raise NumpyrnnError(f"{name} must hold only what JSON can hold, and a model file ({error})") from error
 
 
 def check_params(model: Sequential) -> None:

@@ -34,9 +34,8 @@ def check_place(state: Mapping[str, Any], rng: Generator) -> None:
             )
         check_count("batch", place["batch"], 1)
         check_range("loss", place["loss"], -LARGEST)
-        check_range("count", place["count"], 0)
-        check_range("items", place["items"], 0)
-        check_range("seconds", place["seconds"], 0, open_low=True)
+        for name in ("count", "items", "seconds"):
+            check_range(name, place[name], 0, open_low=name == "seconds")
         check_rng(place["rng"], rng)
 
 

@@ -210,3 +210,22 @@ def test_parameters_that_could_not_be_loaded_are_not_saved(path):
     with pytest.raises(NumpyrnnError, match="params must be finite"):
         save(path, model)
     assert not path.exists()
+
+
+def test_a_lack_of_memory_is_not_called_damage(path, monkeypatch):
+    checkpoint, zeros = writer(), np.zeros
+    save(path, checkpoint)
+
+    def little(shape, dtype=float):
+        if np.prod(shape) >= checkpoint.model.params.flat.size:
+            raise MemoryError
+        return zeros(shape, dtype)
+
+    monkeypatch.setattr(np, "zeros", little)
+    with pytest.raises(NumpyrnnError, match=r"could not be read: there is not enough memory"):
+        load(path)
+
+
+def test_a_model_has_a_kind(path):
+    with pytest.raises(NumpyrnnError, match="kind must be a name of 1 to 80 printable characters"):
+        save(path, replace(writer(), kind=""))

@@ -248,6 +248,21 @@ def test_an_array_that_does_not_fit_the_model_is_refused(path, good, form, name,
         refused(path)
 
 
+@pytest.mark.parametrize("training", [b"nulll", b"null null", b"nul", b""])
+def test_a_training_of_an_old_file_is_an_object_or_null(path, good, training):
+    arrays, about = parts_of(good)
+    for words in (training, b"null"):
+        text = json.dumps(about | {"training": None}).encode().replace(b'"training": null', b'"training": ' + words)
+        np.savez_compressed(path, about=np.frombuffer(text, np.uint8), params=arrays["params"])
+        if words == b"null":
+            assert load(path).training is None
+        elif words:
+            refused(path)
+        else:
+            with pytest.raises(NumpyrnnError):
+                _ = load(path).training
+
+
 # the zip itself
 
 
