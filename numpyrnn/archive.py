@@ -100,10 +100,7 @@ class Archive:
         self.sizes = {info.filename: info.file_size for info in self.infos}
         if len(self.sizes) < len(self.infos):
             raise NumpyrnnError("a member occurs twice")
-        if not {info.compress_type for info in self.infos} <= {
-            ZIP_STORED,
-            ZIP_DEFLATED,
-        }:
+        if any(info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for info in self.infos):  # others have no bound
             raise NumpyrnnError("a member must be stored or deflated, it is compressed otherwise")
 
     def check_stored(self) -> None:

@@ -29,9 +29,7 @@ def check_place(state: Mapping[str, Any], rng: Generator) -> None:
     check_range("rate", state.get("rate", 1.0), SLOWEST, 1)
     if (place := state.get("place")) is not None:
         if place.keys() != {*FIGURES, "seconds", "rng"}:
-            raise NumpyrnnError(
-                f"a place must have {', '.join(FIGURES)}, seconds and rng, got {', '.join(place)!r:.80}"
-            )
+            raise NumpyrnnError(f"a place must have {', '.join(FIGURES)}, seconds and rng, got {[*place]!s:.80}")
         check_count("batch", place["batch"], 1)
         check_range("loss", place["loss"], -LARGEST)
         for name in ("count", "items", "seconds"):

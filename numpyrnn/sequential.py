@@ -114,11 +114,9 @@ class Sequential(Container):
             given = layer.features_out(features)
             below, features = (layer, given) if given != features else (below, features)
         self._hold(list(layers))
-        for layer in layers:
-            if hasattr(layer, "input_size"):
-                self.input_size = layer.input_size  # features, or ids
-            if hasattr(self, "input_size") or layer.features_out(PROBE) != PROBE:
-                break  # a later layer takes other features than the model does
+        sized = (x for x in layers if hasattr(x, "input_size") or x.features_out(PROBE) != PROBE)
+        if hasattr(first := next(sized, layers[0]), "input_size"):  # a later layer takes other features than the model
+            self.input_size = first.input_size  # features, or ids
         self.stepwise, self.group = all(layer.stepwise for layer in layers), prod(layer.group for layer in layers)
 
     def lengths_out(self, lengths: Array) -> Array:
@@ -247,8 +245,7 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
             raise UnknownLayerError(f"the model has a layer of the class {words}: import it, then load")
         kind: Callable[..., Layer] = LAYERS[name]
         if "layers" in arguments:
-            layers = arguments.pop("layers")
-            return kind([from_config(layer, dtype, rng) for layer in layers], **arguments)
+            return kind([from_config(layer, dtype, rng) for layer in arguments.pop("layers")], **arguments)
         layer = kind(**arguments, dtype=dtype, rng=rng)
         made = {name: value for name, value in layer.config().items() if name in arguments}
         if _as_json(made) != _as_json(arguments):  # such as a text where there must be a bool

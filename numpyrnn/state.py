@@ -56,9 +56,7 @@ def _check_progress(state: Mapping[str, Any]) -> None:
             raise NumpyrnnError(f"a record of the history must hold numbers, in order, got {record!r:.80}")
     if len(history) != epoch or not isinstance(finished, bool):
         raise NumpyrnnError(f"a history must have {epoch} records, got {len(history)}; finished: {finished!r:.80}")
-    losses: list[float | None] = [loss_of(record) for record in history]
-    if epoch == 0 or finished:
-        losses.append(None)  # no epoch was good
+    losses: list[Any] = [*map(loss_of, history), *[None] * (finished or epoch == 0)]  # None if no epoch was good
     if best not in losses or isinstance(best, bool):
         raise NumpyrnnError(f"best_loss must be a loss of the history, got {best!r:.80}")
 
