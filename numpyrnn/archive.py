@@ -24,6 +24,10 @@ from .checks import Array, NumpyrnnError
 DIGEST = "sha256"  # the name of the last member
 NPY_HEADER = 128  # bytes before the values of a flat array
 LONGEST_DIRECTORY = 1 << 16  # bytes of the zip's directory
+END = struct.Struct("<4s4H2IH")  # of a zip: mark, ..., length of the directory, its place, length of a comment
+RECORD = struct.Struct("<4sQ2H2I4Q")  # of a large zip, before it: mark, ..., length of the directory, its place
+LOCATOR = struct.Struct("<4sIQI")  # between them: mark, a number, the record's place, a number
+LOCAL_HEADER = 30  # bytes before a member's name
 PIECE = 1 << 20  # bytes that are read at a time
 MOST_CONTAINERS = 250_000  # in a JSON text, plus one for every 50 bytes: "[]," takes 25 times as much memory as text
 CONTAINER = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]', re.DOTALL)  # the beginning of one, or a whole string
@@ -109,7 +113,8 @@ class Archive:
         for info in self.infos:
             if (info.header_offset, info.compress_type, info.compress_size) != (end, ZIP_STORED, info.file_size):
                 raise NumpyrnnError(f"the member {info.filename!r:.80} must not be compressed, or lie elsewhere")
-            end += 30 + len(info.filename.encode()) + info.file_size + 20 * (info.file_size * 1.05 > ZIP64_LIMIT)
+            long_sizes = 20 if info.file_size * 1.05 > ZIP64_LIMIT else 0  # bytes, as zipfile decides
+            end += LOCAL_HEADER + len(info.filename.encode()) + long_sizes + info.file_size
             if info is not self.infos[-1]:
                 digest.update(_label(info))
                 for piece in self.pieces(info.filename):
@@ -181,12 +186,13 @@ def _refuse(constant: str) -> None:
 
 def _check_directory(file: IO[bytes]) -> None:
     """Raise unless a zip's directory is short, so that `zipfile` needs little memory to read it."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 98))
-    tail = file.read(98).rjust(98, b"\0")  # the end record; before it, in a large zip, a 64-bit one and its locator
-    length, _, comment = struct.unpack("<IIH", tail[-10:])
-    place = size - 98
-    if tail[-42:-38] == b"PK\6\7":
-        (length,), (place,) = struct.unpack("<Q", tail[40:48]), struct.unpack("<Q", tail[-34:-26])
-    if tail[-22:-18] != b"PK\5\6" or comment or length > LONGEST_DIRECTORY or place != size - 98:
+    size, length = file.seek(0, os.SEEK_END), RECORD.size + LOCATOR.size + END.size
+    place = size - length
+    file.seek(max(0, place))
+    tail = file.read(length).rjust(length, b"\0")
+    locator, end = tail[RECORD.size : -END.size], tail[-END.size :]
+    mark, *_, length, _, comment = END.unpack(end)
+    if locator.startswith(b"PK\6\7"):
+        (*_, length, _), (_, _, place, _) = RECORD.unpack(tail[: RECORD.size]), LOCATOR.unpack(locator)
+    if mark != b"PK\5\6" or comment or length > LONGEST_DIRECTORY or place != size - len(tail):
         raise NumpyrnnError("its end is not that of a zip with a short directory")
