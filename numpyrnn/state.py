@@ -56,6 +56,9 @@ def _check_progress(state: Mapping[str, Any]) -> None:
             raise NumpyrnnError(f"a record of the history must hold numbers, in order, got {record!r:.80}")
     if len(history) != epoch or not isinstance(finished, bool):
         raise NumpyrnnError(f"a history must have {epoch} records, got {len(history)}; finished: {finished!r:.80}")
+    last = history[-1].get("step", step - batches) if history else 0  # states of early versions do not hold it
+    if step != last + batches:
+        raise NumpyrnnError(f"step of the training must be {last + batches} after the last epoch's, got {step}")
     losses: list[Any] = [*map(loss_of, history), *[None] * (finished or epoch == 0)]  # None if no epoch was good
     if best not in losses or isinstance(best, bool):
         raise NumpyrnnError(f"best_loss must be a loss of the history, got {best!r:.80}")

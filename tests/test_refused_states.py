@@ -128,7 +128,7 @@ PLACES = [
         for value in (-1, NAN, INF, HUGE, None, "1", [])
     ),
     *(("loss", value) for value in (NAN, INF, -INF, HUGE, -HUGE, None, "1", [])),
-    *(("batch", value) for value in (0, 3, 1.5, True, 10**12)),
+    *(("batch", value) for value in (0, 2, 3, 1.5, True, 10**12)),
     ("seconds", 0),
     *(("rng", value) for value in RNGS),
     ("more", 1),
