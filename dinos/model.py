@@ -21,7 +21,7 @@ from numpyrnn.vocab import Vocabulary
 from workbench.files import CHECKS
 from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey, best_ngram
-from workbench.settings import HIGHEST, check_network, one_of, within
+from workbench.settings import HIGHEST, above, check_network, one_of, share, within
 from workbench.settings import Settings as TrainingSettings
 from workbench.training import Training
 
@@ -73,13 +73,13 @@ class Settings(TrainingSettings):
     weight_dropout: float = within(0.4, 0, 1)
     teacher: float = within(0.5, 0, 1)
     teacher_order: int = within(6, 1, 20)
-    learning_rate: float = within(0.004, 0)
+    learning_rate: float = above(0.004, 0)
     batch_size: int = within(32, 1, 4096)
-    clip_norm: float = within(1.0, 0)
-    average: float = within(0.995, 0, 1)
+    clip_norm: float = above(1.0, 0)
+    average: float = share(0.995)
     patience: int = within(10, 1, HIGHEST)
     copies: float = within(0.0085, 0, 1)
-    seed: int = within(0, 0)
+    seed: int = within(0, 0, (1 << 63) - 1)
 
 
 def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
@@ -204,6 +204,8 @@ def check(checkpoint: Checkpoint) -> None:
     """Raise unless a model file holds a generator: its names, their characters, and the network of its settings."""
     names, settings = names_of(checkpoint), Settings.of(checkpoint)
     vocabulary = vocabulary_of([*chain(*names)])
+    if len({*chain(*names)}) < sum(map(len, names)):
+        raise NumpyrnnError("the names of a model must be distinct, it has one twice")
     if (
         not all(names)
         or checkpoint.vocabulary != vocabulary

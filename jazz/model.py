@@ -12,7 +12,7 @@ from numpyrnn.optim import Adam, RMSprop
 from numpyrnn.vocab import Vocabulary
 from workbench.files import CHECKS
 from workbench.networks import recurrent_network
-from workbench.settings import HIGHEST, check_network, one_of, within
+from workbench.settings import HIGHEST, above, check_network, one_of, share, within
 from workbench.settings import Settings as TrainingSettings
 
 from .tokens import CONTEXTS, FORMS, value_of
@@ -56,14 +56,14 @@ class Settings(TrainingSettings):
     input_dropout: float = within(0.3, 0, 1)
     weight_dropout: float = within(0.4, 0, 1)
     optimiser: str = one_of("adam", OPTIMISERS)
-    learning_rate: float = within(0.008, 0)
+    learning_rate: float = above(0.008, 0)
     decay: float = within(0.0, 0)
     batch_size: int = within(16, 1, 4096)
     width: int = within(32, 1, 4096)
-    clip_norm: float = within(1.0, 0)
-    average: float = within(0.98, 0, 1)
+    clip_norm: float = above(1.0, 0)
+    average: float = share(0.98)
     patience: int = within(12, 1, HIGHEST)
-    seed: int = within(0, 0)
+    seed: int = within(0, 0, (1 << 63) - 1)
 
     @property
     def parts(self) -> int:

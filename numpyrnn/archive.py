@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from io import BytesIO
 from typing import IO, Any
-from zipfile import ZIP64_LIMIT, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP64_LIMIT, ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
@@ -23,8 +24,13 @@ from .checks import Array, NumpyrnnError
 DIGEST = "sha256"  # the name of the last member
 NPY_HEADER = 128  # bytes before the values of a flat array
 LONGEST_DIRECTORY = 1 << 16  # bytes of the zip's directory
+END = struct.Struct("<4s4H2IH")  # of a zip: mark, ..., length of the directory, its place, length of a comment
+RECORD = struct.Struct("<4sQ2H2I4Q")  # of a large zip, before it: mark, ..., length of the directory, its place
+LOCATOR = struct.Struct("<4sIQI")  # between them: mark, a number, the record's place, a number
+LOCAL_HEADER = 30  # bytes before a member's name
 PIECE = 1 << 20  # bytes that are read at a time
 MOST_CONTAINERS = 250_000  # in a JSON text, plus one for every 50 bytes: "[]," takes 25 times as much memory as text
+CONTAINER = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]', re.DOTALL)  # the beginning of one, or a whole string
 
 
 def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
@@ -34,7 +40,14 @@ def write(file: IO[bytes], members: Mapping[str, bytes | Array]) -> None:
     ----------
     file : binary file, open for writing
     members : texts and flat arrays by name; equal members give equal bytes
+
+    Raises
+    ------
+    NumpyrnnError
+        if there are more members than `Archive` reads
     """
+    if sum(46 + 28 + len(name.encode()) for name in members) > LONGEST_DIRECTORY:
+        raise NumpyrnnError(f"a model file must have fewer members, there are {len(members):,}")
     digest = sha256()
     with ZipFile(file, "w", ZIP_STORED) as archive:
         for name, content in members.items():
@@ -91,6 +104,8 @@ class Archive:
         self.sizes = {info.filename: info.file_size for info in self.infos}
         if len(self.sizes) < len(self.infos):
             raise NumpyrnnError("a member occurs twice")
+        if any(info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for info in self.infos):  # others have no bound
+            raise NumpyrnnError("a member must be stored or deflated, it is compressed otherwise")
 
     def check_stored(self) -> None:
         """Raise unless the members lie one behind the other, as `write` writes them, and have their digest."""
@@ -98,7 +113,8 @@ class Archive:
         for info in self.infos:
             if (info.header_offset, info.compress_type, info.compress_size) != (end, ZIP_STORED, info.file_size):
                 raise NumpyrnnError(f"the member {info.filename!r:.80} must not be compressed, or lie elsewhere")
-            end += 30 + len(info.filename.encode()) + info.file_size + 20 * (info.file_size * 1.05 > ZIP64_LIMIT)
+            long_sizes = 20 if info.file_size * 1.05 > ZIP64_LIMIT else 0  # bytes, as zipfile decides
+            end += LOCAL_HEADER + len(info.filename.encode()) + long_sizes + info.file_size
             if info is not self.infos[-1]:
                 digest.update(_label(info))
                 for piece in self.pieces(info.filename):
@@ -145,27 +161,38 @@ def parse(text: bytes | memoryview) -> Any:
     """
     try:
         words = str(text, "ascii")
-        if words.count("[") + words.count("{") > MOST_CONTAINERS + len(words) // 50:
+        most = MOST_CONTAINERS + len(words) // 50
+        if words.count("[") + words.count("{") > most and _containers(words) > most:
             raise NumpyrnnError("it has too many lists and dicts")
-        return json.loads(words, object_pairs_hook=_once, parse_constant=_once)
+        return json.loads(words, object_pairs_hook=_distinct, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise NumpyrnnError(f"a JSON text must be valid ({error!s:.200})") from error
 
 
-def _once(found: list[tuple[str, Any]] | str) -> dict[str, Any]:
-    if isinstance(found, str) or len(names := dict(found)) < len(found):
-        raise NumpyrnnError(f"it has a name twice, NaN or infinity: {found!r:.80}")
+def _containers(words: str) -> int:
+    """The number of lists and dicts in a JSON text. A string has two characters or more, a bracket has one."""
+    return sum(found.end() - found.start() == 1 for found in CONTAINER.finditer(words))
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(names := dict(pairs)) < len(pairs):
+        raise NumpyrnnError(f"it has a name twice: {pairs!r:.80}")
     return names
+
+
+def _refuse(constant: str) -> None:
+    raise NumpyrnnError(f"it has {constant}")
 
 
 def _check_directory(file: IO[bytes]) -> None:
     """Raise unless a zip's directory is short, so that `zipfile` needs little memory to read it."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 98))
-    tail = file.read(98).rjust(98, b"\0")  # the end record; before it, in a large zip, a 64-bit one and its locator
-    length, _, comment = struct.unpack("<IIH", tail[-10:])
-    place = size - 98
-    if tail[-42:-38] == b"PK\6\7":
-        (length,), (place,) = struct.unpack("<Q", tail[40:48]), struct.unpack("<Q", tail[-34:-26])
-    if tail[-22:-18] != b"PK\5\6" or comment or length > LONGEST_DIRECTORY or place != size - 98:
+    size, length = file.seek(0, os.SEEK_END), RECORD.size + LOCATOR.size + END.size
+    place = size - length
+    file.seek(max(0, place))
+    tail = file.read(length).rjust(length, b"\0")
+    locator, end = tail[RECORD.size : -END.size], tail[-END.size :]
+    mark, *_, length, _, comment = END.unpack(end)
+    if locator.startswith(b"PK\6\7"):
+        (*_, length, _), (_, _, place, _) = RECORD.unpack(tail[: RECORD.size]), LOCATOR.unpack(locator)
+    if mark != b"PK\5\6" or comment or length > LONGEST_DIRECTORY or place != size - len(tail):
         raise NumpyrnnError("its end is not that of a zip with a short directory")

@@ -8,8 +8,10 @@ before anything is allocated.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+import re
+from dataclasses import dataclass, fields
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,32 @@ TEXTS = HEADER, VOCABULARY, CONFIG, TRAINING = "header.json", "vocabulary.json",
 LARGEST_HEADER, LARGEST_VOCABULARY, LARGEST_ABOUT = 1 << 16, 1 << 20, 1 << 27  # bytes
 MOST_VALUES, MOST_LISTS, LONGEST_KIND = 1_000, 16, 80
 DTYPES = "float32", "float64", "complex128"
+_LOCK = Lock()
+
+
+class _Lazy:
+    """A field of a checkpoint. If it is set to a function, its value is what that returns, once it is first read."""
+
+    def __init__(self, default: Any):
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, checkpoint: Checkpoint | None, owner: type | None = None) -> Any:
+        if checkpoint is None:
+            return self.default  # so `dataclass` asks for it
+        with _LOCK:  # of threads, one calls it
+            if callable(value := vars(checkpoint)[self.name]):
+                vars(checkpoint)[self.name] = value = value()
+            return value
+
+    def __set__(self, checkpoint: Checkpoint, value: Any) -> None:
+        vars(checkpoint)[self.name] = value
+
+
+_NO_CONFIG: Any = _Lazy(dict)  # a new dict for each checkpoint
+_NO_TRAINING: Any = _Lazy(None)
 
 
 @dataclass
@@ -57,16 +85,8 @@ class Checkpoint:
     kind: str
     model: Sequential
     vocabulary: Any = None
-    config: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] | None = field(default_factory=lambda: None)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in vars(self).get("_unparsed", ()):
-            raise AttributeError(f"a checkpoint has no {name}")
-        text, arrays = self._unparsed[name]
-        setattr(self, name, parse(text) | arrays)
-        del self._unparsed[name]
-        return vars(self)[name]
+    config: dict[str, Any] = _NO_CONFIG
+    training: dict[str, Any] | None = _NO_TRAINING
 
     def __getstate__(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in fields(self)}
@@ -152,12 +172,15 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
     model, words, training = checkpoint.model, checkpoint.vocabulary, checkpoint.training or {}
     if not isinstance(model, Sequential) or not isinstance(words, Vocabulary | None):
         raise NumpyrnnError("a model file holds a Sequential and, if it has one, a Vocabulary")
+    if not isinstance(training, dict):
+        raise NumpyrnnError(f"training must be a dict or None, got {training!r:.80}")
     about = {"format": FORMAT, "kind": checkpoint.kind, "dtype": str(model.dtype), "model": model.config()}
     members: dict[str, Any] = {HEADER: _json("the model's description", about)}
     parse_header(members[HEADER])
     if words is not None:
-        members[VOCABULARY] = _json("the vocabulary", words.tokens)
+        members[VOCABULARY] = _json("the vocabulary", words.tokens, list)
         parse_vocabulary(members[VOCABULARY], model)
+    check_params(model)
     members |= {CONFIG: _json("config", checkpoint.config), PARAMS: model.params.flat}
     arrays = {name: value for name, value in training.items() if isinstance(value, np.ndarray)}
     if checkpoint.training is not None:
@@ -167,16 +190,29 @@ def save(path: str | Path, model: Sequential | Checkpoint, vocabulary: Vocabular
         if array.dtype != model.dtype or array.shape != model.params.flat.shape or not array.flags.c_contiguous:
             found = f"{array.dtype} of shape {array.shape}"
             raise NumpyrnnError(f"an array of training must be like the parameters, {name!r:.80} is {found}")
+        if not (isinstance(name, str) and re.fullmatch(r"[\w.]{1,80}", name, re.ASCII)):
+            raise NumpyrnnError(f"an array of training must have a name of letters, digits, _ and ., got {name!r:.80}")
         members[f"training.{name}.npy"] = array
     with atomic_write(path) as file:
         write(file, members)
 
 
-def _json(name: str, value: Any) -> bytes:
+def _json(name: str, value: Any, kind: type = dict) -> bytes:
+    """The JSON text of a dict or list, as `load` can read it."""
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        text = json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+        if not isinstance(parse(text), kind):
+            raise TypeError(f"it is no {kind.__name__}")
+        return text
     except (TypeError, ValueError, RecursionError) as error:
-        raise NumpyrnnError(f"{name} must hold only what JSON can hold ({error})") from error
+        raise NumpyrnnError(f"{name} must hold only what JSON can hold, and a model file ({error})") from error
+
+
+def check_params(model: Sequential) -> None:
+    """Raise unless all parameters of a model are finite."""
+    numbers = model.params.flat.view(model.params.flat.real.dtype)
+    if numbers.size and not np.isfinite([numbers.min(), numbers.max()]).all():  # which needs no memory, unlike:
+        check_finite("params", model.params.flat)
 
 
 def load(path: str | Path, kind: str | None = None) -> Checkpoint:
@@ -241,7 +277,7 @@ def _read_old(archive: Archive) -> Checkpoint:
         raise NumpyrnnError("a description must have format, kind, model, dtype, vocabulary, config and training")
     ends = zip(marks, [*marks[1:], len(data) - 1], strict=True)
     texts = [memoryview(data)[data.index(b": ", start) + 2 : stop] for start, stop in ends]
-    rest = (None if bytes(text[:4]) == b"null" else text for text in texts)
+    rest = (None if bytes(text[:5]) == b"null" else text for text in texts)
     return _checkpoint(archive, {ABOUT}, bytes(data[: marks[0]]) + b"}", *rest)
 
 
@@ -263,19 +299,13 @@ def _checkpoint(archive: Archive, members: set[str], header: Any, words: Any, co
     vocabulary = None if words is None else parse_vocabulary(words, model)
     model.move(Parameters(model.params.shapes, dtype))
     archive.read(PARAMS, model.params.flat)
-    numbers = model.params.flat.view(model.params.flat.real.dtype)
-    if n and not np.isfinite([numbers.min(), numbers.max()]).all():  # which needs no memory, unlike:
-        check_finite("params", model.params.flat)
+    check_params(model)
     state = {}
     for member in arrays:
         state[member[len("training.") : -len(".npy")]] = array = np.empty(n, dtype)
         archive.read(member, array)
-    checkpoint = Checkpoint(about["kind"], model, vocabulary)
-    vars(checkpoint)["_unparsed"] = {"config": (config, {}), "training": (training, state)}
-    del checkpoint.config  # so that `__getattr__` is asked for it
-    if training is not None:
-        del checkpoint.training
-    return checkpoint
+    later: Any = (lambda: parse(config)), None if training is None else (lambda: parse(training) | state)
+    return Checkpoint(about["kind"], model, vocabulary, *later)
 
 
 def parse_header(text: bytes | None) -> dict[str, Any]:
@@ -289,8 +319,8 @@ def parse_header(text: bytes | None) -> dict[str, Any]:
     kind, dtype = about["kind"], about["dtype"]
     if about["format"] not in (FORMAT, OLD_FORMAT):
         raise NumpyrnnError(f"the format must be {FORMAT!r} or {OLD_FORMAT!r}, got {about['format']!r:.80}")
-    if not (isinstance(kind, str) and len(kind) <= LONGEST_KIND and kind.isprintable() and dtype in DTYPES):
-        words = f"a name of at most {LONGEST_KIND} printable characters, and dtype one of {', '.join(DTYPES)}"
+    if not (isinstance(kind, str) and 0 < len(kind) <= LONGEST_KIND and kind.isprintable() and dtype in DTYPES):
+        words = f"a name of 1 to {LONGEST_KIND} printable characters, and dtype one of {', '.join(DTYPES)}"
         raise NumpyrnnError(f"kind must be {words}, got {kind!r:.80} and {dtype!r:.80}")
     return about
 

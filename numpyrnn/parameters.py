@@ -48,7 +48,9 @@ def _buffer(size: int, dtype: Any) -> Array:
         raise NumpyrnnError(f"the model must have {most:,} parameters, its description needs more")
     try:
         return np.zeros(size, dtype) if most is None else as_strided(np.zeros(1, dtype), (size,), (0,))
-    except (MemoryError, OverflowError, ValueError) as error:
+    except MemoryError as error:
+        raise MemoryError(f"there is not enough memory for {size:,} parameters of {np.dtype(dtype)}") from error
+    except (OverflowError, ValueError) as error:
         raise NumpyrnnError(f"parameters must fit into memory, there would be {size:,} of them") from error
 
 

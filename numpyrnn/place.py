@@ -10,11 +10,12 @@ import numpy as np
 from numpy.random import Generator
 
 from .batches import Batch
-from .checks import Array, NumpyrnnError, check_count, check_numbers, check_range
+from .checks import LARGEST, Array, NumpyrnnError, check_count, check_range
 from .layer import leaves, map_state
 from .sequential import Sequential
 
 FIGURES = "batch", "loss", "count", "items"  # sums over the batches so far: 1, the loss, targets, sequences
+SLOWEST = 2.0**-100  # times the learning rate: twenty epochs in a row, each of which halves it five times
 Place = dict[str, Any]  # FIGURES, seconds, and the random state at the beginning of the epoch
 
 
@@ -23,17 +24,26 @@ def beginning(rng: Generator) -> Place:
     return dict.fromkeys((*FIGURES, "seconds"), 0) | {"rng": rng.bit_generator.state}
 
 
-def check_place(state: Mapping[str, Any], rng: Generator, weights: Array, carry: bool) -> None:
-    """Raise an error, a NumpyrnnError or one of Python, unless `rate`, `place` and `carried` of a state are right."""
-    check_range("rate", state.get("rate", 1.0), 0, 1, open_low=True)
+def check_place(state: Mapping[str, Any], rng: Generator) -> None:
+    """Raise an error, a NumpyrnnError or one of Python, unless `rate` and `place` of a state are right."""
+    check_range("rate", state.get("rate", 1.0), SLOWEST, 1)
     if (place := state.get("place")) is not None:
+        if place.keys() != {*FIGURES, "seconds", "rng"}:
+            raise NumpyrnnError(f"a place must have {', '.join(FIGURES)}, seconds and rng, got {[*place]!s:.80}")
         check_count("batch", place["batch"], 1)
-        for name in (*FIGURES[1:], "seconds"):
-            check_range(name, place[name], 0)
-        type(rng.bit_generator)(0).state = place["rng"]  # raises if it does not fit
-        for name in {"carried.0", *state} if carry else ():
-            if name.startswith("carried."):
-                check_numbers(name, state[name], weights.dtype, weights.shape)
+        check_range("loss", place["loss"], -LARGEST)
+        for name in ("count", "items", "seconds"):
+            check_range(name, place[name], 0, open_low=name == "seconds")
+        check_rng(place["rng"], rng)
+
+
+def check_rng(state: Mapping[str, Any], rng: Generator) -> None:
+    """Raise an error of any kind unless a random state is one of the generator's kind."""
+    twin = type(rng.bit_generator)()
+    twin.state = state
+    odd = state["state"].get("inc", 1) % 2 and state.get("has_uint32", 0) in (0, 1)
+    if not odd or str(twin.state) != str(state):
+        raise NumpyrnnError(f"rng must be a state of {type(twin).__name__}, got {state!r:.80}")
 
 
 def rest(
@@ -47,8 +57,8 @@ def rest(
     rng : numpy Generator, in its state at the place
     place : Place
     model : Sequential
-    carried : 1-D array that begins with the numbers of the state that was carried over to the next batch
-        None if no state is carried.
+    carried : 1-D array, or None if no state is carried over
+        The numbers of the carried state; what follows them is ignored.
 
     Returns
     -------
@@ -86,6 +96,12 @@ def flattened(state: Any, weights: Array) -> dict[str, Array]:
     return {f"carried.{i}": row for i, row in enumerate(rows)}
 
 
+def carried_of(state: Mapping[str, Any]) -> dict[str, Array]:
+    """The arrays that `flattened` put into a state: `carried.0`, `carried.1` and so on, as far as there are."""
+    names = takewhile(state.__contains__, map("carried.{}".format, count(1)))
+    return {name: state[name] for name in ("carried.0", *names)}
+
+
 def unflattened(state: Mapping[str, Any]) -> Array:
     """The numbers that `flattened` put into the arrays of a state, and zeros."""
-    return np.concatenate([state[name] for name in takewhile(state.__contains__, map("carried.{}".format, count()))])
+    return np.concatenate([*carried_of(state).values()])

@@ -14,6 +14,8 @@ from .checks import Array, NumpyrnnError, as_rng, check_count
 from .layer import LAYERS, Drawn, Gradients, Grads, Layer, Padding, Pass, Seed, check_parts
 from .parameters import Parameters
 
+PROBE = 1 << 20  # a number of features, to see whether a layer keeps it
+
 
 class Container(Layer, abstract=True):
     """A layer made of layers, whose parameters move into one flat buffer.
@@ -112,8 +114,9 @@ class Sequential(Container):
             given = layer.features_out(features)
             below, features = (layer, given) if given != features else (below, features)
         self._hold(list(layers))
-        if sized := [layer.input_size for layer in layers if hasattr(layer, "input_size")]:
-            self.input_size = sized[0]  # features, or ids
+        sized = (x for x in layers if hasattr(x, "input_size") or x.features_out(PROBE) != PROBE)
+        if hasattr(first := next(sized, layers[0]), "input_size"):  # a later layer takes other features than the model
+            self.input_size = first.input_size  # features, or ids
         self.stepwise, self.group = all(layer.stepwise for layer in layers), prod(layer.group for layer in layers)
 
     def lengths_out(self, lengths: Array) -> Array:
@@ -242,7 +245,7 @@ def from_config(config: dict[str, Any], dtype: Any = np.float32, rng: Seed = 0) 
             raise UnknownLayerError(f"the model has a layer of the class {words}: import it, then load")
         kind: Callable[..., Layer] = LAYERS[name]
         if "layers" in arguments:
-            return kind([from_config(layer, dtype, rng) for layer in arguments["layers"]])
+            return kind([from_config(layer, dtype, rng) for layer in arguments.pop("layers")], **arguments)
         layer = kind(**arguments, dtype=dtype, rng=rng)
         made = {name: value for name, value in layer.config().items() if name in arguments}
         if _as_json(made) != _as_json(arguments):  # such as a text where there must be a bool

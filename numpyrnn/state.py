@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .checks import NumpyrnnError, check_count, check_numbers
+from .measure import loss_of
 from .optim import MOST_UPDATES
-from .place import check_place
+from .place import carried_of, check_place, check_rng
 
 WEIGHTS, COUNTS = ("weights", "averaged", "best"), ("epoch", "step", "stale")  # attributes that a state holds
 
@@ -27,30 +28,40 @@ def check_state(state: Mapping[str, Any], trainer: Any, values: Mapping[str, Any
     for name, value in before.items():
         if name not in here or value != here[name]:
             raise NumpyrnnError(f"{name} must be {value!r:.80} as before, got {here.get(name)!r:.80}")
-    slots = slots_of(state)
-    for name, array in ({name: state[name] for name in WEIGHTS} | slots).items():
+    slots, carried = slots_of(state), carried_of(state) if trainer.carry and state.get("place") else {}
+    known = {*WEIGHTS, *values, *map("optimizer.{}".format, slots), *carried}
+    if not state.keys() <= known:
+        raise NumpyrnnError(f"a state must hold nothing else, got {min(map(str, state.keys() - known))!r:.80}")
+    for name, array in ({name: state[name] for name in WEIGHTS} | slots | carried).items():
         if not isinstance(array, np.ndarray) or array.dtype != trainer.weights.dtype:
             found = getattr(array, "dtype", None)
             raise NumpyrnnError(f"{name} must be an array of {trainer.weights.dtype}, got {found!s:.80}")
         check_numbers(name, array, trainer.weights.dtype, trainer.weights.shape)
-    check_place(state, trainer.rng, trainer.weights, trainer.carry)
     trainer.optimizer.check_state(state["optimizer"]["t"], slots)
-    twin = type(trainer.rng.bit_generator)()
-    twin.state = state["rng"]
-    odd = state["rng"]["state"].get("inc", 1) % 2 and state["rng"].get("has_uint32", 0) in (0, 1)
-    if not odd or str(twin.state) != str(state["rng"]):
-        raise NumpyrnnError(f"rng must be a state of {type(twin).__name__}, got {state['rng']!r:.80}")
-    epoch, step = (check_count(f"{name} of the training", state[name], 0, MOST_UPDATES) for name in COUNTS[:2])
+    check_rng(state["rng"], trainer.rng)
+    check_place(state, trainer.rng)
+    _check_progress(state)
+
+
+def _check_progress(state: Mapping[str, Any]) -> None:
+    """Raise unless the counts, the history and the best loss of a state fit together."""
+    epoch = check_count("epoch of the training", state["epoch"], 0, MOST_UPDATES)
+    batches = state["place"]["batch"] if state.get("place") else 0
+    step = check_count("step of the training", state["step"], epoch + batches, MOST_UPDATES)
     check_count("stale of the training", state["stale"], 0, epoch)
-    best, finished, history = state["best_loss"], state["finished"], state["history"]
-    none = best is None and (epoch == 0 or finished is True)  # an epoch that diverged has no model
-    if not isinstance(finished, bool) or not (none or (epoch and _is_number(best))):
-        raise NumpyrnnError(f"finished and best_loss must fit epoch {epoch}, got {finished!r:.80}, {best!r:.80}")
-    last = 0
-    for record in history:
-        if not _is_record(record, last, epoch, step):
+    check_count("t of the optimiser", state["optimizer"]["t"], step)  # more, if it was used before
+    best, finished, history = state["best_loss"], state["finished"], list(state["history"])
+    for number, record in enumerate(history, 1):
+        if not _is_record(record, number, step):
             raise NumpyrnnError(f"a record of the history must hold numbers, in order, got {record!r:.80}")
-        last = record["epoch"]
+    if len(history) != epoch or not isinstance(finished, bool):
+        raise NumpyrnnError(f"a history must have {epoch} records, got {len(history)}; finished: {finished!r:.80}")
+    last = history[-1].get("step", step - batches) if history else 0  # states of early versions do not hold it
+    if step != last + batches:
+        raise NumpyrnnError(f"step of the training must be {last + batches} after the last epoch's, got {step}")
+    losses: list[Any] = [*map(loss_of, history), *[None] * (finished or epoch == 0)]  # None if no epoch was good
+    if best not in losses or isinstance(best, bool):
+        raise NumpyrnnError(f"best_loss must be a loss of the history, got {best!r:.80}")
 
 
 def slots_of(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,12 +73,13 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(float(value)))
 
 
-def _is_record(record: Mapping[str, Any], last: int, epoch: int, step: int) -> bool:
-    """Whether a record of the history follows that of epoch `last`, and has only numbers, or None for a loss."""
+def _is_record(record: Mapping[str, Any], epoch: int, most: int) -> bool:
+    """Whether a record of the history is that of an epoch, and has only numbers, or None for the held-out loss."""
     numbers = [value for name, value in record.items() if not (name == "valid_loss" and value is None)]
-    whole = (record["epoch"], last + 1, epoch), (record.get("step", step), 0, step)
-    in_order = all(isinstance(number, int) and low <= number <= high for number, low, high in whole)
-    return in_order and {"loss", "valid_loss"} <= record.keys() and all(map(_is_number, numbers))
+    step, spent = record.get("step", epoch), [record.get(name, 0) for name in ("seconds", "items_per_second")]
+    in_order = record["epoch"] == epoch and isinstance(step, int) and epoch <= step <= most
+    good = {"loss", "valid_loss"} <= record.keys() and all(map(_is_number, [*numbers, record["epoch"], step]))
+    return in_order and good and min(spent) >= 0
 
 
 def _settings(state: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.vocab import Vocabulary
 from workbench.copies import Copies
 from workbench.files import CHECKS
-from workbench.settings import HIGHEST, check_network, one_of, within
+from workbench.settings import HIGHEST, above, check_network, one_of, share, within
 from workbench.settings import Settings as TrainingSettings
 
 from .batches import after_whole_windows, all_windows, split_windows
@@ -83,12 +83,12 @@ class Settings(TrainingSettings):
     input_dropout: float = within(0.4, 0, 1)
     step_dropout: float = within(0.1, 0, 1)
     weight_dropout: float = within(0.5, 0, 1)
-    learning_rate: float = within(0.004, 0)
-    beta2: float = within(0.99, 0, 1)
+    learning_rate: float = above(0.004, 0)
+    beta2: float = share(0.99)
     batch_size: int = within(16, 1, 4096)
     width: int = within(128, 1, 4096)
-    clip_norm: float | None = within(1.0, 0)
-    average: float = within(0.995, 0, 1)
+    clip_norm: float | None = above(1.0, 0)
+    average: float = share(0.995)
     epochs: int = within(24, 1, HIGHEST)
     patience: int = within(10, 1, HIGHEST)
     window: int = within(32, SMALLEST, HIGHEST)
@@ -98,7 +98,7 @@ class Settings(TrainingSettings):
     keep_time: bool = True
     transpose: bool = False
     split: str = one_of("piece", SPLITS)
-    seed: int = within(0, 0)
+    seed: int = within(0, 0, (1 << 63) - 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()

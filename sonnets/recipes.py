@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from numpyrnn.train import SCHEDULES
-from workbench.settings import HIGHEST, one_of, within
+from workbench.settings import HIGHEST, above, one_of, share, within
 from workbench.settings import Settings as TrainingSettings
 
 
@@ -49,16 +49,16 @@ class Settings(TrainingSettings):
     weight_dropout: float = within(0.4, 0, 1)
     teacher: float = within(0.3, 0, 1)
     teacher_order: int = within(5, 1, 20)
-    learning_rate: float = within(0.008, 0)
-    beta2: float = within(0.99, 0, 1)
+    learning_rate: float = above(0.008, 0)
+    beta2: float = share(0.99)
     schedule: str = one_of("cosine", SCHEDULES)
     batch_size: int = within(16, 1, 4096)
     steps: int = within(50, 1, 4096)
     stride: int = within(0, 0, 4096)
-    clip_norm: float | None = within(1.0, 0)
-    average: float = within(0.0, 0, 1)
+    clip_norm: float | None = above(1.0, 0)
+    average: float = share(0.0)
     epochs: int = within(36, 1, HIGHEST)
-    seed: int = within(0, 0)
+    seed: int = within(0, 0, (1 << 63) - 1)
 
 
 # "streams" follows char-rnn (Karpathy 2015); "course" has the deep-learning course's network, windows and optimiser.

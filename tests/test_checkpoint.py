@@ -6,7 +6,9 @@ import os
 import pickle
 import tracemalloc
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -217,10 +219,19 @@ def test_a_loaded_checkpoint_can_be_copied_before_it_is_used(path, use):
     assert same_content(use(load(path)), small())
 
 
-def test_a_checkpoint_has_no_other_attributes(path):
-    save(path, small())
-    with pytest.raises(AttributeError, match="a checkpoint has no weights"):
-        load(path).weights  # noqa: B018
+def test_threads_that_read_a_loaded_checkpoint_at_once_get_one_value(path):
+    save(path, replace(small(), config={"names": ["abc"] * 100_000}))
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            checkpoint, start = load(path), Barrier(8)
+            found = [pool.submit(lambda c=checkpoint, b=start: (b.wait(), c.config)[1]) for _ in range(8)]
+            assert {id(one.result()) for one in found} == {id(checkpoint.config)}
+
+
+def test_each_checkpoint_has_a_config_of_its_own():
+    one, other = (Checkpoint("dinos", make()) for _ in range(2))
+    one.config["a"] = 1
+    assert (other.config, other.training) == ({}, None)
 
 
 # errors

@@ -149,3 +149,83 @@ def test_what_is_generated_repeats_with_its_seed_and_takes_the_samplers_settings
 def test_text_that_a_model_does_not_know_is_refused_in_one_line(use, vocabulary, text, message):
     with pytest.raises(NumpyrnnError, match=f"^{message}$"):
         use(writer(vocabulary), text)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"a": "[" * 600_000}, {"a": ["[" + chr(92) + chr(34)] * 300_000}, {"a": ["[", "{"] * 200_000}],
+    ids=["one text", "quotes and backslashes", "many texts"],
+)
+def test_brackets_within_texts_are_no_lists(path, config):
+    save(path, Checkpoint("numpyrnn", writer().model, None, config))
+    assert load(path).config == config
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"a": [[i, i] for i in range(400_000)]},
+        {1: 2, "1": 3},
+        {"a": {1: 2, "1": 3}},
+        [1],
+        None,
+        "a",
+        {"a": float("nan")},
+    ],
+    ids=["many lists", "a name twice", "a name twice within", "a list", "none", "a text", "NaN"],
+)
+@pytest.mark.parametrize("part", ["config", "training"])
+def test_what_could_not_be_loaded_is_not_saved(path, part, config):
+    path.write_bytes(b"before")
+    if config is None and part == "training":
+        pytest.skip("a finished model has none")
+    with pytest.raises(NumpyrnnError, match=f"{part} must"):
+        save(path, replace(writer(), **{part: config}))
+    assert path.read_bytes() == b"before"
+
+
+@pytest.mark.parametrize("name", ["", "a" * 100, "a/b", "a\0b", "\ud800", 1, "京"])
+def test_an_array_whose_name_a_file_cannot_hold_is_not_saved(path, name):
+    checkpoint = writer()
+    with pytest.raises(NumpyrnnError, match="must have a name of letters"):
+        save(path, replace(checkpoint, training={name: checkpoint.model.params.flat}))
+    assert not path.exists()
+
+
+def test_more_arrays_than_can_be_loaded_are_not_saved(path):
+    checkpoint = writer()
+    for n in (500, 5_000):
+        training = {f"carried.{i}": checkpoint.model.params.flat for i in range(n)}
+        if n > 500:
+            with pytest.raises(NumpyrnnError, match="must have fewer members"):
+                save(path, replace(checkpoint, training=training))
+        else:
+            save(path, replace(checkpoint, training=training))
+        assert len(load(path).training) == 500
+
+
+def test_parameters_that_could_not_be_loaded_are_not_saved(path):
+    model = writer().model
+    model.params.flat[3] = np.nan
+    with pytest.raises(NumpyrnnError, match="params must be finite"):
+        save(path, model)
+    assert not path.exists()
+
+
+def test_a_lack_of_memory_is_not_called_damage(path, monkeypatch):
+    checkpoint, zeros = writer(), np.zeros
+    save(path, checkpoint)
+
+    def little(shape, dtype=float):
+        if np.prod(shape) >= checkpoint.model.params.flat.size:
+            raise MemoryError
+        return zeros(shape, dtype)
+
+    monkeypatch.setattr(np, "zeros", little)
+    with pytest.raises(NumpyrnnError, match=r"could not be read: there is not enough memory"):
+        load(path)
+
+
+def test_a_model_has_a_kind(path):
+    with pytest.raises(NumpyrnnError, match="kind must be a name of 1 to 80 printable characters"):
+        save(path, replace(writer(), kind=""))

@@ -248,6 +248,21 @@ def test_an_array_that_does_not_fit_the_model_is_refused(path, good, form, name,
         refused(path)
 
 
+@pytest.mark.parametrize("training", [b"nulll", b"null null", b"nul", b""])
+def test_a_training_of_an_old_file_is_an_object_or_null(path, good, training):
+    arrays, about = parts_of(good)
+    for words in (training, b"null"):
+        text = json.dumps(about | {"training": None}).encode().replace(b'"training": null', b'"training": ' + words)
+        np.savez_compressed(path, about=np.frombuffer(text, np.uint8), params=arrays["params"])
+        if words == b"null":
+            assert load(path).training is None
+        elif words:
+            refused(path)
+        else:
+            with pytest.raises(NumpyrnnError):
+                _ = load(path).training
+
+
 # the zip itself
 
 
@@ -358,6 +373,14 @@ def test_a_deflate_stream_that_is_longer_than_it_says_is_not_inflated_further(pa
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < SPARE
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_is_compressed_in_a_way_without_bounds_is_never_inflated(path, method):
+    zip_of(path, [("about.npy", bytes(100_000_000))], method)
+    path.write_bytes(path.read_bytes().replace(struct.pack("<I", 100_000_000), struct.pack("<I", 1 << 20)))
+    assert path.stat().st_size < 100_000
+    assert "must be stored or deflated" in refused(path)
 
 
 # files that are no files

@@ -117,10 +117,12 @@ FORGED = {
     "steps": [10**19, 0, None],
     "stride": [10**19, -1],
     "dropout": [float("1e400"), -0.1, 1.5, "0.5", None, True, 1],
-    "learning_rate": ["0.1", None, [], True, -1.0],
-    "average": [2, -1, None],
+    "learning_rate": ["0.1", None, [], True, -1.0, 0, 1e308, 10**400],
+    "beta2": [1, 1.5, None],
+    "clip_norm": [0, -1, "1"],
+    "average": [2, -1, None, 1],
     "patience": [10**30, 0, None],
-    "seed": [-1, 1.5, None, "0"],
+    "seed": [-1, 1.5, None, "0", 10**400],
     "epochs": [10**30, 0],
     "cell": ["LSTM", None, [], 3, "x" * 10**6],
     "form": ["whole", None, []],
@@ -283,6 +285,27 @@ def test_verify_refuses_what_the_program_would_refuse(made, path, program, regis
     load(path)
     with pytest.raises(NumpyrnnError, match=r"model.npz: .*the network must be that of its settings"):
         verify(path)
+
+
+@programs
+@pytest.mark.parametrize(("part", "name", "value"), [("settings", "average", 0.25), (None, "kind", "Lion")])
+def test_verify_refuses_a_training_of_other_settings(made, path, program, registered, part, name, value):
+    arrays, about = parts_of(made[program])
+    state = about["training"]
+    change = {"settings": state["settings"] | {name: value}, None: state["optimizer"] | {name: value}}[part]
+    write_parts(path, arrays, about | {"training": state | {part or "optimizer": change}})
+    with pytest.raises(NumpyrnnError, match=r"average|the optimiser must be one of"):
+        verify(path)
+    assert outcome(APPS[program], f"train --resume {path} --epochs 2 --out new.npz".split())
+
+
+@pytest.mark.parametrize("part", ["training", "held_out"])
+def test_a_name_that_occurs_twice_is_refused(made, path, part):
+    arrays, about = parts_of(made["dinos"])
+    names = about["config"][part] + about["config"]["training"][:1]
+    write_parts(path, arrays, about | {"config": about["config"] | {part: names}})
+    with pytest.raises(NumpyrnnError, match="must be distinct"):
+        CHECKS["dinos"](load(path))
 
 
 def test_verify_of_a_program_that_is_not_installed_says_so(made, path):

@@ -255,3 +255,12 @@ def test_parameters_of_a_part_are_written_by_name_as_before():
 def test_more_numbers_than_an_array_can_have_are_one_error(size):
     with pytest.raises(NumpyrnnError, match="parameters must fit into memory"):
         Parameters({"W": (size, 10)})
+
+
+def test_a_lack_of_memory_is_named_so(monkeypatch):
+    def none_left(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "zeros", none_left)
+    with pytest.raises(MemoryError, match="there is not enough memory for 30 parameters of float32"):
+        Parameters({"W": (3, 10)})

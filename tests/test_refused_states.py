@@ -1,6 +1,7 @@
 """A state of a training is believed only as far as this training could have reached it; else nothing changes."""
 
 import copy
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,15 +9,16 @@ import pytest
 from numpyrnn import LSTM, SGD, Adam, Dense, NumpyrnnError, RMSprop, Sequential, Trainer, load, save
 from numpyrnn.batches import Batch
 from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.verify import check_training, verify
 
 IDS = np.random.default_rng(1).integers(0, 5, (7, 3))
 OPTIMIZERS = {"Adam": lambda: Adam(0.01), "RMSprop": lambda: RMSprop(0.01), "momentum": lambda: SGD(0.1, momentum=0.9)}
 
 
-def make(optimizer="Adam"):
+def make(optimizer="Adam", **settings):
     model = Sequential(LSTM(5, 2, rng=0), Dense(2, 5, rng=1))
-    return Trainer(model, OPTIMIZERS[optimizer](), average=0.9, rng=5)
+    return Trainer(model, OPTIMIZERS[optimizer](), average=0.9, rng=5, **settings)
 
 
 def trained(optimizer="Adam", epochs=2):
@@ -109,6 +111,27 @@ CASES = [
     ("a step after the last", put("history", 1, "step"), 10**6),
     ("no loss", put("history", 1, "loss"), None),
     ("more epochs without a better loss than epochs", put("stale"), 3),
+    ("fewer updates than steps", put("optimizer", "t"), 3),
+    ("fewer steps than epochs", put("step"), 1),
+    ("more epochs than records", put("epoch"), 3),
+    ("all epochs without a record", put("history"), []),
+    *((f"best_loss: {value}", put("best_loss"), value) for value in (-1e9, 1e300, 0)),
+    *((f"{name}: -5", put("history", 0, name), -5) for name in ("seconds", "items_per_second")),
+    *((f"rate: {value!r}", put("rate"), value) for value in (5e-324, 0, -1, 2, NAN, None, "1")),
+    *((f"an unknown {name!r}", put(name), 1) for name in ("virus", "", "carried.1", "\x1b[31m")),
+    *((f"an unknown array {name}", put(name), np.zeros(N, np.float32)) for name in ("virus", "carried.0", "params")),
+]
+PLACES = [
+    *(
+        (name, value)
+        for name in ("batch", "count", "items", "seconds")
+        for value in (-1, NAN, INF, HUGE, None, "1", [])
+    ),
+    *(("loss", value) for value in (NAN, INF, -INF, HUGE, -HUGE, None, "1", [])),
+    *(("batch", value) for value in (0, 2, 3, 1.5, True, 10**12)),
+    ("seconds", 0),
+    *(("rng", value) for value in RNGS),
+    ("more", 1),
 ]
 
 
@@ -133,6 +156,49 @@ def test_a_state_that_cannot_be_is_one_error_and_nothing_changes(change, value):
     assert "\n" not in str(caught.value)
     unchanged(other, before)
     np.testing.assert_array_equal(other.model.params.flat, weights)
+
+
+def within_an_epoch(loss=softmax_cross_entropy):
+    """The state of a training that carries its state over, after a whole epoch and one batch of the next one."""
+    trainer, batches = make(carry=True, loss=loss), [Batch(IDS[:-1], IDS[1:])] * 2
+    trainer.run(lambda rng: batches, 1, lambda: batches)
+    with pytest.raises(AttributeError):
+        trainer.run(lambda rng: [batches[0], None], 2, on_batch=lambda batch: trainer.keep())
+    return trainer.state()
+
+
+@pytest.mark.parametrize(("name", "value"), PLACES)
+def test_a_place_that_cannot_be_is_refused(name, value):
+    state = within_an_epoch()
+    make(carry=True).restore(state)
+    state["place"][name] = value
+    with pytest.raises(NumpyrnnError, match="cannot be resumed here"):
+        make(carry=True).restore(state)
+
+
+@pytest.mark.parametrize("place", [[], "", "x", {}, 0, False, 1, [1]])
+def test_a_place_that_is_none_is_refused(place):
+    with pytest.raises(NumpyrnnError, match="cannot be resumed here"):
+        make(carry=True).restore(within_an_epoch() | {"place": place})
+
+
+@pytest.mark.parametrize(
+    ("name", "array"), [("carried.0", np.full(N, NAN, np.float32)), ("carried.2", np.zeros(N, np.float32))]
+)
+def test_a_carried_state_that_cannot_be_is_refused(name, array):
+    state = within_an_epoch()
+    with pytest.raises(NumpyrnnError, match="cannot be resumed here"):
+        make(carry=True).restore(state | {name: array})
+    with pytest.raises(NumpyrnnError, match="cannot be resumed here"):
+        make(carry=True).restore({name: value for name, value in state.items() if name != "carried.0"})
+
+
+def test_a_training_whose_loss_is_negative_is_resumed_within_an_epoch():
+    state = within_an_epoch(lambda *given: (softmax_cross_entropy(*given)[0] - 100, softmax_cross_entropy(*given)[1]))
+    assert state["place"]["loss"] < 0
+    other = make(carry=True)
+    other.restore(state)
+    assert other.place["loss"] == state["place"]["loss"]
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -194,3 +260,14 @@ def test_a_good_state_is_verified(tmp_path):
     save(tmp_path / "model.npz", Checkpoint("numpyrnn", trainer.model, None, {}, trainer.state()))
     assert verify(tmp_path / "model.npz").endswith("SHA-256 right; can be resumed after epoch 2.")
     assert check_training(Checkpoint("numpyrnn", trainer.model)) == "finished: cannot be resumed"
+
+
+def test_a_file_whose_training_has_no_weights_is_refused_before_there_is_a_trainer(tmp_path):
+    model, path = Sequential(LSTM(5, 600, rng=0)), tmp_path / "model.npz"
+    save(path, Checkpoint("numpyrnn", model, None, {}, {"optimizer": {"kind": "Adam"}}))
+    tracemalloc.start()
+    with pytest.raises(NumpyrnnError, match="must have the arrays weights, averaged, best"):
+        verify(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < path.stat().st_size + (4 << 20)

@@ -29,7 +29,7 @@ from numpyrnn import (
 )
 from numpyrnn.batches import Batch, windows
 from numpyrnn.checkpoint import Checkpoint, load, save
-from numpyrnn.layer import LAYERS, is_ours, leaves
+from numpyrnn.layer import LAYERS, Layer, is_ours, leaves
 from numpyrnn.losses import softmax_cross_entropy
 from numpyrnn.optim import SGD, Adam
 from numpyrnn.parameters import Parameters
@@ -398,3 +398,28 @@ def test_losses_are_means_over_windows_whatever_their_batches(make):
     [record] = Trainer(model, SGD(1e-12), rng=0).run(lambda rng: uneven, 1, lambda: uneven)
     assert record["loss"] == pytest.approx(np.mean(each), rel=1e-5)
     assert record["valid_loss"] == pytest.approx(np.mean(each), rel=1e-5)
+
+
+class Spectrum(Layer, abstract=True):
+    """Makes six features, of however many."""
+
+    output_size = 6
+
+    def __init__(self, dtype=np.float32, rng=None):
+        self.params = Parameters({}, dtype)
+
+    def run(self, x, state, padding, drawn, cache):
+        return np.repeat(x.sum(-1, keepdims=True), 6, -1), None, None
+
+
+def test_the_input_size_of_a_model_is_not_that_of_a_layer_behind_other_features():
+    assert not hasattr(Sequential(Spectrum(), Dense(6, 27, rng=0)), "input_size")
+    assert not hasattr(Sequential(Dropout(0.1), Spectrum(), Dense(6, 27, rng=0)), "input_size")
+    assert Sequential(Dropout(0.1), MaxPool1D(2), Dense(6, 27, rng=0)).input_size == 6
+
+
+def test_a_description_of_a_model_with_an_unknown_argument_is_refused():
+    config = Sequential(Dense(3, 2, rng=0)).config()
+    from_config(config)
+    with pytest.raises(NumpyrnnError, match="a layer must be of a known class"):
+        from_config(config | {"more": 1})

@@ -8,15 +8,26 @@ from dataclasses import field, fields
 from typing import Any, Self
 
 from numpyrnn import Checkpoint, NumpyrnnError, Sequential
-from numpyrnn.checks import check_count, check_range
+from numpyrnn.checks import check_count, check_range, check_share
 from numpyrnn.parameters import sketch
 
 HIGHEST = 1 << 53  # of a number whose field names no other limit
+LARGEST_RATE = 1e6  # of a learning rate, or of a norm
 
 
 def within(default: Any, low: float, high: float = float("inf")) -> Any:
-    """Declare a field of `Settings`: a number with its default and its range, or None if the default may be None."""
+    """Declare a field of `Settings`: a number within a range; None is allowed if the annotation says so."""
     return field(default=default, metadata={"range": (low, high)})
+
+
+def above(default: float, low: float, high: float = LARGEST_RATE) -> Any:
+    """Declare a field of `Settings` like `within`; `low` itself is not allowed."""
+    return field(default=default, metadata={"range": (low, high), "open": True})
+
+
+def share(default: float) -> Any:
+    """Declare a field of `Settings`: a number of at least 0 and below 1."""
+    return field(default=default, metadata={"range": (0, 1), "share": True})
 
 
 def one_of(default: Any, known: Iterable[Any]) -> Any:
@@ -64,8 +75,10 @@ def _check(name: str, value: Any, declared: Any) -> None:
     low, high = declared.metadata.get("range", (-HIGHEST, HIGHEST))
     if kind is int:
         check_count(name, value, low, high)
+    elif declared.metadata.get("share"):
+        check_share(name, value)
     elif kind is float and not isinstance(value, bool):
-        check_range(name, value, low, high)
+        check_range(name, value, low, high, open_low=declared.metadata.get("open", False))
     elif not isinstance(value, kind):
         raise NumpyrnnError(f"{name} must be a value like {declared.default!r}, got {value!r:.80}")
     known = declared.metadata.get("known")
