@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def improvise(
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
     files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
-    others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and file.exists()]
+    others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and exists(file)]
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in others)
     click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
 

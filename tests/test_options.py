@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from numpyrnn import NumpyrnnError
-from workbench.options import Real, check_out, default_group, temperature_option, temperature_option_of
+from numpyrnn.files import atomic_write
+from workbench.options import Real, check_not_read, check_out, default_group, temperature_option, temperature_option_of
 
 
 @click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
@@ -122,6 +123,16 @@ def test_two_groups_have_their_own_defaults():
     assert "Missing argument 'FILE'" in CliRunner().invoke(mine, ["--temperature", "1"]).stderr
     assert "No such option" in CliRunner().invoke(other, ["--temperature", "1"]).stderr
     assert run().stdout == "write 4 0.7\n"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000])
+def test_too_long_a_name_of_an_output_is_blamed_by_name(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(NumpyrnnError, match="xx cannot be written: File name too long"):
+        check_out(path, False)
+    with pytest.raises(NumpyrnnError, match="could not be written: File name too long"), atomic_write(path):
+        pass
+    check_not_read([path], [path])
 
 
 def test_an_output_that_cannot_be_written_is_named_before_any_work(tmp_path, monkeypatch):

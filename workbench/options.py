@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import reduce, wraps
@@ -123,10 +124,10 @@ def check_out(path: Path, force: bool) -> None:
         if it exists and may not be replaced, cannot be written, or is about to be written by another run
     """
     output_is_optional()
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
     check_plain_file(path)
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:
         raise TakenError(f"{path} already exists: name another with --out, or replace it with --force")
     reservation = reserved(path, new=not force)
     if context := click.get_current_context(silent=True):
@@ -150,7 +151,7 @@ def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: st
     NumpyrnnError
         if an existing output file is one of the inputs, or would be read as data in a folder
     """
-    for path in (path for path in paths if path.exists()):
+    for path in filter(os.path.exists, paths):
         for source in (source.resolve() for source in inputs if source is not None):
             within = source in path.resolve().parents and path.suffix.lower() not in OWN
             if within or source == path.resolve():
