@@ -61,7 +61,7 @@ def app() -> None:
 @shared.temperature_option
 @shared.top_k_option
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
-@option("--density", type=shared.Real(0, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
+@option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
 @option(
     "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
 )

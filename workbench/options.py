@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import reduce, wraps
-from math import inf
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import click
 
-from numpyrnn.checks import NumpyrnnError, check_range, shown
+from numpyrnn.checks import NumpyrnnError, shown
 from numpyrnn.cli import PATH as PATH
 from numpyrnn.cli import SEED, AnyPath
 from numpyrnn.files import TakenError, check_plain_file, reserved
@@ -30,8 +30,8 @@ class Real(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a number, or fail if it is out of range, NaN or infinite."""
         number = super().convert(value, param, ctx)
-        high = inf if self.max is None else self.max
-        check_range((param and param.name) or "the number", number, self.min or 0, high, open_low=self.min_open)
+        if not isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
         return number
 
 
@@ -46,7 +46,7 @@ top_k_option = click.option("--top-k", type=COUNT, help="Draw only among the k m
 def temperature_option_of(default: float) -> Decorator:
     """Make the option `--temperature` with this default."""
     words = "Below 1 is safer, above 1 is wilder; 0 always takes the most probable."
-    return click.option("--temperature", type=Real(0), default=default, show_default=True, help=words)
+    return click.option("--temperature", type=Real(0, 1_000_000), default=default, show_default=True, help=words)
 
 
 temperature_option = temperature_option_of(1.0)
