@@ -40,6 +40,8 @@ SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages; the 
 NEAR, SEARCHED = 16, 20_000  # bytes after a bad event in which the next one is looked for
 MAX_SEARCHED = 500_000  # bytes of a file in which events are looked for
 LONGEST = 48  # bytes, at least what NEW matches
+END = b"\xff\x2f\0"  # of a track
+NO_CHUNK = "there are bytes that belong to no chunk"
 SIZES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # bytes of the meta events that always have as many
 
 # After a bad event, reading goes on where it should end if an event is LIKELY there. Otherwise it goes on at something
@@ -118,7 +120,7 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
         start = data.find(b"MThd", 12) if b"MThd" in data else len(data)
         data = data[start : start + int.from_bytes(data[start - 4 : start], "little")]
     if data[:4] != b"MThd":
-        raise NumpyrnnError(f"must be a MIDI file, which begins with b'MThd', it begins with {data[:4]!r}")
+        raise NumpyrnnError(f"must be a MIDI file, which begins with 'MThd', it begins with {_text(data[:4])}")
     faults: Faults = defaultdict(list)
     chunks = _chunks(data, faults)
     _, header = next(chunks, (b"", b""))
@@ -137,7 +139,7 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
         if kind == b"MTrk":
             tracks.read(content)
         else:
-            faults["it is not a track and is skipped"].append(f"chunk {kind!r}")
+            faults["it is not a track and is skipped"].append(f"chunk {_text(kind)}")
     if not tracks.names:
         raise NumpyrnnError("must have at least one track, it has none")
     if len(tracks.names) != declared:
@@ -147,22 +149,35 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
 
 
 def _chunks(data: bytes, faults: Faults) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the kind and content of each chunk; one with a wrong length lasts until the next track or the end."""
+    """Yield the kind and content of each chunk; one with a wrong length lasts until the next track or the end.
+
+    A track that ends with its End of Track has the right length: what follows it is skipped.
+    """
     at = 0
     for _ in range(MAX_CHUNKS):
         if len(data) - at < 8:
             if at < len(data):
-                faults["there are bytes after the last chunk"].append(f"byte {at}")
+                faults[NO_CHUNK].append(f"byte {at}")
             return
         kind, start = data[at : at + 4], at + 8
         stop = start + int.from_bytes(data[at + 4 : start], "big")
+        following = stop
         if not _may_follow(data, stop):
-            found = data.find(b"MTrk", start)
-            stop = found if found >= 0 else len(data)
-            faults["its length is wrong, or what follows is no chunk"].append(f"chunk {kind!r} at byte {at}")
+            ended = data[stop - len(END) : stop] == END
+            found = data.find(b"MTrk", stop if ended else start)
+            following = found if found >= 0 else len(data)
+            if ended:
+                faults[NO_CHUNK].append(f"byte {stop}")
+            else:
+                stop = following
+                faults["its length is wrong, or what follows is no chunk"].append(f"chunk {_text(kind)} at byte {at}")
         yield kind, data[start:stop]
-        at = stop
+        at = following
     raise NumpyrnnError(f"must have at most {MAX_CHUNKS} chunks, it has more")
+
+
+def _text(kind: bytes) -> str:
+    return repr(kind.decode("latin-1"))
 
 
 def _may_follow(data: bytes, at: int) -> bool:

@@ -18,6 +18,7 @@ from workbench.files import data_path
 
 BEFORE = b"\0\x90\x3c\x40\x60\x80\x3c\0"
 AFTER = b"\0\x90\x40\x40\x60\x80\x40\0" + END
+NO_CHUNK = "there are bytes that belong to no chunk"
 MUSIC = [(0, 96, 60), (96, 96, 64)]
 
 SKIPPED = {  # an event that cannot be used, and what is said
@@ -131,16 +132,23 @@ def test_chunks_that_are_missing_too_many_unknown_or_followed_by_other_bytes_are
     whole = song(BEFORE + AFTER)
     for data, words in (
         (song(BEFORE + AFTER, declared=9), "it declares 9 tracks, the file has 1"),
-        (whole + b"\0", "what follows is no chunk"),
-        (whole + bytes(range(256)), "its length is wrong, or what follows is no chunk"),
-        (whole + b"hello, this is text", "its length is wrong, or what follows is no chunk"),
-        (whole[:14] + chunk(b"XFIH", b"???") + whole[14:], "chunk b'XFIH': it is not a track and is skipped"),
+        (whole + b"\0", NO_CHUNK),
+        (whole + bytes(range(256)), NO_CHUNK),
+        (whole + b"hello, this is text", NO_CHUNK),
+        (whole[:14] + chunk(b"XFIH", b"???") + whole[14:], "chunk 'XFIH': it is not a track and is skipped"),
         (song(BEFORE + AFTER, header=b"more"), "it has 10 bytes instead of 6"),
         (song(BEFORE + AFTER + b"rest"), "there are bytes after the end of the track"),
     ):
         assert told(data)[0] == MUSIC
         assert words in told(data)[1]
     assert told(whole) == (MUSIC, "")
+
+
+@pytest.mark.parametrize("rest", [b"\0", b"XX", b"TAG" + bytes(125), bytes(range(256))])
+def test_bytes_between_and_after_tracks_of_the_right_length_are_told_once(rest):
+    first, second = song(BEFORE + END, declared=2), chunk(b"MTrk", b"\x60" + AFTER[1:])
+    assert told(first + rest + second) == (MUSIC, f"byte {len(first)}: {NO_CHUNK}")
+    assert told(first + second + rest) == (MUSIC, f"byte {len(first + second)}: {NO_CHUNK}")
 
 
 def test_more_tracks_than_declared_are_read():

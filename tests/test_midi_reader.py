@@ -133,9 +133,9 @@ def test_tolerated_irregularities():
 
 HUGE = b"\xff\xff\xff\x7f"
 REFUSED = {
-    "nothing": (b"", "begins with b''"),
-    "text": (b"hello, this is not music", "begins with b'hell'"),
-    "empty riff": (b"RIFF\4\0\0\0RMID", "begins with b''"),
+    "nothing": (b"", "begins with ''"),
+    "text": (b"hello, this is not music", "begins with 'hell'"),
+    "empty riff": (b"RIFF\4\0\0\0RMID", "begins with ''"),
     "type 2": (song(END, form=2), "type 2"),
     "short header": (chunk(b"MThd", b"\0\1\0\1"), "header of at least 6 bytes, got 4"),
     "empty header": (b"MThd\0\0\1\0" + bytes(20), "ticks a quarter, it has 0"),
