@@ -371,6 +371,16 @@ def test_a_reader_that_has_had_enough_is_no_error_to_speak_of(places, arguments,
         assert process.wait(600) in (0, 1)
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_more_than_a_pipe_holds_is_not_written_when_its_reader_ends(places, unbuffered):
+    command = [sys.executable, "-m", "dinos", "sample", "--model", "model.npz", "-n", "20000"]
+    environment = ENVIRONMENT | {"PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(command, cwd=places, env=environment, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(600) == 1
+
+
 # the other commands
 
 
