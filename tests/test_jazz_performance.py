@@ -410,5 +410,5 @@ def test_a_solo_is_shown_as_what_it_is(model):
 
 @pytest.mark.parametrize("wrong", [{"primer": 3}, {"primer": ["a.mid"]}, {"ending": "x"}, {"ending": None}])
 def test_a_primer_and_an_ending_of_the_wrong_type_are_one_clear_error(wrong):
-    with pytest.raises(NumpyrnnError, match="^primer must be a path and ending True or False, got "):
+    with pytest.raises(NumpyrnnError, match=r"^primer must be a path and ending True or False, got "):
         improvise("C", **wrong)

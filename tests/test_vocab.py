@@ -158,8 +158,8 @@ def test_what_is_no_string_is_no_token(tokens):
 
 
 def test_what_is_no_text_or_no_list_of_ids_is_one_clear_error():
-    with pytest.raises(NumpyrnnError, match="^a text must be a string, got 5$"):
+    with pytest.raises(NumpyrnnError, match=r"^a text must be a string, got 5$"):
         Vocabulary("abc").encode_text(5)
     for ids in (5, None, np.array(1), [[0, 1]]):
-        with pytest.raises(NumpyrnnError, match="^ids must be "):
+        with pytest.raises(NumpyrnnError, match=r"^ids must be "):
             Vocabulary("abc").decode(ids)
