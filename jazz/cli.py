@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def app() -> None:
 @shared.temperature_option
 @shared.top_k_option
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
-@option("--density", type=shared.Real(0, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
+@option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
 @option(
     "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
 )
@@ -107,7 +108,7 @@ def improvise(
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
     files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
-    others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and file.exists()]
+    others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and exists(file)]
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in others)
     click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
 

@@ -19,6 +19,7 @@ from numpyrnn.checks import NumpyrnnError
 from .pairing import end_notes
 
 MAX_BYTES = 16_000_000  # of a file
+LEAST_BYTES = 22  # of a file: a header, and a track without events
 MAX_TRACKS = 1024
 MAX_CHUNKS = 4096  # tracks and other chunks
 MAX_EVENTS = 250_000  # in all tracks together
@@ -40,6 +41,8 @@ SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # data bytes of system messages; the 
 NEAR, SEARCHED = 16, 20_000  # bytes after a bad event in which the next one is looked for
 MAX_SEARCHED = 500_000  # bytes of a file in which events are looked for
 LONGEST = 48  # bytes, at least what NEW matches
+END = b"\xff\x2f\0"  # of a track
+NO_CHUNK = "there are bytes that belong to no chunk"
 SIZES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # bytes of the meta events that always have as many
 
 # After a bad event, reading goes on where it should end if an event is LIKELY there. Otherwise it goes on at something
@@ -52,6 +55,7 @@ _META = rb"\xff(?:[\0-\x09]|\x20\x01|\x21\x01|\x2f\0|\x51\x03|\x54\x05|\x58\x04|
 LIKELY = re.compile(rb"%b|[\x80-\xff]{0,2}[\0-\x7f][\xf0-\xff]|\Z" % _EVENT)
 NEW = re.compile(rb"[\x80-\xff]?[\0-\x7f](?:%b%b|%b)|[\x81-\x8f]%b%b" % (_VOICE, _MORE, _META, _EVENT, _MORE))
 INNER = re.compile(_VOICE + _MORE)
+PACKET = re.compile(rb"[\x80-\xff]{0,3}[\0-\x7f]\xf7")  # that continues a system exclusive message
 LIVE = re.compile(rb"[\xf8-\xfe]+")
 
 
@@ -114,14 +118,20 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
     """
     if len(data) > MAX_BYTES:
         raise NumpyrnnError(f"must have at most {MAX_BYTES} bytes, it has more")
+    faults: Faults = defaultdict(list)
     if data[:4] == b"RIFF" and data[8:12] == b"RMID":
         start = data.find(b"MThd", 12) if b"MThd" in data else len(data)
-        data = data[start : start + int.from_bytes(data[start - 4 : start], "little")]
+        size, data = int.from_bytes(data[start - 4 : start], "little"), data[start:]
+        if not LEAST_BYTES <= size <= len(data):
+            faults["its length is wrong"].append("the RIFF chunk of the music")
+        else:
+            data = data[:size]
     if data[:4] != b"MThd":
-        raise NumpyrnnError(f"must be a MIDI file, which begins with b'MThd', it begins with {data[:4]!r}")
-    faults: Faults = defaultdict(list)
+        raise NumpyrnnError(
+            f"must be a MIDI file, which begins with 'MThd', it begins with {data[:4].decode(ENCODING)!r}"
+        )
     chunks = _chunks(data, faults)
-    _, header = next(chunks, (b"", b""))
+    _, header = next(chunks, ("", b""))
     if len(header) < 6:
         raise NumpyrnnError(f"must have a header of at least 6 bytes, got {len(header)}")
     form, declared, division = struct.unpack(">HHH", header[:6])
@@ -134,7 +144,7 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
         faults[f"it has {len(header)} bytes instead of 6"].append("header")
     tracks = Tracks(division, faults, encoding)
     for kind, content in chunks:
-        if kind == b"MTrk":
+        if kind == "MTrk":
             tracks.read(content)
         else:
             faults["it is not a track and is skipped"].append(f"chunk {kind!r}")
@@ -146,22 +156,31 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
     return tracks
 
 
-def _chunks(data: bytes, faults: Faults) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the kind and content of each chunk; one with a wrong length lasts until the next track or the end."""
+def _chunks(data: bytes, faults: Faults) -> Iterator[tuple[str, bytes]]:
+    """Yield the kind and content of each chunk; one with a wrong length lasts until the next track or the end.
+
+    A track that ends with its End of Track has the right length: what follows it is skipped.
+    """
     at = 0
     for _ in range(MAX_CHUNKS):
         if len(data) - at < 8:
             if at < len(data):
-                faults["there are bytes after the last chunk"].append(f"byte {at}")
+                faults[NO_CHUNK].append(f"byte {at}")
             return
-        kind, start = data[at : at + 4], at + 8
+        kind, start = data[at : at + 4].decode(ENCODING), at + 8
         stop = start + int.from_bytes(data[at + 4 : start], "big")
+        following = stop
         if not _may_follow(data, stop):
-            found = data.find(b"MTrk", start)
-            stop = found if found >= 0 else len(data)
-            faults["its length is wrong, or what follows is no chunk"].append(f"chunk {kind!r} at byte {at}")
+            ended = data[stop - len(END) : stop] == END
+            found = data.find(b"MTrk", stop if ended else start)
+            following = found if found >= 0 else len(data)
+            if ended:
+                faults[NO_CHUNK].append(f"byte {stop}")
+            else:
+                stop = following
+                faults["its length is wrong, or what follows is no chunk"].append(f"chunk {kind!r} at byte {at}")
         yield kind, data[start:stop]
-        at = stop
+        at = following
     raise NumpyrnnError(f"must have at most {MAX_CHUNKS} chunks, it has more")
 
 
@@ -273,6 +292,8 @@ class Tracks:
                 bad = error if isinstance(error, _EventError) else _EventError("the track ends within an event")
                 self._fault(tick, bad.what)
                 at = self._next_event(data, begin, bad.following)
+                if at == size:
+                    break
                 continue
             if status < 0xA0:
                 key = (status & 15) << 7 | one
@@ -286,6 +307,8 @@ class Tracks:
                 self.programs[status & 15].append((tick, one))
             elif status & 0xF0 == 0xB0 and one in ALL_NOTES_OFF:
                 self._silenced[status & 15].append(tick)
+        else:
+            self._fault(tick, "the track has no End of Track")
         if at < size:
             self._fault(tick, "there are bytes after the end of the track")
         for events in voices.values():
@@ -308,7 +331,7 @@ class Tracks:
         if size != SIZES.get(kind, size):
             self._fault(tick, "a meta event has a wrong length")
             stop = stop if kind == 0x2F else self._next_event(data, at, stop)
-        if dump and data[stop - 1] != 0xF7:
+        if dump and data[stop - 1] != 0xF7 and not PACKET.match(data, stop):
             self._fault(tick, "a system exclusive message has no end")
             stop += data[stop : stop + 1] == b"\xf7" and LIKELY.match(data, stop + 1) is not None
         return kind, start, stop
@@ -337,17 +360,17 @@ class Tracks:
             self.names[-1] = self.names[-1] or _decode(content, self.encoding)
         elif kind == 0x04:
             self.instrument = self.instrument or _decode(content, self.encoding)
-        elif kind == 0x51:
-            if len(content) == 3 and any(content):
+        elif kind == 0x51 and len(content) == SIZES[kind]:
+            if any(content):
                 self.tempos[tick] = int.from_bytes(content, "big")
             else:
                 self._fault(tick, f"a tempo that is not 1 to {MAX_TEMPO} microseconds a quarter is skipped")
-        elif kind == 0x58:
-            if len(content) >= 2 and content[0] and content[1] <= MAX_UNIT_POWER:
+        elif kind == 0x58 and len(content) >= 2:
+            if content[0] and content[1] <= MAX_UNIT_POWER:
                 self.meters[tick] = content[0], 1 << content[1]
             else:
                 self._fault(tick, f"a meter without beats, or with a unit below 1/{1 << MAX_UNIT_POWER}, is skipped")
-        elif kind == 0x59 and (len(content) != 2 or (content[0] + 7) % 256 > 14 or content[1] > 1):
+        elif kind == 0x59 and len(content) == SIZES[kind] and ((content[0] + 7) % 256 > 14 or content[1] > 1):
             self._fault(tick, "a key with more than 7 sharps or flats, or of no mode, is skipped")
 
 
@@ -363,8 +386,10 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _decode(content: bytes, encoding: str) -> str:
-    """Decode a name as UTF-8, or else by an encoding."""
+    """Decode a name by an encoding, unless it is UTF-8; ASCII may be an encoding with escapes, such as ISO 2022."""
     try:
+        if content.isascii():
+            return printable(content.decode(encoding, "replace"))
         return printable(content.decode())
     except UnicodeDecodeError:
         return printable(content.decode(encoding, "replace"))

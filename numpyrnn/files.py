@@ -86,11 +86,11 @@ def real(path: Path) -> Path:
 
 def check_plain_file(path: Path) -> None:
     """Raise if `path` exists and is not a plain file."""
-    if real(path).is_symlink():
+    if os.path.islink(real(path)):
         raise NumpyrnnError(f"{path} must be a plain file to write, it is a link that leads back to itself")
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, it raises nothing if the name is too long
         raise NumpyrnnError(f"{path} must be a file to write, it is a folder")
-    if path.exists() and not path.is_file():
+    if os.path.exists(path) and not os.path.isfile(path):
         raise NumpyrnnError(f"{path} must be a plain file to write, it is a device or a pipe")
 
 
@@ -133,7 +133,7 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
 
 def check_new(path: Path) -> None:
     """Raise if a file exists that was reserved as a new one and has not been written yet."""
-    if path.exists() and real(path) in _NEW:
+    if os.path.exists(path) and real(path) in _NEW:
         raise TakenError(f"{path} already exists")
 
 

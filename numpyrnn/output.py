@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import RawIOBase
 from typing import Any, TextIO
 
 from .checks import CONTROLS, NumpyrnnError, escaped
@@ -30,6 +31,9 @@ class Output:
 
     def __init__(self, stream: TextIO | None, needed: bool, allowed: str):
         self.stream = stream or open(os.devnull, "w")  # noqa: SIM115
+        if isinstance(getattr(stream, "buffer", None), RawIOBase):  # Python's -u: loses what is not written at once
+            encoding, errors = self.stream.encoding, self.stream.errors
+            self.stream = open(self.stream.fileno(), "w", 1, encoding, errors, closefd=False)  # noqa: SIM115
         self.needed, self.closed_before, self.failed = needed, stream is None, False
         self.controls = re.compile(f"(?![{allowed}]){CONTROLS.pattern}")
 

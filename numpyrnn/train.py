@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -37,6 +37,14 @@ SCHEDULES: dict[str, Schedule] = {
     "linear": lambda progress: 1 - progress,
     "cosine": lambda progress: (1 + np.cos(np.pi * progress)) / 2,
 }
+
+
+def _checked(epoch: Any) -> Iterator[Batch]:
+    """The batches of an epoch; an error if they are no batches."""
+    for batch in epoch if np.iterable(epoch) else [epoch]:
+        if not isinstance(batch, Batch):
+            raise NumpyrnnError(f"an epoch must consist of Batch objects, got {batch!r:.80}")
+        yield batch
 
 
 class Trainer:
@@ -102,6 +110,9 @@ class Trainer:
         rng: Generator | int = 0,
         on_nan: str = "stop",
     ):
+        for name, given, kind in (("model", model, Sequential), ("optimizer", optimizer, Optimizer)):
+            if not isinstance(given, kind):
+                raise NumpyrnnError(f"{name} must be of type {kind.__name__}, got {given!r:.80}")
         check_share("average", average)
         for name, count in {"patience": patience, "workers": workers}.items():
             if count is not None:
@@ -226,7 +237,7 @@ class Trainer:
         start = time.perf_counter() - place["seconds"]
         factor = self.rate * SCHEDULES[self.schedule](self.epoch / epochs)
         how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.buffers}
-        for batch in epoch:
+        for batch in _checked(epoch):
             try:
                 loss, state = loss_and_gradients(self.model, batch, self.grads, state=state, **how)
             except NotFiniteError:
@@ -252,7 +263,7 @@ class Trainer:
                 flat[...] = self.averaged
             if valid is not None:
                 measure = getattr(self.loss, "validation", self.loss)
-                record["valid_loss"] = mean_loss(self.model, valid(), self.carry, measure)
+                record["valid_loss"] = mean_loss(self.model, _checked(valid()), self.carry, measure)
             accepted = accept is None or accept()
         except MemoryError:
             flat[...] = self.weights

@@ -61,9 +61,11 @@ class Vocabulary:
         Raises
         ------
         NumpyrnnError
-            if a token is unknown; the error lists all unknown tokens
+            if a token is not a string, or is unknown; the error lists all unknown tokens
         """
-        tokens = list(tokens)
+        tokens = list(tokens) if np.iterable(tokens) else [tokens]
+        if wrong := [token for token in tokens if not isinstance(token, str)]:
+            raise NumpyrnnError(f"tokens must be strings, got {wrong[0]!r:.80}")
         if unknown := sorted({token for token in tokens if token not in self.ids}):
             raise NumpyrnnError(f"tokens must be known to the vocabulary, unknown: {' '.join(map(repr, unknown))}")
         return np.array([self.ids[token] for token in tokens], np.intp)
@@ -84,6 +86,8 @@ class Vocabulary:
         NumpyrnnError
             if a character is unknown; the error lists all unknown characters
         """
+        if not isinstance(text, str):
+            raise NumpyrnnError(f"a text must be a string, got {text!r:.80}")
         known = sorted(set(text))
         codes = np.array([ord(character) for character in known], np.uint32)
         ids = self.encode(known).astype(np.min_scalar_type(len(self) - 1))
@@ -109,9 +113,11 @@ class Vocabulary:
         NumpyrnnError
             if an id is not an integer, is negative, or is not below the number of tokens
         """
+        if not np.iterable(ids):
+            raise NumpyrnnError(f"ids must be a sequence of integers, got {ids!r:.80}")
         ids = to_array("ids", list(ids) or np.zeros(0, np.intp))
-        if not is_integer(ids):
-            raise NumpyrnnError(f"ids must be integers, got dtype {ids.dtype}")
+        if not is_integer(ids) or ids.ndim != 1:
+            raise NumpyrnnError(f"ids must be integers, got an array of shape {ids.shape} and dtype {ids.dtype}")
         check_ids("ids", ids, len(self.tokens))
         return [self.tokens[i] for i in ids]
 

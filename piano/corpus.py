@@ -268,7 +268,7 @@ def default_cache(paths: Sequence[Path]) -> Path | None:
     """
     folder = paths[0]
     shipped = real(folder) == real(data_path("piano"))
-    if len(paths) > 1 or shipped or not folder.is_dir() or not os.access(folder, os.W_OK):
+    if len(paths) > 1 or shipped or not os.path.isdir(folder) or not os.access(folder, os.W_OK):
         return None
     return folder / CACHE_NAME
 

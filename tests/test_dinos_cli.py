@@ -245,7 +245,7 @@ def test_force_replaces_what_is_there(folder):
         ("sample --model jazz.npz", 1, "jazz.npz must be a model of dinos, it is one of jazz"),
         ("sample --model model.npz --prefix Xo", 1, "got 'x'"),
         ("sample --model model.npz --temperature -1", 2, "'--temperature': -1.0 is not in the range"),
-        ("sample --model model.npz --temperature nan", 1, "temperature must be at least 0, got nan"),
+        ("sample --model model.npz --temperature nan", 2, "nan is not a finite number"),
         ("sample --model model.npz -n 0", 2, "'-n': 0 is not in the range"),
         ("sample --model model.npz --top-k 0", 2, "'--top-k': 0 is not in the range"),
         ("sample --model model.npz --seed x", 2, "'--seed': 'x' is not a valid integer"),
@@ -369,6 +369,16 @@ def test_a_reader_that_has_had_enough_is_no_error_to_speak_of(places, arguments,
         process.stdout.close()
         assert process.stderr.read() == b""
         assert process.wait(600) in (0, 1)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_more_than_a_pipe_holds_is_not_written_when_its_reader_ends(places, unbuffered):
+    command = [sys.executable, "-m", "dinos", "sample", "--model", "model.npz", "-n", "20000"]
+    environment = ENVIRONMENT | {"PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(command, cwd=places, env=environment, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(600) == 1
 
 
 # the other commands

@@ -326,8 +326,8 @@ ERRORS = """
 1 ; folder must be a text file, it is a folder ; --chords @folder ; choruses folder
 1 ; a meter must be like 4/4, 3/4 or 6/8, got '4/5' ; --chords C7 --meter 4/5
 1 ; a form must be one of blues-f, ; --form polka ; evaluate --form polka
-1 ; temperature must be at least 0, got nan ; --temperature nan
-1 ; density must be above 0 and finite, got inf ; --density inf
+2 ; is not a finite number ; --temperature nan ; --density nan ; --swing nan
+2 ; is not in the range ; --temperature inf ; --density inf ; --density 1e300
 1 ; a solo must have at most 10000 bars, got 12 x 5000 ; --choruses 5000
 1 ; junk.mid must be a MIDI file ; --primer junk.mid ; train junk.mid ; doctor junk.mid ; listen junk.mid
 1 ; nowhere.mid could not be read ; --primer nowhere.mid ; train nowhere.mid ; doctor nowhere.mid ; listen nowhere.mid

@@ -406,3 +406,9 @@ def test_bad_input_is_one_line(model, settings, message):
 def test_a_solo_is_shown_as_what_it_is(model):
     solo = improvise(CHORDS, model=model, seed=4)
     assert repr(solo) == f"Solo over {CHORDS}: {len(solo.notes)} notes in 4 bars, seed 4"
+
+
+@pytest.mark.parametrize("wrong", [{"primer": 3}, {"primer": ["a.mid"]}, {"ending": "x"}, {"ending": None}])
+def test_a_primer_and_an_ending_of_the_wrong_type_are_one_clear_error(wrong):
+    with pytest.raises(NumpyrnnError, match=r"^primer must be a path and ending True or False, got "):
+        improvise("C", **wrong)

@@ -18,6 +18,7 @@ from workbench.files import data_path
 
 BEFORE = b"\0\x90\x3c\x40\x60\x80\x3c\0"
 AFTER = b"\0\x90\x40\x40\x60\x80\x40\0" + END
+NO_CHUNK = "there are bytes that belong to no chunk"
 MUSIC = [(0, 96, 60), (96, 96, 64)]
 
 SKIPPED = {  # an event that cannot be used, and what is said
@@ -25,15 +26,14 @@ SKIPPED = {  # an event that cannot be used, and what is said
     "meter without beats": (b"\0\xff\x58\4\0\2\x18\x08", "a meter"),
     "meter in 128ths": (b"\0\xff\x58\4\4\7\x18\x08", "a meter"),
     "short meter": (b"\0\xff\x58\1\4", "wrong length"),
-    "long meter": (b"\0\xff\x58\5\0\2\x18\x08\0", "wrong length"),
     "tempo 0": (b"\0\xff\x51\3\0\0\0", "a tempo"),
-    "short tempo": (b"\0\xff\x51\2\1\1", "a tempo"),
-    "long tempo": (b"\0\xff\x51\4\7\xa1\x20\0", "a tempo"),
-    "empty tempo": (b"\0\xff\x51\0", "a tempo"),
+    "short tempo": (b"\0\xff\x51\2\1\1", "wrong length"),
+    "long tempo": (b"\0\xff\x51\4\7\xa1\x20\0", "wrong length"),
+    "empty tempo": (b"\0\xff\x51\0", "wrong length"),
     "key of 99 sharps": (b"\0\xff\x59\2\x63\0", "a key"),
     "key of 8 flats": (b"\0\xff\x59\2\xf8\0", "a key"),
     "key without mode": (b"\0\xff\x59\2\0\2", "a key"),
-    "short key": (b"\0\xff\x59\1\0", "a key"),
+    "short key": (b"\0\xff\x59\1\0", "wrong length"),
     "clock": (b"\0\xf8", "a live message"),
     "clocks": (b"\0\xf8\0\xf8\0\xfa", "a live message"),
     "sensing": (b"\0\xfe", "a live message"),
@@ -60,8 +60,9 @@ def test_an_event_that_cannot_be_used_is_skipped_and_the_music_around_it_is_read
     midi = parse(BEFORE + event + AFTER)
     assert sounds(midi) == MUSIC
     assert (midi.tempos, midi.meters) == ([(0, 500_000)], [(0, 4, 4)])
-    assert any(what in fault for fault in midi.faults)
-    assert all(fault.startswith("track 1, tick 96: ") for fault in midi.faults)
+    assert len(midi.faults) == 1
+    assert what in midi.faults[0]
+    assert midi.faults[0].startswith("track 1, tick 96: ")
 
 
 @pytest.mark.parametrize("case", SKIPPED)
@@ -105,6 +106,23 @@ def test_running_status_after_a_meta_event_is_read_and_told():
     assert midi.faults == ["track 1, tick 96: running status goes on after another event, which is accepted"]
 
 
+def test_a_meter_of_a_wrong_length_is_read_and_told():
+    midi = parse(b"\0\xff\x58\5\3\2\x18\x08\0" + BEFORE + AFTER)
+    assert midi.meters == [(0, 3, 4)]
+    assert midi.faults == ["track 1, tick 0: a meta event has a wrong length"]
+
+
+def test_a_system_exclusive_message_in_packets_is_no_fault():
+    packets = b"\0\xf0\3\x43\x12\0\x81\0\xf7\2\x43\x12\0\xf7\2\x43\xf7"
+    midi = parse(packets + BEFORE + AFTER)
+    assert ([note[2] for note in sounds(midi)], midi.faults) == ([60, 64], [])
+
+
+def test_a_track_without_an_end_is_told_once():
+    assert parse(BEFORE).faults == ["track 1, tick 96: the track has no End of Track"]
+    assert parse(BEFORE + b"\0\x90").faults == ["track 1, tick 96: the track ends within an event"]
+
+
 def test_a_key_of_seven_sharps_or_flats_is_no_fault():
     assert parse(b"\0\xff\x59\2\7\0\0\xff\x59\2\xf9\1" + END).faults == []
 
@@ -131,16 +149,29 @@ def test_chunks_that_are_missing_too_many_unknown_or_followed_by_other_bytes_are
     whole = song(BEFORE + AFTER)
     for data, words in (
         (song(BEFORE + AFTER, declared=9), "it declares 9 tracks, the file has 1"),
-        (whole + b"\0", "what follows is no chunk"),
-        (whole + bytes(range(256)), "its length is wrong, or what follows is no chunk"),
-        (whole + b"hello, this is text", "its length is wrong, or what follows is no chunk"),
-        (whole[:14] + chunk(b"XFIH", b"???") + whole[14:], "chunk b'XFIH': it is not a track and is skipped"),
+        (whole + b"\0", NO_CHUNK),
+        (whole + bytes(range(256)), NO_CHUNK),
+        (whole + b"hello, this is text", NO_CHUNK),
+        (whole[:14] + chunk(b"XFIH", b"???") + whole[14:], "chunk 'XFIH': it is not a track and is skipped"),
         (song(BEFORE + AFTER, header=b"more"), "it has 10 bytes instead of 6"),
         (song(BEFORE + AFTER + b"rest"), "there are bytes after the end of the track"),
     ):
         assert told(data)[0] == MUSIC
         assert words in told(data)[1]
     assert told(whole) == (MUSIC, "")
+
+
+@pytest.mark.parametrize("rest", [b"\0", b"XX", b"TAG" + bytes(125), bytes(range(256))])
+def test_bytes_between_and_after_tracks_of_the_right_length_are_told_once(rest):
+    first, second = song(BEFORE + END, declared=2), chunk(b"MTrk", b"\x60" + AFTER[1:])
+    assert told(first + rest + second) == (MUSIC, f"byte {len(first)}: {NO_CHUNK}")
+    assert told(first + second + rest) == (MUSIC, f"byte {len(first + second)}: {NO_CHUNK}")
+
+
+@pytest.mark.parametrize("size", [0, 14, 1000, 0xFFFFFFFF])
+def test_a_wrong_length_in_riff_loses_nothing(size):
+    riff = b"RIFF\0\0\0\0RMIDdata" + size.to_bytes(4, "little") + song(BEFORE + AFTER)
+    assert told(riff) == (MUSIC, "the RIFF chunk of the music: its length is wrong")
 
 
 def test_more_tracks_than_declared_are_read():

@@ -116,6 +116,13 @@ def test_names(content, name):
     assert parse(track.replace(b"\0\xff\x03\5later", b"")).names == [name]
 
 
+@pytest.mark.parametrize("encoding", ["iso2022_jp", "utf-7", "hz", "utf-16-be", "shift_jis", "utf-8"])
+def test_a_name_in_a_given_encoding_even_if_its_bytes_are_ascii(encoding):
+    content = "\u4e2d\u6587".encode(encoding)
+    track = b"\0\xff\x03" + bytes([len(content)]) + content + END
+    assert parse_midi(song(track), "x", encoding).names == ["\u4e2d\u6587"]
+
+
 def test_tolerated_irregularities():
     track = b"\0\x90\x3c\x40\x60\x80\x3c\x40"
     plain = parse(track + END)
@@ -133,9 +140,9 @@ def test_tolerated_irregularities():
 
 HUGE = b"\xff\xff\xff\x7f"
 REFUSED = {
-    "nothing": (b"", "begins with b''"),
-    "text": (b"hello, this is not music", "begins with b'hell'"),
-    "empty riff": (b"RIFF\4\0\0\0RMID", "begins with b''"),
+    "nothing": (b"", "begins with ''"),
+    "text": (b"hello, this is not music", "begins with 'hell'"),
+    "empty riff": (b"RIFF\4\0\0\0RMID", "begins with ''"),
     "type 2": (song(END, form=2), "type 2"),
     "short header": (chunk(b"MThd", b"\0\1\0\1"), "header of at least 6 bytes, got 4"),
     "empty header": (b"MThd\0\0\1\0" + bytes(20), "ticks a quarter, it has 0"),

@@ -7,7 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from numpyrnn import NumpyrnnError
-from workbench.options import Real, check_out, default_group, temperature_option, temperature_option_of
+from numpyrnn.files import atomic_write
+from workbench.options import Real, check_not_read, check_out, default_group, temperature_option, temperature_option_of
 
 
 @click.group(cls=default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,7 +75,7 @@ def test_the_version_is_the_groups():
         (("sing",), "No such command 'sing'"),
         (("--file", "a.txt"), "No such option"),
         (("-n", "two"), "'two' is not a valid integer"),
-        (("--temperature", "-1"), "-1.0 is not in the range x>=0"),
+        (("--temperature", "-1"), "-1.0 is not in the range 0<=x<=1000000"),
         (("train",), "Missing argument 'FILE'"),
     ],
 )
@@ -85,24 +86,27 @@ def test_what_is_wrong_is_said_of_the_command_that_was_meant(arguments, message)
 
 
 def test_the_help_shows_the_default_temperature_of_each_command():
-    assert "[default: 0.7; x>=0]" in run("write", "--help").stdout
-    assert "[default: 1.0; x>=0]" in run("train", "--help").stdout
+    assert "[default: 0.7; 0<=x<=1000000]" in run("write", "--help").stdout
+    assert "[default: 1.0; 0<=x<=1000000]" in run("train", "--help").stdout
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("nan", "temperature must be at least 0, got nan"),
-        ("inf", "temperature must be at least 0 and finite, got inf"),
+        ("nan", "Invalid value for '--temperature': nan is not a finite number."),
+        ("inf", "Invalid value for '--temperature': inf is not in the range 0<=x<=1000000."),
+        ("1e7", "Invalid value for '--temperature': 10000000.0 is not in the range 0<=x<=1000000."),
     ],
 )
-def test_a_real_number_is_finite(value, message):
-    with pytest.raises(NumpyrnnError, match=f"^{message}$"):
-        CliRunner().invoke(app, ["--temperature", value], catch_exceptions=False)
+def test_a_real_number_is_finite_and_has_an_upper_end(value, message):
+    result = run("--temperature", value)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("Usage: ")
+    assert result.stderr.endswith(f"Error: {message}\n")
 
 
 @pytest.mark.parametrize(
-    ("value", "message"), [("nan", "got nan"), ("inf", "not in the range"), ("0", "not in the range")]
+    ("value", "message"), [("nan", "not a finite number"), ("inf", "not in the range"), ("0", "not in the range")]
 )
 def test_a_range_that_is_open_below_or_closed_above_refuses_what_lies_outside(value, message):
     @click.command()
@@ -122,6 +126,16 @@ def test_two_groups_have_their_own_defaults():
     assert "Missing argument 'FILE'" in CliRunner().invoke(mine, ["--temperature", "1"]).stderr
     assert "No such option" in CliRunner().invoke(other, ["--temperature", "1"]).stderr
     assert run().stdout == "write 4 0.7\n"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000])
+def test_too_long_a_name_of_an_output_is_blamed_by_name(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(NumpyrnnError, match="xx cannot be written: File name too long"):
+        check_out(path, False)
+    with pytest.raises(NumpyrnnError, match="could not be written: File name too long"), atomic_write(path):
+        pass
+    check_not_read([path], [path])
 
 
 def test_an_output_that_cannot_be_written_is_named_before_any_work(tmp_path, monkeypatch):

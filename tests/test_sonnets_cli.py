@@ -365,7 +365,7 @@ def test_an_evaluation_says_where_it_has_limits(learned, monkeypatch):
         ("write --model bare.npz", 1, "must hold its settings, it does not"),
         ("write ab --model bare.npz", 1, "must hold its settings, it does not"),
         ("write --model model.npz --temperature -1", 2, "'--temperature': -1.0 is not in the range"),
-        ("write --model model.npz --temperature nan", 1, "temperature must be at least 0, got nan"),
+        ("write --model model.npz --temperature nan", 2, "nan is not a finite number"),
         ("write --model model.npz --length 0", 2, "'--length': 0 is not in the range"),
         ("write --model model.npz --unknown guess", 2, "'--unknown': 'guess' is not one of 'error', 'skip'"),
         ("write --model model.npz -o text.txt", 1, "text.txt already exists"),

@@ -407,3 +407,19 @@ def test_patience_may_be_a_number_of_numpy(tmp_path):
     run(trainer, 2)
     save(tmp_path / "a.npz", Checkpoint("numpyrnn", trainer.model, training=trainer.state()))
     assert load(tmp_path / "a.npz").training["finished"] in (False, True)
+
+
+def test_a_trainer_needs_a_model_and_an_optimizer():
+    model = make_trainer().model
+    with pytest.raises(NumpyrnnError, match=r"^model must be of type Sequential, got 3$"):
+        Trainer(3, Adam(0.1))
+    with pytest.raises(NumpyrnnError, match=r"^optimizer must be of type Optimizer, got 3$"):
+        Trainer(model, 3)
+
+
+@pytest.mark.parametrize("epoch", [[(1, 2)], [None], 5, None])
+def test_an_epoch_of_what_is_no_batch_is_one_clear_error(epoch):
+    with pytest.raises(NumpyrnnError, match=r"^an epoch must consist of Batch objects, got "):
+        make_trainer().run(lambda rng: epoch, 1)
+    with pytest.raises(NumpyrnnError, match=r"^an epoch must consist of Batch objects, got "):
+        make_trainer().run(lambda rng: padded(NAMES, 2, rng), 1, lambda: epoch)

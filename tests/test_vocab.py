@@ -149,3 +149,17 @@ def test_ids_of_different_depths_are_one_clear_error():
 
 def test_the_description_of_long_tokens_is_short():
     assert len(repr(Vocabulary(["a" * 10**6, "b" * 10**6]))) < 200
+
+
+@pytest.mark.parametrize("tokens", [5, None, ["a", 5], [5, "b"], [["a"]]])
+def test_what_is_no_string_is_no_token(tokens):
+    with pytest.raises(NumpyrnnError, match=r"^tokens must be strings, got (5|None|\['a'\])$"):
+        Vocabulary("abc").encode(tokens)
+
+
+def test_what_is_no_text_or_no_list_of_ids_is_one_clear_error():
+    with pytest.raises(NumpyrnnError, match=r"^a text must be a string, got 5$"):
+        Vocabulary("abc").encode_text(5)
+    for ids in (5, None, np.array(1), [[0, 1]]):
+        with pytest.raises(NumpyrnnError, match=r"^ids must be "):
+            Vocabulary("abc").decode(ids)

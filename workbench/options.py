@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import reduce, wraps
-from math import inf
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import click
 
-from numpyrnn.checks import NumpyrnnError, check_range, shown
+from numpyrnn.checks import NumpyrnnError, shown
 from numpyrnn.cli import PATH as PATH
 from numpyrnn.cli import SEED, AnyPath
 from numpyrnn.files import TakenError, check_plain_file, real, reserved
@@ -29,8 +30,8 @@ class Real(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Convert a number, or fail if it is out of range, NaN or infinite."""
         number = super().convert(value, param, ctx)
-        high = inf if self.max is None else self.max
-        check_range((param and param.name) or "the number", number, self.min or 0, high, open_low=self.min_open)
+        if not isfinite(number):
+            self.fail(f"{number} is not a finite number.", param, ctx)
         return number
 
 
@@ -45,7 +46,7 @@ top_k_option = click.option("--top-k", type=COUNT, help="Draw only among the k m
 def temperature_option_of(default: float) -> Decorator:
     """Make the option `--temperature` with this default."""
     words = "Below 1 is safer, above 1 is wilder; 0 always takes the most probable."
-    return click.option("--temperature", type=Real(0), default=default, show_default=True, help=words)
+    return click.option("--temperature", type=Real(0, 1_000_000), default=default, show_default=True, help=words)
 
 
 temperature_option = temperature_option_of(1.0)
@@ -123,10 +124,10 @@ def check_out(path: Path, force: bool) -> None:
         if it exists and may not be replaced, cannot be written, or is about to be written by another run
     """
     output_is_optional()
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
     check_plain_file(path)
-    if path.exists() and not force:
+    if os.path.exists(path) and not force:
         raise TakenError(f"{path} already exists: name another with --out, or replace it with --force")
     reservation = reserved(path, new=not force)
     if context := click.get_current_context(silent=True):
@@ -150,7 +151,7 @@ def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: st
     NumpyrnnError
         if an existing output file is one of the inputs, or would be read as data in a folder
     """
-    for path in (path for path in paths if path.exists()):
+    for path in filter(os.path.exists, paths):
         for source in (real(source) for source in inputs if source is not None):
             within = source in real(path).parents and path.suffix.lower() not in OWN
             if within or source == real(path):

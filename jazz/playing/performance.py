@@ -186,6 +186,8 @@ def improvise(
     seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
     if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
         raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r}")
+    if not isinstance(primer, str | Path | None) or not isinstance(ending, bool):
+        raise NumpyrnnError(f"primer must be a path and ending True or False, got {primer!r:.80} and {ending!r:.80}")
     changes = read_changes(chords, form, meter)
     if len(changes.bars) * choruses > LONGEST:
         raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {choruses}")

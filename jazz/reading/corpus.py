@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -65,7 +66,7 @@ def read_tunes(
 
     tunes: list[Tune] = []
     for path in paths:
-        files, before = sorted(path.iterdir()) if path.is_dir() else [path], len(tunes)
+        files, before = sorted(path.iterdir()) if os.path.isdir(path) else [path], len(tunes)
         for file in files:
             if file != path and file.suffix.lower() not in (*MIDI_ENDINGS, ".txt"):
                 continue

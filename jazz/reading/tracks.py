@@ -293,7 +293,7 @@ def tune_of_midi(
     first = 1 if from_bar is None else from_bar
     last = len(bars) if to_bar is None else min(to_bar, len(bars))
     if not 1 <= first <= last:
-        raise NumpyrnnError(f"--from-bar and --to-bar must lie in 1 to {len(bars)}, got {from_bar} and {to_bar}")
+        raise NumpyrnnError(f"--from-bar and --to-bar must lie in 1 to {len(bars)}, got {first} and {to_bar or last}")
     bars = bars[first - 1 : last]
     start, end = bars[0][0], bars[-1][0] + bars[-1][1]
     melody = [e for e in line(note[:3] for note in choice.melody.notes) if start <= e.onset < end]
