@@ -246,10 +246,13 @@ def sample_names(
     Raises
     ------
     NumpyrnnError
-        if the prefix has unknown characters, a setting is out of range, or the model writes too many empty names
+        if the prefix is too long or has unknown characters, a setting is out of range, or the model writes too many
+        empty names
     """
     if not checkpoint.config.get("keep_case"):
         prefix = prefix.lower()
+    if len(prefix) > LONGEST:
+        raise NumpyrnnError(f"prefix must have at most {LONGEST} characters, it has {len(prefix):,}")
     unknown = sorted(set(prefix) - set(checkpoint.vocabulary.tokens) | set(prefix) & {END})
     if unknown:
         known = "".join(token for token in checkpoint.vocabulary.tokens if token != END)

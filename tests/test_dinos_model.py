@@ -14,6 +14,7 @@ from numpyrnn import GRU, LSTM, RNN, Dense, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint, load, save
 from numpyrnn.stepper import Stepper
 from numpyrnn.vocab import Vocabulary
+from workbench.files import data_path
 
 NAMES = ["abel", "abacus", "baga", "cab", "dagal", "é京😀", "labac", "suba", "ulab", "gaba", "bagul", "clade"]
 HELD_OUT = ["ballad", "saga"]
@@ -358,3 +359,8 @@ def test_the_commonest_ending_has_six_characters():
 def test_a_model_without_its_names_is_refused():
     with pytest.raises(NumpyrnnError, match="must hold its training and held-out names"):
         names_of(Checkpoint("dinos", Sequential(RNN(3, 3, rng=0), Dense(3, 3, rng=0)), Vocabulary("ab\n")))
+
+
+def test_a_prefix_has_an_end():
+    with pytest.raises(NumpyrnnError, match=r"^prefix must have at most 1000 characters, it has 1,001$"):
+        sample_names(load(data_path("models/dinos.npz")), 1, 0, prefix="a" * 1001)
