@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import struct
+import subprocess
 import sys
 import unicodedata
 from contextlib import suppress
@@ -274,17 +275,22 @@ def midi_files():
     }
 
 
+MEASURE = """
+import resource, subprocess, sys
+with open(sys.argv[1], "wb") as said:
+    status = subprocess.call(sys.argv[2:], stdout=said, stderr=said)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(status, used.ru_utime + used.ru_stime, used.ru_maxrss)
+"""  # in a small process between, because the memory of the process that starts another one counts as the other's
+
+
 def measured(arguments, folder):
     """Run a command of this package; its exit status, CPU seconds and largest memory in MB."""
-    with (folder / "said").open("wb") as said:
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
-        actions = [(os.POSIX_SPAWN_DUP2, said.fileno(), 1), (os.POSIX_SPAWN_DUP2, said.fileno(), 2)]
-        process = os.posix_spawn(
-            sys.executable, [sys.executable, "-m", *map(str, arguments)], environment, file_actions=actions
-        )
-        _, status, used = os.wait4(process, 0)
-    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / unit
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, "-c", MEASURE, folder / "said", sys.executable, "-m", *arguments]
+    done = subprocess.run([*map(str, command)], env=environment, capture_output=True, text=True, check=True)
+    status, seconds, size = done.stdout.split()
+    return int(status), float(seconds), int(size) / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 @pytest.mark.torture

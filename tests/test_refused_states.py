@@ -162,7 +162,7 @@ def within_an_epoch(loss=softmax_cross_entropy):
     """The state of a training that carries its state over, after a whole epoch and one batch of the next one."""
     trainer, batches = make(carry=True, loss=loss), [Batch(IDS[:-1], IDS[1:])] * 2
     trainer.run(lambda rng: batches, 1, lambda: batches)
-    with pytest.raises(AttributeError):
+    with pytest.raises(NumpyrnnError, match="an epoch must consist of Batch objects, got None"):
         trainer.run(lambda rng: [batches[0], None], 2, on_batch=lambda batch: trainer.keep())
     return trainer.state()
 

@@ -28,7 +28,8 @@ with reserved(Path(sys.argv[1]), new=True), atomic_write(sys.argv[1]) as file:
 def holder(tmp_path):
     """A process that has reserved `held` in the folder, and is writing it."""
     command = [sys.executable, "-c", HOLD, str(tmp_path / "held")]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[1])}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, env=environment, **pipes) as process:
         assert process.stdout.read(1) == b">"

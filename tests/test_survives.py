@@ -16,7 +16,9 @@ import pytest
 from numpyrnn.checkpoint import load
 from workbench.files import data_path
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
+# Without coverage in these processes: killed ones leave broken files of it.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+ENVIRONMENT |= {"PYTHONPATH": str(Path(__file__).parents[1]), "OPENBLAS_NUM_THREADS": "1"}
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 # Until the program has its own handlers, a signal ends Python with the same status and no words. Where the tests run in
 # the background, SIGINT may be set to be ignored.
