@@ -14,6 +14,7 @@ from .losses import SMALL
 HOTTEST = 1e6  # a temperature at which all ids are equally probable; higher ones change nothing
 NARROW, MANY = 128, 2**15  # rows shorter, and logits more, are summed in float32 first
 NOISE = 2**15  # numbers of noise that are drawn at once
+LARGE = 1e6  # in float64, noise that is added to smaller numbers keeps ten digits
 
 
 class Sampler:
@@ -47,7 +48,11 @@ class Sampler:
             check_range("top_p", top_p, 0, 1, open_low=True)
         self.rng = as_rng(rng)
         self.temperature, self.top_k, self.top_p = min(temperature, HOTTEST), top_k, top_p
-        self._noise: dict[Any, list[Array]] = {}  # by number of ids and dtype
+        self._noise: dict[Any, list[Array]] = {}  # by number of ids and dtype, as the functions
+        self._singles: dict[Any, Callable[[Array], int]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_singles": {}}  # functions of this sampler, with its own noise
 
     def probabilities(self, logits: Array) -> Array:
         """The distribution from which ids are drawn.
@@ -153,24 +158,30 @@ class Sampler:
 
     def single(self, V: int, dtype: Any) -> Callable[[Array], int]:
         """Make a faster `draw_one` for rows of one length and dtype, which it does not check."""
+        if (V, dtype) not in self._singles:
+            self._singles[V, dtype] = self._single(V, dtype)
+        return self._singles[V, dtype]
+
+    def _single(self, V: int, dtype: Any) -> Callable[[Array], int]:
         if self.temperature == 0:
             return _greedy
         if self.top_k is not None or self.top_p is not None:
             return lambda logits: int(self.draw(logits[None])[0])
+        dtype = np.dtype(dtype if self.temperature == 1 else np.float64)
+        most = SMALL if dtype == np.float32 else LARGE * min(1, self.temperature)  # larger sums would round off noise
         rows = self._noise.setdefault((V, dtype), [])
-        at_one, next_row = self.temperature == 1, rows.pop
+        least, next_row = -most, rows.pop
 
         def draw(logits: Array) -> int:
             try:
                 noise = next_row()
             except IndexError:
-                noise, *more = self._gumbel(V, dtype if at_one else np.float64)
+                noise, *more = self._gumbel(V, dtype)
                 rows.extend(more)
-            if at_one:
-                w = logits + noise
-                i = int(w.argmax())
-                if -SMALL < w.item(i) < SMALL:
-                    return i
+            w = logits + noise
+            i = int(w.argmax())
+            if least < w.item(i) < most:
+                return i
             _check_largest(largest := logits.max())
             with np.errstate(over="ignore"):
                 below = np.subtract(logits, largest, dtype=np.float64)  # zero for the largest: no noise is rounded off
@@ -179,9 +190,11 @@ class Sampler:
         return draw
 
     def _gumbel(self, V: int, dtype: Any) -> Array:
-        """Rows of Gumbel noise times the temperature; in float32, exponentials below 1e-7 would be too rare or zero."""
-        noise = np.log(np.maximum(self.rng.standard_exponential((-(-NOISE // V), V)), 2.0**-53))
-        return np.asarray((-self.temperature * noise).astype(dtype, copy=False))
+        """Rows of Gumbel noise times the temperature. Float32 exponentials would be too rare below 1e-7, or zero."""
+        noise = np.maximum(self.rng.standard_exponential((-(-NOISE // V), V)), 2.0**-53).astype(dtype)
+        np.log(noise, out=noise)
+        noise *= -self.temperature
+        return noise
 
 
 def _inverted(w: Array, u: Array) -> Array:
@@ -210,7 +223,8 @@ def _likeliest(logits: Array) -> Array:
 
 def _greedy(logits: Array) -> int:
     i = int(logits.argmax())
-    if not -SMALL < logits.item(i) < SMALL:  # faster than a comparison with infinity
+    x = logits.item(i)
+    if x - x:  # NaN, for infinity or NaN; faster than other checks
         _check_largest(logits[i])
     return i
 

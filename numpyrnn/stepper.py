@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import dropwhile, zip_longest
-from threading import Lock, local
+from threading import Lock, current_thread
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class Stepper:
         if not self.in_use.acquire(blocking=False):
             raise NumpyrnnError(BUSY)
         try:
-            if not hasattr(self._owner, "is_here"):
+            if current_thread() is not self._owner:
                 raise NumpyrnnError(BUSY)
             if not 0 <= token < self.input_size:
                 raise NumpyrnnError(f"token must be an id from 0 to {self.input_size - 1}, got {token!r:.40}")
@@ -97,8 +97,7 @@ class Stepper:
         """Reset, and refuse all calls until `in_use` is released; meanwhile only `advance` works."""
         if not self.in_use.acquire(blocking=False):
             raise NumpyrnnError(BUSY)
-        self._owner = local()  # not the number of the thread, which a later one may get
-        self._owner.is_here = True
+        self._owner = current_thread()  # not its number, which a later one may get
         for array in self._states:
             array[...] = 0
 
