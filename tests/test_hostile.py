@@ -19,7 +19,8 @@ from dinos import model as dinos_model
 from dinos.model import NameTraining, Settings
 from dinos.names import read_names
 from jazz import changes, cli
-from jazz.changes import parse_changes, spread
+from jazz.changes import parse_changes
+from jazz.charts.chart import spread
 from jazz.chords import parse_chord
 from jazz.reading import corpus, tracks
 from jazz.reading.choruses import read_chorus
