@@ -1,0 +1,1 @@
+"""The yardstick: measures of solos, beside those of players."""
