@@ -78,6 +78,11 @@ class Solo:
             starts.append(starts[-1] + length)
         return starts[:-1]
 
+    @property
+    def length(self) -> Fraction:
+        """The length of all bars, in quarters."""
+        return sum(self.bars, Fraction(0))
+
     @cached_property
     def onsets(self) -> list[Fraction]:
         """The reduced onset of each note, in quarters from the beginning."""
@@ -100,6 +105,14 @@ class Solo:
         for note in self.notes:
             bars[note.bar].append(note)
         return bars
+
+    @cached_property
+    def quarters(self) -> list[list[Note]]:
+        """The notes that begin in each fourth part of the solo."""
+        parts: list[list[Note]] = [[] for _ in range(4)]
+        for note, onset in zip(self.notes, self.onsets, strict=True):
+            parts[int(4 * onset / self.length)].append(note)
+        return parts
 
     @cached_property
     def harmonies(self) -> list[Harmony]:
