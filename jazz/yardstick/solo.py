@@ -78,7 +78,7 @@ class Solo:
             starts.append(starts[-1] + length)
         return starts[:-1]
 
-    @property
+    @cached_property
     def length(self) -> Fraction:
         """The length of all bars, in quarters."""
         return sum(self.bars, Fraction(0))

@@ -47,7 +47,7 @@ class Transcription:
     notes : list of Note with the places that were noted down
     chords : list of (onset in quarters, Chord), from the beginning of the first bar in which a note begins
     meters : list of (beats, unit), of each bar
-    tempo : float, quarters a minute
+    tempo : float, quarters a minute, by the median length of the beats in which the notes begin
     """
 
     name: str
@@ -212,7 +212,8 @@ def transcription(name: str, melody: Rows, beats: Rows) -> Transcription:
     notes = [_note(row, first, starts, of_bars, clock) for row in melody]
     if any((b.bar, b.place) < (a.bar, a.place) for a, b in zip(notes, notes[1:], strict=False)):
         raise NumpyrnnError("melody: the notes must be in order, they are not")
-    return Transcription(name, notes, chords, of_bars, 60 / median(clock.lengths))
+    tempo = 60 / median(clock.lengths[clock.beat(_real(row, "onset"))] for row in melody)
+    return Transcription(name, notes, chords, of_bars, tempo)
 
 
 class Clock:
@@ -239,11 +240,15 @@ class Clock:
         self.quarters.append(quarters)
         self.lengths.append(length)
 
-    def quarter(self, seconds: float) -> Fraction:
-        """The place of a time in quarters, to a tick."""
+    def beat(self, seconds: float) -> int:
+        """The index of the beat at a time; before the first beat the first."""
         if not self.seconds:
             raise NumpyrnnError("beats: there must be beats in the solo's bars, there are none")
-        i = max(bisect_right(self.seconds, seconds) - 1, 0)
+        return max(bisect_right(self.seconds, seconds) - 1, 0)
+
+    def quarter(self, seconds: float) -> Fraction:
+        """The place of a time in quarters, to a tick."""
+        i = self.beat(seconds)
         return self.quarters[i] + Fraction(round((seconds - self.seconds[i]) / self.lengths[i] * TICKS), TICKS)
 
 
