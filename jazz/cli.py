@@ -230,3 +230,21 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     for name in FILES:
         shared.check_out(out / name, force)
     replay(midi, out, epochs, seed or 0, click.echo)
+
+
+@app.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=shared.PATH)
+@option("--melody", metavar="PART", help='Number or name of the solo\'s part  [default: "Solo", or found automatically]')
+@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7"; @FILE reads them  [default: the file\'s]')
+@option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis.")
+@shared.model_option("jazz model")
+def score(files: tuple[Path, ...], melody: str | None, chords: str | None, encoding: str, model: Path | None) -> None:
+    """Measure solos, MIDI files or written choruses, beside solos of jazz players.
+
+    For one solo, the share of measures is shown that lie where most players do; for several, how far the set lies from
+    the players, and whether its solos differ from each other as much as theirs.
+    """
+    from .yardstick.report import score_files
+
+    for block in score_files(files, load_model(model, KIND), melody, chords, encoding):
+        click.echo(block)

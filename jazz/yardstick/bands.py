@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from math import isnan, sqrt
+from math import isnan
 from statistics import mean as mean_of
 from typing import NamedTuple
 
@@ -14,10 +14,11 @@ from workbench.files import data_path, read_text
 
 from .measures import MEASURES, measure
 from .solo import Solo
-from .statistics import mean, percentile, spread
+from .statistics import mean, percentile, sample_sd
 from .wjazzd import Transcription
 
 LENGTHS = (12, 16, 32, 64)  # bars
+WHOLE = 0  # stands for solos of any length in place of a number of bars
 FILE = "players.json"  # in the data folder
 DIGITS = 6  # significant digits in the file
 TEMPOS = (100, 260)  # quarters a minute
@@ -28,8 +29,8 @@ PLAYERS = (
     *("PaulDesmond", "PhilWoods", "SonnyRollins", "SonnyStitt", "StanGetz", "WarneMarsh", "ZootSims"),
 )
 ABOUT = (
-    "How solos of 28 players lie on the measures of jazz/yardstick, by the number of bars: 10th, 50th and 90th "
-    "percentile, mean, standard deviation. Computed with `make bands` from excerpts of solos in the Weimar Jazz "
+    "How solos of 28 players lie on the measures of jazz/yardstick, by the number of bars (0: whole solos): 10th, "
+    "50th and 90th percentile, mean, standard deviation. Computed with `make bands` from excerpts of solos in the Weimar Jazz "
     "Database (WJazzD), Jazzomat Research Project, Liszt School of Music Weimar, https://jazzomat.hfm-weimar.de; the "
     "database is under the Open Database License 1.0 (ODbL), https://opendatacommons.org/licenses/odbl/1-0/. No "
     "part of the database is in this file."
@@ -70,7 +71,12 @@ def is_chosen(transcription: Transcription) -> bool:
 
 
 def excerpts(solo: Solo, bars: int) -> list[Solo]:
-    """Cut a solo into excerpts of as many bars, one after the other; those with fewer than two notes are left out."""
+    """Cut a solo into excerpts of as many bars, one after the other; those with fewer than two notes are left out.
+
+    For `WHOLE` it is the solo itself.
+    """
+    if bars == WHOLE:
+        return [solo]
     found = []
     for first in range(0, len(solo.bars) - bars + 1, bars):
         if sum(map(len, solo.by_bar[first : first + bars])) > 1:
@@ -92,8 +98,7 @@ def bands_of(measured: Sequence[Values]) -> Bands:
     bands = {}
     for name in measured[0]:
         values = [found[name] for found in measured if not isnan(found[name])]
-        sd = spread(values) * sqrt(len(values) / (len(values) - 1))
-        bands[name] = Band(*(percentile(values, part) for part in (0.1, 0.5, 0.9)), mean(values), sd)
+        bands[name] = Band(*(percentile(values, part) for part in (0.1, 0.5, 0.9)), mean(values), sample_sd(values))
     return bands
 
 
@@ -113,7 +118,7 @@ def compute(solos: Iterable[Solo]) -> str:
     NumpyrnnError
         if fewer than two solos are long enough
     """
-    cut: dict[int, list[dict[str, float]]] = {length: [] for length in LENGTHS}
+    cut: dict[int, list[dict[str, float]]] = {length: [] for length in (*LENGTHS, WHOLE)}
     count = 0
     for solo in solos:
         count += 1
@@ -133,12 +138,17 @@ def compute(solos: Iterable[Solo]) -> str:
 
 @cache
 def players() -> dict[int, Bands]:
-    """The shipped bands, by the number of bars."""
+    """The shipped bands, by the number of bars; those of whole solos are under `WHOLE`."""
     found = json.loads(read_text(data_path(FILE)))["bars"]
     return {
         int(length): {name: Band(*row) for name, row in rows.items() if name != "excerpts"}
         for length, rows in found.items()
     }
+
+
+def nearest_length(solo: Solo) -> int:
+    """The number of bars, one of LENGTHS, that is nearest to the length of a solo in bars of 4/4."""
+    return min(LENGTHS, key=lambda length: abs(length - solo.length / 4))
 
 
 def bands_for(solos: Sequence[Solo]) -> Bands:
@@ -152,8 +162,7 @@ def bands_for(solos: Sequence[Solo]) -> Bands:
     -------
     dict from a measure's name to its Band
     """
-    nearest = [min(LENGTHS, key=lambda length: abs(length - float(solo.length) / 4)) for solo in solos]
-    known = [players()[length] for length in nearest]
+    known = [players()[nearest_length(solo)] for solo in solos]
     return {name: Band(*(mean_of(row) for row in zip(*(b[name] for b in known), strict=True))) for name in known[0]}
 
 

@@ -25,6 +25,12 @@ def spread(values: Iterable[float]) -> float:
     return sqrt(mean((value - middle) ** 2 for value in found))
 
 
+def sample_sd(values: Iterable[float]) -> float:
+    """The standard deviation of what the values are a sample of (divided by one less than their number)."""
+    found = list(values)
+    return spread(found) * sqrt(len(found) / (len(found) - 1)) if len(found) > 1 else nan
+
+
 def entropy(items: Iterable[Hashable]) -> float:
     """The entropy of how often each item occurs, in bits."""
     counts = Counter(items)

@@ -1,0 +1,51 @@
+"""Solos of a model, played over the shipped forms in 4/4 to be measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.sampling import Sampler
+
+from ..changes import FORMS, form
+from ..soloist import LONGEST_COPY, Soloist
+from .reading import solo_of_line
+from .solo import Solo
+
+LEAST_BARS = 32  # of a solo
+Progress = Callable[[Sequence[int]], Iterable[int]]
+
+
+def played(
+    checkpoint: Checkpoint,
+    count: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+    progress: Progress = lambda items: items,
+) -> list[Solo]:
+    """Play solos over the shipped forms in 4/4, in turn, each as often as 32 bars need.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint of a soloist
+    count : int, number of solos
+    seed : int, default 0, of the first solo; the next ones have the next seeds
+    temperature : float, default 1
+    progress : function that yields the items of a sequence, such as a progress bar
+
+    Returns
+    -------
+    list of Solo; those that `jazz improvise` plays with the same seeds, forms and numbers of choruses
+    """
+    forms = [changes for changes in map(form, FORMS) if changes.meter == (4, 4)]
+    solos = []
+    for number in progress(range(count)):
+        changes = forms[number % len(forms)]
+        sampler = Sampler(np.random.default_rng([seed + number, 0]), temperature)
+        line = Soloist(checkpoint, sampler, longest_copy=LONGEST_COPY).play(
+            changes.times(-(-LEAST_BARS // len(changes.bars)))
+        )
+        solos.append(solo_of_line(line, f"{changes.name}, seed {seed + number}"))
+    return solos

@@ -1,0 +1,132 @@
+"""What `jazz score` prints: the measures of solos beside those of players."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import isnan, nan
+from pathlib import Path
+
+from music.reader import check_encoding
+from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.checks import shown
+from workbench.tables import table
+
+from ..evaluation import Tunes, longest_copy
+from ..model import training_values
+from .bands import WHOLE, Band, Bands, Values, bands_for, distance, nearest_length, players, share_inside
+from .copying import values_of_solo
+from .measures import MEASURES, PERFORMANCE, Measure, measure
+from .reading import read_solo
+from .solo import Solo
+from .statistics import mean, sample_sd, share
+
+WIDTHS = (39, 8, 16, 8)
+APART = "apart: scores and performances differ"
+DEGREES = ("root", "flat ninth", "ninth", "minor third", "third", "fourth", "flat fifth", "fifth") + (
+    *("sharp fifth", "sixth", "seventh", "major seventh"),
+)
+
+
+def score_files(
+    files: Sequence[Path], model: Checkpoint, melody: str | None, chords: str | None, encoding: str
+) -> Iterator[str]:
+    """Describe the solos of files; see `report` and `reading.read_solo`.
+
+    Parameters
+    ----------
+    files : list of Path, at least one
+    model : Checkpoint of a soloist, in whose training tunes copied runs are looked for
+    melody, chords, encoding : see `reading.read_solo`
+
+    Yields
+    ------
+    str, lines or blocks of lines
+
+    Raises
+    ------
+    NumpyrnnError
+        if a file cannot be read
+    """
+    check_encoding(encoding)
+    yield from report([read_solo(file, melody, chords, encoding) for file in files], training_values(model))
+
+
+def report(solos: Sequence[Solo], tunes: Tunes) -> Iterator[str]:
+    """Describe solos beside those of players.
+
+    Parameters
+    ----------
+    solos : list of Solo, at least one
+    tunes : list of (EncodedTune, its values), a model's training tunes, in which copied runs are looked for
+
+    Yields
+    ------
+    str, lines or blocks of lines of at most 80 columns
+    """
+    measured, bands = [measure(solo) for solo in solos], bands_for(solos)
+    lengths = sorted({nearest_length(solo) for solo in solos})
+    excerpts = f"players' excerpts of {' and '.join(map(str, lengths))} bars"
+    yield from (one if len(solos) == 1 else several)(solos, measured, bands, excerpts)
+    if any(length != 4 for solo in solos for length in solo.bars):
+        yield "\nThe players' solos are in 4/4; here are bars of other lengths."
+    runs = [(longest_copy(values_of_solo(solo), tunes), solo.name) for solo in solos]
+    run, name = max(runs, key=lambda found: found[0].length)
+    yield f"\nLongest run copied from the model's training tunes: {run}"
+    if len(solos) > 1 and run.length:
+        yield f"  in {shown(name, 70)}"
+
+
+def one(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, excerpts: str) -> Iterator[str]:
+    """The table of one solo."""
+    (solo,), (values,) = solos, measured
+    yield f"{shown(solo.name, 60)}: {len(solo.bars)} bars, {len(solo.notes)} notes."
+    yield f"The players' 10th to 90th percentile is that of {excerpts}.\n"
+    head = ("", "solo", "players", "solo is")
+    yield table(WIDTHS, [head, *(_row(name, found, values[name], bands[name]) for name, found in MEASURES.items())])
+    counted = [bands[name].place(values[name]) for name in MEASURES]
+    inside, all_of_them = counted.count("inside"), len(counted) - counted.count("")
+    share = share_inside(values, bands)
+    yield f"\nInside: {inside} of {all_of_them} measures, {share:.0%}; of a player's own, about 80 % are.\n"
+    apart = [_row(name, found, values[name], bands[name]) for name, found in PERFORMANCE.items()]
+    yield table(WIDTHS, [(APART, *head[1:]), *apart])
+    yield f"\nEnding: {ending(solo)}."
+
+
+def several(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, excerpts: str) -> Iterator[str]:
+    """The table of several solos: means, and spreads over those of the players."""
+    yield f"{len(solos)} solos, {sum(len(s.bars) for s in solos):,} bars, {sum(len(s.notes) for s in solos):,} notes."
+    yield f"The players' 10th to 90th percentile is that of {excerpts}.\n"
+    head = ("", "mean", "players", "mean is", "spread")
+
+    def row(name: str, found: Measure) -> tuple[str, ...]:
+        known = [values[name] for values in measured if not isnan(values[name])]
+        wider = sample_sd(known) / bands[name].sd if len(known) > 1 else nan
+        return (*_row(name, found, mean(known), bands[name]), "-" if isnan(wider) else f"{wider:.2f}")
+
+    yield table((*WIDTHS, 8), [head, *(row(name, found) for name, found in MEASURES.items())])
+    yield "The last column is the spread of the solos over that of the players.\n"
+    yield f"Distance of the set: {distance(measured, bands):.2f} standard deviations from {excerpts},"
+    yield f"{distance(measured, players()[WHOLE]):.2f} from their whole solos.\n"
+    apart = [row(name, found) for name, found in PERFORMANCE.items()]
+    yield table((*WIDTHS, 8), [(APART, *head[1:]), *apart])
+    final = share(solo.is_chord_tone(len(solo.notes) - 1) for solo in solos)
+    yield f"\nEndings: {final:.0%} on a chord tone.".replace("%", " %")
+
+
+def _row(name: str, found: Measure, value: float, band: Band) -> tuple[str, ...]:
+    """A measure, its value, the players' 10th to 90th percentile, and where the value lies."""
+    return found.what, _text(found, value), f"{_text(found, band.low)} to {_text(found, band.high)}", band.place(value)
+
+
+def _text(found: Measure, value: float) -> str:
+    if isnan(value):
+        return "-"
+    return f"{value:.0%}".replace("%", " %") if found.percent else f"{value:.{found.digits}f}"
+
+
+def ending(solo: Solo) -> str:
+    """How a solo ends: the last note's degree over its chord, its place, and how long it lasts."""
+    note, chord = solo.notes[-1], solo.harmonies[-1]
+    degree = "" if chord.root is None else f", the {DEGREES[(note.pitch - chord.root) % 12]} of its chord"
+    place = f"beat {note.place // 1 + 1}" if note.place % 1 == 0 else f"after beat {note.place // 1 + 1}"
+    return f"pitch {note.pitch}{degree}, {place} of bar {note.bar + 1}, {float(note.end - note.begin):.2g} quarters long"
