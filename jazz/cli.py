@@ -146,9 +146,12 @@ def train(
 @shared.temperature_option
 @option("--samples", type=shared.COUNT, default=10, help="Solos to sample.")
 @option("--form", metavar="NAME", default="rhythm-changes", help="The form that the solos are played over.")
-def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
+@option("--solos", type=shared.COUNT, default=20, help="Solos to measure beside those of players.")
+def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str, solos: int) -> None:
     """Compare held-out loss with n-grams', and measure how much of new solos is copied."""
     from tqdm import tqdm
+
+    from .yardstick.quality import compare
 
     changes, checkpoint = shipped_form(form), load_model(model, KIND)
     found = measure(checkpoint, changes, samples, seed or 0, temperature, partial(tqdm, delay=2, leave=False))
@@ -162,7 +165,8 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
         longest = max(runs, key=lambda run: run.length)
         where = f"   bar {longest.bar} of {shown(longest.tune)}" if longest.length else ""
         rows.append((name, f"{share:.1%}", f"{longest.length}", where))
-    click.echo(table((36, 22, 14, 1), rows))
+    click.echo(f"{table((36, 22, 14, 1), rows)}\n")
+    click.echo(compare(checkpoint, solos, seed or 0, temperature, partial(tqdm, delay=2, leave=False)))
 
 
 @app.command()

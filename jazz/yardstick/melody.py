@@ -147,7 +147,8 @@ def patterns_again(solo: Solo, contour: bool = False) -> float:
         times = solo.iois[i : i + PATTERN]
         if max(times) <= NEAR:
             places = before.setdefault((*intervals[i : i + PATTERN], *times), [])
-            again.append(any(RECENT[0] <= solo.onsets[i] - place <= RECENT[1] for place in places))
+            earliest = bisect_left(places, solo.onsets[i] - RECENT[1])
+            again.append(earliest < len(places) and places[earliest] <= solo.onsets[i] - RECENT[0])
             places.append(solo.onsets[i])
     return share(again)
 

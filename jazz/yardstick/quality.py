@@ -11,7 +11,10 @@ from numpyrnn.sampling import Sampler
 
 from ..changes import FORMS, form
 from ..soloist import LONGEST_COPY, Soloist
+from .bands import bands_for
+from .measures import measure
 from .reading import solo_of_line
+from .report import distance_line
 from .solo import Solo
 
 LEAST_BARS = 32  # of a solo
@@ -49,3 +52,20 @@ def played(
         )
         solos.append(solo_of_line(line, f"{changes.name}, seed {seed + number}"))
     return solos
+
+
+def compare(
+    checkpoint: Checkpoint,
+    count: int,
+    seed: int = 0,
+    temperature: float = 1.0,
+    progress: Progress = lambda items: items,
+) -> str:
+    """Play solos and say how far they lie from those of players; for the parameters see `played`.
+
+    Returns
+    -------
+    str, a line
+    """
+    solos = played(checkpoint, count, seed, temperature, progress)
+    return f"{count} solos over all forms in 4/4. {distance_line([measure(s) for s in solos], bands_for(solos))}"

@@ -65,8 +65,8 @@ def report(solos: Sequence[Solo], tunes: Tunes) -> Iterator[str]:
     """
     measured, bands = [measure(solo) for solo in solos], bands_for(solos)
     lengths = sorted({nearest_length(solo) for solo in solos})
-    excerpts = f"players' excerpts of {' and '.join(map(str, lengths))} bars"
-    yield from (one if len(solos) == 1 else several)(solos, measured, bands, excerpts)
+    listed = " and ".join(filter(None, [", ".join(map(str, lengths[:-1])), str(lengths[-1])]))
+    yield from (one if len(solos) == 1 else several)(solos, measured, bands, f"excerpts of {listed} bars")
     if any(length != 4 for solo in solos for length in solo.bars):
         yield "\nThe players' solos are in 4/4; here are bars of other lengths."
     runs = [(longest_copy(values_of_solo(solo), tunes), solo.name) for solo in solos]
@@ -80,13 +80,13 @@ def one(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, excerpt
     """The table of one solo."""
     (solo,), (values,) = solos, measured
     yield f"{shown(solo.name, 60)}: {len(solo.bars)} bars, {len(solo.notes)} notes."
-    yield f"The players' 10th to 90th percentile is that of {excerpts}.\n"
+    yield f"Beside the 10th to 90th percentile of players' {excerpts}.\n"
     head = ("", "solo", "players", "solo is")
     yield table(WIDTHS, [head, *(_row(name, found, values[name], bands[name]) for name, found in MEASURES.items())])
     counted = [bands[name].place(values[name]) for name in MEASURES]
     inside, all_of_them = counted.count("inside"), len(counted) - counted.count("")
-    share = share_inside(values, bands)
-    yield f"\nInside: {inside} of {all_of_them} measures, {share:.0%}; of a player's own, about 80 % are.\n"
+    inside_share = share_inside(values, bands)
+    yield f"\nInside: {inside} of {all_of_them} measures, {_percent(inside_share)}; of a player's own, about 80 % are.\n"
     apart = [_row(name, found, values[name], bands[name]) for name, found in PERFORMANCE.items()]
     yield table(WIDTHS, [(APART, *head[1:]), *apart])
     yield f"\nEnding: {ending(solo)}."
@@ -95,7 +95,7 @@ def one(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, excerpt
 def several(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, excerpts: str) -> Iterator[str]:
     """The table of several solos: means, and spreads over those of the players."""
     yield f"{len(solos)} solos, {sum(len(s.bars) for s in solos):,} bars, {sum(len(s.notes) for s in solos):,} notes."
-    yield f"The players' 10th to 90th percentile is that of {excerpts}.\n"
+    yield f"Beside the 10th to 90th percentile of players' {excerpts}.\n"
     head = ("", "mean", "players", "mean is", "spread")
 
     def row(name: str, found: Measure) -> tuple[str, ...]:
@@ -105,12 +105,17 @@ def several(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, exc
 
     yield table((*WIDTHS, 8), [head, *(row(name, found) for name, found in MEASURES.items())])
     yield "The last column is the spread of the solos over that of the players.\n"
-    yield f"Distance of the set: {distance(measured, bands):.2f} standard deviations from {excerpts},"
-    yield f"{distance(measured, players()[WHOLE]):.2f} from their whole solos.\n"
+    yield f"{distance_line(measured, bands)}\n"
     apart = [row(name, found) for name, found in PERFORMANCE.items()]
     yield table((*WIDTHS, 8), [(APART, *head[1:]), *apart])
     final = share(solo.is_chord_tone(len(solo.notes) - 1) for solo in solos)
-    yield f"\nEndings: {final:.0%} on a chord tone.".replace("%", " %")
+    yield f"\nEndings: {_percent(final)} on a chord tone."
+
+
+def distance_line(measured: Sequence[Values], bands: Bands) -> str:
+    """The distance of a set from the players' excerpts of its length, and from their whole solos."""
+    near, whole = distance(measured, bands), distance(measured, players()[WHOLE])
+    return f"Distance of the set: {near:.2f} from players' excerpts of its length, {whole:.2f} from whole solos."
 
 
 def _row(name: str, found: Measure, value: float, band: Band) -> tuple[str, ...]:
@@ -121,7 +126,11 @@ def _row(name: str, found: Measure, value: float, band: Band) -> tuple[str, ...]
 def _text(found: Measure, value: float) -> str:
     if isnan(value):
         return "-"
-    return f"{value:.0%}".replace("%", " %") if found.percent else f"{value:.{found.digits}f}"
+    return _percent(value) if found.percent else f"{value:.{found.digits}f}"
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0%}".replace("%", " %")
 
 
 def ending(solo: Solo) -> str:

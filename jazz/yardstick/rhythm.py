@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 from math import nan
 
-import numpy as np
-
-from .solo import Note, Solo
-from .statistics import entropy, mean, share, spread
+from .solo import Solo
+from .statistics import entropy, mean, percentile, share, spread
 
 EIGHTH = Fraction(1, 2)  # of a quarter
 GRID = 16  # places a quarter at which bars are compared
@@ -24,15 +22,13 @@ def grooving(solo: Solo) -> float:
 
     A bar of 4/4 has 64 places (Wu and Yang, "The Jazz Transformer on the Front Line", ISMIR 2020).
     """
-    places, count = int(max(solo.bars) * GRID), len(solo.bars)
+    places, count = max(solo.bars) * GRID, len(solo.bars)
     if count < 2:
         return nan
-    onsets = np.zeros((count, places))
-    for note in solo.notes:
-        onsets[note.bar, min(round(note.place * GRID), places - 1)] = 1
-    used = onsets.sum(0)
-    different = float((used * (count - used)).sum()) / (count * (count - 1) / 2)
-    return 1 - different / places
+    onsets = {(note.bar, round(note.place * GRID)) for note in solo.notes}
+    used = Counter(place for _, place in onsets)  # in how many bars each place has an onset
+    different = sum(bars * (count - bars) for bars in used.values()) / (count * (count - 1) / 2)
+    return 1 - different / float(places)
 
 
 def density(solo: Solo) -> float:
@@ -108,8 +104,9 @@ def density_arc(solo: Solo) -> float:
 
 
 def loudness_spread(solo: Solo) -> float:
-    """The standard deviation of the loudness, dB."""
-    return spread(note.loudness for note in solo.notes if note.loudness is not None)
+    """The spread of the loudness, dB: half of the range in which the middle 68 % of the notes lie."""
+    known = [note.loudness for note in solo.notes if note.loudness is not None]
+    return (percentile(known, 0.84) - percentile(known, 0.16)) / 2
 
 
 def swing(solo: Solo) -> float:
@@ -118,30 +115,21 @@ def swing(solo: Solo) -> float:
     The third note must be on the next beat.
     """
     ratios = []
-    for a, b, c in _threes(solo):
-        at_a, at_b, at_c = (solo.onsets[i] for i in (a, b, c))
-        first, second = solo.notes[b].begin - solo.notes[a].begin, solo.notes[c].begin - solo.notes[b].begin
-        if at_b - at_a == at_c - at_b == EIGHTH and solo.notes[a].place % 1 == 0 and first > 0 and second > 0:
-            ratios.append(float(first / second))
-    return float(np.median(ratios)) if ratios else nan
-
-
-def _threes(solo: Solo) -> Iterable[tuple[int, int, int]]:
-    return ((i, i + 1, i + 2) for i in range(len(solo.notes) - 2))
+    for i, (first, second) in enumerate(pairwise(solo.iois)):
+        if first == second == EIGHTH and solo.notes[i].place % 1 == 0:
+            long, short = (b.begin - a.begin for a, b in pairwise(solo.notes[i : i + 3]))
+            ratios += [float(long / short)] if long > 0 and short > 0 else []
+    return percentile(ratios, 0.5)
 
 
 def lateness(solo: Solo) -> float:
     """How late the notes on the beat begin, milliseconds: the median; negative if they are early."""
     late = [float(n.begin - onset) for n, onset in zip(solo.notes, solo.onsets, strict=True) if n.place % 1 == 0]
-    return float(np.median(late)) * 60_000 / solo.tempo if late else nan
+    return percentile(late, 0.5) * 60_000 / solo.tempo
 
 
 def articulation(solo: Solo) -> float:
     """How much of the time to the next note a note lasts within a phrase: the median, 1 for legato."""
-    held: list[float] = []
-    for phrase in solo.phrases:
-        of_phrase: list[Note] = [solo.notes[i] for i in phrase]
-        for note, after in zip(of_phrase, of_phrase[1:], strict=False):
-            if after.begin > note.begin:
-                held.append(float((note.end - note.begin) / (after.begin - note.begin)))
-    return float(np.median(held)) if held else nan
+    within = (pairwise(solo.notes[phrase[0] : phrase[-1] + 1]) for phrase in solo.phrases)
+    pairs = [pair for pairs in within for pair in pairs if pair[0].begin < pair[1].begin]
+    return percentile((float((note.end - note.begin) / (after.begin - note.begin)) for note, after in pairs), 0.5)
