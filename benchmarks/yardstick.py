@@ -21,10 +21,9 @@ from workbench.files import load_model
 
 def describe(what, solos):
     """Print the distance of a set, and the share of measures inside the players' bands of its median solo."""
-    measured = [measure(solo) for solo in solos]
-    inside = [share_inside(values, bands_for([solo])) for values, solo in zip(measured, solos, strict=True)]
+    inside = [share_inside(measure(solo), bands_for([solo])) for solo in solos]
     print(f"{what}, {sum(len(solo.bars) for solo in solos):,} bars.")
-    print(f"  {distance_line(measured, bands_for(solos))}")
+    print(f"  {distance_line(solos)}")
     print(f"  Of the median solo's measures, {percentile(inside, 0.5):.0%} lie inside the players' bands.")
 
 

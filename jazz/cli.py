@@ -151,7 +151,8 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
     """Compare held-out loss with n-grams', and measure how much of new solos is copied."""
     from tqdm import tqdm
 
-    from .yardstick.quality import compare
+    from .yardstick.quality import played
+    from .yardstick.report import distance_line
 
     changes, checkpoint = shipped_form(form), load_model(model, KIND)
     found = measure(checkpoint, changes, samples, seed or 0, temperature, partial(tqdm, delay=2, leave=False))
@@ -166,7 +167,8 @@ def evaluate(model: Path | None, seed: int | None, temperature: float, samples: 
         where = f"   bar {longest.bar} of {shown(longest.tune)}" if longest.length else ""
         rows.append((name, f"{share:.1%}", f"{longest.length}", where))
     click.echo(f"{table((36, 22, 14, 1), rows)}\n")
-    click.echo(compare(checkpoint, solos, seed or 0, temperature, partial(tqdm, delay=2, leave=False)))
+    measured = played(checkpoint, solos, seed or 0, temperature, partial(tqdm, delay=2, leave=False))
+    click.echo(f"{solos} solos over the shipped forms in 4/4, at least 32 bars each.\n{distance_line(measured)}")
 
 
 @app.command()
@@ -238,7 +240,7 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
 
 @app.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=shared.PATH)
-@option("--melody", metavar="PART", help='Number or name of the solo\'s part  [default: "Solo", or found automatically]')
+@option("--melody", metavar="PART", help='Number or name of the solo\'s part  [default: "Solo" or found automatically]')
 @option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7"; @FILE reads them  [default: the file\'s]')
 @option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis.")
 @shared.model_option("jazz model")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from itertools import zip_longest
 from math import isnan
 
 from ..grammar import Element, quantise
@@ -40,14 +39,14 @@ def written(solo: Solo) -> Iterator[Element]:
     ratio = swing(solo)
     half = 0.5 if isnan(ratio) else ratio / (1 + ratio)
     in_triplets = {onset // 1 for onset in solo.onsets if onset % 1 in TRIPLETS}
-    following = zip_longest(solo.notes[1:], solo.onsets[1:])
-    for note, onset, (after, next_onset) in zip(solo.notes, solo.onsets, [*following, (None, None)], strict=True):
+    begins = [*(note.begin for note in solo.notes[1:]), solo.notes[-1].end + 1]
+    following = [*solo.onsets[1:], solo.length + 1]
+    for note, onset, begin, next_onset in zip(solo.notes, solo.onsets, begins, following, strict=True):
         beat, within = divmod(note.end, 1)
-        if after and after.begin - note.end < TOUCHING:
+        if begin - note.end < TOUCHING:
             end = next_onset
         elif beat not in in_triplets and abs(within - half) < NEAR_SWING:
             end = beat + Fraction(1, 2)
         else:
             end = quantise(note.end)
-        end = max(end, onset + SHORTEST)
-        yield Element(onset, (end if next_onset is None else min(end, next_onset)) - onset, (note.pitch,))
+        yield Element(onset, min(max(end, onset + SHORTEST), next_onset) - onset, (note.pitch,))

@@ -18,7 +18,7 @@ PATTERN = 3  # moves in a pattern of four notes
 LEAP = 7  # semitones, a fifth
 
 
-# --------------------------------------------------------------------------------------------------------- pitch classes
+# -------------------------------------------------------------------------------------------------------- pitch classes
 
 
 def pitch_entropy(solo: Solo, bars: int) -> float:

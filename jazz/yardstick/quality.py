@@ -11,14 +11,10 @@ from numpyrnn.sampling import Sampler
 
 from ..changes import FORMS, form
 from ..soloist import LONGEST_COPY, Soloist
-from .bands import bands_for
-from .measures import measure
-from .reading import solo_of_line
-from .report import distance_line
+from .reading import solo_of_notes
 from .solo import Solo
 
 LEAST_BARS = 32  # of a solo
-Progress = Callable[[Sequence[int]], Iterable[int]]
 
 
 def played(
@@ -26,7 +22,7 @@ def played(
     count: int,
     seed: int = 0,
     temperature: float = 1.0,
-    progress: Progress = lambda items: items,
+    progress: Callable[[Sequence[int]], Iterable[int]] = lambda items: items,
 ) -> list[Solo]:
     """Play solos over the shipped forms in 4/4, in turn, each as often as 32 bars need.
 
@@ -46,26 +42,9 @@ def played(
     solos = []
     for number in progress(range(count)):
         changes = forms[number % len(forms)]
+        changes = changes.times(-(-LEAST_BARS // len(changes.bars)))
         sampler = Sampler(np.random.default_rng([seed + number, 0]), temperature)
-        line = Soloist(checkpoint, sampler, longest_copy=LONGEST_COPY).play(
-            changes.times(-(-LEAST_BARS // len(changes.bars)))
-        )
-        solos.append(solo_of_line(line, f"{changes.name}, seed {seed + number}"))
+        line = Soloist(checkpoint, sampler, longest_copy=LONGEST_COPY).play(changes)
+        notes = [(e.onset, e.end, max(e.pitches)) for e in line.elements if e.pitches]
+        solos.append(solo_of_notes(f"{changes.name}, seed {seed + number}", notes, changes))
     return solos
-
-
-def compare(
-    checkpoint: Checkpoint,
-    count: int,
-    seed: int = 0,
-    temperature: float = 1.0,
-    progress: Progress = lambda items: items,
-) -> str:
-    """Play solos and say how far they lie from those of players; for the parameters see `played`.
-
-    Returns
-    -------
-    str, a line
-    """
-    solos = played(checkpoint, count, seed, temperature, progress)
-    return f"{count} solos over all forms in 4/4. {distance_line([measure(s) for s in solos], bands_for(solos))}"

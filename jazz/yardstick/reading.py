@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import pairwise
 from math import log10
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
 import music.midi
 from music.files import naming
-from music.midi import DRUMS, Midi, as_tempo, read_midi
+from music.midi import Midi, as_tempo, read_midi
 from music.reader import ENCODING
 from numpyrnn import NumpyrnnError
 
@@ -21,17 +20,17 @@ from ..charts.chart import Change
 from ..chords import Chord
 from ..grammar import Element
 from ..playing.band import NAMES, SOLO
-from ..reading.choruses import Chorus, read_chorus
+from ..playing.performance import TEMPO
+from ..reading.choruses import read_chorus
 from ..reading.estimate import estimate_chords
 from ..reading.tracks import Choice, bars_of, choose, parts_of
-from ..soloist import Line
 from .solo import Note, Solo
 
 EARLY = Fraction(9, 10)  # a note that begins later in a beat belongs to the next one
 TOGETHER = Fraction(1, 16)  # quarters between notes that count as one onset
 HALF_BAR = Fraction(2)  # quarters; a chord that changes within a bar does so at half of it
-LINE_TEMPO = 130.0  # quarters a minute, of solos that have none
 
+onset_of = attrgetter("onset")
 Bars = Sequence[tuple[Fraction, Fraction]]
 
 
@@ -43,8 +42,8 @@ def read_solo(path: Path, melody: str | None = None, chords: str | None = None, 
     path : file
     melody : str, optional, number or name of the solo's part in a MIDI file; default: the part "Solo", as `jazz` writes
         it, or else the one that `jazz doctor` finds
-    chords : str, optional, changes such as "Dm7 G7 | Cmaj7", repeated as often as needed from the first bar on; default:
-        those of the file
+    chords : str, optional, changes such as "Dm7 G7 | Cmaj7", from the first bar on, repeated as often as needed;
+        default: those of the file
     encoding : str, default "latin-1", of the parts' names in MIDI files, where they are not UTF-8
 
     Returns
@@ -58,28 +57,45 @@ def read_solo(path: Path, melody: str | None = None, chords: str | None = None, 
     """
     if path.suffix.lower() == ".txt":
         chorus = read_chorus(path)
+        notes = [(note.onset, note.onset + note.duration, note.pitch) for note in chorus.melody]
         with naming(path):
-            return solo_of_chorus(chorus, chords)
+            return solo_of_notes(chorus.name, notes, chorus.changes, chords, chorus.tempo)
     midi = read_midi(path, encoding)
     with naming(path):
         return solo_of_midi(midi, path.stem, melody, chords)
 
 
-def solo_of_chorus(chorus: Chorus, chords: str | None = None) -> Solo:
-    """The solo of a written chorus, with other chords than its own if they are given."""
-    changes = chorus.changes if chords is None else parse_changes(chords, chorus.changes.meter)
-    notes = [(note.onset, note.onset + note.duration, note.pitch, None) for note in chorus.melody]
-    bars = chorus.changes.grid
-    return Solo.of(
-        chorus.name, _written(notes, bars), _repeated(changes, bars), [length for _, length in bars], chorus.tempo
-    )
+def solo_of_notes(
+    name: str,
+    notes: Iterable[tuple[Fraction, Fraction, int]],
+    changes: Changes,
+    chords: str | None = None,
+    tempo: float = TEMPO,
+) -> Solo:
+    """Make a solo of notes as they are written, without swing.
+
+    Parameters
+    ----------
+    name : str
+    notes : (begin, end, pitch) of each note, in quarters
+    changes : Changes, which say how many bars there are
+    chords : str, optional, other changes, as for `read_solo`
+    tempo : float, default 130, quarters a minute
+
+    Returns
+    -------
+    Solo
+    """
+    bars = changes.grid
+    placed = [Note(*bar_of(begin, bars), pitch, begin, end) for begin, end, pitch in notes]
+    flat = changes.flat() if chords is None else repeated(chords, changes.meter, bars)
+    return Solo.of(name, placed, flat, [length for _, length in bars], tempo)
 
 
-def solo_of_line(line: Line, name: str = "solo", tempo: float = LINE_TEMPO) -> Solo:
-    """The solo of a line, without swing."""
-    bars, changes = line.changes.grid, line.changes
-    notes = [(e.onset, e.end, max(e.pitches), None) for e in line.elements if e.pitches]
-    return Solo.of(name, _written(notes, bars), changes.flat(), [length for _, length in bars], tempo)
+def bar_of(time: Fraction, bars: Bars) -> tuple[int, Fraction]:
+    """The index of the bar at a time, and the place in it, in quarters."""
+    bar = bisect_right(bars, time, key=itemgetter(0)) - 1
+    return bar, time - bars[bar][0]
 
 
 def solo_of_midi(midi: Midi, name: str, melody: str | None = None, chords: str | None = None) -> Solo:
@@ -88,38 +104,21 @@ def solo_of_midi(midi: Midi, name: str, melody: str | None = None, chords: str |
         own = [str(part.number) for part in parts_of(midi) if part.name == NAMES[SOLO]]
         melody = own[0] if len(own) == 1 else None
     choice, bars = choose(midi, melody), bars_of(midi)
-    if chords is None:
-        changes = chords_of(midi, choice, bars)
-    else:
-        changes = _repeated(parse_changes(chords, midi.meters[0][1:]), bars)
+    changes = chords_of(midi, choice, bars) if chords is None else repeated(chords, midi.meters[0][1:], bars)
     tempo = as_tempo(midi.tempos[bisect_right(midi.tempos, choice.melody.notes[0].onset, key=itemgetter(0)) - 1][1])
     solo = Solo.of(name, _performed(choice.melody.notes, bars), changes, [length for _, length in bars], tempo)
     first, last = solo.notes[0].bar, solo.notes[-1].bar
     return solo.excerpt(first, last + 1 - first)
 
 
-Heard = tuple[Fraction, Fraction, int, float | None]  # begin, end, pitch, loudness
-
-
-def _written(heard: Sequence[Heard], bars: Bars) -> list[Note]:
-    """Notes in their bars, on the places where they are written."""
-    found = []
-    for begin, end, pitch, loudness in heard:
-        bar = bisect_right(bars, begin, key=itemgetter(0)) - 1
-        found.append(Note(bar, begin - bars[bar][0], pitch, begin, end, loudness))
-    return found
-
-
 def _performed(notes: Sequence[music.midi.Note], bars: Bars) -> list[Note]:
     """Notes in their bars; early ones count to the next beat, and of notes that begin together the highest is kept."""
     kept: list[Note] = []
     for note in sorted(notes, key=lambda note: note.onset):
-        bar = bisect_right(bars, note.onset, key=itemgetter(0)) - 1
-        start, length = bars[bar]
-        place = note.onset - start
-        if place % 1 > EARLY and place // 1 + 1 < length:
-            place = place // 1 + 1
-        elif place > length - (1 - EARLY) and bar + 1 < len(bars):
+        bar, place = bar_of(note.onset, bars)
+        if place % 1 > EARLY and place // 1 + 1 < bars[bar][1]:
+            place = Fraction(place // 1 + 1)
+        elif place > bars[bar][1] - (1 - EARLY) and bar + 1 < len(bars):
             bar, place = bar + 1, Fraction(0)
         loudness = 40 * log10(note.velocity / 127)
         new = Note(bar, place, note.pitch, note.onset, note.onset + note.duration, loudness)
@@ -130,11 +129,11 @@ def _performed(notes: Sequence[music.midi.Note], bars: Bars) -> list[Note]:
     return kept
 
 
-def _repeated(changes: Changes, bars: Bars) -> list[Change]:
-    """Changes, repeated to the end of the bars."""
-    stop = bars[-1][0] + bars[-1][1]
-    times = -(-stop // changes.end)
-    return [(onset, chord) for onset, chord in changes.times(int(times)).flat() if onset < stop]
+def repeated(chords: str, meter: tuple[int, int], bars: Bars) -> list[Change]:
+    """Typed changes, repeated to the end of the bars."""
+    changes, stop = parse_changes(chords, meter), bars[-1][0] + bars[-1][1]
+    flat = changes.times(-int(-stop // changes.end)).flat()
+    return [change for change in flat if change[0] < stop]
 
 
 def chords_of(midi: Midi, choice: Choice, bars: Bars) -> list[Change]:
@@ -158,46 +157,33 @@ def chords_of(midi: Midi, choice: Choice, bars: Bars) -> list[Change]:
     NumpyrnnError
         if nothing but the melody and drums sounds
     """
-    parts = [part for part in parts_of(midi) if part.number != choice.melody.number and not part.drums]
-    struck = sorted(choice.chords.elements, key=lambda e: e.onset) if choice.chords else []
+    struck = sorted(choice.chords.elements, key=onset_of) if choice.chords else []
     windows = [window for bar in bars for window in _windows(bar, struck)]
-    notes = [note for part in parts if not part.is_bass or not choice.chords for note in part.notes]
-    for part in parts if choice.chords else []:
-        if part.is_bass:
+    notes: list[music.midi.Note] = []
+    for part in parts_of(midi):
+        if part.is_bass and choice.chords and part.number != choice.melody.number:
             onsets = [note.onset for note in part.notes]
             firsts = {bisect_left(onsets, onset - (1 - EARLY)) for onset, _ in windows} - {len(onsets)}
             notes += [part.notes[i] for i in firsts]
-    elements = estimate_chords([note for note in notes if note.channel != DRUMS], windows)
-    if not elements:
-        raise NumpyrnnError("it must have chords, but nothing sounds beside the solo; --chords gives them")
+        elif part.number != choice.melody.number and not part.drums:
+            notes += part.notes
     found: list[Change] = []
-    for element in elements:
-        chord = _chord(element)
+    for element in estimate_chords(notes, windows):
+        tones = tuple(dict.fromkeys(pitch % 12 for pitch in element.pitches))
+        chord = Chord("estimated", tones[0], tones, tones[0])
         if not found or found[-1][1] != chord:
             found.append((element.onset, chord))
+    if not found:
+        raise NumpyrnnError("it must have chords, but nothing sounds beside the solo; --chords gives them")
     return found
 
 
 def _windows(bar: tuple[Fraction, Fraction], struck: Sequence[Element]) -> Bars:
-    """A bar, or its two halves if the chords that are struck in them have different pitch classes."""
-    onset, length = bar
-    if length != 2 * HALF_BAR:
-        return [bar]
-    middle = onset + HALF_BAR
-
-    def classes(start: Fraction) -> list[set[int]]:
-        first = bisect_left(struck, start, key=lambda e: e.onset)
-        stop = bisect_left(struck, start + HALF_BAR, key=lambda e: e.onset)
-        return [{pitch % 12 for pitch in e.pitches} for e in struck[first:stop]]
-
-    first, second = classes(onset), classes(middle)
-    if first and second and first[-1] != second[-1]:
-        return [(onset, HALF_BAR), (middle, HALF_BAR)]
-    return [bar]
-
-
-def _chord(element: Element) -> Chord:
-    """A chord as estimated: its first tone is the root."""
-    root = element.root or 0
-    tones = tuple(dict.fromkeys(pitch % 12 for pitch in element.pitches))
-    return Chord("estimated", root, tones, root)
+    """A bar, or its two halves if the last chords that are struck in them have different pitch classes."""
+    halves = [(bar[0], HALF_BAR), (bar[0] + HALF_BAR, HALF_BAR)]
+    last = []
+    for start, length in halves:
+        first, stop = (bisect_left(struck, time, key=onset_of) for time in (start, start + length))
+        last.append({pitch % 12 for pitch in struck[stop - 1].pitches} if stop > first else None)
+    changes = None not in last and last[0] != last[1]
+    return halves if changes and bar[1] == 2 * HALF_BAR else [bar]

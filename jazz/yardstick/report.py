@@ -13,7 +13,7 @@ from workbench.tables import table
 
 from ..evaluation import Tunes, longest_copy
 from ..model import training_values
-from .bands import WHOLE, Band, Bands, Values, bands_for, distance, nearest_length, players, share_inside
+from .bands import WHOLE, Band, Bands, Values, bands_for, distance, nearest_length, players
 from .copying import values_of_solo
 from .measures import MEASURES, PERFORMANCE, Measure, measure
 from .reading import read_solo
@@ -22,9 +22,7 @@ from .statistics import mean, sample_sd, share
 
 WIDTHS = (39, 8, 16, 8)
 APART = "apart: scores and performances differ"
-DEGREES = ("root", "flat ninth", "ninth", "minor third", "third", "fourth", "flat fifth", "fifth") + (
-    *("sharp fifth", "sixth", "seventh", "major seventh"),
-)
+DEGREES = ["root", "b9", "9", "b3", "3", "4", "b5", "5", "#5", "6", "b7", "7"]
 
 
 def score_files(
@@ -71,7 +69,7 @@ def report(solos: Sequence[Solo], tunes: Tunes) -> Iterator[str]:
         yield "\nThe players' solos are in 4/4; here are bars of other lengths."
     runs = [(longest_copy(values_of_solo(solo), tunes), solo.name) for solo in solos]
     run, name = max(runs, key=lambda found: found[0].length)
-    yield f"\nLongest run copied from the model's training tunes: {run}"
+    yield f"\nLongest run copied: {run}"
     if len(solos) > 1 and run.length:
         yield f"  in {shown(name, 70)}"
 
@@ -84,9 +82,8 @@ def one(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, excerpt
     head = ("", "solo", "players", "solo is")
     yield table(WIDTHS, [head, *(_row(name, found, values[name], bands[name]) for name, found in MEASURES.items())])
     counted = [bands[name].place(values[name]) for name in MEASURES]
-    inside, all_of_them = counted.count("inside"), len(counted) - counted.count("")
-    inside_share = share_inside(values, bands)
-    yield f"\nInside: {inside} of {all_of_them} measures, {_percent(inside_share)}; of a player's own, about 80 % are.\n"
+    inside, shown_of = counted.count("inside"), len(counted) - counted.count("")
+    yield f"\nInside: {inside} of {shown_of} measures, {_percent(inside / max(shown_of, 1))}; players: about 80 %.\n"
     apart = [_row(name, found, values[name], bands[name]) for name, found in PERFORMANCE.items()]
     yield table(WIDTHS, [(APART, *head[1:]), *apart])
     yield f"\nEnding: {ending(solo)}."
@@ -105,17 +102,18 @@ def several(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, exc
 
     yield table((*WIDTHS, 8), [head, *(row(name, found) for name, found in MEASURES.items())])
     yield "The last column is the spread of the solos over that of the players.\n"
-    yield f"{distance_line(measured, bands)}\n"
+    yield f"{distance_line(solos)}\n"
     apart = [row(name, found) for name, found in PERFORMANCE.items()]
     yield table((*WIDTHS, 8), [(APART, *head[1:]), *apart])
     final = share(solo.is_chord_tone(len(solo.notes) - 1) for solo in solos)
     yield f"\nEndings: {_percent(final)} on a chord tone."
 
 
-def distance_line(measured: Sequence[Values], bands: Bands) -> str:
-    """The distance of a set from the players' excerpts of its length, and from their whole solos."""
-    near, whole = distance(measured, bands), distance(measured, players()[WHOLE])
-    return f"Distance of the set: {near:.2f} from players' excerpts of its length, {whole:.2f} from whole solos."
+def distance_line(solos: Sequence[Solo]) -> str:
+    """The distance of a set of solos from the players' excerpts of its length, and from their whole solos."""
+    measured = [measure(solo) for solo in solos]
+    near, whole = (distance(measured, bands) for bands in (bands_for(solos), players()[WHOLE]))
+    return f"Distance of the set from players: {near:.2f} (excerpts of its length), {whole:.2f} (whole solos)."
 
 
 def _row(name: str, found: Measure, value: float, band: Band) -> tuple[str, ...]:
@@ -135,7 +133,7 @@ def _percent(value: float) -> str:
 
 def ending(solo: Solo) -> str:
     """How a solo ends: the last note's degree over its chord, its place, and how long it lasts."""
-    note, chord = solo.notes[-1], solo.harmonies[-1]
-    degree = "" if chord.root is None else f", the {DEGREES[(note.pitch - chord.root) % 12]} of its chord"
-    place = f"beat {note.place // 1 + 1}" if note.place % 1 == 0 else f"after beat {note.place // 1 + 1}"
-    return f"pitch {note.pitch}{degree}, {place} of bar {note.bar + 1}, {float(note.end - note.begin):.2g} quarters long"
+    note, root = solo.notes[-1], solo.harmonies[-1].root
+    degree = "without a chord" if root is None else f"on {DEGREES[(note.pitch - root) % 12]} of the chord"
+    place = f"{'after ' * (note.place % 1 > 0)}beat {note.place // 1 + 1} of bar {note.bar + 1}"
+    return f"{degree}, {place}, {float(note.end - note.begin):.2g} quarters long"

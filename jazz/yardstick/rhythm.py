@@ -100,7 +100,7 @@ def density_arc(solo: Solo) -> float:
     return (max(counts) - min(counts)) / mean(counts)
 
 
-# ----------------------------------------------------------------------------------- measures of performances, not scores
+# --------------------------------------------------------------------------------- measures of performances, not scores
 
 
 def loudness_spread(solo: Solo) -> float:

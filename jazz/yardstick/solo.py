@@ -146,7 +146,7 @@ class Solo:
         before = [(Fraction(0), chord) for onset, chord in self.chords if onset <= start][-1:]
         inside = [(onset - start, chord) for onset, chord in self.chords if start < onset < stop]
         if len(notes) < 2:
-            raise NumpyrnnError(f"bars {first + 1} to {first + count} of {self.name} must have two notes to be measured")
+            raise NumpyrnnError(f"bars {first + 1} to {first + count} must have two notes to be measured")
         return Solo(self.name, notes, [*before, *inside], self.bars[first : first + count], self.tempo)
 
 

@@ -6,16 +6,17 @@ The columns are found by the names in the first line. Times are in seconds, as p
 from __future__ import annotations
 
 import csv
-import zipfile
 import zlib
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
-from math import isfinite
+from itertools import accumulate, pairwise
+from math import nan
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from music.files import naming
 from numpyrnn import NumpyrnnError
@@ -29,12 +30,16 @@ MAX_ZIP, LONGEST_DIRECTORY = 64_000_000, 1 << 20  # bytes
 MAX_SOLOS, MAX_BYTES, MAX_ROWS = 4096, 4_000_000, 50_000  # bytes and rows of a file
 MAX_BARS, MAX_DIVISION = 4000, 96
 END_OF_ZIP = 22  # bytes of its last record
+MAX_NUMBER = 1e6
 TICKS = 960  # a quarter; performed times are rounded to them
-MELODY = ("onset", "duration", "bar", "beat", "tatum", "division", "signature", "pitch")
-BEATS = ("onset", "duration", "bar", "beat", "signature", "chord")
+DAMAGED = (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)  # what a damaged zip raises
+COLUMNS = {
+    "melody": ("onset", "duration", "bar", "beat", "tatum", "division", "pitch"),
+    "beats": ("onset", "duration", "bar", "beat", "signature", "chord"),
+}
 
-Rows = list[dict[str, str]]
-Files = Mapping[str, Callable[[], bytes]]
+Row = dict[str, str]
+Files = dict[str, Callable[[], bytes]]
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,16 @@ class Transcription:
 
 
 def read_transcriptions(
-    path: str | Path, on_refused: Callable[[NumpyrnnError], object] | None = None
+    path: str | Path,
+    wanted: Callable[[str], bool] = lambda name: True,
+    on_refused: Callable[[NumpyrnnError], object] | None = None,
 ) -> Iterator[Transcription]:
     """Read the solos of the database in its CSV form.
 
     Parameters
     ----------
     path : folder or zip file
+    wanted : function from a solo's name to whether it is read; default: all are
     on_refused : function, optional
         Called with the error of each solo that cannot be read. By default the first such error is raised.
 
@@ -87,17 +95,17 @@ def read_transcriptions(
         if there is nothing to read, or a file is damaged or too large
     """
     files = _files_of_folder(Path(path)) if Path(path).is_dir() else _files_of_zip(path)
-    names = sorted({name.removeprefix("melody/") for name in files if name.startswith("melody/")})
-    if not names:
-        raise NumpyrnnError(f"{path} must hold files such as melody/NAME.csv and beats/NAME.csv, it holds none")
-    if len(names) > MAX_SOLOS:
-        raise NumpyrnnError(f"{path} must hold at most {MAX_SOLOS} solos, it holds {len(names)}")
-    for name in names:
+    names = sorted(name.removeprefix("melody/") for name in files if name.startswith("melody/"))
+    if not 1 <= len(names) <= MAX_SOLOS:
+        raise NumpyrnnError(
+            f"{path} must hold 1 to {MAX_SOLOS} solos as melody/NAME.csv and beats/NAME.csv, it holds {len(names)}"
+        )
+    for name in filter(lambda name: wanted(name.removesuffix(".csv")), names):
         try:
             with naming(f"{path}, {name}"):
                 if f"beats/{name}" not in files:
                     raise NumpyrnnError("there must be a file of this name in the folder beats, there is none")
-                melody, beats = (read_rows(files[f"{folder}/{name}"]()) for folder in ("melody", "beats"))
+                melody, beats = (read_rows(files[f"{folder}/{name}"](), COLUMNS[folder]) for folder in COLUMNS)
                 yield transcription(name.removesuffix(".csv"), melody, beats)
         except NumpyrnnError as error:
             if on_refused is None:
@@ -106,47 +114,43 @@ def read_transcriptions(
 
 
 def _files_of_folder(folder: Path) -> Files:
-    """A function that reads it, for each CSV file of a folder."""
-
-    def reader(path: Path) -> Callable[[], bytes]:
-        return lambda: first_bytes(path, MAX_BYTES + 1, "a CSV file")
-
-    paths = [*folder.glob("melody/*.csv"), *folder.glob("beats/*.csv")]
-    return {f"{path.parent.name}/{path.name}": reader(path) for path in paths}
+    """Functions that read the CSV files of a folder, by name."""
+    paths = [path for name in COLUMNS for path in folder.glob(f"{name}/*.csv")]
+    return {
+        f"{path.parent.name}/{path.name}": lambda path=path: first_bytes(path, MAX_BYTES + 1, "a CSV file")  # type: ignore[misc]
+        for path in paths
+    }
 
 
 def _files_of_zip(path: str | Path) -> Files:
-    """A function that reads it, for each CSV file of a zip."""
+    """Functions that read the CSV files of a zip, by name."""
     data = first_bytes(path, MAX_ZIP + 1, "a zip file")
-    directory = int.from_bytes(data[-END_OF_ZIP:][12:16], "little")
-    if len(data) > MAX_ZIP or data[-END_OF_ZIP:][:4] != b"PK\5\6" or directory > LONGEST_DIRECTORY:
-        raise NumpyrnnError(f"{path} must be a zip of at most {MAX_ZIP} bytes, without a comment, or a folder")
+    end = data[-END_OF_ZIP:]
+    if len(data) > MAX_ZIP or end[:4] != b"PK\5\6" or int.from_bytes(end[12:16], "little") > LONGEST_DIRECTORY:
+        raise NumpyrnnError(f"{path} must be a folder, or a zip of at most {MAX_ZIP} bytes without a comment")
 
-    def reader(name: str) -> Callable[[], bytes]:
-        def read() -> bytes:
-            try:
-                with archive.open(name) as member:
-                    return member.read(MAX_BYTES + 1)
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
-                raise NumpyrnnError(f"it must be a file of a whole zip ({error!s:.80})") from error
-
-        return read
+    def read(name: str) -> bytes:
+        try:
+            with archive.open(name) as member:
+                return member.read(MAX_BYTES + 1)
+        except DAMAGED as error:
+            raise NumpyrnnError(f"it must be a file of a whole zip ({error!s:.80})") from error
 
     try:
-        archive = zipfile.ZipFile(BytesIO(data))
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        archive = ZipFile(BytesIO(data))
+    except DAMAGED as error:
         raise NumpyrnnError(f"{path} must be a whole zip ({error!s:.80})") from error
-    deflated = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    names = [info.filename for info in archive.infolist() if info.compress_type in deflated]
-    return {"/".join(name.split("/")[-2:]): reader(name) for name in names if name.endswith(".csv")}
+    bounded = [info.filename for info in archive.infolist() if info.compress_type in (ZIP_STORED, ZIP_DEFLATED)]
+    return {name: lambda name=name: read(name) for name in bounded if name.endswith(".csv")}  # type: ignore[misc]
 
 
-def read_rows(data: bytes) -> Rows:
+def read_rows(data: bytes, columns: Sequence[str]) -> list[Row]:
     """The rows of a CSV file, each a dict by the names of the columns.
 
     Parameters
     ----------
     data : bytes in UTF-8
+    columns : names of columns that it must have
 
     Returns
     -------
@@ -165,10 +169,12 @@ def read_rows(data: bytes) -> Rows:
         raise NumpyrnnError(f"it must be a CSV file in UTF-8 ({error!s:.80})") from error
     if not 2 <= len(rows) <= MAX_ROWS:
         raise NumpyrnnError(f"a CSV file must have 2 to {MAX_ROWS} rows, it has {len(rows)}")
+    if missing := [column for column in columns if column not in rows[0]]:
+        raise NumpyrnnError(f"a CSV file must have the columns {', '.join(columns)}; missing: {', '.join(missing)}")
     return rows
 
 
-def transcription(name: str, melody: Rows, beats: Rows) -> Transcription:
+def transcription(name: str, melody: Sequence[Row], beats: Sequence[Row]) -> Transcription:
     """Make a transcription of the rows of its two files.
 
     Parameters
@@ -183,99 +189,67 @@ def transcription(name: str, melody: Rows, beats: Rows) -> Transcription:
     Raises
     ------
     NumpyrnnError
-        if a column is missing, a value is out of range, or the bars and times do not follow each other
+        if a value is out of range, a bar or a beat is missing, or the notes or beats are not in order
     """
-    for what, rows, columns in (("melody", melody, MELODY), ("beats", beats, BEATS)):
-        if missing := [column for column in columns if column not in rows[0]]:
-            raise NumpyrnnError(f"{what}: the columns {', '.join(columns)} are needed, missing: {', '.join(missing)}")
-    first, last = _number(melody[0], "bar"), _number(melody[-1], "bar")
+    first, last = (_whole(row, "bar") for row in (melody[0], melody[-1]))
     if not 0 <= last - first < MAX_BARS:
         raise NumpyrnnError(f"a solo must have 1 to {MAX_BARS} bars in order, it lasts from bar {first} to {last}")
-    meters: dict[int, tuple[int, int]] = {}
-    for row in [*beats, *melody]:
-        meters.setdefault(_number(row, "bar"), parse_meter(row["signature"].strip("'\"")))
-    if missing_bars := [bar for bar in range(first, last + 1) if bar not in meters]:
-        raise NumpyrnnError(f"beats: every bar must be there, bar {missing_bars[0]} is not")
-    of_bars = [meters[bar] for bar in range(first, last + 1)]
-    starts = [Fraction(0)]
-    for meter in of_bars:
-        starts.append(starts[-1] + bar_length(meter))
-    clock, chords = Clock(), list[Change]()
+    signatures = {_whole(row, "bar"): row["signature"].strip("'\"") for row in reversed(beats)}
+    if missing := [bar for bar in range(first, last + 1) if bar not in signatures]:
+        raise NumpyrnnError(f"every bar of the solo must have beats, bar {missing[0]} has none")
+    meters = [parse_meter(signatures[bar]) for bar in range(first, last + 1)]
+    starts = list(accumulate(map(bar_length, meters), initial=Fraction(0)))
+    counted: dict[tuple[int, int], Beat] = {}
+    chords: list[Change] = []
     for row in beats:
-        bar = _number(row, "bar") - first
-        if 0 <= bar < len(of_bars):
-            place = starts[bar] + _beat(row, of_bars[bar])
-            clock.add(_real(row, "onset"), place, _real(row, "duration") * of_bars[bar][1] / 4)
+        bar, number = _whole(row, "bar") - first, _whole(row, "beat")
+        if 0 <= bar < len(meters):
+            size, seconds = Fraction(4, meters[bar][1]), _real(row, "duration")
+            if not 1 <= number <= meters[bar][0] or seconds <= 0:
+                raise NumpyrnnError(f"beat {number} of bar {bar + first} must lie in its bar and last some time")
+            place = starts[bar] + (number - 1) * size
+            counted[bar, number] = Beat(place, size, _real(row, "onset"), seconds / float(size))
             symbol = row["chord"].strip()
             if symbol and (not chords or chords[-1][1].symbol != symbol):
                 chords.append((place, parse_chord(symbol, "weimar")))
-    notes = [_note(row, first, starts, of_bars, clock) for row in melody]
-    if any((b.bar, b.place) < (a.bar, a.place) for a, b in zip(notes, notes[1:], strict=False)):
-        raise NumpyrnnError("melody: the notes must be in order, they are not")
-    tempo = 60 / median(clock.lengths[clock.beat(_real(row, "onset"))] for row in melody)
-    return Transcription(name, notes, chords, of_bars, tempo)
+    times = [(beat.onset, beat.seconds) for beat in counted.values()]
+    if any(a[0] >= b[0] or a[1] >= b[1] for a, b in pairwise(times)):
+        raise NumpyrnnError("the beats must be in order, they are not")
+    notes, lengths = [], []
+    for row in melody:
+        key = _whole(row, "bar") - first, _whole(row, "beat")
+        if key not in counted:
+            raise NumpyrnnError(f"the beat of each note must be there, beat {key[1]} of bar {key[0] + first} is not")
+        notes.append(_note(row, key[0], starts[key[0]], counted[key]))
+        lengths.append(counted[key].length)
+    if any(b[:2] < a[:2] for a, b in pairwise(notes)):
+        raise NumpyrnnError("the notes must be in order, they are not")
+    return Transcription(name, notes, chords, meters, 60 / median(lengths))
 
 
-class Clock:
-    """Converts seconds to quarters, by the beats that were added.
+class Beat(NamedTuple):
+    """A beat: its onset and length in quarters, its onset in seconds, and how many seconds a quarter lasts there."""
 
-    Attributes
-    ----------
-    seconds, quarters : lists of the times of the beats and their places
-    lengths : list of float, seconds a quarter at each beat
-    """
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.quarters: list[Fraction] = []
-        self.lengths: list[float] = []
-
-    def add(self, seconds: float, quarters: Fraction, length: float) -> None:
-        """Add the next beat; an error unless it comes after the last one."""
-        if self.seconds and (seconds <= self.seconds[-1] or quarters <= self.quarters[-1]):
-            raise NumpyrnnError(f"beats: each must come after the one before, the one at {seconds:g} s does not")
-        if length <= 0:
-            raise NumpyrnnError(f"beats: a beat must last some time, the one at {seconds:g} s lasts {length:g}")
-        self.seconds.append(seconds)
-        self.quarters.append(quarters)
-        self.lengths.append(length)
-
-    def beat(self, seconds: float) -> int:
-        """The index of the beat at a time; before the first beat the first."""
-        if not self.seconds:
-            raise NumpyrnnError("beats: there must be beats in the solo's bars, there are none")
-        return max(bisect_right(self.seconds, seconds) - 1, 0)
-
-    def quarter(self, seconds: float) -> Fraction:
-        """The place of a time in quarters, to a tick."""
-        i = self.beat(seconds)
-        return self.quarters[i] + Fraction(round((seconds - self.seconds[i]) / self.lengths[i] * TICKS), TICKS)
+    onset: Fraction
+    size: Fraction
+    seconds: float
+    length: float
 
 
-def _note(
-    row: dict[str, str], first: int, starts: list[Fraction], meters: list[tuple[int, int]], clock: Clock
-) -> Note:
-    """The note of a row of the melody."""
-    bar, pitch = _number(row, "bar") - first, _real(row, "pitch")
-    tatum, division = _number(row, "tatum"), _number(row, "division")
-    if not 1 <= tatum <= division <= MAX_DIVISION or not 0 <= bar < len(meters) or not 0 <= pitch <= 127:
-        got = f"tatum {tatum} of {division}, bar {bar + first}, pitch {pitch:g}"
-        raise NumpyrnnError(f"melody: a note must lie in its beat, in the bars and in pitches 0 to 127, got {got}")
-    place = _beat(row, meters[bar]) + Fraction(tatum - 1, division) * Fraction(4, meters[bar][1])
-    onset, duration = _real(row, "onset"), _real(row, "duration")
+def _note(row: Row, bar: int, start: Fraction, beat: Beat) -> Note:
+    """The note of a row of the melody, in a bar that starts at `start`."""
+    tatum, division, pitch = (_whole(row, column) for column in ("tatum", "division", "pitch"))
+    if not 1 <= tatum <= division <= MAX_DIVISION or not 0 <= pitch <= 127:
+        got = f"tatum {tatum} of {division}, pitch {pitch}"
+        raise NumpyrnnError(f"a note must lie in its beat and have a pitch of 0 to 127, got {got}")
+    place = beat.onset - start + Fraction(tatum - 1, division) * beat.size
+    begin = beat.onset + Fraction(round((_real(row, "onset") - beat.seconds) / beat.length * TICKS), TICKS)
+    lasts = Fraction(max(0, round(_real(row, "duration") / beat.length * TICKS)), TICKS)
     loudness = _real(row, "loud_median") if row.get("loud_median") else None
-    return Note(bar, place, round(pitch), clock.quarter(onset), clock.quarter(onset + duration), loudness)
+    return Note(bar, place, pitch, begin, begin + lasts, loudness)
 
 
-def _beat(row: dict[str, str], meter: tuple[int, int]) -> Fraction:
-    """The place of a row's beat in its bar, in quarters."""
-    beat = _number(row, "beat")
-    if not 1 <= beat <= meter[0]:
-        raise NumpyrnnError(f"a beat must lie in its bar of {meter[0]}/{meter[1]}, got {beat}")
-    return Fraction(4 * (beat - 1), meter[1])
-
-
-def _number(row: dict[str, str], column: str) -> int:
+def _whole(row: Row, column: str) -> int:
     """A whole number of a row."""
     value = _real(row, column)
     if value != int(value):
@@ -283,12 +257,12 @@ def _number(row: dict[str, str], column: str) -> int:
     return int(value)
 
 
-def _real(row: dict[str, str], column: str) -> float:
+def _real(row: Row, column: str) -> float:
     """A number of a row."""
     try:
         value = float(row[column])
     except ValueError:
-        value = float("nan")
-    if not isfinite(value) or abs(value) > 1e6:
+        value = nan
+    if not abs(value) <= MAX_NUMBER:
         raise NumpyrnnError(f"the column {column} must hold a number, it holds {row[column]!r:.40}")
     return value
