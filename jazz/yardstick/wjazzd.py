@@ -61,11 +61,6 @@ class Transcription:
     meters: list[tuple[int, int]]
     tempo: float
 
-    @property
-    def performer(self) -> str:
-        """The first part of the name."""
-        return self.name.partition("_")[0]
-
     def solo(self) -> Solo:
         """The solo on reduced places."""
         return Solo.of(self.name, self.notes, self.chords, [bar_length(meter) for meter in self.meters], self.tempo)
