@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from music.files import naming
 from numpyrnn import NumpyrnnError
 
-from .chords import Chord, parse_chord
-
-LONGEST = 10_000  # bars
-MAX_TEXT = 1_000_000  # characters
-MAX_CHORDS = 64  # in a bar
-HOLD = ("/", "%")  # within a bar
-# A sign for held chords, or a symbol with the brackets after it. Brackets may have spaces inside and before them.
-SYMBOLS = re.compile(r"[/%](?!\S)|(?:\([^()]*\)|\S)+(?:\s+\([^()]*\))*")
-
-Change = tuple[Fraction, Chord]
+from .charts.chart import LONGEST as LONGEST
+from .charts.chart import Change, Chart, bar_length
+from .charts.chart import parse_meter as parse_meter
+from .charts.text import parse_chart
+from .chords import Chord
 
 
 @dataclass(frozen=True)
@@ -33,6 +26,11 @@ class Changes:
     meter : (beats, unit)
     name, title, feel : str; the feel is "swing" or "straight"
     ending : bool, whether the last bar is a held chord that ends the piece
+    composer : str, empty if unknown
+    key : str, such as "Bb" or "F#m"; empty if unknown
+    tempo : int, quarters a minute; None if the chart says none
+    sections : tuple of str, for each bar the label of the section that begins there, or empty; () if there are none
+    doubles : tuple of bool, for each bar whether a double bar line ends it; () if there are none
     """
 
     bars: list[list[Change]]
@@ -41,6 +39,29 @@ class Changes:
     title: str = ""
     feel: str = "swing"
     ending: bool = False
+    composer: str = ""
+    key: str = ""
+    tempo: int | None = None
+    sections: tuple[str, ...] = ()
+    doubles: tuple[bool, ...] = ()
+
+    @classmethod
+    def of(cls, chart: Chart) -> Changes:
+        """The bars of a chart in the order in which they are played."""
+        played = chart.played()
+        following = [measure.section for measure in played[1:]] + [""]
+        doubles = tuple(m.double or bool(section) for m, section in zip(played, following, strict=True))
+        return cls(
+            [list(measure.chords) for measure in played],
+            chart.meter,
+            title=chart.title,
+            feel=chart.feel or "swing",
+            composer=chart.composer,
+            key=chart.key,
+            tempo=chart.tempo,
+            sections=tuple(measure.section for measure in played) if any(m.section for m in played) else (),
+            doubles=doubles if any(doubles) else (),
+        )
 
     @property
     def bar(self) -> Fraction:
@@ -70,7 +91,9 @@ class Changes:
 
     def times(self, choruses: int) -> Changes:
         """The form, repeated."""
-        return replace(self, bars=self.bars * choruses)
+        return replace(
+            self, bars=self.bars * choruses, sections=self.sections * choruses, doubles=self.doubles * choruses
+        )
 
     def with_ending(self) -> Changes:
         """The form and one more bar, which resolves its last chord.
@@ -82,57 +105,16 @@ class Changes:
         last, final = chords[-1], chords[-1]
         if last.root is not None and {4, 10} <= set(last.intervals):
             final = next((chord for chord in chords if chord.root == (last.root + 5) % 12), chords[0])
-        return replace(self, bars=[*self.bars, [(Fraction(0), final)]], ending=True)
+        bars, sections, doubles = [*self.bars, [(Fraction(0), final)]], self.sections, self.doubles
+        sections, doubles = (*sections, "") if sections else (), (*doubles, False) if doubles else ()
+        return replace(self, bars=bars, sections=sections, doubles=doubles, ending=True)
 
     def __str__(self) -> str:
         return " | ".join(" ".join(str(chord) for _, chord in bar) for bar in self.bars)
 
 
-def bar_length(meter: tuple[int, int]) -> Fraction:
-    """Quarters in a bar."""
-    return Fraction(4 * meter[0], meter[1])
-
-
-def parse_meter(text: str) -> tuple[int, int]:
-    """Beats and unit of a meter such as "4/4" or "6/8".
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    (beats, unit)
-
-    Raises
-    ------
-    NumpyrnnError
-        unless it has 1 to 32 beats of a whole, half, quarter, eighth or sixteenth note
-    """
-    match = re.fullmatch(r"(\d{1,2})/(1|2|4|8|16)", text.strip())
-    if not match or not 1 <= int(match[1]) <= 32:
-        raise NumpyrnnError(f"a meter must be like 4/4, 3/4 or 6/8, got {text!r}")
-    return int(match[1]), int(match[2])
-
-
-def spread(chords: Sequence[Chord], meter: tuple[int, int]) -> list[Change]:
-    """Place the chords of a bar on its beats. If they cannot be equally long, the first ones get a beat more."""
-    beats, n = meter[0], len(chords)
-    if n > MAX_CHORDS:
-        raise NumpyrnnError(f"a bar must have at most {MAX_CHORDS} chords, it has {n}")
-    beat = Fraction(4, meter[1])
-    if n > beats:
-        return [(beats * beat * i / n, chord) for i, chord in enumerate(chords)]
-    shares = [beats // n + (i < beats % n) for i in range(n)]
-    return [(sum(shares[:i]) * beat, chord) for i, chord in enumerate(chords)]
-
-
 def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
-    """Read changes as musicians write them.
-
-    Bars are separated by `|` or a new line, chords by spaces. `%` repeats the previous bar, `/` holds the previous
-    chord for another beat. `|: ... :|` is played twice, `:| x3` three times. `N.C.` means no chord. Chords in brackets
-    are alternates, which are shown with the chord before them and not played. The chords of a bar share its beats.
+    """Read changes as musicians write them, see `charts.text.parse_chart`.
 
     Parameters
     ----------
@@ -141,69 +123,14 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
 
     Returns
     -------
-    Changes
+    Changes, with repeats written out
 
     Raises
     ------
     NumpyrnnError
-        if a symbol is unknown (the error names its bar, and its line if there are several), a repeat is wrong, or there
-        is no chord, or over 10,000 bars, 64 chords in a bar or 1,000,000 characters
+        if it cannot be read
     """
-    if len(text) > MAX_TEXT:
-        raise NumpyrnnError(f"changes must have at most {MAX_TEXT} characters, got {len(text)}")
-    bars: list[list[Change]] = []
-    repeat: int | None = None
-    since = 0  # the bar to which a :| without |: goes back
-    marked = re.sub(r"(?<!\|)\|++\s*+:", r"|:START|", text)  # each repeat sign as a bar of its own
-    marked = re.sub(r":\s*\|+(?:\s*x(\d+))?", r"|:END\1|", marked)
-    lines = [line.split("|") for line in marked.split("\n")]
-    for line, part in ((number, part.strip()) for number, parts in enumerate(lines, 1) for part in parts):
-        if part == ":START":
-            if repeat is not None:
-                raise NumpyrnnError(f"a repeat must end before the next begins, bar {len(bars) + 1} begins a second")
-            repeat = len(bars)
-        elif part.startswith(":END"):
-            passage = bars[since if repeat is None else repeat :]
-            times = int(part[4:10] or 2)
-            if times < 1:
-                raise NumpyrnnError(f"a repeat must be played once or more, got x{times} before bar {len(bars) + 1}")
-            if len(bars) + len(passage) * (times - 1) > LONGEST:
-                raise NumpyrnnError(f"changes must have at most {LONGEST} bars, a repeat makes more")
-            bars += passage * (times - 1)
-            repeat, since = None, len(bars)
-        elif part == "%":
-            if not bars:
-                raise NumpyrnnError("bar 1 must name a chord, there is no bar before it for % to repeat")
-            bars.append(bars[-1])
-        elif part:
-            bars.append(_read_bar(part, f"line {line}, " * (len(lines) > 1) + f"bar {len(bars) + 1}", meter, bars))
-    if len(bars) > LONGEST:
-        raise NumpyrnnError(f"changes must have at most {LONGEST} bars, got {len(bars)}")
-    if repeat is not None:
-        raise NumpyrnnError(f"the repeat that begins at bar {repeat + 1} must end with :|")
-    if not any(chord.tones for bar in bars for _, chord in bar):
-        raise NumpyrnnError("changes must have a chord, such as Dm7 G7 | Cmaj7; got none")
-    return Changes(bars, meter)
-
-
-def _read_bar(text: str, where: str, meter: tuple[int, int], before: Sequence[list[Change]]) -> list[Change]:
-    """The chords of one bar. A held chord (/ or %) appears once; alternates by themselves stand over a held chord."""
-    slots: list[Chord] = []
-    symbols = SYMBOLS.findall(text)
-    for symbol in symbols:
-        with naming(where):
-            chord = None if symbol in HOLD else parse_chord(symbol)
-        if chord and chord.played:
-            slots.append(chord)
-        elif slots or before:
-            held, shown = slots[-1] if slots else before[-1][-1][1], chord.alternates if chord else ""
-            if held.alternates and not slots:  # they belong to the bar before
-                root, quality, bass = held.parts
-                held = parse_chord(root + quality + "/" * bool(bass) + bass or "N.C.")
-            slots.append(replace(held, symbol=held.symbol + shown, alternates=held.alternates + shown))
-        else:
-            raise NumpyrnnError(f"bar 1 must begin with a chord, got {symbol!r}")
-    return [change for i, change in enumerate(spread(slots, meter)) if i == 0 or symbols[i] not in HOLD]
+    return Changes.of(parse_chart(text, meter))
 
 
 # The title and the chords of each shipped form.

@@ -18,8 +18,9 @@ from test_midi_reader import END, chunk, song
 from dinos import model as dinos_model
 from dinos.model import NameTraining, Settings
 from dinos.names import read_names
-from jazz import changes, cli
-from jazz.changes import parse_changes, spread
+from jazz import cli
+from jazz.changes import parse_changes
+from jazz.charts.chart import MAX_CHORDS, spread
 from jazz.chords import parse_chord
 from jazz.reading import corpus, tracks
 from jazz.reading.choruses import read_chorus
@@ -156,14 +157,14 @@ def test_a_long_note_is_corrected_piece_by_piece_to_the_same_sound(monkeypatch):
 
 
 def test_the_text_of_changes_is_bounded(monkeypatch):
-    monkeypatch.setattr(changes, "MAX_TEXT", 10)
+    monkeypatch.setattr("jazz.charts.text.MAX_TEXT", 10)
     assert len(parse_changes("C | Dm7   ").bars) == 2
     with pytest.raises(NumpyrnnError, match=r"^changes must have at most 10 characters, got 11$"):
         parse_changes("C | Dm7    ")
 
 
 def test_the_chords_of_a_bar_are_bounded(tmp_path):
-    chords = [parse_chord("C")] * changes.MAX_CHORDS
+    chords = [parse_chord("C")] * MAX_CHORDS
     assert len(spread(chords, (4, 4))) == 64
     with pytest.raises(NumpyrnnError, match=r"^a bar must have at most 64 chords, it has 65$"):
         parse_changes("C " * 65)

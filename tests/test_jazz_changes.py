@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jazz.changes import FORMS, form, parse_changes, parse_meter, spread
+from jazz.changes import FORMS, form, parse_changes, parse_meter
+from jazz.charts.chart import spread
 from jazz.chords import Chord
 from jazz.cli import app
 from jazz.grammar import Element

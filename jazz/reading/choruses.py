@@ -13,7 +13,8 @@ from music.midi import Note
 from numpyrnn import NumpyrnnError
 from workbench.files import MAX_NOTES_BYTES, read_text
 
-from ..changes import Change, Changes, bar_length, parse_meter, spread
+from ..changes import Changes
+from ..charts.chart import Change, bar_length, parse_meter, spread
 from ..chords import Chord, parse_chord, semitones_above_c
 from ..grammar import Element
 from ..tunes import Tune, chord_elements, make_bars

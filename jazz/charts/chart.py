@@ -1,0 +1,196 @@
+"""A chart: the measures of a tune as they stand on paper, and the order in which they are played."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from numpyrnn import NumpyrnnError
+
+from ..chords import Chord
+
+LONGEST = 10_000  # bars
+MAX_CHORDS = 64  # in a bar
+
+JUMPS = ("D.C.", "D.C. al Fine", "D.C. al Coda", "D.S.", "D.S. al Fine", "D.S. al Coda")
+
+Change = tuple[Fraction, Chord]
+
+
+def bar_length(meter: tuple[int, int]) -> Fraction:
+    """Quarters in a bar."""
+    return Fraction(4 * meter[0], meter[1])
+
+
+def parse_meter(text: str) -> tuple[int, int]:
+    """Beats and unit of a meter such as "4/4" or "6/8".
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    (beats, unit)
+
+    Raises
+    ------
+    NumpyrnnError
+        unless it has 1 to 32 beats of a whole, half, quarter, eighth or sixteenth note
+    """
+    match = re.fullmatch(r"(\d{1,2})/(1|2|4|8|16)", text.strip())
+    if not match or not 1 <= int(match[1]) <= 32:
+        raise NumpyrnnError(f"a meter must be like 4/4, 3/4 or 6/8, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def spread(chords: Sequence[Chord], meter: tuple[int, int]) -> list[Change]:
+    """Place the chords of a bar on its beats. If they cannot be equally long, the first ones get a beat more."""
+    beats, n = meter[0], len(chords)
+    if n > MAX_CHORDS:
+        raise NumpyrnnError(f"a bar must have at most {MAX_CHORDS} chords, it has {n}")
+    beat = Fraction(4, meter[1])
+    if n > beats:
+        return [(beats * beat * i / n, chord) for i, chord in enumerate(chords)]
+    shares = [beats // n + (i < beats % n) for i in range(n)]
+    return [(sum(shares[:i]) * beat, chord) for i, chord in enumerate(chords)]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One measure as written.
+
+    Attributes
+    ----------
+    chords : list of (onset within the measure in quarters, Chord), at least one; the first at 0
+    section : str, the label that stands above the measure, such as "A"
+    begins : bool, whether a repeat begins here, `|:`
+    ends : int, how often the passage that ends here, `:|`, is played; 0 if no repeat ends here
+    endings : tuple of int, the times through for which the measure is played, such as (1,) in a first ending;
+        empty outside of endings
+    segno, coda : bool, whether this sign stands at the beginning of the measure
+    fine : bool, whether the tune ends after this measure, once a jump "al Fine" was made
+    to_coda : bool, whether the music goes on at the coda after this measure, once a jump "al Coda" was made
+    jump : str, one of JUMPS that is made after this measure, or empty
+    double : bool, whether a double bar line stands at the end
+    """
+
+    chords: Sequence[Change]
+    section: str = ""
+    begins: bool = False
+    ends: int = 0
+    endings: tuple[int, ...] = ()
+    segno: bool = False
+    coda: bool = False
+    fine: bool = False
+    to_coda: bool = False
+    jump: str = ""
+    double: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A tune's chords on paper.
+
+    Attributes
+    ----------
+    measures : list of Measure
+    meter : (beats, unit)
+    title, composer : str, empty if unknown
+    key : str, the tonic, with "m" after it if minor, such as "Bb" or "F#m"; empty if unknown
+    tempo : int, quarters a minute; None if unknown
+    feel : str, "swing" or "straight"; empty if unknown
+    pickup : Fraction, quarters before the first measure
+    guesses : list of str, what was guessed while reading, a line each
+    """
+
+    measures: Sequence[Measure]
+    meter: tuple[int, int] = (4, 4)
+    title: str = ""
+    composer: str = ""
+    key: str = ""
+    tempo: int | None = None
+    feel: str = ""
+    pickup: Fraction = Fraction(0)
+    guesses: Sequence[str] = ()
+
+    def played(self) -> list[Measure]:
+        """List the measures in the order in which they are played.
+
+        A repeat is played twice, or as often as it says or has endings. After a jump (D.C. or D.S.), a repeat is played
+        once, with its last ending. "Fine" and "To Coda" hold after a jump only; a coda to which nothing jumps is left
+        out.
+
+        Returns
+        -------
+        list of Measure
+
+        Raises
+        ------
+        NumpyrnnError
+            if there is no chord, a jump has no aim, or over 10,000 bars would be played
+        """
+        if not any(chord.tones for measure in self.measures for _, chord in measure.chords):
+            raise NumpyrnnError("changes must have a chord, such as Dm7 G7 | Cmaj7; got none")
+        self._check_jumps()
+        order: list[Measure] = []
+        left_out = any(m.to_coda for m in self.measures) and not any(m.jump for m in self.measures)
+        steps, jump, in_coda = self._walk(0), "", False
+        while step := next(steps, None):
+            measure, last = self.measures[step[0]], step[1]
+            if measure.coda and left_out:
+                break
+            order.append(measure)
+            if len(order) > LONGEST:
+                raise NumpyrnnError(f"changes must have at most {LONGEST} bars, the repeats make more")
+            if measure.jump and last and not jump:
+                jump = measure.jump
+                steps = self._walk(self._first("segno") if jump.startswith("D.S.") else 0, once=True)
+            elif measure.fine and jump and not jump.endswith("Coda"):
+                break
+            elif measure.to_coda and jump and not jump.endswith("Fine") and not in_coda:
+                steps, in_coda = self._walk(self._first("coda")), True
+        return order
+
+    def _walk(self, start: int, once: bool = False) -> Iterator[tuple[int, bool]]:
+        """The index of each measure from `start` on, with repeats, and whether it is played for the last time."""
+        for first, stop, times in self._passages():
+            for time in range(times if once else 1, times + 1) if stop > start else ():
+                for i in range(max(first, start), stop):
+                    through = self._times_of(i, first, stop, times)
+                    if time in through:
+                        yield i, time == max(through)
+
+    def _passages(self) -> Iterator[tuple[int, int, int]]:
+        """(first measure, stop, times) of each passage: a repeat with its endings, or what stands between repeats."""
+        first, count = 0, len(self.measures)
+        for i, measure in enumerate(self.measures):
+            following = self.measures[i + 1] if i + 1 < count else Measure([], begins=True)
+            in_endings = bool(measure.endings and following.endings)
+            if following.begins or following.coda or ((measure.ends or measure.endings) and not in_endings):
+                passage = self.measures[first : i + 1]
+                yield first, i + 1, max([1, *(n for m in passage for n in (m.ends, *m.endings))])
+                first = i + 1
+
+    def _times_of(self, i: int, first: int, stop: int, times: int) -> Sequence[int]:
+        """The times through its passage for which a measure is played; times without an ending have the first one."""
+        endings = self.measures[i].endings
+        if not endings:
+            return range(1, times + 1)
+        others = {n for m in self.measures[first:stop] for n in m.endings}
+        begins = min(others) in endings
+        return [*endings, *(n for n in range(1, times + 1) if begins and n not in others)]
+
+    def _first(self, sign: str) -> int:
+        return next(i for i, measure in enumerate(self.measures) if getattr(measure, sign))
+
+    def _check_jumps(self) -> None:
+        """Raise if a jump has no aim."""
+        for jump in {measure.jump for measure in self.measures} - {""}:
+            needs = {"segno": "a segno", "fine": "a Fine", "to_coda": "a To Coda", "coda": "a coda"}
+            needed = ["segno"] * jump.startswith("D.S.") + ["fine"] * jump.endswith("Fine")
+            for sign in needed + ["to_coda", "coda"] * jump.endswith("Coda"):
+                if not any(getattr(measure, sign) for measure in self.measures):
+                    raise NumpyrnnError(f"{jump} needs {needs[sign]}, there is none")
