@@ -51,7 +51,7 @@ SETTINGS = {"dinos": DinoSettings, "jazz": JazzSettings, "sonnets": SonnetSettin
 APPS = {"dinos": dinos.cli.app, "jazz": jazz.cli.app, "sonnets": sonnets.cli.app, "piano": piano.cli.app}
 USES = {
     "dinos": ("sample -n 2", "evaluate --samples 3"),
-    "jazz": ("improvise --form ii-v-i --no-lead-sheet --force", "evaluate --samples 1"),
+    "jazz": ("improvise --form ii-v-i --no-lead-sheet --force", "evaluate --samples 1 --solos 1"),
     "sonnets": ("write --lines 1 --length 9", "evaluate --samples 5"),
     "piano": ("play --length 3 --force", "evaluate --samples 5"),
 }

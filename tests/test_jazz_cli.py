@@ -299,7 +299,7 @@ def test_ctrl_c_saves_the_model_and_says_how_to_go_on(folder, monkeypatch):
 
 
 def test_every_command_has_help_under_both_names():
-    assert set(app.commands) == {"improvise", "train", "evaluate", "doctor", "listen", "choruses", "course"}
+    assert set(app.commands) == {"improvise", "train", "evaluate", "doctor", "listen", "choruses", "course", "score"}
     for command in ([], *([name] for name in app.commands)):
         long, short = (CliRunner().invoke(app, [*command, option]) for option in ("--help", "-h"))
         assert long.exit_code == short.exit_code == 0

@@ -19,6 +19,9 @@ from jazz.reading.corpus import read_tunes
 from jazz.soloist import Soloist
 from jazz.tokens import is_of_value
 from jazz.training import JazzTraining, ngram_on_values
+from jazz.yardstick.bands import bands_for, distance
+from jazz.yardstick.measures import measure as measure_solo
+from jazz.yardstick.quality import played
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import save
 from numpyrnn.sampling import Sampler
@@ -191,7 +194,9 @@ def test_an_evaluation_needs_held_out_tunes_and_solos(checkpoint, held_out, solo
 
 def test_the_command_prints_the_figures(checkpoint, tmp_path):
     save(tmp_path / "model.npz", checkpoint)
-    arguments = f"evaluate --model {tmp_path / 'model.npz'} --samples 2 --form modal --seed 1 --temperature 0.5"
+    arguments = (
+        f"evaluate --model {tmp_path / 'model.npz'} --samples 2 --form modal --seed 1 --temperature 0.5 --solos 2"
+    )
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 0, done.output
     expected = measure(checkpoint, form("modal"), 2, 1, 0.5)
@@ -205,3 +210,6 @@ def test_the_command_prints_the_figures(checkpoint, tmp_path):
     rows = {line[:36].rstrip(): line[36:].split(maxsplit=2) for line in below.splitlines()}
     for name, (runs, share) in expected["copies"].items():
         assert rows[name][:2] == [f"{share:.1%}", str(max(run.length for run in runs))]
+    solos = played(checkpoint, 2, 1, 0.5)
+    far = f"{distance([measure_solo(solo) for solo in solos], bands_for(solos)):.2f}"
+    assert f"2 solos over the shipped forms in 4/4, at least 32 bars each.\nDistance from players: {far} " in below

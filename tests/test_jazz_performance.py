@@ -353,7 +353,7 @@ try:
     app(["train", chorus, "--epochs", "1", "--hidden", "8", "-o", f"{folder}/own.npz"], standalone_mode=False)
 except SystemExit as end:
     print(end.code)
-app(["evaluate", "--model", f"{folder}/own.npz", "--samples", "1"], standalone_mode=False)
+app(["evaluate", "--model", f"{folder}/own.npz", "--samples", "1", "--solos", "1"], standalone_mode=False)
 """
 
 

@@ -57,7 +57,7 @@ PROGRAMS = {
     "jazz": [
         "jazz train choruses --epochs 2 --hidden 12 --seed 3",
         "jazz improvise --seed 2 --model jazz.npz --out solo.mid",
-        "jazz evaluate --model jazz.npz",
+        "jazz evaluate --model jazz.npz --solos 2",
     ],
     "piano": [
         "piano train pieces --epochs 1 --seed 3 --min-count 2 --window 8 --rhythm",

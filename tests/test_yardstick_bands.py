@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 from yardsticks import made
 
-from jazz.yardstick.bands import LENGTHS, WHOLE, Band, bands_for, bands_of, distance, nearest_length, players, share_inside
+from jazz.yardstick.bands import (
+    LENGTHS,
+    WHOLE,
+    Band,
+    bands_for,
+    bands_of,
+    distance,
+    nearest_length,
+    players,
+    share_inside,
+)
 from jazz.yardstick.measures import MEASURES, PERFORMANCE, measure
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path
@@ -66,7 +76,7 @@ def test_the_share_inside_leaves_out_what_a_solo_does_not_have():
     assert share_inside(values, bands) == pytest.approx(35 / 36)
 
 
-@pytest.mark.parametrize("bars, length", [(1, 12), (13, 12), (15, 16), (23, 16), (25, 32), (49, 64), (500, 64)])
+@pytest.mark.parametrize(("bars", "length"), [(1, 12), (13, 12), (15, 16), (23, 16), (25, 32), (49, 64), (500, 64)])
 def test_a_solo_is_held_to_the_nearest_length(bars, length):
     solo = made(TWO, bars=bars)
     assert nearest_length(solo) == length

@@ -1,13 +1,14 @@
 """Each measure has, on solos made up for it, the value that is counted by hand."""
 
-from fractions import Fraction as F
+from fractions import Fraction
 from math import isnan, log2
 
 import pytest
+from yardsticks import line, made, performed
 
 from jazz.yardstick.measures import MEASURES, PERFORMANCE, measure
 
-from yardsticks import line, made, performed
+F = Fraction
 
 C, D, E, FF, G, A, B = 60, 62, 64, 65, 67, 69, 71
 
@@ -55,7 +56,7 @@ def test_chromatic_notes_lie_outside_the_scale():
 
 
 @pytest.mark.parametrize(
-    "pitches, share",
+    ("pitches", "share"),
     [
         ([D + 1, E, A, A], 1),  # by a semitone to a chord tone
         ([D + 1, D, A, A], 0),  # by a semitone to another tone
@@ -80,7 +81,7 @@ def test_other_notes_are_resolved_by_step_within_two_notes():
 
 
 @pytest.mark.parametrize(
-    "pitches, count",
+    ("pitches", "count"),
     [
         ([D, B - 12, C, G], 1),  # a tone above, a semitone below
         ([B - 12, D, C, G], 1),
@@ -217,7 +218,9 @@ def test_phrases_end_at_a_silence_of_a_beat():
 
 
 def test_the_arc_of_density_is_between_quarters_of_the_solo():
-    assert value("arc_d", made([(0, C), (1, C), (2, C), (4, C), (8, C), (9, C), (12, C), (13, C)], bars=4)) == (3 - 1) / 2
+    assert (
+        value("arc_d", made([(0, C), (1, C), (2, C), (4, C), (8, C), (9, C), (12, C), (13, C)], bars=4)) == (3 - 1) / 2
+    )
 
 
 # --------------------------------------------------------------------------------------------------------- performances

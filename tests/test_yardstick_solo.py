@@ -1,6 +1,6 @@
 """Places are reduced as the yardstick says; chord tones and scales are those of its plain table."""
 
-from fractions import Fraction as F
+from fractions import Fraction
 
 import pytest
 from yardsticks import line, made
@@ -10,9 +10,11 @@ from jazz.yardstick.harmony import harmony_of, scale_of
 from jazz.yardstick.solo import Note, Solo, places_in_beat, reduce_notes
 from numpyrnn import NumpyrnnError
 
+F = Fraction
+
 
 @pytest.mark.parametrize(
-    "places, reduced",
+    ("places", "reduced"),
     [
         ([0], [0]),
         ([F(29, 100)], [0]),
@@ -60,7 +62,7 @@ def test_an_excerpt_begins_anew_under_the_chord_that_sounds():
 
 
 @pytest.mark.parametrize(
-    "symbol, tones",
+    ("symbol", "tones"),
     [
         ("C", {0, 4, 7}),
         ("C6", {0, 4, 7, 9}),
@@ -85,7 +87,7 @@ def test_chord_tones_are_root_third_fifth_and_seventh_or_sixth(symbol, tones):
 
 
 @pytest.mark.parametrize(
-    "symbol, scale",
+    ("symbol", "scale"),
     [
         ("C7", "0 2 4 5 7 9 10"),
         ("C7b9", "0 1 3 4 5 7 8 10"),

@@ -1,10 +1,12 @@
 """Made-up solos to measure."""
 
-from fractions import Fraction as F
+from fractions import Fraction
 
 from jazz.changes import parse_changes
 from jazz.yardstick.reading import solo_of_notes
 from jazz.yardstick.solo import Note, Solo
+
+F = Fraction
 
 
 def made(notes, chords="Cmaj7", bars=None):
@@ -15,7 +17,7 @@ def made(notes, chords="Cmaj7", bars=None):
     return solo_of_notes("made up", [(F(o), F(o) + F(*d or (F(1, 2),)), pitch) for o, pitch, *d in notes], changes)
 
 
-def line(pitches, chords="Cmaj7", step=F(1, 2), bars=1, start=0):
+def line(pitches, chords="Cmaj7", step=0.5, bars=1, start=0):
     """A solo of notes of equal length, one after the other."""
     return made([(start + i * step, pitch, step) for i, pitch in enumerate(pitches)], chords, bars)
 

@@ -14,6 +14,7 @@ from music.files import naming
 from music.midi import Midi, as_tempo, read_midi
 from music.reader import ENCODING
 from numpyrnn import NumpyrnnError
+from workbench.files import MAX_NOTES_BYTES, read_text
 
 from ..changes import Changes, parse_changes
 from ..charts.chart import Change
@@ -42,8 +43,8 @@ def read_solo(path: Path, melody: str | None = None, chords: str | None = None, 
     path : file
     melody : str, optional, number or name of the solo's part in a MIDI file; default: the part "Solo", as `jazz` writes
         it, or else the one that `jazz doctor` finds
-    chords : str, optional, changes such as "Dm7 G7 | Cmaj7", from the first bar on, repeated as often as needed;
-        default: those of the file
+    chords : str, optional, changes such as "Dm7 G7 | Cmaj7", or "@FILE", from the first bar on, repeated as often as
+        needed; default: those of the file
     encoding : str, default "latin-1", of the parts' names in MIDI files, where they are not UTF-8
 
     Returns
@@ -130,8 +131,11 @@ def _performed(notes: Sequence[music.midi.Note], bars: Bars) -> list[Note]:
 
 
 def repeated(chords: str, meter: tuple[int, int], bars: Bars) -> list[Change]:
-    """Typed changes, repeated to the end of the bars."""
-    changes, stop = parse_changes(chords, meter), bars[-1][0] + bars[-1][1]
+    """Typed changes, or those of an @FILE, repeated to the end of the bars."""
+    text, name = (read_text(chords[1:], MAX_NOTES_BYTES), chords[1:]) if chords[:1] == "@" else (chords, "--chords")
+    with naming(name):
+        changes = parse_changes(text, meter)
+    stop = bars[-1][0] + bars[-1][1]
     flat = changes.times(-int(-stop // changes.end)).flat()
     return [change for change in flat if change[0] < stop]
 

@@ -113,7 +113,7 @@ def distance_line(solos: Sequence[Solo]) -> str:
     """The distance of a set of solos from the players' excerpts of its length, and from their whole solos."""
     measured = [measure(solo) for solo in solos]
     near, whole = (distance(measured, bands) for bands in (bands_for(solos), players()[WHOLE]))
-    return f"Distance of the set from players: {near:.2f} (excerpts of its length), {whole:.2f} (whole solos)."
+    return f"Distance from players: {near:.2f} (excerpts of its length), {whole:.2f} (whole solos)."
 
 
 def _row(name: str, found: Measure, value: float, band: Band) -> tuple[str, ...]:
