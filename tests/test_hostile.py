@@ -301,6 +301,8 @@ def test_every_command_on_hostile_midi_files_ends_with_little_memory(rounds, tel
     wav = tmp_path / "a.wav"
     commands = {
         "jazz doctor": ["jazz", "doctor"],
+        "jazz score": ["jazz", "score"],
+        "jazz score --chords": ["jazz", "score", "--chords", "C7"],
         "piano doctor": ["piano", "doctor", "--no-cache"],
         "jazz listen": ["jazz", "listen", "--bars", 9999, "--force", "-o", wav],
     }
