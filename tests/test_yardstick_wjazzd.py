@@ -96,6 +96,11 @@ def test_a_zip_and_a_folder_give_the_same(tmp_path):
     assert [read.name for read in read_transcriptions(tmp_path / "all", wanted=lambda name: name == "B_2")] == ["B_2"]
 
 
+def test_a_zip_of_a_folder_is_read_too(tmp_path):
+    path = packed(tmp_path / "all.zip", {f"wjazzd/{name}": data for name, data in pair("A_1").items()})
+    assert [read.name for read in read_transcriptions(path)] == ["A_1"]
+
+
 def test_an_unusable_solo_is_named_and_the_others_are_read(tmp_path):
     path = packed(tmp_path / "all.zip", pair("A_1") | pair("B_2", **{"melody/B_2.csv": b"onset\n1\n2\n"}))
     refused = []

@@ -13,7 +13,7 @@ from workbench.tables import table
 
 from ..evaluation import Tunes, longest_copy
 from ..model import training_values
-from .bands import WHOLE, Band, Bands, Values, bands_for, distance, nearest_length, players
+from .bands import WHOLE, Band, Bands, Values, bands_for, distance, nearest_length, players, share_inside
 from .copying import values_of_solo
 from .measures import MEASURES, PERFORMANCE, Measure, measure
 from .reading import read_solo
@@ -83,7 +83,7 @@ def one(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, excerpt
     yield table(WIDTHS, [head, *(_row(name, found, values[name], bands[name]) for name, found in MEASURES.items())])
     counted = [bands[name].place(values[name]) for name in MEASURES]
     inside, shown_of = counted.count("inside"), len(counted) - counted.count("")
-    yield f"\nInside: {inside} of {shown_of} measures, {_percent(inside / max(shown_of, 1))}; players: about 80 %.\n"
+    yield f"\nInside: {inside} of {shown_of} measures, {_percent(share_inside(values, bands))}; players: about 80 %.\n"
     apart = [_row(name, found, values[name], bands[name]) for name, found in PERFORMANCE.items()]
     yield table(WIDTHS, [(APART, *head[1:]), *apart])
     yield f"\nEnding: {ending(solo)}."

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from io import BytesIO
 from itertools import accumulate, pairwise
 from math import nan
@@ -29,7 +30,7 @@ from .solo import Note, Solo
 MAX_ZIP, LONGEST_DIRECTORY = 64_000_000, 1 << 20  # bytes
 MAX_SOLOS, MAX_BYTES, MAX_ROWS = 4096, 4_000_000, 50_000  # bytes and rows of a file
 MAX_BARS, MAX_DIVISION = 4000, 96
-END_OF_ZIP = 22  # bytes of its last record
+END_OF_ZIP, LOCATOR = 22, 20  # bytes of a zip's last record, and of the one before it that only large zips have
 MAX_NUMBER = 1e6
 TICKS = 960  # a quarter; performed times are rounded to them
 DAMAGED = (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)  # what a damaged zip raises
@@ -111,17 +112,15 @@ def read_transcriptions(
 def _files_of_folder(folder: Path) -> Files:
     """Functions that read the CSV files of a folder, by name."""
     paths = [path for name in COLUMNS for path in folder.glob(f"{name}/*.csv")]
-    return {
-        f"{path.parent.name}/{path.name}": lambda path=path: first_bytes(path, MAX_BYTES + 1, "a CSV file")  # type: ignore[misc]
-        for path in paths
-    }
+    return {f"{p.parent.name}/{p.name}": partial(first_bytes, p, MAX_BYTES + 1, "a CSV file") for p in paths}
 
 
 def _files_of_zip(path: str | Path) -> Files:
-    """Functions that read the CSV files of a zip, by name."""
+    """Functions that read the CSV files of a zip, by their names and the names of their folders."""
     data = first_bytes(path, MAX_ZIP + 1, "a zip file")
-    end = data[-END_OF_ZIP:]
-    if len(data) > MAX_ZIP or end[:4] != b"PK\5\6" or int.from_bytes(end[12:16], "little") > LONGEST_DIRECTORY:
+    before, end = data[-END_OF_ZIP - LOCATOR : -END_OF_ZIP], data[-END_OF_ZIP:]
+    short = int.from_bytes(end[12:16], "little") <= LONGEST_DIRECTORY and not before.startswith(b"PK\6\7")
+    if len(data) > MAX_ZIP or not end.startswith(b"PK\5\6") or not short:
         raise NumpyrnnError(f"{path} must be a folder, or a zip of at most {MAX_ZIP} bytes without a comment")
 
     def read(name: str) -> bytes:
@@ -136,7 +135,7 @@ def _files_of_zip(path: str | Path) -> Files:
     except DAMAGED as error:
         raise NumpyrnnError(f"{path} must be a whole zip ({error!s:.80})") from error
     bounded = [info.filename for info in archive.infolist() if info.compress_type in (ZIP_STORED, ZIP_DEFLATED)]
-    return {name: lambda name=name: read(name) for name in bounded if name.endswith(".csv")}  # type: ignore[misc]
+    return {"/".join(name.split("/")[-2:]): partial(read, name) for name in bounded if name.endswith(".csv")}
 
 
 def read_rows(data: bytes, columns: Sequence[str]) -> list[Row]:
