@@ -165,8 +165,15 @@ def test_hostile_zips_are_refused(tmp_path):
         for name, data in pair().items():
             archive.writestr(name, data)
     (tmp_path / "text.zip").write_text("no zip")
+    whole = packed(tmp_path / "whole.zip", pair()).read_bytes()
+    (tmp_path / "large.zip").write_bytes(whole[:-22] + b"PK\6\7" + bytes(16) + whole[-22:])
     (tmp_path / "folder").mkdir()
-    for name, why in [("lzma.zip", "holds 0"), ("text.zip", "must be a folder, or a zip"), ("folder", "holds 0")]:
+    for name, why in [
+        ("lzma.zip", "holds 0"),
+        ("text.zip", "must be a folder, or a zip"),
+        ("large.zip", "or a zip"),
+        ("folder", "holds 0"),
+    ]:
         with pytest.raises(NumpyrnnError, match=why):
             list(read_transcriptions(tmp_path / name))
     with pytest.raises(NumpyrnnError, match="could not be read"):
