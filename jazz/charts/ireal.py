@@ -44,8 +44,8 @@ NOTE = "[A-G][#b]?"
 QUALITY = r"(?:sus|alt|add|maj?|min?|dim|aug|[-+^ho\d#bmM△Δ∆øØ°]|/(?=\d)|\((?:add|[#b]?\d)[^()]*\))*"
 CHORD = rf"{NOTE}{QUALITY}(?:\*[^*|\[\]{{}}<>]*\*)?(?:/{NOTE})?|W(?:/{NOTE})?"  # W is the last chord
 TOKEN = re.compile(
-    rf"<(?P<words>[^<>]*)>|(?P<alternates>\([^()]*\))|(?P<cell>{CHORD}|[ pnxr])|(?P<line>[|\[\]{{}}Z])"
-    r"|(?P<mark>\*[A-Za-z]|N\d|S)|(?P<coda>Q)|(?P<end>U)|T(?P<meter>12|\d\d)"
+    rf"(?P<words><[^<>]*>|U)|(?P<alternates>\([^()]*\))|(?P<cell>{CHORD}|[ pnxr])|(?P<line>[|\[\]{{}}Z])"
+    r"|(?P<mark>\*[A-Za-z]|N\d|S)|(?P<coda>Q)|(?P<meter>T12|T\d\d)"
     r"|[fslY,.:;*\s]+|(?P<unknown>.)",  # fermata, sizes, vertical space and dividers are not played
     re.DOTALL,
 )
@@ -87,18 +87,17 @@ class IrealTune:
         NumpyrnnError
             if they cannot be read or played, or the meter changes; the message names the tune, and the bar as written
         """
-        chords, feel, guesses = self.chords, "swing" if self.style else "", list[str]()
+        chords = self.chords
         if chords.startswith(MARKER):
             chords = re.sub("|".join(SHORT), lambda word: SHORT[word[0]], unscramble(chords.removeprefix(MARKER)))
-        if STRAIGHT.search(self.style) and not SWINGS.search(self.style):
-            feel = "straight"
-        elif self.style and (STRAIGHT.search(self.style) or not SWINGS.search(self.style)):
-            guesses = [f"swing feel, from the style {self.style[:40]!r}"]
         with naming(self.title[:60]):
             chart = _Reader().read(chords)
             chart.played()
+        swings, straight = (bool(pattern.search(self.style)) for pattern in (SWINGS, STRAIGHT))
+        feel = "straight" if straight and not swings else "swing" if self.style else ""
+        guessed = [f"swing feel, from the style {self.style[:40]!r}"] if self.style and swings == straight else []
         chart = replace(chart, title=self.title, composer=self.composer, key=self.key, tempo=self.tempo, feel=feel)
-        return replace(chart, guesses=[*guesses, *chart.guesses])
+        return replace(chart, guesses=[*guessed, *chart.guesses])
 
 
 def parse_ireal(text: str) -> list[Chart]:
@@ -138,26 +137,23 @@ def tunes(text: str) -> list[IrealTune]:
     """
     if len(text) > MAX_TEXT:
         raise NumpyrnnError(f"iReal Pro links must have at most {MAX_TEXT} characters, got {len(text)}")
-    found: list[IrealTune] = []
-    for link in LINK.finditer(text):
-        rest = link["rest"]
-        found += _tunes_of(unescape(rest) if link["quote"] or link["tag"] else rest, link["scheme"].lower() == "irealb")
+    found = dict.fromkeys(tune for link in LINK.finditer(text) for tune in _tunes_of(link))
     if not found:
         what = "expected a link such as irealbook://Title=Composer=Style=Key=n=Chords, or irealb:// from the app"
         raise NumpyrnnError(f"{what}, got {text[:40]!r}")
-    return list(dict.fromkeys(found))
+    return list(found)
 
 
-def _tunes_of(link: str, scrambled: bool) -> list[IrealTune]:
-    """The tunes of one link, from its text after the scheme.
+def _tunes_of(link: re.Match[str]) -> list[IrealTune]:
+    """The tunes of one link.
 
     The fields of a scrambled tune are title, composer, an empty one, style, key, transposition, chords, accompaniment,
     tempo and repeats; those of a plain one are title, composer, style, key, n, and chords. Old links lack some. Tunes
     are separated by `===`, and the name of the list may stand last.
     """
-    link = unquote(link)
-    fields = [field.strip(" \r\n\t") for field in (link if "=" in link else unquote(link)).split("=")]
-    found, start = list[IrealTune](), 0
+    text = unquote(unescape(link["rest"]) if link["quote"] or link["tag"] else link["rest"])
+    fields = [field.strip(" \r\n\t") for field in (text if "=" in text else unquote(text)).split("=")]
+    found, start, scrambled = list[IrealTune](), 0, link["scheme"].lower() == "irealb"
     while len(fields) - start >= 5:
         some = fields[start : start + 16]
         usual = min(6 if scrambled else 5, len(some) - 1)  # where the chords stand, unless a marker shows it
@@ -166,16 +162,11 @@ def _tunes_of(link: str, scrambled: bool) -> list[IrealTune]:
         place = next((i for i in range(at - 1, 1, -1) if KEY.fullmatch(some[i])), at - 2)
         key, style = KEY.fullmatch(some[place]), ", ".join(filter(None, [some[place - 1] * (place > 2), after[0]]))
         title, composer, style = ("".join(filter(str.isprintable, " ".join(s.split()))) for s in (*some[:2], style))
-        found.append(
-            IrealTune(
-                re.sub(r"(.+), (The|An?)", r"\2 \1", title) or "Untitled",
-                re.sub(r"(\S+) (\S+)", r"\2 \1", composer) if composer.count(" ") == 1 else composer,
-                style,
-                key[1] + "m" * bool(key[2]) if key else "",
-                int(after[1]) if re.fullmatch("[1-9][0-9]{0,2}", after[1]) else None,
-                some[at],
-            )
-        )
+        title = re.sub(r"^(.+), (The|An?)$", r"\2 \1", title) or "Untitled"
+        composer = re.sub(r"^(\S+) (\S+)$", r"\2 \1", composer)
+        tempo = int(after[1]) if re.fullmatch("[1-9][0-9]{0,2}", after[1]) else None
+        tonic = key[1] + "m" * bool(key[2]) if key else ""
+        found.append(IrealTune(title, composer, style, tonic, tempo, some[at]))
         gap = next((n for n in lengths if some[at + n : at + n + 2] == ["", ""]), None)
         start += at + (gap + 2 if gap else lengths[0])
     return found
@@ -229,36 +220,31 @@ class _Reader:
             elif kind == "alternates" and self.cells:
                 self.cells[-1] += word
             elif kind == "words":
-                self._read_words(re.sub(r"^\*\d\d", "", token["words"]).strip())
+                self._read_words(re.sub(r"^\*\d\d", "", word.strip("<>")).strip())
             elif kind == "mark":
                 name, value = {"*": "section", "N": "ending", "S": "segno"}[word[0]], SECTIONS.get(word, word[1:])
                 self.marks[name] = value or True
             elif kind == "coda":
                 self.codas.append((len(self.measures), inside))
-            elif kind == "end":
-                self.words["fine"] = True
             elif kind == "meter":
                 with naming(f"bar {len(self.measures) + 1 + inside}"):
-                    self._set_meter(parse_meter("12/8" if word == "T12" else f"{word[1]}/{word[2]}"))
+                    meter = parse_meter("12/8" if word == "T12" else f"{word[1]}/{word[2]}")
+                    self.meter = self.meter or ((4, 4) if self.measures else meter)
+                    if meter != self.meter:
+                        change = "{}/{} to {}/{}".format(*self.meter, *meter)
+                        raise NumpyrnnError(f"the meter must stay the same, it changes from {change}")
             elif kind:
                 raise NumpyrnnError(f"bar {len(self.measures) + 1}: {word[:20]!r} has no meaning there")
         self._end_bar("")
         self._finish()
-        if not self.meter:
-            self.guesses.append("4/4, the chart names no meter")
+        self.guesses += ["4/4, the chart names no meter"] * (not self.meter)
         return Chart(self.measures, self.meter or (4, 4), guesses=list(dict.fromkeys(self.guesses)))
-
-    def _set_meter(self, meter: tuple[int, int]) -> None:
-        old = self.meter or ((4, 4) if self.measures else meter)
-        if meter != old:
-            raise NumpyrnnError("the meter must stay the same, it changes from {}/{} to {}/{}".format(*old, *meter))
-        self.meter = meter
 
     def _read_words(self, text: str) -> None:
         if jump := JUMP.fullmatch(text):
             aim = (jump[2] or jump[3] or "").capitalize()
             self.words["jump"] = f"D.{jump[1].upper()}." + f" al {aim}" * bool(aim)
-        elif text.lower().rstrip(".") == "fine":
+        elif text.lower().rstrip(".") in ("fine", "u"):  # U ends the tune for the app's player
             self.words["fine"] = True
         elif count := COUNT.fullmatch(text):
             times = max(int(count[1] or count[2]), 1)
@@ -280,12 +266,10 @@ class _Reader:
             self.words = {} if self.measures else self.words
         if line == "}":
             self._sign(-1, ends=self.times or 2)
-            self.times = 0
-        elif line == "{":
-            self.marks["begins"] = True
         elif line in ("[", "]", "Z"):
             self._sign(-1, double=True)
-        self.ending = self.ending if line == "|" else 0
+        self.marks |= {"begins": True} if line == "{" else {}
+        self.times, self.ending = self.times * (line != "}"), self.ending * (line == "|")
         self.line, self.cells, self.signs = line, [], {}
 
     def _add(self, bars: list[list[Change]]) -> None:
@@ -356,13 +340,12 @@ class _Reader:
             for i in range(first, stop) if 1 < last < times else ():
                 if last in self.measures[i].endings:
                     self._sign(i, endings=(times,))
-        jumps = [(i, measure.jump) for i, measure in enumerate(self.measures) if measure.jump]
-        for i, jump in jumps:
+        for i, jump in [(i, measure.jump) for i, measure in enumerate(self.measures) if measure.jump]:
             if jump.endswith("Coda") and not any(measure.to_coda for measure in self.measures):
                 self._sign(i, to_coda=True)
                 self.guesses.append(f"the coda follows the bar of {jump}, the chart has no other sign")
-        for i, jump in [(i, jump) for i, jump in jumps if jump[-1].isdecimal()][:1]:
-            self._write_out(i, jump)
+            elif jump[-1].isdecimal():
+                return self._write_out(i, jump)
 
     def _write_out(self, i: int, jump: str) -> None:
         """Write out "D.C. al 2nd End." and its like: back to the start, and the tune ends with that ending."""
@@ -372,7 +355,7 @@ class _Reader:
         if not signed or not chosen:
             raise NumpyrnnError(f"{jump[:-1]}ending {jump[-1]} needs {'that ending' if signed else 'a segno'}")
         played = [*range(signed[0], endings[0]), *(k for n, k in enumerate(chosen) if k == chosen[0] + n)]
-        stop = next((n for n, k in enumerate(played, 1) if self.measures[k].fine), len(played))
+        stop = next((n for n, k in enumerate(played, 1) if self.measures[k].fine or k + 1 == i), len(played))
         copies = [Measure(self.measures[k].chords, self.measures[k].section) for k in played[:stop]]
         self.measures = [*self.measures[:i], replace(self.measures[i], jump=""), *copies]
         self.guesses.append(f"{jump[:-1]}ending {jump[-1]} is written out in {len(copies)} bars")
