@@ -150,7 +150,7 @@ def test_chords_share_the_beats_where_cells_are_not_beats():
 )
 def test_a_chord_begins_where_its_cell_begins(body, expected):
     if "(E)" in body:
-        with pytest.raises(NumpyrnnError, match=r"bar 5: '\(E\)' has no meaning there"):
+        with pytest.raises(NumpyrnnError, match=r"bar 5: '\(' has no meaning there"):
             read(body)
         body = body.replace("(E)", "")
         expected = expected[:-1] + "D"
@@ -165,7 +165,7 @@ def test_a_chord_begins_where_its_cell_begins(body, expected):
         ("[C   |D   }E   Z", "CDCDE"),
         ("{C   |D   ]E   Z", "CDE"),
         ("{C   |D<4x>   }E   Z", "CDCDCDCDE"),
-        ("{C   |D   }<3x>   [E   Z", "CDCDCDE"),
+        ("<3x>{C   |D   }{E   }Z", "CDCDCDEE"),
         ("{<x3>C   }{D   }Z", "CCCDD"),
         ("{C   |N1D   }   |N2E   |F   Z", "CDCEF"),
         ("{C   |N1D   |N2E   }F   Z", "CDCEF"),
@@ -214,7 +214,8 @@ def test_invisible_roots_keep_the_last_chord():
 # The list of qualities in the description of the format.
 QUALITIES = """5 2 add9 + o h sus ^ - ^7 -7 7 7sus h7 o7 ^9 ^13 6 69 ^7#11 ^9#11 ^7#5 -6 -69 -^7 -^9 -9 -11 -7b5 h9 -b6
 -#5 9 7b9 7#9 7#11 7b5 7#5 9#11 9b5 9#5 7b13 7#9#5 7#9b5 7#9#11 7b9#11 7b9b5 7b9#5 7b9#9 7b9b13 7alt 13 13#11 13b9 13#9
-7b9sus 7susadd3 9sus 13sus 7b13sus 11 min13 min^11 min^13 maj13#11 maj7b5 maj7#9 min7b6 min9b6 maj(add4) min(add4) 7(add13)"""
+7b9sus 7susadd3 9sus 13sus 7b13sus 11 min13 min^11 min^13 maj13#11 maj7b5 maj7#9 min7b6 min9b6 maj(add4)
+min(add4) 7(add13)"""
 
 
 @pytest.mark.parametrize("quality", ["", *QUALITIES.split()])
@@ -297,8 +298,9 @@ def test_old_links_lack_fields(count):
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("T44[C   |T34D  Z", "^Tune: bar 2: the meter must stay the same, it changes from 4/4 to 3/4$"),
-        ("[C   |D   T12|D  Z", "^Tune: bar 3: the meter must stay the same, it changes from 4/4 to 12/8$"),
+        ("T44[C   |T34D  Z", "^Tune: bar 2: the meter must stay 4/4, it changes to 3/4$"),
+        ("[C   |D   T12|D  Z", "^Tune: bar 3: the meter must stay 4/4, it changes to 12/8$"),
+        ("[C   T34|D  Z", "^Tune: bar 2: the meter must stay 4/4, it changes to 3/4$"),
         ("T47[C   Z", "^Tune: bar 1: a meter must be like 4/4"),
         ("T44[C   |D7xyz  Z", "^Tune: bar 2: "),
         ("T44[C   |D*blue*   Z", "^Tune: bar 2: a chord must be like .*'Dblue'"),
@@ -311,8 +313,12 @@ def test_old_links_lack_fields(count):
         ("T44[C   |D   <D.S. al 2nd End.>|E   Z", "^Tune: D.S. al ending 2 needs a segno"),
         ("T44[C   |D   <D.C. al 2nd End.>|E   Z", "^Tune: D.C. al ending 2 needs that ending"),
         ("T44[n   Z", "^Tune: changes must have a chord"),
-        ("T44{C   <999x>" + "|C   " * 20 + "}Z", "^Tune: changes must have at most 10000 bars"),
+        ("T44{C   <99x>" + "|C   " * 200 + "}Z", "^Tune: changes must have at most 10000 bars"),
         ("T44" + "C   |" * 10_001, "^Tune: bar 10001: a chart must have at most 10000 bars"),
+        (
+            "T44[C" + " " * 100_000 + "|D   Z",
+            "^Tune: the chords of a tune must have at most 100000 characters, got 1000[0-9]+$",
+        ),
         ("T44[" + "C" * 70 + "Z", "^Tune: bar 1: a bar must have at most 64 chords"),
     ],
 )
@@ -325,7 +331,7 @@ def test_a_faulty_chart_is_refused_in_one_line(body, words):
 
 @pytest.mark.parametrize("text", ["", "Dm7 G7", "irealb://", "irealb://search?x", "irealb://a=b", "x" * 1_000_001])
 def test_a_text_without_tunes_is_refused(text):
-    with pytest.raises(NumpyrnnError, match=r"irealbook://Title|at most 1000000 characters") as error:
+    with pytest.raises(NumpyrnnError, match=r"expected a link, irealb://|at most 1000000 characters") as error:
         parse_ireal(text)
     assert len(str(error.value)) < 250
 

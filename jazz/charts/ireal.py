@@ -23,36 +23,30 @@ from music.files import naming
 from numpyrnn import NumpyrnnError
 
 from ..chords import Chord, parse_chord
-from .chart import LONGEST, Change, Chart, Measure, bar_length, parse_meter, spread
+from .chart import LONGEST, MAX_CHORDS, Change, Chart, Measure, bar_length, parse_meter, spread
 
-MAX_TEXT = 1_000_000  # characters
+MAX_TEXT, MAX_BODY = 1_000_000, 100_000  # characters of all links, and of the chords of one tune
 MARKER = "1r34LbKcu7"  # stands before scrambled chords
-BLOCK = 50  # characters that are scrambled together
 SHORT = {"Kcl": "| x", "LZ": " |", "XyQ": "   "}  # in scrambled chords
 # A link ends at the quote that stands before it, or else at the end of its tag or line.
 LINK = re.compile(
     r"""(?i)(?:(?P<quote>["'])|(?P<tag>[=>]))?(?P<scheme>irealb(?:ook)?)://"""
     r"(?P<rest>(?(quote)(?s:.*?)(?=(?P=quote)|\Z)|(?(tag)[^\s<>]*|(?:(?!irealb(?:ook)?://)[^\r\n])*)))"
 )
-KEY = re.compile(r"([A-G][#b]?)(-?)")
+KEY = re.compile("[A-G][#b]?-?")
 SWINGS = re.compile(r"(?i)\b(?:swing|shuffle|be-?bop|bop|dixie|trad|gypsy|new orleans)")
-STRAIGHT = re.compile(
-    r"(?i)\b(?:afr|bai|beguine|blueg|bolero|bossa|calypso|cha|choro|country|cuba|disco|even|folk|funk|hip|house|latin"
-    r"|mambo|merengue|montuno|partido|pop|r ?& ?b|reggae|rnb|rock|rumba|salsa|samba|soul|straight|tango)"
-)
+STRAIGHT = re.compile(r"(?i)\b(?:af|bai|blueg|bossa|cha|country|even|funk|latin|pop|reggae|rnb|rock|samba|soul|tango)")
 NOTE = "[A-G][#b]?"
-QUALITY = r"(?:sus|alt|add|maj?|min?|dim|aug|[-+^ho\d#bmM△Δ∆øØ°]|/(?=\d)|\((?:add|[#b]?\d)[^()]*\))*"
+QUALITY = r"(?:sus|alt|add|maj?|min?|dim|aug|[-+^ho\d#bmM△Δ∆øØ°]|/(?=\d)|\((?:add|[#b]?\d)[^()]{0,99}\))*"
 CHORD = rf"{NOTE}{QUALITY}(?:\*[^*|\[\]{{}}<>]*\*)?(?:/{NOTE})?|W(?:/{NOTE})?"  # W is the last chord
 TOKEN = re.compile(
-    rf"(?P<words><[^<>]*>|U)|(?P<alternates>\([^()]*\))|(?P<cell>{CHORD}|[ pnxr])|(?P<line>[|\[\]{{}}Z])"
+    rf"(?P<words><[^<>]*>|U)|(?P<cell>(?:{CHORD}|[ pnxr])(?:\([^()]{{0,99}}\))*)|(?P<line>[|\[\]{{}}Z])"
     r"|(?P<mark>\*[A-Za-z]|N\d|S)|(?P<coda>Q)|(?P<meter>T12|T\d\d)"
     r"|[fslY,.:;*\s]+|(?P<unknown>.)",  # fermata, sizes, vertical space and dividers are not played
     re.DOTALL,
 )
 SECOND_HALF = re.compile(r"(?<=r)([ ,]*)\|[ ,]+(?=[]|[{}Z])")  # the empty bar under the sign for two bars
-SECTIONS = {"*i": "Intro", "*I": "Intro", "*v": "Verse", "*V": "Verse"}
 JUMP = re.compile(r"(?i)D\.? ?([CS])\.?(?: al (?:(coda|fine)|([1-9])(?:st|nd|rd|th) end(?:ing)?))?\.?")
-COUNT = re.compile(r"(?i)(\d{1,3}) ?x|x ?(\d{1,3})")
 
 
 @dataclass(frozen=True)
@@ -91,6 +85,8 @@ class IrealTune:
         if chords.startswith(MARKER):
             chords = re.sub("|".join(SHORT), lambda word: SHORT[word[0]], unscramble(chords.removeprefix(MARKER)))
         with naming(self.title[:60]):
+            if len(chords) > MAX_BODY:
+                raise NumpyrnnError(f"the chords of a tune must have at most {MAX_BODY} characters, got {len(chords)}")
             chart = _Reader().read(chords)
             chart.played()
         swings, straight = (bool(pattern.search(self.style)) for pattern in (SWINGS, STRAIGHT))
@@ -139,8 +135,7 @@ def tunes(text: str) -> list[IrealTune]:
         raise NumpyrnnError(f"iReal Pro links must have at most {MAX_TEXT} characters, got {len(text)}")
     found = dict.fromkeys(tune for link in LINK.finditer(text) for tune in _tunes_of(link))
     if not found:
-        what = "expected a link such as irealbook://Title=Composer=Style=Key=n=Chords, or irealb:// from the app"
-        raise NumpyrnnError(f"{what}, got {text[:40]!r}")
+        raise NumpyrnnError(f"expected a link, irealb:// or irealbook://, with at least one tune, got {text[:40]!r}")
     return list(found)
 
 
@@ -154,19 +149,17 @@ def _tunes_of(link: re.Match[str]) -> list[IrealTune]:
     text = unquote(unescape(link["rest"]) if link["quote"] or link["tag"] else link["rest"])
     fields = [field.strip(" \r\n\t") for field in (text if "=" in text else unquote(text)).split("=")]
     found, start, scrambled = list[IrealTune](), 0, link["scheme"].lower() == "irealb"
-    while len(fields) - start >= 5:
+    while len(fields) - start >= 5 and any(fields[start : start + 8]):
         some = fields[start : start + 16]
-        usual = min(6 if scrambled else 5, len(some) - 1)  # where the chords stand, unless a marker shows it
-        at = next((i for i in range(3, min(8, len(some))) if some[i].startswith(MARKER)), usual)
+        at = next((i for i, s in enumerate(some[:8]) if s.startswith(MARKER)), min(5 + scrambled, len(some) - 1))
         after, lengths = ([*some[at + 1 : at + 3], "", ""], (4, 3, 2, 1)) if scrambled else ([""] * 2, (1,))
         place = next((i for i in range(at - 1, 1, -1) if KEY.fullmatch(some[i])), at - 2)
-        key, style = KEY.fullmatch(some[place]), ", ".join(filter(None, [some[place - 1] * (place > 2), after[0]]))
+        key = some[place].replace("-", "m") if KEY.fullmatch(some[place]) else ""
+        style = ", ".join(filter(None, [some[place - 1] * (place > 2), after[0]]))
         title, composer, style = ("".join(filter(str.isprintable, " ".join(s.split()))) for s in (*some[:2], style))
         title = re.sub(r"^(.+), (The|An?)$", r"\2 \1", title) or "Untitled"
-        composer = re.sub(r"^(\S+) (\S+)$", r"\2 \1", composer)
         tempo = int(after[1]) if re.fullmatch("[1-9][0-9]{0,2}", after[1]) else None
-        tonic = key[1] + "m" * bool(key[2]) if key else ""
-        found.append(IrealTune(title, composer, style, tonic, tempo, some[at]))
+        found.append(IrealTune(title, re.sub(r"^(\S+) (\S+)$", r"\2 \1", composer), style, key, tempo, some[at]))
         gap = next((n for n in lengths if some[at + n : at + n + 2] == ["", ""]), None)
         start += at + (gap + 2 if gap else lengths[0])
     return found
@@ -187,10 +180,10 @@ def unscramble(text: str) -> str:
     -------
     str
     """
-    count = max(len(text) - 2, 0) // BLOCK
+    count = max(len(text) - 2, 0) // 50
     moved = {*range(5), *range(10, 24), *range(26, 40), *range(45, 50)}
-    order = [BLOCK - 1 - i if i in moved else i for i in range(BLOCK)]
-    return "".join(text[k * BLOCK + i] for k in range(count) for i in order) + text[count * BLOCK :]
+    order = [49 - i if i in moved else i for i in range(50)]
+    return "".join(text[50 * k + i] for k in range(count) for i in order) + text[50 * count :]
 
 
 class _Reader:
@@ -206,7 +199,7 @@ class _Reader:
         self.codas: list[tuple[int, bool]] = []  # the measure, and whether the sign stands at its end
         self.meter: tuple[int, int] | None = None
         self.held: Chord | None = None
-        self.line, self.times, self.ending, self.last_ending = "", 0, 0, 0  # 0 outside of repeats and endings
+        self.line, self.times, self.ending, self.last = "", 0, 0, 0  # 0 outside of repeats and endings
 
     def read(self, text: str) -> Chart:
         """Read all signs."""
@@ -217,22 +210,21 @@ class _Reader:
             elif kind == "cell":
                 self.signs, self.marks = self.signs | self.marks, {}
                 self.cells.append(word.strip())
-            elif kind == "alternates" and self.cells:
-                self.cells[-1] += word
             elif kind == "words":
                 self._read_words(re.sub(r"^\*\d\d", "", word.strip("<>")).strip())
             elif kind == "mark":
-                name, value = {"*": "section", "N": "ending", "S": "segno"}[word[0]], SECTIONS.get(word, word[1:])
-                self.marks[name] = value or True
+                name = {"*": "section", "N": "ending", "S": "segno"}[word[0]]
+                self.marks[name] = {"i": "Intro", "v": "Verse"}.get(word[1:].lower(), word[1:]) or True
             elif kind == "coda":
                 self.codas.append((len(self.measures), inside))
             elif kind == "meter":
                 with naming(f"bar {len(self.measures) + 1 + inside}"):
                     meter = parse_meter("12/8" if word == "T12" else f"{word[1]}/{word[2]}")
-                    self.meter = self.meter or ((4, 4) if self.measures else meter)
+                    self.meter = self.meter or ((4, 4) if self.measures or inside else meter)
                     if meter != self.meter:
-                        change = "{}/{} to {}/{}".format(*self.meter, *meter)
-                        raise NumpyrnnError(f"the meter must stay the same, it changes from {change}")
+                        raise NumpyrnnError(
+                            "the meter must stay {}/{}, it changes to {}/{}".format(*self.meter, *meter)
+                        )
             elif kind:
                 raise NumpyrnnError(f"bar {len(self.measures) + 1}: {word[:20]!r} has no meaning there")
         self._end_bar("")
@@ -246,12 +238,8 @@ class _Reader:
             self.words["jump"] = f"D.{jump[1].upper()}." + f" al {aim}" * bool(aim)
         elif text.lower().rstrip(".") in ("fine", "u"):  # U ends the tune for the app's player
             self.words["fine"] = True
-        elif count := COUNT.fullmatch(text):
-            times = max(int(count[1] or count[2]), 1)
-            if self.line == "}" and not any(self.cells):
-                self._sign(-1, ends=times)
-            else:
-                self.times = times
+        elif count := re.fullmatch(r"(?i)(\d\d?) ?x|x ?(\d\d?)", text):
+            self.times = max(int(count[1] or count[2]), 1)
         elif re.search(r"\bD\.? ?[CS]\b", text):
             self.guesses.append(f"the words {text[:40]!r} are not followed")
 
@@ -264,10 +252,8 @@ class _Reader:
             self.marks = self.signs | self.marks
             self._sign(-1, **self.words)
             self.words = {} if self.measures else self.words
-        if line == "}":
-            self._sign(-1, ends=self.times or 2)
-        elif line in ("[", "]", "Z"):
-            self._sign(-1, double=True)
+        if line in ("}", "[", "]", "Z"):
+            self._sign(-1, **({"ends": self.times or 2} if line == "}" else {"double": True}))
         self.marks |= {"begins": True} if line == "{" else {}
         self.times, self.ending = self.times * (line != "}"), self.ending * (line == "|")
         self.line, self.cells, self.signs = line, [], {}
@@ -275,10 +261,9 @@ class _Reader:
     def _add(self, bars: list[list[Change]]) -> None:
         """Add the measure that was read, or the two of the sign for two bars."""
         number, before = self.signs.pop("ending", None), self.measures[-1] if self.measures else Measure([])
-        if number:
-            self.ending = self.last_ending = max(int(number), self.last_ending + (int(number) <= self.last_ending))
-        elif not self.ending:
-            self.last_ending = 0
+        self.last *= bool(number or self.ending)
+        if number:  # an ending without a number, N0, follows the one before
+            self.ending = self.last = max(int(number), min(self.last + 1, 9) * (int(number) <= self.last))
         ending, jumped_to = self.ending, "begins" in self.signs or (len(self.measures), False) in self.codas
         if before.ends and before.endings == (1,) and not ending and not jumped_to:
             ending = 2  # a first ending without a second one is left out the last time
@@ -298,7 +283,7 @@ class _Reader:
                 raise NumpyrnnError(f"{'.xr'[repeated]!r} must stand alone in its bar, after {repeated} or more bars")
             return [list(measure.chords) for measure in self.measures[-repeated:]]
         before = self._chord("") if self.held else None
-        slots, chords = [i for i, cell in enumerate(self.cells) if cell], list[Chord]()
+        slots, chords = [i for i, cell in enumerate(self.cells) if cell][: MAX_CHORDS + 1], list[Chord]()
         for i in slots:
             self.held = self._chord(self.cells[i])
             chords.append(self.held)
@@ -308,9 +293,8 @@ class _Reader:
             places = [place for place, _ in spread(chords, meter)]
             self.guesses += ["chords share the beats of bars whose cells are not beats"] * (len(slots) > 1)
         bar = [(place, chord) for i, place, chord in zip(slots, places, chords, strict=True) if self.cells[i] != "p"]
-        if not bar or (before and bar[0][0]):
-            return [[(Fraction(0), before or parse_chord("N.C.")), *bar]]
-        return [[(Fraction(0), bar[0][1]), *bar[1:]]]
+        first = before or parse_chord("N.C.") if not bar or (before and bar[0][0]) else bar.pop(0)[1]
+        return [[(Fraction(0), first), *bar]]
 
     def _chord(self, cell: str) -> Chord:
         """The chord of a cell; a slash or an empty cell holds the last one, and W puts another bass under it."""
@@ -337,9 +321,8 @@ class _Reader:
                 self._sign(max(bar - (not at_end), 0), to_coda=True)
         for first, stop, times in list(Chart(self.measures)._passages()):  # played more often than it has endings
             last = max((number for measure in self.measures[first:stop] for number in measure.endings), default=0)
-            for i in range(first, stop) if 1 < last < times else ():
-                if last in self.measures[i].endings:
-                    self._sign(i, endings=(times,))
+            for i in [i for i in range(first, stop) if 1 < last < times and last in self.measures[i].endings]:
+                self._sign(i, endings=(times,))
         for i, jump in [(i, measure.jump) for i, measure in enumerate(self.measures) if measure.jump]:
             if jump.endswith("Coda") and not any(measure.to_coda for measure in self.measures):
                 self._sign(i, to_coda=True)
