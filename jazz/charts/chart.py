@@ -157,9 +157,10 @@ class Chart:
     def _walk(self, start: int, once: bool = False) -> Iterator[tuple[int, bool]]:
         """The index of each measure from `start` on, with repeats, and whether it is played for the last time."""
         for first, stop, times in self._passages():
+            endings = {n for measure in self.measures[first:stop] for n in measure.endings}
             for time in range(times if once else 1, times + 1) if stop > start else ():
                 for i in range(max(first, start), stop):
-                    through = self._times_of(i, first, stop, times)
+                    through = self._times_of(self.measures[i], endings, times)
                     if time in through:
                         yield i, time == max(through)
 
@@ -174,14 +175,13 @@ class Chart:
                 yield first, i + 1, max([1, *(n for m in passage for n in (m.ends, *m.endings))])
                 first = i + 1
 
-    def _times_of(self, i: int, first: int, stop: int, times: int) -> Sequence[int]:
+    @staticmethod
+    def _times_of(measure: Measure, endings: set[int], times: int) -> Sequence[int]:
         """The times through its passage for which a measure is played; times without an ending have the first one."""
-        endings = self.measures[i].endings
-        if not endings:
+        if not measure.endings:
             return range(1, times + 1)
-        others = {n for m in self.measures[first:stop] for n in m.endings}
-        begins = min(others) in endings
-        return [*endings, *(n for n in range(1, times + 1) if begins and n not in others)]
+        begins = min(endings) in measure.endings
+        return [*measure.endings, *(n for n in range(1, times + 1) if begins and n not in endings)]
 
     def _first(self, sign: str) -> int:
         return next(i for i, measure in enumerate(self.measures) if getattr(measure, sign))
