@@ -110,10 +110,9 @@ def score(chart: Chart, staff: Staff | None) -> bytes:
             if not chart.pickup:
                 _attributes(measure, chart, staff)
             _tempo(measure, chart)
-        _signs_before(measure, signs)
+        _signs(measure, signs, bar_length(chart.meter))
         notes = staff.measures[i] if staff else [_rest(bar_length(chart.meter), measure="yes")]
         measure.extend(_with_chords(notes, signs.chords))
-        _signs_after(measure, signs)
         lines.write_right(measure)
     indent(root)
     return _HEAD + tostring(root, encoding="unicode").encode() + b"\n"
@@ -248,46 +247,51 @@ def _rest(length: Fraction, **attributes: str) -> Element:
     return note
 
 
-def _direction(measure: Element, tag: str, text: str | None = None, **sound: object) -> Element:
-    """A direction above the staff, such as words, and what it means for the sound; its direction-type."""
+def _direction(measure: Element, tag: str, text: str | None = None, at: Fraction | None = None, **sound: str) -> None:
+    """A direction above the staff, such as words, and what it means for the sound, perhaps later in the measure."""
     direction = _add(measure, "direction", placement="above")
-    kind = _add(direction, "direction-type")
-    _add(kind, tag, text)
+    _add(_add(direction, "direction-type"), tag, text)
+    if at is not None:
+        _add(direction, "offset", round(at * DIVISIONS), sound="yes")
     if sound:
         _add(direction, "sound", **sound)
-    return direction
 
 
 def _tempo(measure: Element, chart: Chart) -> None:
-    """Tempo and feel. Eighths swing only if they are not the beat."""
-    if chart.tempo:
-        metronome = _direction(measure, "metronome", tempo=chart.tempo)[0][0]
-        _add(metronome, "beat-unit", "quarter")
-        _add(metronome, "per-minute", chart.tempo)
-    if chart.feel == "swing" and chart.meter[1] <= 4:
-        swing = _add(_add(_direction(measure, "words", "Swing"), "sound"), "swing")
+    """Feel and tempo. Eighths swing only if they are not the beat."""
+    swings = chart.feel == "swing" and chart.meter[1] <= 4
+    if not swings and not chart.tempo:
+        return
+    direction, sound = _add(measure, "direction", placement="above"), Element("sound")
+    if swings:
+        _add(_add(direction, "direction-type"), "words", "Swing")
+        swing = _add(sound, "swing")
         for tag, value in (("first", 2), ("second", 1), ("swing-type", "eighth")):
             _add(swing, tag, value)
+    if chart.tempo:
+        metronome = _add(_add(direction, "direction-type"), "metronome")
+        _add(metronome, "beat-unit", "quarter")
+        _add(metronome, "per-minute", chart.tempo)
+        sound.set("tempo", str(chart.tempo))
+    direction.append(sound)
 
 
-def _signs_before(measure: Element, signs: Measure) -> None:
+def _signs(measure: Element, signs: Measure, bar: Fraction) -> None:
+    """What stands above the beginning and the end of a measure."""
     if signs.section:
         _direction(measure, "rehearsal", signs.section)
     if signs.segno:
         _direction(measure, "segno", segno="segno")
     if signs.coda:
         _direction(measure, "coda", coda="coda")
-
-
-def _signs_after(measure: Element, signs: Measure) -> None:
     if signs.to_coda:
-        _direction(measure, "words", "To Coda", tocoda="coda")
+        _direction(measure, "words", "To Coda", bar, tocoda="coda")
     if signs.fine:
-        _direction(measure, "words", "Fine", fine="yes")
+        _direction(measure, "words", "Fine", bar, fine="yes")
     if signs.jump.startswith("D.C."):
-        _direction(measure, "words", signs.jump, dacapo="yes")
+        _direction(measure, "words", signs.jump, bar, dacapo="yes")
     elif signs.jump:
-        _direction(measure, "words", signs.jump, dalsegno="segno")
+        _direction(measure, "words", signs.jump, bar, dalsegno="segno")
 
 
 @dataclass
@@ -299,7 +303,6 @@ class Barlines:
     forward : bool, whether a repeat begins
     times : int, how often the passage that is repeated here is played; 0 without a repeat
     begins, ends : tuple of int, the times through of the ending that begins or ends here
-    closed : bool, whether the bracket of the ending is closed
     style : str, of the right bar line, such as "light-light"; empty for a plain one
     """
 
