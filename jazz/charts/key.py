@@ -79,4 +79,4 @@ def scale_names(key: str) -> dict[int, str]:
     signs = fifths(key)
     sharps, flats = "FCGDAEB"[: max(signs, 0)], "BEADGCF"[: max(-signs, 0)]
     names = [letter + "#" * (letter in sharps) + "b" * (letter in flats) for letter in LETTERS]
-    return {semitones_above_c(name): name for name in names}
+    return {semitones_above_c(name) % 12: name for name in names}

@@ -302,12 +302,14 @@ class Barlines:
     ----------
     forward : bool, whether a repeat begins
     times : int, how often the passage that is repeated here is played; 0 without a repeat
+    in_coda : bool, whether that passage is repeated although a jump was made
     begins, ends : tuple of int, the times through of the ending that begins or ends here
     style : str, of the right bar line, such as "light-light"; empty for a plain one
     """
 
     forward: bool = False
     times: int = 0
+    in_coda: bool = False
     begins: tuple[int, ...] = ()
     ends: tuple[int, ...] = ()
     style: str = ""
@@ -334,7 +336,7 @@ class Barlines:
                 _ending(barline, self.ends, "stop" if style else "discontinue")
             if self.times:
                 many = {"times": self.times} if self.times > 2 and not self.ends else {}
-                _add(barline, "repeat", direction="backward", **many)
+                _add(barline, "repeat", direction="backward", **many, **{"after_jump": "yes"} if self.in_coda else {})
 
 
 def _ending(barline: Element, numbers: Sequence[int], type_: str) -> None:
@@ -345,6 +347,8 @@ def _ending(barline: Element, numbers: Sequence[int], type_: str) -> None:
 def _barlines(chart: Chart) -> list[Barlines]:
     """The bar lines of each measure: repeats and endings, double lines before sections, and a final one."""
     lines = [Barlines() for _ in chart.measures]
+    jumps = [measure.jump for measure in chart.measures if measure.jump]
+    coda = next((i for i, m in enumerate(chart.measures) if m.coda and any(j.endswith("Coda") for j in jumps)), None)
     for first, stop, times in chart.passages():
         lines[first].forward = times > 1 and (first > 0 or chart.measures[0].begins or bool(chart.pickup))
         for i in range(first, stop):
@@ -356,6 +360,7 @@ def _barlines(chart: Chart) -> list[Barlines]:
                 line.ends = through
             again = min(line.ends) < times and not measure.jump if line.ends else not through and measure.ends > 1
             line.times = times if again else 0
+            line.in_coda = coda is not None and i >= coda
     for line, measure, following in zip(lines, chart.measures, chart.measures[1:], strict=False):
         line.style = "light-light" if measure.double or following.section else ""
     lines[-1].style = "light-heavy"
