@@ -234,7 +234,7 @@ def test_a_chord_has_the_pitch_classes_that_music21_gives_it(quality):
 
 
 def test_every_row_of_the_table_is_spelled_by_the_grammar_too():
-    assert len({quality.tones for quality in QUALITIES}) == len({quality.name for quality in QUALITIES}) == 25
+    assert len({quality.tones for quality in QUALITIES}) == len({quality.name for quality in QUALITIES}) == 11
     assert [ORDINARY[quality.name] for quality in QUALITIES] == [quality.tones for quality in QUALITIES]
 
 
@@ -392,7 +392,7 @@ def test_an_error_says_what_is_wrong_and_names_the_nearest_symbol(symbol, messag
 
 def test_what_is_proposed_can_be_read():
     for spelling in PROPOSED:
-        assert len(parse_chord(f"C{spelling}").tones) > 3
+        assert len(parse_chord(f"C{spelling}").tones) > 1
 
 
 # corpora

@@ -8,8 +8,7 @@ from ..changes import Changes
 from ..chords import LETTERS, Chord, semitones_above_c
 from .chart import fifths
 
-TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")  # of major keys
-MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+TONICS = ("C", "Db", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "G#", "A", "Bb", "B")
 
 
 def estimate_key(changes: Changes) -> str:
@@ -49,9 +48,9 @@ def estimate_key(changes: Changes) -> str:
         return 4 * fitting + resolved + _is_tonic(first, tonic, minor) / 2 + _is_tonic(last, tonic, minor)
 
     tonic, minor = max(((tonic, minor) for tonic in range(12) for minor in (False, True)), key=lambda key: score(*key))
-    written = [chord.parts[0] + "m" * minor for _, chord, _ in spans if chord.root == tonic]
-    usual = (MINOR_TONICS if minor else TONICS)[tonic] + "m" * minor
-    return next((key for key in written if abs(fifths(key)) <= 6), usual)
+    names = [*(chord.parts[0] for _, chord, _ in spans), *TONICS]
+    keys = [name + "m" * minor for name in names if semitones_above_c(name) % 12 == tonic]
+    return next(key for key in keys if abs(fifths(key)) <= 6)
 
 
 def _leads(chord: Chord, following: Chord) -> bool:

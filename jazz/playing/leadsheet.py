@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
+from itertools import zip_longest
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -86,18 +87,14 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     exporter = ScoreExporter(stream.Score([part]), makeNotation=False)  # made above; a second time would be slow
     notes = [measure.findall("note") for measure in exporter.parse().iter("measure")]
     name = instrument.instrumentFromMidiProgram(program).instrumentName
-    staff = Staff(notes, (best.sign, best.line, best.octaveChange), "Solo" if name in VAGUE else name, program)
+    staff = Staff(notes, "Solo" if name in VAGUE else name, (best.sign, best.line, best.octaveChange), program)
     return score(_chart(title, changes, tempo), staff)
 
 
 def _chart(title: str, changes: Changes, tempo: int) -> Chart:
     """The changes as a chart, bar by bar as they are played."""
-    sections = changes.sections or ("",) * len(changes.bars)
-    doubles = changes.doubles or (False,) * len(changes.bars)
-    measures = [
-        Measure(bar, section, double=double)
-        for bar, section, double in zip(changes.bars, sections, doubles, strict=True)
-    ]
+    bars = zip_longest(changes.bars, changes.sections, changes.doubles)
+    measures = [Measure(bar, section or "", double=bool(double)) for bar, section, double in bars]
     return Chart(measures, changes.meter, title, changes.composer, changes.key, tempo, changes.feel)
 
 
