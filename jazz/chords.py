@@ -156,13 +156,12 @@ def _read(plain: str, order: str) -> Chord:
     root, spelling, bass = (part or "" for part in match.groups())
     if re.search(r"[|/\\] *[A-G]", spelling):
         raise NumpyrnnError("it must be one chord; only a note can stand after a slash")
-    rows = {quality.name: quality.tones for quality in QUALITIES}
     try:
         degrees = read_quality(spelling, order)
     except NumpyrnnError:
-        if spelling not in rows:
+        degrees = {tone: DEGREES[tone] for quality in QUALITIES if quality.name == spelling for tone in quality.tones}
+        if not degrees:
             raise
-        degrees = {tone: DEGREES[tone] for tone in rows[spelling]}
     tones = tuple((semitones_above_c(root) + tone) % 12 for tone in degrees)
     parts = root, spelling, bass
     return Chord(plain, tones[0], tones, semitones_above_c(bass or root) % 12, parts, tuple(degrees.values()))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from xml.etree.ElementTree import Element, indent, tostring
 
 from ..changes import Changes
 from ..chords import Chord
-from .chart import Chart, Measure, bar_length, fifths
+from .chart import Chart, Measure, bar_length, fifths, parse_key
 from .key import estimate_key
 
 DIVISIONS = 10080  # of a quarter, as music21 writes them
@@ -29,28 +29,12 @@ _KINDS = {kind: {1: 0} | dict(zip((3, 5, 7, 9, 11, 13), tones, strict=False)) fo
     **{"major-sixth": {1: 0, 3: 4, 5: 7, 6: 9}, "minor-sixth": {1: 0, 3: 3, 5: 7, 6: 9}},
 }
 _ADDED = {2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 9: 2, 11: 5, 13: 9}  # what an added degree is relative to
+Notes = Sequence[Sequence[Element]]
+Clef = tuple[str, int, int]
 Degree = tuple[int, int, str]  # value, alter and type: (9, -1, "add") is a flat ninth that the kind lacks
 _HEAD = b"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">
 """
-
-
-@dataclass(frozen=True)
-class Staff:
-    """What stands on the staff below the chords.
-
-    Attributes
-    ----------
-    measures : list of list of XML elements, the notes of each measure
-    instrument : str, the name of the part
-    clef : (sign, line, octave change), default ("G", 2, 0)
-    program : int, General MIDI program, from 0; None if nothing is to be heard, and slashes stand for the notes
-    """
-
-    measures: Sequence[Sequence[Element]]
-    instrument: str = "Chords"
-    clef: tuple[str, int, int] = ("G", 2, 0)
-    program: int | None = None
 
 
 def chart_sheet(chart: Chart) -> bytes:
@@ -71,32 +55,44 @@ def chart_sheet(chart: Chart) -> bytes:
     """
     changes = Changes.of(chart)
     rests = [[_rest(changes.bar, measure="yes")] for _ in chart.measures]
-    return score(replace(chart, key=chart.key or estimate_key(changes)), Staff(rests))
+    return score(replace(chart, key=parse_key(chart.key) if chart.key else estimate_key(changes)), rests, "Chords")
 
 
-def score(chart: Chart, staff: Staff) -> bytes:
-    """Write a chart that has a key, with its staff, as MusicXML."""
-    part, bars_on_line = _node("part", id="P1"), 0
+def score(
+    chart: Chart, notes: Notes, name: str = "Chords", clef: Clef = ("G", 2, 0), program: int | None = None
+) -> bytes:
+    """Write a chart that has a key as MusicXML.
+
+    Parameters
+    ----------
+    chart : Chart
+    notes : list of list of XML elements, the notes of each measure
+    name : str, of the part
+    clef : (sign, line, octave change)
+    program : int, General MIDI program of the part, from 0; without one, slashes stand for the notes
+
+    Returns
+    -------
+    bytes, UTF-8
+    """
+    part, bars_on_line, sound = _node("part", id="P1"), 0, list[Element]()
+    attributes = _attributes(chart, clef, slashes=program is None)
     if chart.pickup:
-        part.append(_node("measure", _attributes(chart, staff), _rest(chart.pickup), number=0, implicit="yes"))
-    written = zip(chart.measures, _barlines(chart), staff.measures, strict=True)
-    for i, (signs, (left, right), notes) in enumerate(written):
+        part.append(_node("measure", attributes, _rest(chart.pickup), number=0, implicit="yes"))
+    for i, (signs, (left, right), below) in enumerate(zip(chart.measures, _barlines(chart), notes, strict=True)):
         breaks = bool(i and (bars_on_line == BARS_A_LINE or signs.section))
         bars_on_line = 1 if breaks else bars_on_line + 1
-        head = [None if chart.pickup else _attributes(chart, staff), _tempo(chart)] if i == 0 else []
-        above = _signs(signs, bar_length(chart.meter))
-        system = [_node("print", new_system="yes")] * breaks
-        inside = [*system, left, *head, *above, *_with_chords(notes, signs.chords), right]
-        part.append(_node("measure", *inside, number=i + 1))
-    sound = []
-    if staff.program is not None:
-        sound.append(_node("score-instrument", _node("instrument-name", staff.instrument), id="P1-I1"))
-        sound.append(_node("midi-instrument", _node("midi-program", staff.program + 1), id="P1-I1"))
+        head = [None if chart.pickup else attributes, _tempo(chart)] if i == 0 else []
+        inside = [*left, *head, *_signs(signs, bar_length(chart.meter)), *_with_chords(below, signs.chords), *right]
+        part.append(_node("measure", _node("print", new_system="yes") if breaks else None, *inside, number=i + 1))
+    if program is not None:
+        sound.append(_node("score-instrument", _node("instrument-name", name), id="P1-I1"))
+        sound.append(_node("midi-instrument", _node("midi-program", program + 1), id="P1-I1"))
     root = _node(
         "score-partwise",
         _node("work", _node("work-title", chart.title)) if chart.title else None,
         _node("identification", _node("creator", chart.composer, type="composer")) if chart.composer else None,
-        _node("part-list", _node("score-part", _node("part-name", staff.instrument), *sound, id="P1")),
+        _node("part-list", _node("score-part", _node("part-name", name), *sound, id="P1")),
         part,
         version="4.0",
     )
@@ -193,17 +189,17 @@ def _with_chords(notes: Sequence[Element], chords: Sequence[tuple[Fraction, Chor
 # ------------------------------------------------------------------------------------------------ around the notes
 
 
-def _attributes(chart: Chart, staff: Staff) -> Element:
-    (beats, unit), (sign, line, octaves) = chart.meter, staff.clef
-    clef = _node("sign", sign), _node("line", line), _node("clef-octave-change", octaves) if octaves else None
+def _attributes(chart: Chart, clef: Clef, slashes: bool) -> Element:
+    (beats, unit), (sign, line, octaves) = chart.meter, clef
+    octave = _node("clef-octave-change", octaves) if octaves else None
     mode, slash = "minor" if chart.key.endswith("m") else "major", _node("slash", type="start", use_stems="no")
     return _node(
         "attributes",
         _node("divisions", DIVISIONS),
         _node("key", _node("fifths", fifths(chart.key)), _node("mode", mode)),
         _node("time", _node("beats", beats), _node("beat-type", unit)),
-        _node("clef", *clef),
-        _node("measure-style", slash) if staff.program is None else None,
+        _node("clef", _node("sign", sign), _node("line", line), octave),
+        _node("measure-style", slash) if slashes else None,
     )
 
 
@@ -240,8 +236,8 @@ def _signs(signs: Measure, bar: Fraction) -> Iterator[Element]:
             yield _node("direction", kind, offset, _node("sound", **sound) if sound else None, placement="above")
 
 
-def _barlines(chart: Chart) -> Iterator[tuple[Element | None, Element | None]]:
-    """The left and the right bar line of each measure, unless they are plain ones.
+def _barlines(chart: Chart) -> Iterator[tuple[list[Element], list[Element]]]:
+    """The left and the right bar line of each measure, if it is not a plain one.
 
     There are repeats and endings, double lines before sections, and a final one. A repeat is not played after a jump,
     except in the coda.
@@ -253,27 +249,19 @@ def _barlines(chart: Chart) -> Iterator[tuple[Element | None, Element | None]]:
         for i in range(first, stop):
             measure, last = measures[i], i + 1 == len(measures)
             through = chart.times_of(i, first, stop, times) if measure.endings else ()
-            numbers = ", ".join(map(str, through))
-            begins = through and (i == first or measures[i - 1].endings != measure.endings)
-            ends = through and (i + 1 == stop or measures[i + 1].endings != measure.endings)
-            forward = i == first and times > 1 and (first or measure.begins or chart.pickup)
-            again = ends and min(through) < times and not measure.jump if through else measure.ends > 1
-            double = measure.double or (not last and measures[i + 1].section)
-            style = "light-heavy" if again or last else "light-light" if double else None
-            more: dict[str, object] = {"times": times} if times > 2 and not through else {}
-            more |= {"after_jump": "yes"} if i >= coda else {}
-            left = (
-                _node("bar-style", "heavy-light") if forward else None,
-                _node("ending", numbers, number=numbers, type="start") if begins else None,
-                _node("repeat", direction="forward") if forward else None,
-            )
-            right = (
-                _node("bar-style", style) if style else None,
-                _node("ending", number=numbers, type="stop" if style else "discontinue") if ends else None,
-                _node("repeat", direction="backward", **more) if again else None,
-            )
-            yield _barline("left", *left), _barline("right", *right)
-
-
-def _barline(location: str, *inside: Element | None) -> Element | None:
-    return _node("barline", *inside, location=location) if any(part is not None for part in inside) else None
+            numbers, inside = ", ".join(map(str, through)), bool(through)
+            begins = inside and (i == first or measures[i - 1].endings != measure.endings)
+            ends = inside and (i + 1 == stop or measures[i + 1].endings != measure.endings)
+            forward = i == first and times > 1 and (first > 0 or measure.begins or chart.pickup > 0)
+            again = ends and min(through) < times and not measure.jump if inside else measure.ends > 1
+            double = measure.double or not (last or not measures[i + 1].section)
+            style = "light-heavy" if again or last else "light-light" if double else ""
+            left = [_node("bar-style", "heavy-light")] * forward
+            left += [_node("ending", numbers, number=numbers, type="start")] * begins
+            left += [_node("repeat", direction="forward")] * forward
+            right = [_node("bar-style", style)] * bool(style)
+            right += [_node("ending", number=numbers, type="stop" if style else "discontinue")] * ends
+            more = ({"times": times} if times > 2 and not inside else {}) | ({"after_jump": "yes"} if i >= coda else {})
+            right += [_node("repeat", direction="backward", **more)] * again
+            lines = [_node("barline", *left, location="left"), _node("barline", *right, location="right")]
+            yield lines[:1] * bool(left), lines[1:] * bool(right)

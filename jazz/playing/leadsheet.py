@@ -22,9 +22,9 @@ from music21.musicxml.m21ToXml import ScoreExporter
 from numpyrnn import NumpyrnnError
 
 from ..changes import Changes
-from ..charts.chart import Chart, Measure, fifths
+from ..charts.chart import Chart, Measure, fifths, parse_key
 from ..charts.key import estimate_key, scale_names
-from ..charts.sheet import Staff, score
+from ..charts.sheet import score
 from ..chords import LETTERS, Chord
 from ..grammar import NAMES, Element
 
@@ -72,7 +72,7 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     NumpyrnnError
         if the melody has a gap or times off the grid of twelfths, or is not as long as the form
     """
-    changes = replace(changes, key=changes.key or estimate_key(changes))
+    changes = replace(changes, key=parse_key(changes.key) if changes.key else estimate_key(changes))
     measures = []
     for spans in _by_bar(melody, changes):
         measures.append(stream.Measure())
@@ -87,15 +87,10 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     exporter = ScoreExporter(stream.Score([part]), makeNotation=False)  # made above; a second time would be slow
     notes = [measure.findall("note") for measure in exporter.parse().iter("measure")]
     name = instrument.instrumentFromMidiProgram(program).instrumentName
-    staff = Staff(notes, "Solo" if name in VAGUE else name, (best.sign, best.line, best.octaveChange), program)
-    return score(_chart(title, changes, tempo), staff)
-
-
-def _chart(title: str, changes: Changes, tempo: int) -> Chart:
-    """The changes as a chart, bar by bar as they are played."""
     bars = zip_longest(changes.bars, changes.sections, changes.doubles)
-    measures = [Measure(bar, section or "", double=bool(double)) for bar, section, double in bars]
-    return Chart(measures, changes.meter, title, changes.composer, changes.key, tempo, changes.feel)
+    written = [Measure(bar, section or "", double=bool(double)) for bar, section, double in bars]
+    chart = Chart(written, changes.meter, title, changes.composer, changes.key, tempo, changes.feel)
+    return score(chart, notes, "Solo" if name in VAGUE else name, (best.sign, best.line, best.octaveChange), program)
 
 
 @lru_cache(None)
