@@ -319,7 +319,7 @@ class _Reader:
                 self._sign(bar + at_end, coda=True)
             else:
                 self._sign(max(bar - (not at_end), 0), to_coda=True)
-        for first, stop, times in list(Chart(self.measures)._passages()):  # played more often than it has endings
+        for first, stop, times in list(Chart(self.measures).passages()):  # played more often than it has endings
             last = max((number for measure in self.measures[first:stop] for number in measure.endings), default=0)
             for i in [i for i in range(first, stop) if 1 < last < times and last in self.measures[i].endings]:
                 self._sign(i, endings=(times,))
