@@ -52,10 +52,7 @@ def score(*measures, head="", first=None):
     """A score with one part in 4/4."""
     beginning, *rest = measures
     inside = attributes() if first is None else first
-    if beginning.startswith("<measure"):
-        beginning = beginning.replace(">", ">" + inside, 1)
-    else:
-        beginning = inside + beginning
+    beginning = beginning.replace(">", ">" + inside, 1) if beginning.startswith("<measure") else inside + beginning
     return whole(part(beginning, *rest), head=head)
 
 

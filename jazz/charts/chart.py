@@ -157,11 +157,13 @@ class Chart:
     def _walk(self, start: int, once: bool = False) -> Iterator[tuple[int, bool]]:
         """The index of each measure from `start` on, with repeats, and whether it is played for the last time."""
         for first, stop, times in self._passages():
+            numbers = {n for m in self.measures[first:stop] for n in m.endings}
+            played = [self._times_of(measure, numbers, times) for measure in self.measures[first:stop]]
+            last = [max(some) for some in played]
             for time in range(times if once else 1, times + 1) if stop > start else ():
                 for i in range(max(first, start), stop):
-                    through = self._times_of(i, first, stop, times)
-                    if time in through:
-                        yield i, time == max(through)
+                    if time in played[i - first]:
+                        yield i, time == last[i - first]
 
     def _passages(self) -> Iterator[tuple[int, int, int]]:
         """(first measure, stop, times) of each passage: a repeat with its endings, or what stands between repeats."""
@@ -174,14 +176,12 @@ class Chart:
                 yield first, i + 1, max([1, *(n for m in passage for n in (m.ends, *m.endings))])
                 first = i + 1
 
-    def _times_of(self, i: int, first: int, stop: int, times: int) -> Sequence[int]:
+    def _times_of(self, measure: Measure, numbers: set[int], times: int) -> Sequence[int]:
         """The times through its passage for which a measure is played; times without an ending have the first one."""
-        endings = self.measures[i].endings
-        if not endings:
+        if not measure.endings:
             return range(1, times + 1)
-        others = {n for m in self.measures[first:stop] for n in m.endings}
-        begins = min(others) in endings
-        return [*endings, *(n for n in range(1, times + 1) if begins and n not in others)]
+        begins = min(numbers) in measure.endings
+        return [*measure.endings, *(n for n in range(1, times + 1) if begins and n not in numbers)]
 
     def _first(self, sign: str) -> int:
         return next(i for i, measure in enumerate(self.measures) if getattr(measure, sign))

@@ -12,8 +12,8 @@ from xml.etree.ElementTree import Element
 
 from numpyrnn import NumpyrnnError
 
-from ..chords import LETTERS, PROPOSED, QUALITIES, Chord, parse_chord
-from ..symbols import clean
+from ..chords import LETTERS, LONGEST, PROPOSED, QUALITIES, Chord, parse_chord
+from ..symbols import clean, read_quality
 
 SIGNS: dict[float | Fraction, str] = {0: "", 1: "#", -1: "b", 2: "##", -2: "bb"}  # by semitones
 DOMINANT = (0, 2, 4, 5, 7, 9, 10)  # semitones of the degrees 1 to 7; an added degree is relative to them
@@ -80,7 +80,7 @@ def read_harmony(harmony: Element) -> tuple[Chord, str]:
         if it has no root or several, or tones that no chord symbol has
     """
     kinds, roots = harmony.findall("kind") or [Element("kind")], harmony.findall("root")
-    kind, text = (kinds[0].text or "").strip(), re.sub(r"\s", "", clean(kinds[0].get("text", "")))
+    kind, text = (kinds[0].text or "").strip(), re.sub(r"\s", "", clean(kinds[0].get("text", "")[:LONGEST]))
     if kind == "none" or text.upper() in ("NC", "N.C.", "N.C"):
         return parse_chord("N.C."), ""
     if len(kinds) > 1 or len(roots) != 1:
@@ -109,6 +109,7 @@ def read_harmony(harmony: Element) -> tuple[Chord, str]:
     return parse_chord(root + made + slash), root + text + slash if unlike else ""
 
 
+@lru_cache(4096)
 def number(text: str | None, what: str) -> Fraction:
     """The number that an element or attribute holds."""
     if not re.fullmatch(r"\s*[+-]?[0-9]{1,9}(\.[0-9]{0,6})?\s*", text or ""):
@@ -161,6 +162,8 @@ def _first(text: str, added: Sequence[str], root: str, meant: Iterable[frozenset
     """The text, alone or with what is added to it, if a chord symbol with it has tones that are meant."""
     for spelling in (text, text + "".join(added), f"{text}({','.join(added)})" if added else text):
         with suppress(NumpyrnnError):
+            if not re.search(r"\([A-GN]", spelling):  # brackets with alternates
+                read_quality(spelling)  # refuses sooner than `parse_chord`, which looks for the nearest symbol
             chord = parse_chord(root + spelling)
             if chord.parts[0] == root and not chord.parts[2] and frozenset(chord.intervals) in meant:
                 return spelling

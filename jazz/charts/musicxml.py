@@ -16,7 +16,7 @@ from numpyrnn import NumpyrnnError
 from ..chords import Chord, parse_chord
 from .chart import LONGEST, MAX_CHORDS, Change, Chart, Measure, bar_length, parse_meter
 from .harmony import number, read_harmony
-from .safexml import CONTAINER, parse, unpacked
+from .safexml import parse, unpacked
 
 MAX_TIMES = 100  # that a passage is played
 MAX_DIFFERENT = 1000  # chords
@@ -346,7 +346,7 @@ def _measures(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> list[
     sounding = before = parse_chord("N.C.")  # now, and before the first ending
     for place, bar in enumerate(bars):
         if bar.ending is not None:
-            sounding = before = before if endings else sounding
+            sounding = before = before if measures and measures[-1].endings else sounding
             endings = bar.ending
         copies = copies if bar.copies is None else bar.copies
         changes = placed[place] or (list(measures[-copies].chords) if 0 < copies <= place else [])
@@ -355,10 +355,15 @@ def _measures(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> list[
         if len(changes) > MAX_CHORDS:
             raise NumpyrnnError(f"measure {bar.number} must have at most {MAX_CHORDS} chords, it has {len(changes)}")
         measures.append(Measure(changes, endings=endings, **bar.signs))
-        last = changes[-1][1]
-        sounding = replace(last, symbol=last.symbol.removesuffix(last.alternates), alternates="")
-        endings = () if bar.stops or "ends" in bar.signs else endings
+        sounding = _alone(changes[-1][1])
+        if endings and (bar.stops or "ends" in bar.signs or not any(b.stops or b.ending for b in bars[place + 1 :])):
+            endings = ()
     return measures[bars[0].length < full :]
+
+
+def _alone(chord: Chord) -> Chord:
+    """A chord without its alternates."""
+    return replace(chord, symbol=chord.symbol.removesuffix(chord.alternates), alternates="")
 
 
 def _placed(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> dict[int, list[Change]]:
@@ -387,7 +392,7 @@ def _placed(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> dict[in
             guesses.append(f"measure {bar.number}: {chord} stands after the end and is left out")
         elif not second and element.get("type") != "alternate":
             changes.append((onset, chord))
-        elif changes and str(chord) != str(changes[-1][1]) and shown not in changes[-1][1].alternates:
+        elif changes and shown not in f"({_alone(changes[-1][1])}){changes[-1][1].alternates}":
             onset, held = changes[-1]
             changes[-1] = onset, replace(held, symbol=held.symbol + shown, alternates=held.alternates + shown)
             guesses.append(f"measure {bar.number}: {chord} is shown with {held} and not played")
