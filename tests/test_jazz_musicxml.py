@@ -19,9 +19,9 @@ from musicxml_samples import (
 )
 
 from jazz.changes import Changes, parse_changes
+from jazz.charts.musicxml import is_musicxml, read_musicxml
 from jazz.grammar import Element
 from jazz.playing.leadsheet import lead_sheet
-from jazz.charts.musicxml import is_musicxml, read_musicxml
 from numpyrnn import NumpyrnnError
 
 C, D, E, F, G, A = (harmony(root) for root in "CDEFGA")
@@ -111,7 +111,7 @@ def test_several_chords_at_one_place():
     chart = read_musicxml(score(C + harmony("G", "minor-seventh", "m7") + C + note(), D))
     assert [str(chord) for _, chord in chart.measures[0].chords] == ["C(Gm7)"]
     assert chart.measures[0].chords[0][1].tones == (0, 4, 7)
-    assert chart.guesses == ["measure 1: Gm7 is shown with C and not played"]
+    assert chart.guesses == ["measure 1: Gm7 stands over C and is not played"]
     alternate = harmony("A", "minor", "m", more=' type="alternate"')
     assert bars(score(alternate + D + note(), "")) == ["D(Am)", "D"]
 
@@ -185,6 +185,18 @@ def test_da_capo_al_coda(coda_at, jump):
 @pytest.mark.parametrize("jump", [words("D.S. al Fine", '<sound dalsegno="segno1"/>'), words("Dal Segno al fine")])
 def test_dal_segno_al_fine(segno, fine, jump):
     assert order(C, segno + D, E + fine, F + jump) == "CDEFDE"
+
+
+def test_of_two_bare_coda_signs_the_first_is_to_coda():
+    measures = C, D + sign("coda"), E + words("D.C. al Coda"), sign("coda") + F
+    assert order(*measures) == "CDECDF"
+    assert read_musicxml(score(*measures)).guesses == ["the coda sign of measure 2 is taken as To Coda"]
+
+
+def test_many_guesses_are_cut_short():
+    chart = read_musicxml(score(*[C + note(1) + note(2)] * 50))
+    assert len(chart.guesses) == 21
+    assert chart.guesses[-1] == "and 29 others"
 
 
 def test_jumps_without_an_aim():

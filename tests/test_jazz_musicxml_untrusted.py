@@ -273,7 +273,7 @@ def test_work_is_bounded(content):
 def mutant(content, rng):
     """A score with bytes changed, elements dropped, doubled or exchanged, or numbers and words changed."""
     for _ in range(rng.randint(1, 4)):
-        how, pieces = rng.randrange(5), re.split(rb"(?=<)", content)
+        how, pieces = rng.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 4]), re.split(rb"(?=<)", content)
         at, other = rng.randrange(len(pieces)), rng.randrange(len(pieces))
         if how == 0:
             changed = bytearray(content)
@@ -338,6 +338,6 @@ def test_any_mutant_is_read_or_refused_in_one_line(rounds, tell):
             results["refused" if len(str(error).splitlines()) == 1 else "in several lines"] += 1
         worst = max(worst, time.perf_counter() - began)
     assert set(results) <= {"read", "refused"}
-    assert results["read"] > n / 10
+    assert results["read"] > n / 5
     assert worst < 60  # hanging
     tell(f"{n:,} mutants of MusicXML, a third of them compressed: {dict(results)}, the slowest {worst:.2f} s")

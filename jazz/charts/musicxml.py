@@ -17,16 +17,15 @@ from ..chords import Chord, parse_chord
 from .chart import LONGEST, MAX_CHORDS, Change, Chart, Measure, bar_length, parse_meter
 from .harmony import number, read_harmony
 from .safexml import parse, unpacked
+from .scorehead import plain, read_head
 
 MAX_TIMES = 100  # that a passage is played
 MAX_DIFFERENT = 1000  # chords
+MAX_GUESSES = 20  # that are told
 FINEST = 1_000_000  # parts of a quarter
 GRID = 24  # places for chords in a quarter
 ROUNDING = Fraction(1, 16)  # quarters by which the notes of a measure may miss its length
 ROOTS = ("score-partwise", "score-timewise")
-TONICS = {fifths: "FCGDAEB"[(fifths + 1) % 7] + "b" * (fifths < -1) + "#" * (fifths > 5) for fifths in range(-7, 11)}
-UNITS = dict(zip(("whole", "half", "quarter", "eighth", "16th"), (Fraction(4, 2**n) for n in range(5))))  # quarters
-TEMPI = range(20, 401)
 # Signs in a direction: its words, and the names of its elements and of the attributes of its sounds.
 # Signs are looked for in the words of a direction, its elements and the attributes of its sounds.
 CODA = "(?:coda|\N{MUSICAL SYMBOL CODA}|\u2295)"
@@ -77,7 +76,7 @@ def read_musicxml(content: bytes) -> Chart:
     parts = defaultdict[str, dict[int, Element]](dict)  # the measures of each part, by place
     bars = defaultdict[int, _Bar](_Bar)
     for outer in root:
-        for place, inner in enumerate(outer if outer.tag == "part" else ()):
+        for place, inner in enumerate(outer.findall("measure") if outer.tag == "part" else ()):
             parts[outer.get("id", "")][place] = inner
     for place, outer in enumerate(root.findall("measure")):
         for inner in outer:
@@ -93,7 +92,7 @@ def read_musicxml(content: bytes) -> Chart:
         divisions = Fraction(1)
         for place, measure in measures.items():
             bar = bars[place]
-            bar.number = _plain(measure.get("number"))[:20] or str(place + 1)
+            bar.number = plain(measure.get("number"))[:20] or str(place + 1)
             bar.implicit |= measure.get("implicit") == "yes"
             with naming(f"measure {bar.number}"):
                 divisions = _read(measure, divisions, bars, place, part == chosen[0])
@@ -184,7 +183,7 @@ def _meter(time: Element) -> tuple[int, int]:
 
 def _signs(direction: Element) -> dict[str, Any]:
     """The signs in a direction or a sound."""
-    words = _plain(" ".join(e.text or "" for e in direction.iter("words")))
+    words = plain(" ".join(e.text or "" for e in direction.iter("words")))
     sounds = [name for sound in direction.iter("sound") for name, value in sound.items() if value != "no"]
     text = " ".join([words, *(e.tag for e in direction.iter()), *sounds]).lower()
     signs: dict[str, Any] = {}
@@ -201,7 +200,7 @@ def _signs(direction: Element) -> dict[str, Any]:
     marks = [
         e for e in direction.iter() if e.tag == "rehearsal" or (e.get("enclosure", "none") != "none" and not signs)
     ]
-    section = _plain(" ".join(mark.text or "" for mark in marks))[:40]
+    section = plain(" ".join(mark.text or "" for mark in marks))[:40]
     return signs | ({"section": section} if section else {})
 
 
@@ -227,11 +226,6 @@ def _read_barline(barline: Element, bars: Mapping[int, _Bar], place: int) -> Non
         before.signs["double"] = True
 
 
-def _plain(text: str | None) -> str:
-    """Text on one line, without control characters; the first 200 characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in (text or "")[:1000]).split())[:200]
-
-
 # -------------------------------------------------------------------------------------------------- from bars to chart
 
 
@@ -239,57 +233,18 @@ def _chart(root: Element, measures: Sequence[Element], bars: Sequence[_Bar], gue
     """The chart of a score. `measures` are those of the part with the chords."""
     meter = _one_meter(bars, guesses)
     full = bar_length(meter)
+    codas = [bar for bar in bars if "coda" in bar.signs]
+    if len(codas) > 1 and not any("to_coda" in bar.signs for bar in bars):
+        codas[0].signs["to_coda"] = codas[0].signs.pop("coda")
+        guesses.append(f"the coda sign of measure {codas[0].number} is taken as To Coda")
     bars = _joined(bars, full, guesses)
-    tempo, feel = _tempo_and_feel(root)
-    titles = [root.findtext("work/work-title"), root.findtext("movement-title")]
-    titles += [
-        e.findtext("credit-words")
-        for kind in ("title", "")
-        for e in root.iter("credit")
-        if e.findtext("credit-type", "") == kind
-    ]
-    composers = [e.text for e in root.iter("creator") if e.get("type", "composer") == "composer"]
-    key = next((key for measure in measures for key in measure.iter("key")), Element("key"))
     return Chart(
         _measures(bars, full, guesses),
         meter,
-        title=next(filter(None, map(_plain, titles)), ""),
-        composer=next(filter(None, map(_plain, composers)), ""),
-        key=_key(key),
-        tempo=tempo,
-        feel=feel,
+        **read_head(root, measures),
         pickup=bars[0].length % full,
-        guesses=guesses,
+        guesses=guesses[:MAX_GUESSES] + [f"and {len(guesses) - MAX_GUESSES} others"] * (len(guesses) > MAX_GUESSES),
     )
-
-
-def _key(key: Element) -> str:
-    """The tonic of a key, with "m" after it if minor; empty if it is neither major nor minor."""
-    mode, fifths = key.findtext("mode", "major").strip(), key.findtext("fifths", "").strip()
-    minor = mode in ("minor", "aeolian")
-    if mode not in ("minor", "aeolian", "major", "ionian", "none") or not re.fullmatch("[+-]?[0-7]", fifths):
-        return ""
-    return TONICS[int(fifths) + 3 * minor] + "m" * minor
-
-
-def _tempo_and_feel(root: Element) -> tuple[int | None, str]:
-    """The first tempo, in quarters a minute, and the first feel that a score names."""
-    tempo, feel = 0, ""
-    for element in root.iter():
-        text, unit = element.get("tempo", "") if element.tag == "sound" else "", Fraction(1)
-        if element.tag == "metronome":
-            text, unit = (
-                element.findtext("per-minute", ""),
-                UNITS.get(element.findtext("beat-unit", "").strip(), unit * 0),
-            )
-            unit *= 2 - Fraction(1, 2 ** len(element.findall("beat-unit-dot")[:4]))
-        if not tempo and (found := re.search(r"[0-9]{1,4}(\.[0-9]{1,6})?", text[:100])):
-            tempo = round(Fraction(found[0]) * unit)
-        elif not feel and element.tag == "swing":
-            feel = "swing" if element.find("straight") is None else "straight"
-        elif not feel and element.tag == "words":
-            feel = "".join(re.findall(r"\b(?:swing|straight)\b", (element.text or "")[:1000].lower())[:1])
-    return tempo if tempo in TEMPI else None, feel
 
 
 def _one_meter(bars: Sequence[_Bar], guesses: list[str]) -> tuple[int, int]:
@@ -368,7 +323,7 @@ def _alone(chord: Chord) -> Chord:
 
 def _placed(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> dict[int, list[Change]]:
     """The chords of each bar with their onsets. A pickup is the end of a bar."""
-    placed, known, differ = defaultdict[int, list[Change]](list), dict[object, Chord](), list[str]()
+    placed, known = defaultdict[int, list[Change]](list), dict[object, Chord]()
     times = [
         (round((place * full + (full - bar.length) * (place == 0) + onset) * GRID), element, bar)
         for place, bar in enumerate(bars)
@@ -379,9 +334,8 @@ def _placed(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> dict[in
         if content not in known:
             with naming(f"measure {bar.number}"):
                 known[content], printed = read_harmony(element)
-            differ += [f"measure {bar.number}: {printed} is printed, kind and degrees say {known[content]}"] * bool(
-                printed
-            )
+            if printed:
+                guesses.append(f"measure {bar.number}: {printed} is printed, kind and degrees say {known[content]}")
             if len(known) > MAX_DIFFERENT:
                 raise NumpyrnnError(f"a chart must have at most {MAX_DIFFERENT} different chords, it has more")
         chord = known[content]
@@ -394,7 +348,7 @@ def _placed(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> dict[in
             changes.append((onset, chord))
         elif changes and shown not in f"({_alone(changes[-1][1])}){changes[-1][1].alternates}":
             onset, held = changes[-1]
-            changes[-1] = onset, replace(held, symbol=held.symbol + shown, alternates=held.alternates + shown)
-            guesses.append(f"measure {bar.number}: {chord} is shown with {held} and not played")
-    guesses += differ[:5]
+            guesses.append(f"measure {bar.number}: {chord} stands over {held} and is not played")
+            if "(" not in str(chord):  # brackets within brackets cannot be read
+                changes[-1] = onset, replace(held, symbol=held.symbol + shown, alternates=held.alternates + shown)
     return placed
