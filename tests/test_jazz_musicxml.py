@@ -76,6 +76,12 @@ def test_a_chord_at_the_end_of_a_measure_belongs_to_the_next():
     assert bars(score(C, harmony("D", offset=-1) + note(), E)) == ["C D@3", "D", "E"]
 
 
+def test_a_chord_at_the_end_of_a_measure_gives_way_to_one_at_the_beginning_of_the_next():
+    chart = read_musicxml(score(measure(note(1) + G, 0, ' implicit="yes"'), C, D))
+    assert [m.chords[0][1].tones for m in chart.measures] == [(0, 4, 7), (2, 6, 9)]
+    assert "measure 0: G stands over C and is not played" in chart.guesses
+
+
 def test_a_chord_after_the_end_is_left_out_and_told():
     chart = read_musicxml(score(C, D + note() + harmony("E", offset=1)))
     assert "measure 2: E stands after the end and is left out" in chart.guesses

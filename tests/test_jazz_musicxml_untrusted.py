@@ -147,8 +147,8 @@ def test_comments_instructions_and_sections_do_not_matter():
         (b"<score-partwise/>", "the score has no harmony elements"),
         (b"<score-partwise><part/></score-partwise>", "the score has no harmony elements"),
         (b"<score-timewise><measure/></score-timewise>", "the score has no harmony elements"),
-        (b"<score-partwise>" + b"<a>" * 100_000, "at most 1,000,000 elements, and 50 in each other"),
-        (b"<score-partwise>" + b"<a/>" * 1_000_000, "at most 1,000,000 elements"),
+        (b"<score-partwise>" + b"<a>" * 100_000, "at most 500,000 elements, and 50 in each other"),
+        (b"<score-partwise>" + b"<a/>" * 500_000, "at most 500,000 elements"),
         (b"<score-partwise>" + b" " * 20_000_000, "at most 20,000,000 bytes, got 20,000,016"),
         (whole(part("<measure/>" * 100_000, name="P1")), "the score has no harmony elements"),
         (score(harmony("C"), *["<measure/>"] * 10_000), "at most 10000 bars, the score has 10001 measures"),
@@ -338,6 +338,6 @@ def test_any_mutant_is_read_or_refused_in_one_line(rounds, tell):
             results["refused" if len(str(error).splitlines()) == 1 else "in several lines"] += 1
         worst = max(worst, time.perf_counter() - began)
     assert set(results) <= {"read", "refused"}
-    assert results["read"] > n / 5
+    assert results["read"] > n / 10
     assert worst < 60  # hanging
     tell(f"{n:,} mutants of MusicXML, a third of them compressed: {dict(results)}, the slowest {worst:.2f} s")

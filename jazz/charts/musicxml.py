@@ -47,7 +47,7 @@ def is_musicxml(content: bytes) -> bool:
     bool
     """
     if content.startswith(b"PK"):
-        return re.search(rb"META-INF/container\.xml|\.(music)?xmlPK", content) is not None
+        return re.search(rb"META-INF/container\.xml|\.(music)?xml(PK|UT)", content) is not None
     beginning = content[:10_000].replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xfe\xff \t\r\n")
     return beginning.startswith(b"<") and any(root.encode() in beginning for root in ROOTS)
 
@@ -70,7 +70,7 @@ def read_musicxml(content: bytes) -> Chart:
     ------
     NumpyrnnError
         if it is no score, declares entities, has no chord, changes its meter, or has more than 20,000,000 bytes
-        unpacked, 1,000,000 elements, 10,000 measures or 1,000 different chords
+        unpacked, 500,000 elements, 10,000 measures or 1,000 different chords
     """
     root = parse(unpacked(content), ROOTS)
     parts = defaultdict[str, dict[int, Element]](dict)  # the measures of each part, by place
@@ -138,7 +138,9 @@ def _read(measure: Element, divisions: Fraction, bars: Mapping[int, _Bar], place
     bar, time = bars[place], Fraction(0)
     for element in measure:
         if element.tag in ("note", "backup", "forward"):
-            step = number(element.findtext("duration", "0"), "a duration") / divisions
+            if (duration := element.findtext("duration")) is None:  # as in a grace note
+                continue
+            step = number(duration, "a duration") / divisions
             if step < 0:
                 raise NumpyrnnError(f"a duration must not be negative, got {float(step):g} quarters")
             if element.find("chord") is None and element.find("grace") is None:
@@ -325,11 +327,17 @@ def _placed(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> dict[in
     """The chords of each bar with their onsets. A pickup is the end of a bar."""
     placed, known = defaultdict[int, list[Change]](list), dict[object, Chord]()
     times = [
-        (round((place * full + (full - bar.length) * (place == 0) + onset) * GRID), element, bar)
+        (
+            round((place * full + (full - bar.length) * (place == 0) + onset) * GRID),
+            onset >= (bar.length or full),
+            element,
+            bar,
+        )
         for place, bar in enumerate(bars)
         for onset, element in bar.harmonies
     ]
-    for time, element, bar in sorted(times, key=lambda item: (item[0], item[1].get("type") == "alternate")):
+    # A chord at the end of a measure gives way to one at the beginning of the next.
+    for time, _, element, bar in sorted(times, key=lambda item: (item[0], item[2].get("type") == "alternate", item[1])):
         content = tuple((e.tag, e.text, *e.attrib.values()) for e in element.iter() if e.tag != "offset")
         if content not in known:
             with naming(f"measure {bar.number}"):

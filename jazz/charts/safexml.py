@@ -13,7 +13,7 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.archive import Archive
 
 MAX_BYTES = 20_000_000  # of a score, unpacked
-MAX_ELEMENTS = 1_000_000
+MAX_ELEMENTS = 500_000
 MAX_DEPTH = 50
 CONTAINER = "META-INF/container.xml"
 
