@@ -250,7 +250,7 @@ def _barlines(chart: Chart) -> Iterator[tuple[list[Element], list[Element]]]:
         for i in range(first, stop):
             measure, last = measures[i], i + 1 == len(measures)
             through = chart.times_of(measure, endings, times) if measure.endings else ()
-            numbers, inside = ", ".join(map(str, through)), bool(through)
+            numbers, inside = ", ".join(map(str, sorted(through))), bool(through)
             begins = inside and (i == first or measures[i - 1].endings != measure.endings)
             ends = inside and (i + 1 == stop or measures[i + 1].endings != measure.endings)
             forward = i == first and times > 1 and (first > 0 or measure.begins or chart.pickup > 0)
