@@ -4,8 +4,10 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 from musicxml_samples import degree, harmony
+from test_jazz_chords import ORDERS
 
 from jazz.charts.harmony import KINDS, read_harmony, spelled
+from jazz.charts.sheet import harmony as written
 from jazz.chords import parse_chord
 from numpyrnn import NumpyrnnError
 
@@ -302,3 +304,13 @@ def test_symbols_are_made_for_most_sets_of_tones_and_read_to_them():
     assert len(found) > len(sets) / 3
     for tones, name in found.items():
         assert set(parse_chord("F#" + name).intervals) == tones
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_chord_that_we_write_is_read_with_its_tones(order):
+    for spelling in ORDERS[order]:
+        for bass, alternate in (("", ""), ("/Eb", ""), ("/Eb", "(Dm7b5)")):
+            chord = parse_chord(f"Bb{spelling}{bass}{alternate}", order)
+            read, _ = read_harmony(written(chord))
+            assert {*read.tones} == {*chord.tones}, spelling
+            assert (read.bass, read.alternates) == (chord.bass, alternate), spelling

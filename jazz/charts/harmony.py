@@ -106,7 +106,8 @@ def read_harmony(harmony: Element) -> tuple[Chord, str]:
     if inversion := int(number(harmony.findtext("inversion", "0"), "an inversion")) * (not slash):
         slash = "/" + _lowest(chord, inversion, exact)
     unlike = spelling is None and text and not printed
-    return parse_chord(root + made + slash), root + text + slash if unlike else ""
+    whole = root + made.removesuffix(chord.alternates) + slash + chord.alternates
+    return parse_chord(whole), root + text + slash if unlike else ""
 
 
 @lru_cache(4096)
