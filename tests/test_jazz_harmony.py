@@ -4,7 +4,7 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 from musicxml_samples import degree, harmony
-from test_jazz_chords import ORDERS
+from test_jazz_chords import ORDINARY
 
 from jazz.charts.harmony import KINDS, read_harmony, spelled
 from jazz.charts.sheet import harmony as written
@@ -306,11 +306,10 @@ def test_symbols_are_made_for_most_sets_of_tones_and_read_to_them():
         assert set(parse_chord("F#" + name).intervals) == tones
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_every_chord_that_we_write_is_read_with_its_tones(order):
-    for spelling in ORDERS[order]:
+def test_every_chord_that_we_write_is_read_with_its_tones():
+    for spelling in ORDINARY:
         for bass, alternate in (("", ""), ("/Eb", ""), ("/Eb", "(Dm7b5)")):
-            chord = parse_chord(f"Bb{spelling}{bass}{alternate}", order)
+            chord = parse_chord(f"Bb{spelling}{bass}{alternate}")
             read, _ = read_harmony(written(chord))
             assert {*read.tones} == {*chord.tones}, spelling
             assert (read.bass, read.alternates) == (chord.bass, alternate), spelling
