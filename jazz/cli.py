@@ -74,6 +74,7 @@ def app() -> None:
 @option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
 @shared.model_option("jazz model")
 @flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
+@shared.engraving_options
 @option("-o", "--out", type=shared.NAME, help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
 @shared.force_option
 def improvise(
@@ -82,6 +83,8 @@ def improvise(
     program: int,
     soundfont: Path | None,
     no_lead_sheet: bool,
+    svg: bool,
+    pdf: bool,
     chords: str | None,
     out: str | None,
     force: bool,
@@ -100,14 +103,15 @@ def improvise(
         text, meter = read_text(chords[1:], MAX_NOTES_BYTES), parse_meter(options["meter"])
         with naming(chords[1:]):
             options["changes"] = parse_changes(text, meter)
-    files_of = partial(performance.output_files, lead_sheet=not no_lead_sheet)
+    kinds = {"lead_sheet": not no_lead_sheet, "svg": svg, "pdf": pdf}
+    files_of = partial(performance.output_files, **kinds)
     path = shared.choose_out(out, OUT, files_of, force)
     shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
     instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
-    files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
+    files = solo.write(path, soundfont, **kinds)
     others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and exists(file)]
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in others)
     click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
