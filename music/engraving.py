@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from functools import cache
 from importlib.util import find_spec
-from itertools import groupby
+from itertools import product
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -31,27 +30,18 @@ ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
 ElementTree.register_namespace("xlink", "http://www.w3.org/1999/xlink")
 SVG = "{http://www.w3.org/2000/svg}"
 FONT = "STIXGeneral"
-FILES = {  # of Matplotlib, by weight and style
-    ("normal", "normal"): "STIXGeneral",
-    ("bold", "normal"): "STIXGeneralBol",
-    ("normal", "italic"): "STIXGeneralItalic",
-    ("bold", "italic"): "STIXGeneralBolIta",
-}
 LIKE = {  # by an element's class, as in Verovio's style sheet
     **dict.fromkeys(("ending", "fing", "reh", "tempo"), ("font-weight", "bold")),
     **dict.fromkeys(("dir", "dynam", "mNum"), ("font-style", "italic")),
 }
 STYLE = {"x", "y", "text-anchor", "font-size", "font-family", "font-weight", "font-style"}  # of a text
 LONGEST = 2 * (WIDTH - 2 * MARGIN) * UNIT  # a letter is half as wide as its size; a long title becomes smaller
-ONLY_UPRIGHT = "♭♮♯♩♪△"  # letters that bold or italic fonts lack
-SIGNS = str.maketrans(  # of a music font (SMuFL), in Unicode
-    {
-        **{"\ue260": "♭", "\ue261": "♮", "\ue262": "♯", "\ue263": "♯♯", "\ue264": "♭♭"},
-        **{"\uea63": "♭♭", "\uea64": "♭", "\uea65": "♮", "\uea66": "♯", "\uea67": "♯♯"},
-        **{"\ueca2": "whole", "\ueca3": "half", "\ueca5": "♩", "\ueca7": "♪", "\uecb7": "."},
-        **{"\ue870": "°", "\ue871": "ø", "\ue872": "+", "\ue873": "△"},
-    }
-)
+ONLY_UPRIGHT = set("♭♮♯♩♪△")  # letters that bold or italic fonts lack
+SIGNS = {  # of a music font (SMuFL), in Unicode
+    **{0xE260: "♭", 0xE261: "♮", 0xE262: "♯", 0xE263: "♯♯", 0xE264: "♭♭", 0xE870: "°", 0xE871: "ø", 0xE873: "△"},
+    **{0xEA63: "♭♭", 0xEA64: "♭", 0xEA65: "♮", 0xEA66: "♯", 0xEA67: "♯♯"},
+    **{0xECA2: "whole", 0xECA3: "half", 0xECA5: "♩", 0xECA7: "♪", 0xECB7: "."},
+}
 
 
 def check_installed() -> None:
@@ -103,7 +93,8 @@ def pdf(musicxml: bytes) -> bytes:
     from svglib.svglib import svg2rlg
 
     file = io.BytesIO()
-    canvas = Canvas(file, initialFontName=_register_fonts(), invariant=True)  # without date
+    _register_fonts()
+    canvas = Canvas(file, invariant=True)  # without date
     canvas.setTitle(ElementTree.fromstring(musicxml).findtext("work/work-title") or "Score")
     for page in pages:
         drawing = svg2rlg(io.BytesIO(page))
@@ -117,15 +108,16 @@ def pdf(musicxml: bytes) -> bytes:
 ENGRAVERS = {".svg": svg, ".pdf": pdf}  # by a file's ending
 
 
-@cache
-def _register_fonts() -> str:
-    """Register the text fonts with svglib. Returns the name of the upright one."""
+def _register_fonts() -> None:
+    """Let svglib know the text fonts."""
     from matplotlib import get_data_path
     from svglib.fonts import register_font
 
     folder = Path(get_data_path(), "fonts", "ttf")
-    names = [register_font(FONT, str(folder / f"{name}.ttf"), *style)[0] for style, name in FILES.items()]
-    return str(names[0])
+    for weight, slant in product(("normal", "bold"), ("normal", "italic")):
+        bold = "Bol" * (weight == "bold")
+        italic = ("Ita" if bold else "Italic") * (slant == "italic")
+        register_font(FONT, str(folder / f"{FONT}{bold}{italic}.ttf"), weight, slant)
 
 
 def _page(height: int) -> Element:
@@ -168,20 +160,17 @@ def _write_texts(element: Element, style: dict[str, str]) -> None:
             _write_texts(child, style)
             continue
         element[i] = texts = Element(f"{SVG}g", stroke="none")
-        for _, group in groupby(_pieces(child, {"x": "0", "y": "0", **style}), _place):
-            pieces = list(group)
-            text = "".join(letters for _, letters in pieces).translate(SIGNS).strip()
-            own = next((own for own, _ in pieces if "font-family" not in own), pieces[0][0])
-            if any(sign in text for sign in ONLY_UPRIGHT):
+        pieces: dict[tuple[str, str], list[tuple[dict[str, str], str]]] = {}
+        for own, letters in _pieces(child, {"x": "0", "y": "0", **style}):
+            pieces.setdefault((own["x"], own["y"]), []).append((own, letters))
+        for here in pieces.values():
+            text = "".join(letters for _, letters in here).translate(SIGNS).strip()
+            own = next((own for own, _ in here if "font-family" not in own), here[0][0])
+            if not ONLY_UPRIGHT.isdisjoint(text):
                 own = {key: value for key, value in own.items() if key not in ("font-weight", "font-style")}
             size = min(float(own["font-size"].removesuffix("px")), LONGEST / max(len(text), 1))
             own |= {"font-family": f"{FONT}, Times, serif", "font-size": f"{size:.4g}"}
             SubElement(texts, f"{SVG}text", own).text = text
-
-
-def _place(piece: tuple[dict[str, str], str]) -> tuple[str, str]:
-    """Where a piece of a text begins."""
-    return piece[0]["x"], piece[0]["y"]
 
 
 def _pieces(element: Element, style: dict[str, str]) -> Iterator[tuple[dict[str, str], str]]:

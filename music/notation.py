@@ -25,20 +25,6 @@ TRIPLET = {
 UNWANTED = re.compile(rb"\s*<(encoding-date|software|creator|movement-title|inversion)\b[^>]*>[^<]*</\1>")
 
 
-class Sound(NamedTuple):
-    """Notes that begin and end together, or a rest.
-
-    Attributes
-    ----------
-    onset, end : Fraction, quarters
-    names : tuple of str, pitches such as "E-4"; a rest has none
-    """
-
-    onset: Fraction
-    end: Fraction
-    names: tuple[str, ...] = ()
-
-
 class Span(NamedTuple):
     """A note or rest, or its part within one bar.
 
@@ -56,12 +42,14 @@ class Span(NamedTuple):
     after: bool = False
 
 
-def by_bar(sounds: Iterable[Sound], lengths: Sequence[Fraction]) -> list[list[Span]]:
-    """Cut notes and rests at the bar lines, and join successive rests.
+def by_bar(
+    sounds: Iterable[tuple[Fraction, Fraction, tuple[str, ...]]], lengths: Sequence[Fraction]
+) -> list[list[Span]]:
+    """Cut notes at the bar lines, and fill the time between them with rests.
 
     Parameters
     ----------
-    sounds : iterable of Sound, without gaps, with times in 48ths of a quarter
+    sounds : iterable of (onset, end, names), in quarters and in the order of time; the names are pitches such as "E-4"
     lengths : sequence of Fraction, quarters in each bar
 
     Returns
@@ -71,25 +59,21 @@ def by_bar(sounds: Iterable[Sound], lengths: Sequence[Fraction]) -> list[list[Sp
     Raises
     ------
     NumpyrnnError
-        if there is a gap, a time is off the grid, or the sounds do not fill the bars exactly
+        if two sounds overlap, one ends after the last bar, or a time is not a multiple of 1/48 of a quarter
     """
-    bars: list[list[Span]] = [[] for _ in lengths]
     lines = list(accumulate(lengths, initial=Fraction(0)))
+    bars: list[list[Span]] = [[] for _ in lengths]
     now, number = Fraction(0), 0
-    for onset, end, names in sounds:
-        if onset != now or end <= now or end * GRID % 1:
-            raise NumpyrnnError(f"the notes must continue at quarter {now} in 48ths of a quarter, got {onset} to {end}")
-        while now < end and number < len(bars):
-            line, until = lines[number], min(end, lines[number + 1])
-            tied, spans = bool(names), bars[number]
-            span = Span(now - line, until - line, names, tied and now > onset, tied and until < end)
-            if spans and not names and not spans[-1].names:
-                span = spans.pop()._replace(end=span.end)
-            spans.append(span)
-            now, number = until, number + (until == lines[number + 1])
-        now = end
-    if now != lines[-1]:
-        raise NumpyrnnError(f"the notes must last {lines[-1]} quarters as the bars do, got {now}")
+    for onset, end, names in [*sounds, (lines[-1], lines[-1], ())]:
+        if not now <= onset <= end <= lines[-1] or onset * GRID % 1 or end * GRID % 1:
+            allowed = f"from quarter {now} to {lines[-1]}, in steps of 1/{GRID}"
+            raise NumpyrnnError(f"a note must be {allowed}, got {onset} to {end}")
+        for until, sounding in ((onset, ()), (end, names)):
+            while now < until:
+                line, stop = lines[number], min(until, lines[number + 1])
+                tied = bool(sounding)
+                bars[number].append(Span(now - line, stop - line, sounding, tied and now > onset, tied and stop < end))
+                now, number = stop, number + (stop == lines[number + 1])
     return bars
 
 

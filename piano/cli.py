@@ -96,20 +96,11 @@ def file_progress(files: Sequence[Any]) -> Any:
 @engraving_options
 @click.option("-o", "--out", type=NAME, help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]")
 @force_option
-def play(
-    model: Path | None,
-    soundfont: Path | None,
-    no_score: bool,
-    svg: bool,
-    pdf: bool,
-    out: str | None,
-    force: bool,
-    **options: Any,
-) -> None:
+def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece and write it as MIDI, sound, picture and score, side by side."""
     from tqdm import tqdm
 
-    kinds = {"score": not no_score, "svg": svg, "pdf": pdf}
+    kinds = {"score": not options.pop("no_score"), "svg": options.pop("svg"), "pdf": options.pop("pdf")}
     files_of = partial(side_by_side, endings=endings_of(**kinds))
     path = choose_out(out, OUT, files_of, force)
     check_not_read(files_of(path), [options["primer"]], "the primer")

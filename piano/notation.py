@@ -9,14 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import groupby, pairwise
 from math import ceil
-from operator import itemgetter, sub
-from typing import NamedTuple
+from operator import sub
 
 from music21 import clef, layout, meter, stream
 from music21.tempo import MetronomeMark
 
 from music.midi import Note
-from music.notation import Sound, by_bar, musicxml, notes
+from music.notation import by_bar, musicxml, notes
 from numpyrnn import NumpyrnnError
 
 from .tokens import NAMES
@@ -24,28 +23,13 @@ from .tokens import NAMES
 METER, BAR = (4, 4), Fraction(4)
 GRIDS = ((4, 3), (8, 6), (48,))  # places in a quarter, the simplest first: sixteenths or triplets ...
 MIDDLE_C = 60
-MOST_VOICES = 4  # of a staff; common programs read no more
-
-
-class Written(NamedTuple):
-    """A note as written.
-
-    Attributes
-    ----------
-    onset, end : Fraction, quarters
-    pitch : int
-    """
-
-    onset: Fraction
-    end: Fraction
-    pitch: int
+Sound = tuple[Fraction, Fraction, tuple[str, ...]]  # onset, end, names of pitches
 
 
 def score(title: str, played: Sequence[Note], tempo: int) -> bytes:
     """Write a piece for two staves as MusicXML; the same music gives the same bytes.
 
-    Notes from middle C upwards stand in the upper staff. Their places are those of `written`. If more than four
-    notes of a staff begin and end at different times, the earliest end is brought forward.
+    Notes from middle C upwards stand in the upper staff. Their places are those of `written`.
 
     Parameters
     ----------
@@ -58,7 +42,7 @@ def score(title: str, played: Sequence[Note], tempo: int) -> bytes:
     bytes, UTF-8
     """
     placed = written(played)
-    bars = max((-(-note.end // BAR) for note in placed), default=1)
+    bars = max((-(-(note.onset + note.duration) // BAR) for note in placed), default=1)
     staves = []
     for upper, sign in ((True, clef.TrebleClef()), (False, clef.BassClef())):
         voices = _voices(note for note in placed if (note.pitch >= MIDDLE_C) == upper)
@@ -69,14 +53,14 @@ def score(title: str, played: Sequence[Note], tempo: int) -> bytes:
         staff = stream.PartStaff(measures)
         staff.partName = "Piano"
         staff.makeAccidentals(inPlace=True)
-        staff.makeBeams(inPlace=True)
+        staff.makeBeams(inPlace=True, setStemDirections=False)  # which depend on the voices
         if upper:
             measures[0].insert(0, MetronomeMark(number=tempo, referent=1))
         staves.append(staff)
     return musicxml(stream.Score([*staves, layout.StaffGroup(staves, symbol="brace")]), title)
 
 
-def written(played: Sequence[Note]) -> list[Written]:
+def written(played: Sequence[Note]) -> list[Note]:
     """Move notes to places that can be read.
 
     Each beat is written in sixteenths or in triplets, whatever is nearer; in smaller values only if two notes would
@@ -89,7 +73,7 @@ def written(played: Sequence[Note]) -> list[Written]:
 
     Returns
     -------
-    list of Written, in the order of `played`
+    list of Note, in the order of `played`
     """
     onsets = sorted({note.onset for note in played})
     places, grids, after = dict[Fraction, Fraction](), dict[int, int](), Fraction(-1)
@@ -100,12 +84,13 @@ def written(played: Sequence[Note]) -> list[Written]:
         grids[beat], found = _arranged(here, after, Fraction(beat + 1 if full else beat + 2))
         places |= zip(here, found, strict=True)
         after = found[-1]
-    placed = []
+    moved = []
     for note in played:
         start, end = places[note.onset], note.onset + note.duration
         end = places.get(end, _nearest(end, grids.get(end // 1, GRIDS[0][0])))
-        placed.append(Written(start, end if end > start else start + Fraction(1, grids[note.onset // 1]), note.pitch))
-    return placed
+        length = end - start if end > start else Fraction(1, grids[note.onset // 1])
+        moved.append(note._replace(onset=start, duration=length))
+    return moved
 
 
 def _arranged(onsets: Sequence[Fraction], after: Fraction, before: Fraction) -> tuple[int, list[Fraction]]:
@@ -124,49 +109,30 @@ def _nearest(time: Fraction, grid: int) -> Fraction:
     return Fraction(ceil(time * grid - Fraction(1, 2)), grid)
 
 
-def _voices(placed: Iterable[Written]) -> list[list[Sound]]:
+def _voices(placed: Iterable[Note]) -> list[list[Sound]]:
     """Distribute the notes of a staff to voices, in which none begins before the last one ends."""
+    chords: dict[tuple[Fraction, Fraction], set[int]] = {}
+    for note in placed:
+        chords.setdefault((note.onset, note.onset + note.duration), set()).add(note.pitch)
     voices: list[list[Sound]] = [[]]
-    for (onset, end), group in groupby(sorted(placed), itemgetter(0, 1)):
-        names = tuple(NAMES[pitch] for pitch in sorted({note.pitch for note in group}))
-        ends = [voice[-1].end if voice else Fraction(0) for voice in voices]
-        if min(ends) > onset and len(voices) < MOST_VOICES:
-            voices.append([])
-            ends.append(Fraction(0))
-        number = next((i for i, free in enumerate(ends) if free <= onset), ends.index(min(ends)))
-        voice = voices[number]
-        if ends[number] > onset:
-            last = voice.pop()
-            if last.onset < onset:
-                voice.append(last._replace(end=onset))
-            else:
-                names = tuple(dict.fromkeys(last.names + names))
-        voice.append(Sound(onset, end, names))
+    for (onset, end), pitches in sorted(chords.items()):
+        voice = next((voice for voice in voices if not voice or voice[-1][1] <= onset), None)
+        if voice is None:
+            voices.append(voice := [])
+        voice.append((onset, end, tuple(NAMES[pitch] for pitch in sorted(pitches))))
     return voices
 
 
 def _measures(voices: Sequence[Sequence[Sound]], bars: int) -> Iterator[stream.Measure]:
     """The measures of a staff. A voice is written only where it sounds; only the first of a measure shows rests."""
-    spans = [by_bar(_with_rests(voice, bars * BAR), [BAR] * bars) for voice in voices]
-    for number, of_voices in enumerate(zip(*spans, strict=True)):
-        measure = stream.Measure(number=number + 1)
-        sounding = [i for i, here in enumerate(of_voices) if any(span.names for span in here)] or [0]
-        for i in sounding:
-            place = measure if len(sounding) == 1 else stream.Voice(id=str(i + 1))
-            for onset, element in notes(of_voices[i], METER):
-                element.style.hideObjectOnPrint = element.isRest and i != sounding[0]
-                place.insert(onset, element)
-            if place is not measure:
-                measure.insert(0, place)
+    for i, spans in enumerate(zip(*(by_bar(voice, [BAR] * bars) for voice in voices), strict=True)):
+        measure = stream.Measure(number=i + 1)
+        sounding = [(j, here) for j, here in enumerate(spans) if any(span.names for span in here)] or [(0, spans[0])]
+        for j, here in sounding:
+            voice = stream.Voice(id=str(j + 1)) if len(sounding) > 1 else measure
+            for onset, element in notes(here, METER):
+                element.style.hideObjectOnPrint = element.isRest and here is not sounding[0][1]
+                voice.insert(onset, element)
+            if voice is not measure:
+                measure.insert(0, voice)
         yield measure
-
-
-def _with_rests(voice: Sequence[Sound], end: Fraction) -> Iterator[Sound]:
-    """Fill the gaps between sounds."""
-    now = Fraction(0)
-    for sound in [*voice, Sound(end, end)]:
-        if now < sound.onset:
-            yield Sound(now, sound.onset)
-        if sound.names:
-            yield sound
-        now = sound.end
