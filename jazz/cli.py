@@ -103,8 +103,11 @@ def improvise(
         text, meter = read_text(chords[1:], MAX_NOTES_BYTES), parse_meter(options["meter"])
         with naming(chords[1:]):
             options["changes"] = parse_changes(text, meter)
-    kinds: dict[str, Any] = {"lead_sheet": not no_lead_sheet, "svg": svg, "pdf": pdf}
-    files_of = partial(performance.output_files, **kinds)
+    kinds = {"lead_sheet": not no_lead_sheet, "svg": svg, "pdf": pdf}
+
+    def files_of(name: Path) -> list[Path]:
+        return performance.output_files(name, **kinds)
+
     path = shared.choose_out(out, OUT, files_of, force)
     shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
     instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]

@@ -23,7 +23,12 @@ UNIT = 10  # units of a drawing in a tenth of a millimetre
 OPTIONS = {
     **{"pageWidth": WIDTH, "pageHeight": HEIGHT, "footer": "none", "bottomMarginHeader": 6.0, "spacingSystem": 8},
     **{f"pageMargin{side}": MARGIN for side in ("Left", "Right", "Top", "Bottom")},
-    **{"breaks": "smart", "breaksSmartSb": 0.0},  # as written, and wherever a line would be too full
+    **{
+        "breaks": "smart",
+        "breaksSmartSb": 0.0,
+        "measureMinWidth": 40,
+        "minLastJustification": 0.4,
+    },  # as written, and wherever a line would be too full
     **{"svgFormatRaw": True, "svgViewBox": True, "smuflTextFont": "none", "xmlIdSeed": 1},
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
@@ -134,19 +139,18 @@ def _pages(musicxml: bytes, **options: Any) -> list[Element]:
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
     toolkit.setOptions(OPTIONS | options)
-    if not toolkit.loadData(musicxml.decode()):
+    if not toolkit.loadData(musicxml.decode(errors="replace")):
         raise NumpyrnnError("Verovio finds no music in the score")
     return [_clean(ElementTree.fromstring(toolkit.renderToSVG(i + 1))) for i in range(toolkit.getPageCount())]
 
 
 def _clean(drawing: Element) -> Element:
     """A page of Verovio without style sheet and names of elements, with texts that look alike everywhere."""
-    _, defs, _, music = drawing
-    page = _page(int(music.get("viewBox", "").split()[3]))
-    group = Element(f"{SVG}g", fill="black", stroke="black", color="black")
-    group.extend(music)
-    _write_texts(group, {})
-    page.extend([defs, group])
+    page = _page(int(drawing[-1].get("viewBox", "").split()[3]))
+    SubElement(page, f"{SVG}defs").extend(drawing.findall(f"{SVG}defs/*"))
+    music = SubElement(page, f"{SVG}g", fill="black", stroke="black", color="black")
+    music.extend(drawing[-1])
+    _write_texts(music, {})
     return page
 
 
