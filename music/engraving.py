@@ -42,10 +42,10 @@ LIKE = {  # by an element's class, as in Verovio's style sheet
 STYLE = {"x", "y", "text-anchor", "font-size", "font-family", "font-weight", "font-style"}  # of a text
 LONGEST = 2 * (WIDTH - 2 * MARGIN) * UNIT  # a letter is half as wide as its size; a long title becomes smaller
 ONLY_UPRIGHT = set("♭♮♯♩♪△")  # letters that bold or italic fonts lack
-SIGNS = {  # of a music font (SMuFL), in Unicode
+SIGNS = {  # of a music font (SMuFL), and the space that does not break, in letters of other fonts
     **{0xE260: "♭", 0xE261: "♮", 0xE262: "♯", 0xE263: "♯♯", 0xE264: "♭♭", 0xE870: "°", 0xE871: "ø", 0xE873: "△"},
     **{0xEA63: "♭♭", 0xEA64: "♭", 0xEA65: "♮", 0xEA66: "♯", 0xEA67: "♯♯"},
-    **{0xECA2: "whole", 0xECA3: "half", 0xECA5: "♩", 0xECA7: "♪", 0xECB7: "."},
+    **{0xECA2: "whole", 0xECA3: "half", 0xECA5: "♩", 0xECA7: "♪", 0xECB7: ".", 0xA0: " "},
 }
 
 
