@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import groupby, pairwise
 from math import ceil
-from operator import sub
+from operator import itemgetter, sub
 
 from music21 import clef, layout, meter, stream
 from music21.tempo import MetronomeMark
@@ -21,7 +21,8 @@ from numpyrnn import NumpyrnnError
 from .tokens import NAMES
 
 METER, BAR = (4, 4), Fraction(4)
-GRIDS = ((4, 3), (8, 6), (48,))  # places in a quarter, the simplest first: sixteenths or triplets ...
+NEAR = Fraction(1, 8)  # quarters
+GRIDS = ((4, 3), (8, 6), (16, 12), (48,))  # places in a quarter, the simplest first: sixteenths or triplets ...
 MIDDLE_C = 60
 Sound = tuple[Fraction, Fraction, tuple[str, ...]]  # onset, end, names of pitches
 
@@ -75,32 +76,39 @@ def written(played: Sequence[Note]) -> list[Note]:
     -------
     list of Note, in the order of `played`
     """
-    onsets = sorted({note.onset for note in played})
+    onsets = {note.onset for note in played}
+    times = {*onsets, *(note.onset + note.duration for note in played)}
+    taken = {onset // 1 for onset in onsets if onset % 1 < Fraction(1, 6)}  # beats that need their first place
     places, grids, after = dict[Fraction, Fraction](), dict[int, int](), Fraction(-1)
-    for beat, group in groupby(onsets, lambda onset: onset // 1):
+    for beat, group in groupby(sorted(times), lambda time: time // 1):
         here = list(group)
-        following = onsets[len(places) + len(here) :][:1]
-        full = following and following[0] < beat + 1 + Fraction(1, 6)  # the first place of the next beat is taken
-        grids[beat], found = _arranged(here, after, Fraction(beat + 1 if full else beat + 2))
-        places |= zip(here, found, strict=True)
-        after = found[-1]
+        begun = [time for time in here if time in onsets]
+        grids[beat] = _simplest(begun, here, after, Fraction(beat + 1 if beat + 1 in taken else beat + 2))
+        places |= {onset: _nearest(onset, grids[beat]) for onset in begun}
+        after = places[begun[-1]] if begun else after
     moved = []
     for note in played:
         start, end = places[note.onset], note.onset + note.duration
-        end = places.get(end, _nearest(end, grids.get(end // 1, GRIDS[0][0])))
+        end = places.get(end, _nearest(end, grids[end // 1]))
         length = end - start if end > start else Fraction(1, grids[note.onset // 1])
         moved.append(note._replace(onset=start, duration=length))
     return moved
 
 
-def _arranged(onsets: Sequence[Fraction], after: Fraction, before: Fraction) -> tuple[int, list[Fraction]]:
-    """The places in a beat, and those that its onsets get: one each, between two limits."""
+def _simplest(onsets: Sequence[Fraction], times: Sequence[Fraction], after: Fraction, before: Fraction) -> int:
+    """The places that a beat has, so that its onsets, between two limits, get different ones that are near.
+
+    Of grids of the same kind, the one is taken that moves the onsets less, or else does not move any of the times.
+    """
+    fitting = []
     for grids in GRIDS:
-        found = {grid: [_nearest(onset, grid) for onset in onsets] for grid in grids}
-        apart = [grid for grid in grids if all(a < b for a, b in pairwise([after, *found[grid], before]))]
-        if apart:
-            grid = min(apart, key=lambda grid: max(map(abs, map(sub, found[grid], onsets))))
-            return grid, found[grid]
+        for grid in grids:
+            places = [_nearest(onset, grid) for onset in onsets]
+            distance = max(map(abs, map(sub, places, onsets)), default=Fraction(0))
+            if distance <= NEAR and all(a < b for a, b in pairwise([after, *places, before])):
+                fitting.append((distance, any(time * grid % 1 for time in times), grid))
+        if fitting:
+            return min(fitting, key=itemgetter(0, 1))[2]
     raise NumpyrnnError(f"notes must begin in 48ths of a quarter, got {', '.join(map(str, onsets))}")
 
 
