@@ -6,9 +6,9 @@ music21 takes long to import, so this module is imported only when a score is ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import NamedTuple
 
 from music21 import chord, duration, metadata, note, stream, tie
@@ -22,6 +22,7 @@ TRIPLET = {
     **{32: ("quarter", 0), 24: ("eighth", 1), 16: ("eighth", 0), 12: ("16th", 1), 8: ("16th", 0), 6: ("32nd", 1)},
     **{4: ("32nd", 0), 3: ("64th", 1), 2: ("64th", 0), 1: ("128th", 0)},
 }
+FLAGS = {"eighth": 1, "16th": 2, "32nd": 3, "64th": 4, "128th": 5}
 UNWANTED = re.compile(rb"\s*<(encoding-date|software|creator|movement-title|inversion)\b[^>]*>[^<]*</\1>")
 
 
@@ -77,24 +78,22 @@ def by_bar(
     return bars
 
 
-def notes(spans: Sequence[Span], meter: tuple[int, int]) -> Iterator[tuple[Fraction, note.GeneralNote]]:
-    """Write the spans of a bar as notes and rests whose values show the beat.
+def notes(spans: Sequence[Span], meter: tuple[int, int]) -> list[tuple[Fraction, note.GeneralNote]]:
+    """Write the spans of a bar as notes and rests whose values and beams show the beat.
 
     Parameters
     ----------
     spans : sequence of Span; those of a pickup begin later than 0
     meter : (beats, unit)
 
-    Yields
-    ------
-    (onset, note, chord or rest), the onset in quarters from the beginning of the bar
+    Returns
+    -------
+    list of (onset, note, chord or rest), the onset in quarters from the beginning of the bar
     """
     bar = Fraction(4 * meter[0], meter[1])
     if len(spans) == 1 and not spans[0].names:
-        rest = note.Rest(quarterLength=spans[0].end - spans[0].start)
-        rest.fullMeasure = True
-        yield spans[0].start, rest
-        return
+        return [(spans[0].start, note.Rest(spans[0].end - spans[0].start, fullMeasure=True))]
+    found: list[tuple[Fraction, note.GeneralNote]] = []
     places = {place for span in spans for place in (span.start, span.end)}
     triplets = {place // 1 for place in places if place * 16 % 1}  # beats that 64ths do not divide
     for span in spans:
@@ -111,13 +110,39 @@ def notes(spans: Sequence[Span], meter: tuple[int, int]) -> Iterator[tuple[Fract
                 length.appendTuplet(tuplet)
             if len(span.names) > 1:
                 written: note.GeneralNote = chord.Chord(span.names, duration=length)
+            elif span.names:
+                written = note.Note(span.names[0], duration=length)
             else:
-                written = note.Note(span.names[0], duration=length) if span.names else note.Rest(duration=length)
+                written = note.Rest(duration=length, fullMeasure=False)  # to find that out would take long
             before, after = span.before or start > span.start, span.after or end < span.end
             if span.names and (before or after):
                 written.tie = tie.Tie("continue" if before and after else "stop" if before else "start")
-            yield start, written
+            found.append((start, written))
             start = end
+    last = max(bar // _beat(meter) - 1, 0)  # what is left after the last whole beat belongs to it
+    for _, group in groupby(found, lambda item: (min(item[0] // _beat(meter), last), _flags(item[1]) > 0)):
+        _beam([element for _, element in group])
+    return found
+
+
+def _beat(meter: tuple[int, int]) -> Fraction:
+    """A beat of a meter, in quarters: three units of compound meters such as 6/8, a quarter of others."""
+    return Fraction(12, meter[1]) if meter[0] % 3 == 0 and meter[1] >= 8 else Fraction(1)
+
+
+def _flags(element: note.GeneralNote) -> int:
+    """How many flags or beams a note has."""
+    return 0 if element.isRest else FLAGS.get(element.duration.type, 0)
+
+
+def _beam(group: Sequence[note.NotRest]) -> None:
+    """Connect successive notes of a beat."""
+    flags = [0, *map(_flags, group), 0]
+    for i, element in enumerate(group if len(group) > 1 else [], 1):
+        for level in range(1, flags[i] + 1):
+            before, after = flags[i - 1] >= level, flags[i + 1] >= level
+            kind = "continue" if before and after else "stop" if before else "start" if after else "partial"
+            element.beams.append(kind, None if before or after else "left" if i > 1 else "right")
 
 
 def _next(start: Fraction, span: Span, triplets: set[int], meter: tuple[int, int]) -> Fraction:
@@ -127,9 +152,8 @@ def _next(start: Fraction, span: Span, triplets: set[int], meter: tuple[int, int
         return start + Fraction(max(size for size in TRIPLET if size <= room), GRID)
     end = min([Fraction(beat) for beat in triplets if start < beat < span.end], default=span.end)
     bar = Fraction(4 * meter[0], meter[1])
-    compound = meter[0] % 3 == 0 and meter[1] >= 8
-    beat = Fraction(12, meter[1]) if compound else Fraction(1)
-    group = beat if compound else Fraction(2) if bar % 2 == 0 else bar  # half a bar of 4/4
+    beat = _beat(meter)
+    group = beat if beat != 1 else Fraction(2) if bar % 2 == 0 else bar  # half a bar of 4/4
     grain = Fraction(1, 2) if span.names else beat  # notes may be syncopated by an eighth, rests may not
 
     def fits(stop: Fraction) -> bool:

@@ -54,7 +54,6 @@ def score(title: str, played: Sequence[Note], tempo: int) -> bytes:
         staff = stream.PartStaff(measures)
         staff.partName = "Piano"
         staff.makeAccidentals(inPlace=True)
-        staff.makeBeams(inPlace=True, setStemDirections=False)  # which depend on the voices
         if upper:
             measures[0].insert(0, MetronomeMark(number=tempo, referent=1))
         staves.append(staff)

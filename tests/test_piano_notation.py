@@ -211,3 +211,21 @@ def test_a_piece_of_silence_is_a_bar_of_rests(tokens):
 def test_the_same_piece_gives_the_same_bytes():
     notes = piece(1, SIXTEENTHS, [F(1, 2), F(3)])
     assert score("x", notes, 80) == score("x", notes, 80)
+
+
+def test_notes_of_a_beat_are_beamed_and_rests_and_beats_break_beams():
+    notes, now = [], F(0)
+    for length in [F(1, 2), F(1, 2), F(1, 4), F(1, 2), F(1, 4), F(1, 4), F(3, 4), F(3, 4), F(1, 4)]:
+        notes.append(Note(now, length, 60))
+        now += length
+    notes += [Note(F(4), F(1, 4), 60), Note(F(9, 2), F(1, 4), 60), Note(F(19, 4), F(1, 4), 60)]
+    root = ElementTree.fromstring(score("", notes, 80))
+    upper = [n for n in root.iter("note") if n.findtext("staff") == "1" and n.find("pitch") is not None]
+    assert [[level.text for level in n.findall("beam")] for n in upper] == [
+        *(["begin"], ["end"]),
+        *(["begin", "forward hook"], ["continue"], ["end", "backward hook"]),
+        *(["begin", "forward hook"], ["end"]),
+        *(["begin"], ["end", "backward hook"]),
+        [],  # before a rest
+        *(["begin", "begin"], ["end", "end"]),
+    ]
