@@ -21,7 +21,7 @@ demo: $(READY)
 	@$(PY) -m jazz --seed 1 --force --out demo/solo.mid
 	@echo; echo "A new sonnet, from the shipped model:"; echo
 	@$(PY) -m sonnets --seed 1 --lines 14 --force --out demo/sonnet.txt
-	@echo; echo "A new piano piece, from the shipped model (MIDI, sound, piano roll):"
+	@echo; echo "A new piano piece, from the shipped model (MIDI, sound, piano roll, score):"
 	@$(PY) -m piano --seed 1 --force --out demo/piano.mid
 
 test: $(READY)
