@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from os.path import exists
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from click.core import ParameterSource
 
 from music.files import naming
 from music.midi import write_midi
+from music.outputs import left_over
 from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
@@ -83,8 +83,6 @@ def improvise(
     program: int,
     soundfont: Path | None,
     no_lead_sheet: bool,
-    svg: bool,
-    pdf: bool,
     chords: str | None,
     out: str | None,
     force: bool,
@@ -103,7 +101,7 @@ def improvise(
         text, meter = read_text(chords[1:], MAX_NOTES_BYTES), parse_meter(options["meter"])
         with naming(chords[1:]):
             options["changes"] = parse_changes(text, meter)
-    kinds = {"lead_sheet": not no_lead_sheet, "svg": svg, "pdf": pdf}
+    kinds = {"lead_sheet": not no_lead_sheet, "svg": options.pop("svg"), "pdf": options.pop("pdf")}
 
     def files_of(name: Path) -> list[Path]:
         return performance.output_files(name, **kinds)
@@ -115,8 +113,8 @@ def improvise(
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
     files = solo.write(path, soundfont, **kinds)
-    others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and exists(file)]
-    remark = "".join(f"\n{file} was there before and is not of this solo." for file in others)
+    old = map(shared.shown_path, left_over(path, files))
+    remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
     click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
 
 

@@ -169,6 +169,11 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
     return [stem.with_name(stem.name + ending) for ending in endings]
 
 
+def left_over(path: str | Path, written: Iterable[Path]) -> list[Path]:
+    """List the files of a common name that were there before a piece was written, and are not of this piece."""
+    return [file for file in side_by_side(path, (*ENDINGS, *ENGRAVERS)) if file not in written and file.exists()]
+
+
 def write_side_by_side(path: str | Path, contents: Mapping[str, bytes]) -> list[Path]:
     """Write files with a common name: all of them or none.
 

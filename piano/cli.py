@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from music.outputs import endings_of, side_by_side
+from music.outputs import endings_of, left_over, side_by_side
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.signals import handled, interrupt, status_of
 from workbench.files import data_path, load_model
@@ -109,7 +109,11 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
     files = music.write(path, soundfont, **kinds)
     material = material_of(checkpoint)
     copied = material.copied(material.vocabulary.encode(music.tokens[music.n_primer :]))
-    click.echo(f"{music.summary()}\nLongest run copied: {copied}.\nWritten: {', '.join(map(shown_path, files))}.")
+    old = map(shown_path, left_over(path, files))
+    remark = "".join(f"\n{file} was there before and is not of this piece." for file in old)
+    click.echo(
+        f"{music.summary()}\nLongest run copied: {copied}.{remark}\nWritten: {', '.join(map(shown_path, files))}."
+    )
 
 
 def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:

@@ -229,6 +229,17 @@ def test_without_the_extra_a_command_writes_nothing(app, short, without, run, tm
     assert names(tmp_path) == []
 
 
+@COMMANDS
+def test_files_of_an_older_piece_are_named(app, short, without, run, tmp_path):
+    for name in ("x.musicxml", "x.pdf"):
+        (tmp_path / name).write_text("older")
+    found = run(app, *short, without, "--force", "-o", "x")
+    assert found.exit_code == 0
+    for name in ("x.musicxml", "x.pdf"):
+        assert f"\n{name} was there before and is not of this " in found.stdout
+        assert (tmp_path / name).read_text() == "older"
+
+
 def test_the_programs_start_without_loading_an_engraver():
     heavy = "{'verovio', 'svglib', 'reportlab', 'music21'}"
     code = f"import sys, jazz.cli, piano.cli; sys.exit(str({heavy} & set(sys.modules)) != 'set()')"
