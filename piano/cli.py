@@ -92,7 +92,7 @@ def file_progress(files: Sequence[Any]) -> Any:
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
 @click.option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
 @model_option("piano model")
-@click.option("--no-score", is_flag=True, help="Write no MusicXML file, which saves a fifth of the time.")
+@click.option("--no-score", is_flag=True, help="Write no MusicXML file, which saves an eighth of the time.")
 @engraving_options
 @click.option("-o", "--out", type=NAME, help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]")
 @force_option
