@@ -1,4 +1,4 @@
-"""From a network to piano music: compose tokens, play them, and write MIDI, sound and picture."""
+"""From a network to piano music: compose tokens, play them, and write MIDI, sound, picture and score."""
 
 from __future__ import annotations
 
@@ -65,6 +65,12 @@ class Music(Performance):
         kinds = {kind: words for kind, words in KINDS.items() if kind in of_tokens}
         new = len(_played(self.tokens[self.n_primer :]))
         return piano_roll(notes, bars, title=f"{new} new notes and chords", kinds=kinds)
+
+    def musicxml(self) -> bytes:
+        """Write the score, as the bytes of a MusicXML file."""
+        from .notation import score  # and with it music21
+
+        return score(f"Piano piece, seed {self.seed}", self.midi.notes, self.tempo)
 
     def summary(self) -> str:
         """Describe the piece in one line."""
