@@ -85,9 +85,7 @@ def file_progress(files: Sequence[Any]) -> Any:
 @click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Number of new tokens.")
 @seed_option
 @sampling_options
-@click.option(
-    "--primer", type=PATH, help="Begin as this MIDI file does  [default: continue a held-out passage, not played]"
-)
+@click.option("--primer", type=PATH, help="Begin as this MIDI file does  [default: continue a random held-out passage]")
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
 @click.option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
 @model_option("piano model")

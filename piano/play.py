@@ -179,7 +179,8 @@ def perform(
     ----------
     checkpoint : Checkpoint of a network
     length : int, default 200, number of new tokens: notes, chords and waits
-    temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
+    temperature : float, default 1; below 1 safer, above 1 wilder
+        0 always takes the most probable. The seed then only chooses the held-out passage, if there is no primer.
     top_k : int, optional, draw only among the k most probable
     top_p : float, optional, draw only among the most probable, which together reach p
     seed : int, optional; the same seed gives the same piece. By default a random one, kept as `Music.seed`.

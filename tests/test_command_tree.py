@@ -202,6 +202,27 @@ def test_a_tiny_top_p_leaves_the_most_probable_as_a_top_k_of_1_does(folder, name
         assert results[0] != results[2]
 
 
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("dinos", "sample -n 3"),
+        ("jazz", "improvise --chords C7|F7 --choruses 4 --no-lead-sheet"),
+        ("sonnets", "write shall"),
+        ("piano", "play --length 20 --primer piece.mid"),
+    ],
+)
+def test_at_temperature_0_every_seed_gives_the_same(folder, program, words):
+    results, before = [], tree.files_in(folder)
+    for how in ("--temperature 0 --seed 1", "--temperature 0 --seed 2", "--seed 1"):
+        status, printed, _ = tree.invoke(program, [*words.split(), *how.split()])
+        assert status == 0
+        added = [path for path in tree.files_in(folder) if path not in before]
+        results.append((printed.partition(" Seed ")[0], [path.read_bytes() for path in added]))
+        tree.remove(added)
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
 def test_a_model_is_a_file_wherever_it_is_shown():
     models = [(command, option) for command, option in OPTIONS if option.opts[-1] == "--model"]
     assert len(models) > 8

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from jazz.cli import app
-from jazz.reading.corpus import read_tunes
+from jazz.reading.corpus import read_music, read_tunes
 from jazz.reading.doctor import diagnose
 from jazz.reading.tracks import choose
 from music.midi import Midi, Note, read_midi, write_midi
@@ -158,6 +158,15 @@ def test_what_is_advised_for_the_shared_file_works(shared_data):
     path = shared_data / "original_metheny.mid"
     assert check_advice(path) == 1
     assert check_advice(path, melody="8") + check_advice(path, chords="3") + check_advice(path, to_bar=20) > 0
+
+
+def test_for_a_chorus_which_is_learned_as_it_is_written_nothing_is_advised(tmp_path):
+    bars = ["C | C7/4 r/4 r/4 r/4", *["C | r/4 r/4 r/4 r/4"] * 15]
+    path = tmp_path / "high.txt"
+    path.write_text("\n".join(["title: High", "form: high", "meter: 4/4", "tempo: 120", "feel: swing", *bars]))
+    write_midi(tmp_path / "high.mid", read_music(path))
+    assert any("--melody 1 takes it instead" in line for line in told(tmp_path / "high.mid"))
+    assert not any("instead" in line for line in told(path))
 
 
 @pytest.mark.torture
