@@ -281,6 +281,33 @@ for i in range(100):
     assert [run.communicate()[1] for run in runs] == [b""] * 3
 
 
+def test_a_new_folder_that_another_run_deletes_at_its_end_is_made_again(tmp_path, monkeypatch):
+    from numpyrnn.files import _locked
+
+    calls = []
+
+    def locked(path, mode):
+        calls.append(path)
+        if len(calls) < 4:
+            path.parent.rmdir()
+        return _locked(path, mode)
+
+    monkeypatch.setattr("numpyrnn.files._locked", locked)
+    reserve_and(tmp_path / "new/x", lambda: write(tmp_path / "new/x"))
+    assert (tmp_path / "new/x").read_bytes() == b"new"
+    monkeypatch.setattr("numpyrnn.files._locked", lambda path, mode: path.parent.rmdir() or _locked(path, mode))
+    with pytest.raises(NumpyrnnError, match=r"other/x cannot be written: No such file or directory$"):
+        reserve_and(tmp_path / "other/x")
+    assert names_in(tmp_path) == ["new"]
+
+
+def test_a_folder_that_another_run_makes_in_the_same_moment_is_used(tmp_path, monkeypatch):
+    mkdir = Path.mkdir
+    monkeypatch.setattr(Path, "mkdir", lambda path: (mkdir(path), mkdir(path)))
+    reserve_and(tmp_path / "new/x", lambda: write(tmp_path / "new/x"))
+    assert names_in(tmp_path / "new") == ["x"]
+
+
 def test_a_folder_that_may_not_be_made_is_one_error(tmp_path, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")

@@ -205,9 +205,8 @@ def improvise(
         changes = changes.with_ending()
     chance = seed if temperature else 0  # at temperature 0, nothing is left to chance
     sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
-    line = Soloist(checkpoint, sampler, density, longest_copy).play(
-        changes, primer_values(primer, checkpoint, changes), on_bar
-    )
+    soloist = Soloist(checkpoint, sampler, density, longest_copy)
+    line = soloist.play(changes, primer_values(primer, checkpoint, changes), on_bar)
     notes = accompany(changes, np.random.default_rng([chance, 1]), instruments or ())
     for element in line.elements:
         if element.pitches:

@@ -106,12 +106,7 @@ def diagnose(
 
 
 def reasons(
-    what: str,
-    part: Part,
-    said: bool,
-    scores: dict[int, Score],
-    taken: set[int],
-    instead: Callable[[str, int], str],
+    what: str, part: Part, said: bool, scores: dict[int, Score], taken: set[int], instead: Callable[[str, int], str]
 ) -> Iterator[str]:
     """Explain the choice of a part: a line for each reason, and the next best part.
 
