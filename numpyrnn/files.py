@@ -199,8 +199,8 @@ def _hidden(path: Path, ending: str = "", mode: int | None = None) -> Iterator[t
     """
     target, made = real(path), set[Path]()
     try:
-        # Another run may hold the lock for a moment, to see whether the file's owner lives. Or it made the folder, and has
-        # deleted it again because it was empty.
+        # Another run may hold the lock for a moment, to see whether the file's owner lives. Or it made the folder, and
+        # has deleted it again because it was empty.
         for left in reversed(range(PATIENCE)):
             hidden = target.with_name(f".numpyrnn-{target.name}-{ending or token_hex(8)}")
             try:
