@@ -24,9 +24,11 @@ from jazz.playing.band import BASS, DRUMS, PIANO, SOLO
 from jazz.playing.performance import Solo, improvise, output_files, primer_values
 from jazz.reading.choruses import read_chorus
 from jazz.reading.corpus import chorus_midi, read_tunes
+from jazz.soloist import Soloist
 from jazz.training import JazzTraining
 from music.midi import midi_bytes, parse_midi, write_midi
 from numpyrnn import NumpyrnnError
+from numpyrnn.sampling import Sampler
 from workbench.files import data_path
 
 CHORDS = "Dm7 G7 | Cmaj7 | N.C. | A7"
@@ -150,7 +152,7 @@ def test_mido_opens_the_midi_and_finds_the_solo_in_its_channel_only(solo):
 def test_tempo_and_instrument_are_as_asked_for(play, solo):
     assert (solo.tempo, solo.midi.tempos) == (130, [(0, 461538)])
     assert play(tempo=60).midi.seconds(16) == 16
-    played = play(program=11)
+    played = play(program=12)  # General MIDI counts from 1, the bytes of MIDI from 0
     assert {note.program for note in played.notes} == {11}
     assert {note.program for note in played.midi.notes if note.track != SOLO} == {0, 32}
 
@@ -373,6 +375,26 @@ def test_jazz_has_only_the_names_that_it_exports():
         jazz.imrpovise  # noqa: B018
 
 
+def test_at_temperature_0_the_seed_changes_nothing_and_else_it_changes_solo_and_band(model):
+    cold = [improvise("Dm7 | G7", model=model, seed=seed, temperature=0) for seed in range(3)]
+    assert all(solo.midi == cold[0].midi for solo in cold)
+    assert [solo.seed for solo in cold] == [0, 1, 2]
+    warm = [improvise("Dm7 | G7", model=model, seed=seed) for seed in range(2)]
+    solos, bands = (
+        [[n for n in one.midi.notes if (n.track == SOLO) == part] for one in warm] for part in (True, False)
+    )
+    assert solos[0] != solos[1]
+    assert bands[0] != bands[1]
+
+
+def test_top_p_is_that_of_the_sampler(model):
+    expected = Soloist(model, Sampler(np.random.default_rng([3, 0]), 1.0, None, 0.4), longest_copy=8).play(
+        parse_changes("Dm7 | G7")
+    )
+    assert improvise("Dm7 | G7", model=model, seed=3, top_p=0.4).line.values == expected.values
+    assert improvise("Dm7 | G7", model=model, seed=3).line.values != expected.values
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -388,7 +410,9 @@ def test_jazz_has_only_the_names_that_it_exports():
         ({"primer": data_path("choruses")}, "a primer must be one file, .*choruses holds 60"),
         ({"tempo": "fast"}, "tempo must be at least 20 and at most 400, got 'fast'"),
         ({"swing": 0.9}, "swing must be at least 0.5 and at most 0.8, got 0.9"),
-        ({"program": 128}, "program must be at least 0 and at most 127, got 128"),
+        ({"program": 129}, "program must be a whole number of at most 128, got 129"),
+        ({"program": 0}, "program must be a whole number of at least 1, got 0"),
+        ({"top_p": 0}, "top_p must be above 0 and at most 1, got 0"),
         ({"instruments": ["flute", "bass"]}, "instruments must be a list of piano, bass, drums, got ..flute"),
         ({"primer": "nowhere.mid"}, "nowhere.mid could not be read"),
         ({"primer": data_path("models/dinos.npz")}, "dinos.npz must be a MIDI file"),

@@ -64,7 +64,7 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def three(name):
+def files(name):
     return {name + ending for ending in ENDINGS}
 
 
@@ -100,11 +100,11 @@ def folder(learned, tmp_path):
 # playing
 
 
-def test_a_piece_is_three_files_and_the_next_three_others(folder):
+def test_a_piece_is_four_files_and_the_next_four_others(folder):
     out = do_well(folder, "--model", "model.npz", "--length", 12)
-    assert out.endswith("Written: piano.mid, piano.wav, piano.png.\n")
-    first = {name: content for name, content in contents(folder).items() if name in three("piano")}
-    assert set(first) == three("piano")
+    assert out.endswith("Written: piano.mid, piano.wav, piano.png, piano.musicxml.\n")
+    first = {name: content for name, content in contents(folder).items() if name in files("piano")}
+    assert set(first) == files("piano")
     midi = read_midi(folder / "piano.mid")
     assert sorted({midi.seconds(note.onset) for note in midi.notes}) == [i / 2 for i in range(12)]
     with wave.open(str(folder / "piano.wav")) as sound:
@@ -112,7 +112,7 @@ def test_a_piece_is_three_files_and_the_next_three_others(folder):
     assert first["piano.png"].startswith(b"\x89PNG\r\n\x1a\n")
     do_well(folder, "--model", "model.npz", "--length", 12)
     after = contents(folder)
-    assert set(after) >= three("piano") | three("piano-2")
+    assert set(after) >= files("piano") | files("piano-2")
     assert {name: after[name] for name in first} == first
     assert after["piano.mid"] != after["piano-2.mid"]  # without a seed, something new
     (folder / "piano-3.png").touch()
@@ -153,7 +153,7 @@ def test_the_options_of_play_are_heard(folder):
         ("--model dinos.npz", "must be a model of piano, it is one of dinos"),
         ("--model damaged.npz", "damaged"),
         ("--model nothing.npz", "could not be read"),
-        ("--model model.npz -o nowhere/x", "must be in a folder that exists"),
+        ("--model model.npz -o junk.mid/x", "must be in a folder that exists"),
         ("--model model.npz -o midi/piece-1", "midi/piece-1.mid already exists"),
         ("--model model.npz --primer nothing.mid", "nothing.mid could not be read"),
         ("--model model.npz --primer junk.mid", "junk.mid must be a MIDI file"),
@@ -281,7 +281,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
     ("arguments", "status", "message"),
     [
         ("train midi -o model.npz", 1, "model.npz already exists"),
-        ("train midi -o nowhere/x.npz", 1, "must be in a folder that exists"),
+        ("train midi -o junk.mid/x.npz", 1, "must be in a folder that exists"),
         ("train midi -o x.npz --plot model.png", 1, "model.png already exists"),
         ("train midi/piece-1.mid -o midi/piece-1.mid --force", 1, "is learned from and must not be replaced"),
         ("train midi -o x.npz", 1, "tokens must occur 50 times, of 200 tokens, 8 of them different"),
@@ -297,7 +297,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
         ("train --resume damaged.npz --force", 1, "damaged"),
         ("compare midi -o model.png", 1, "model.png already exists"),
         ("compare midi -o x.jsonl", 1, "must not have the name of the history"),
-        ("compare midi -o nowhere/x.png", 1, "must be in a folder that exists"),
+        ("compare midi -o junk.mid/x.png", 1, "must be in a folder that exists"),
         ("compare midi", 1, "tokens must occur 50 times"),
         ("compare midi/piece-1.mid -o midi/piece-1.mid --force", 1, "is learned from and must not be replaced"),
         ("compare midi --min-count 3 --split random --transpose", 1, "transposing needs the split by piece"),
@@ -424,6 +424,6 @@ def test_piano_is_a_module_that_can_be_run(folder):
     command = [sys.executable, "-m", "piano", "--model", "model.npz", "--length", "4", "--seed", "1"]
     done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, **options)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("Written: piano.mid, piano.wav, piano.png.\n")
+    assert done.stdout.endswith("Written: piano.mid, piano.wav, piano.png, piano.musicxml.\n")
     done = subprocess.run([*command, "-o", "piano"], cwd=folder, env=ENVIRONMENT, **options)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

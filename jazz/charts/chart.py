@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from numpyrnn import NumpyrnnError
 
 from ..chords import Chord
+from ..symbols import clean
 
 LONGEST = 10_000  # bars
 MAX_CHORDS = 64  # in a bar
 
 JUMPS = ("D.C.", "D.C. al Fine", "D.C. al Coda", "D.S.", "D.S. al Fine", "D.S. al Coda")
+
+MAJOR = ("", "M", "maj", "major", "ionian", "lydian", "mixolydian")
+MINOR = ("m", "-", "min", "minor", "aeolian", "dorian", "phrygian")
 
 Change = tuple[Fraction, Chord]
 
@@ -44,6 +48,38 @@ def parse_meter(text: str) -> tuple[int, int]:
     if not match or not 1 <= int(match[1]) <= 32:
         raise NumpyrnnError(f"a meter must be like 4/4, 3/4 or 6/8, got {text!r}")
     return int(match[1]), int(match[2])
+
+
+def parse_key(text: str) -> str:
+    """Parse a key: "Bb", "F#m", "D minor", "Eb major", "C-", "G dorian", ...
+
+    Only the words after the tonic make a key minor. A small letter is read like a capital one: "g" is G major. A mode
+    counts as minor if its third is.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str, the tonic, with "m" after it if minor, such as "Bb" or "F#m"
+
+    Raises
+    ------
+    NumpyrnnError
+        unless it is a major or minor key of at most seven sharps or flats
+    """
+    match = re.fullmatch(r"([A-Ga-g])(?:[ -]?([#b]))?\s*(.*)", clean(text).rstrip("."))
+    mode = match[3] if match and match[3] in ("M", "m") else match[3].lower() if match else None
+    key = match[1].upper() + (match[2] or "") + "m" * (mode in MINOR) if match else ""
+    if mode not in MINOR + MAJOR or abs(fifths(key)) > 7:
+        raise NumpyrnnError(f"a key must be like Bb, F#m, D minor or Eb major, with at most 7 signs, got {text[:40]!r}")
+    return key
+
+
+def fifths(key: str) -> int:
+    """Sharps of a key's signature, below 0 for flats."""
+    return "FCGDAEB".index(key[0]) - 1 + 7 * (key.count("#") - key.count("b")) - 3 * key.endswith("m")
 
 
 def spread(chords: Sequence[Chord], meter: tuple[int, int]) -> list[Change]:
@@ -156,14 +192,17 @@ class Chart:
 
     def _walk(self, start: int, once: bool = False) -> Iterator[tuple[int, bool]]:
         """The index of each measure from `start` on, with repeats, and whether it is played for the last time."""
-        for first, stop, times in self._passages():
+        for first, stop, times in self.passages():
+            passage = self.measures[first:stop]
+            endings = {n for measure in passage for n in measure.endings}
+            through = [self.times_of(measure, endings, times) for measure in passage]
+            last = [max(numbers) for numbers in through]
             for time in range(times if once else 1, times + 1) if stop > start else ():
                 for i in range(max(first, start), stop):
-                    through = self._times_of(i, first, stop, times)
-                    if time in through:
-                        yield i, time == max(through)
+                    if time in through[i - first]:
+                        yield i, time == last[i - first]
 
-    def _passages(self) -> Iterator[tuple[int, int, int]]:
+    def passages(self) -> Iterator[tuple[int, int, int]]:
         """(first measure, stop, times) of each passage: a repeat with its endings, or what stands between repeats."""
         first, count = 0, len(self.measures)
         for i, measure in enumerate(self.measures):
@@ -174,14 +213,13 @@ class Chart:
                 yield first, i + 1, max([1, *(n for m in passage for n in (m.ends, *m.endings))])
                 first = i + 1
 
-    def _times_of(self, i: int, first: int, stop: int, times: int) -> Sequence[int]:
+    @staticmethod
+    def times_of(measure: Measure, endings: set[int], times: int) -> Collection[int]:
         """The times through its passage for which a measure is played; times without an ending have the first one."""
-        endings = self.measures[i].endings
-        if not endings:
+        if not measure.endings:
             return range(1, times + 1)
-        others = {n for m in self.measures[first:stop] for n in m.endings}
-        begins = min(others) in endings
-        return [*endings, *(n for n in range(1, times + 1) if begins and n not in others)]
+        begins = min(endings) in measure.endings
+        return {*measure.endings, *(n for n in range(1, times + 1) if begins and n not in endings)}
 
     def _first(self, sign: str) -> int:
         return next(i for i, measure in enumerate(self.measures) if getattr(measure, sign))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from music.midi import Midi, Note, as_tempo
-from music.outputs import Performance, side_by_side
+from music.outputs import Performance, endings_of, side_by_side
 from music.synth import MAX_SECONDS
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
@@ -34,7 +34,6 @@ TEMPO = 130  # quarters a minute
 FORM = "blues-f"
 PRIMER_BARS = 2
 TITLE_BARS = 4
-ENDINGS = (".mid", ".wav", ".png", ".musicxml")
 KINDS = {"C": "chord tone", "S": "scale tone", "A": "approach tone", "X": "other"}
 
 
@@ -85,7 +84,8 @@ class Solo(Performance):
         """The lead sheet, as the bytes of a MusicXML file."""
         from .leadsheet import lead_sheet  # and with it music21
 
-        return lead_sheet(f"Solo over {self.title}", self.line.elements, self.changes, self.tempo)
+        program = next((played.program for played in self.notes), PROGRAMS[SOLO])
+        return lead_sheet(f"Solo over {self.title}", self.line.elements, self.changes, self.tempo, program)
 
     @property
     def title(self) -> str:
@@ -98,19 +98,22 @@ class Solo(Performance):
     def __repr__(self) -> str:
         return f"Solo over {self.title}: {len(self.notes)} notes in {len(self.changes.bars)} bars, seed {self.seed}"
 
-    def contents(self, soundfont: str | Path | None = None, lead_sheet: bool = True) -> dict[str, bytes]:
+    def contents(
+        self, soundfont: str | Path | None = None, lead_sheet: bool = True, svg: bool = False, pdf: bool = False
+    ) -> dict[str, bytes]:
         """Make the contents of the files.
 
         Parameters
         ----------
         soundfont : file, optional, see `write`
         lead_sheet : bool, default True; False leaves the MusicXML file out
+        svg, pdf : bool, default False, whether the lead sheet is engraved, too; this needs the extra `score`
 
         Returns
         -------
-        dict from a file's ending (".mid", ".wav", ".png", ".musicxml") to its bytes
+        dict from a file's ending, such as ".mid", to its bytes
         """
-        return super().contents(soundfont) | ({".musicxml": self.musicxml()} if lead_sheet else {})
+        return super().contents(soundfont, lead_sheet, svg, pdf)
 
     def summary(self) -> str:
         """The figures of the solo, in two lines."""
@@ -124,9 +127,9 @@ class Solo(Performance):
         )
 
 
-def output_files(path: str | Path, lead_sheet: bool = True) -> list[Path]:
-    """The output files, MIDI, WAV, PNG and MusicXML, for a name with or without one of their endings."""
-    return side_by_side(path, ENDINGS)[: None if lead_sheet else -1]
+def output_files(path: str | Path, lead_sheet: bool = True, svg: bool = False, pdf: bool = False) -> list[Path]:
+    """The output files for a name with or without one of their endings; see `outputs.endings_of`."""
+    return side_by_side(path, endings_of(lead_sheet, svg, pdf))
 
 
 def improvise(
@@ -137,6 +140,7 @@ def improvise(
     seed: int | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
+    top_p: float | None = None,
     choruses: int = 1,
     density: float = 1.0,
     longest_copy: int | None = LONGEST_COPY,
@@ -145,7 +149,7 @@ def improvise(
     tempo: int = TEMPO,
     swing: float | None = None,
     instruments: Sequence[str] | None = INSTRUMENTS,
-    program: int = PROGRAMS[SOLO],
+    program: int = PROGRAMS[SOLO] + 1,
     model: str | Path | Checkpoint | None = None,
     on_bar: Callable[[int], object] | None = None,
 ) -> Solo:
@@ -157,8 +161,10 @@ def improvise(
     form : str, optional, a shipped form instead of chords, see `changes.FORMS`; default "blues-f"
     meter : str, default "4/4", of `chords`
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
-    temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
+    temperature : float, default 1; below 1 safer, above 1 wilder
+        0 always takes the most probable. Solo and band are then the same for every seed.
     top_k : int, optional, draw only among the k most probable
+    top_p : float, optional, draw only among the most probable, which together reach p
     choruses : int, default 1, how often the form is played
     density : float, default 1; 2 for more notes, 0.5 for fewer
     longest_copy : int, default 8, the longest run of values that may equal a run in a training tune; None: no limit
@@ -167,7 +173,7 @@ def improvise(
     tempo : int, default 130, quarters a minute
     swing : float, optional, share of the beat that its first half takes, 0.5 (straight) to 0.8; default: by the feel
     instruments : any of "piano", "bass", "drums"; default all
-    program : int, default 66 (tenor saxophone), the solo's General MIDI program, from 0
+    program : int, default 67 (tenor saxophone), the solo's General MIDI program, from 1 to 128
     model : Checkpoint or file, default the shipped model
     on_bar : function, optional, called with the number of bars just completed, to show progress
 
@@ -181,7 +187,7 @@ def improvise(
         if the chords, the primer or the model cannot be read, or a setting is out of range
     """
     check_count("choruses", choruses, 1)
-    check_range("program", check_count("program", program, 0), 0, 127)
+    check_count("program", program, 1, 128)
     check_range("tempo", tempo, 20, 400)
     seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
     if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
@@ -200,13 +206,15 @@ def improvise(
     changes = replace(changes, feel="straight" if ratio == STRAIGHT else "swing").times(choruses)
     if ending:
         changes = changes.with_ending()
-    soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density, longest_copy)
+    chance = seed if temperature else 0  # at temperature 0, nothing is left to chance
+    sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
+    soloist = Soloist(checkpoint, sampler, density, longest_copy)
     line = soloist.play(changes, primer_values(primer, checkpoint, changes), on_bar)
-    notes = accompany(changes, np.random.default_rng([seed, 1]), instruments or ())
+    notes = accompany(changes, np.random.default_rng([chance, 1]), instruments or ())
     for element in line.elements:
         if element.pitches:
             played = note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))
-            notes.append(played._replace(program=program))
+            notes.append(played._replace(program=program - 1))
     notes = swung(notes, STRAIGHT if changes.meter[1] > 4 else ratio)  # in 6/8 the eighths are the beat
     notes.sort(key=lambda played: (played.onset, played.track))
     tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]

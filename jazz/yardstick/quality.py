@@ -22,6 +22,8 @@ def played(
     count: int,
     seed: int = 0,
     temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
     progress: Callable[[Sequence[int]], Iterable[int]] = lambda items: items,
 ) -> list[Solo]:
     """Play solos over the shipped forms in 4/4, in turn, each as often as 32 bars need.
@@ -31,7 +33,7 @@ def played(
     checkpoint : Checkpoint of a soloist
     count : int, number of solos
     seed : int, default 0, of the first solo; the next ones have the next seeds
-    temperature : float, default 1
+    temperature, top_k, top_p : see `Sampler`
     progress : function that yields the items of a sequence, such as a progress bar
 
     Returns
@@ -43,7 +45,7 @@ def played(
     for number in progress(range(count)):
         changes = forms[number % len(forms)]
         changes = changes.times(-(-LEAST_BARS // len(changes.bars)))
-        sampler = Sampler(np.random.default_rng([seed + number, 0]), temperature)
+        sampler = Sampler(np.random.default_rng([seed + number, 0]), temperature, top_k, top_p)
         line = Soloist(checkpoint, sampler, longest_copy=LONGEST_COPY).play(changes)
         notes = [(e.onset, e.end, max(e.pitches)) for e in line.elements if e.pitches]
         solos.append(solo_of_notes(f"{changes.name}, seed {seed + number}", notes, changes))
