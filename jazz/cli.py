@@ -242,7 +242,9 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
 
 @app.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=shared.PATH)
-@option("--melody", metavar="PART", help='Number or name of the solo\'s part  [default: "Solo" or found automatically]')
+@option(
+    "--melody", metavar="PART", help='Number or name of the melody\'s part  [default: "Solo" or found automatically]'
+)
 @option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7"; @FILE reads them  [default: the file\'s]')
 @option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis.")
 @shared.model_option("jazz model")
