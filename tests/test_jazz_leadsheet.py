@@ -172,7 +172,7 @@ def test_kinds_of_chords(symbol, kind):
 
 
 def test_no_chord_is_written():
-    xml = lead_sheet("", [Element(F(0), F(4), (60,))], parse_changes("C N.C."), 100)
+    xml = lead_sheet("", [Element(F(0), F(4), (60,))], parse_changes("C N.C. |"), 100)
     assert re.search(rb'<kind text="N\.C\.">none</kind>', xml)
 
 

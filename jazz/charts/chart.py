@@ -157,11 +157,15 @@ class Chart:
     def _walk(self, start: int, once: bool = False) -> Iterator[tuple[int, bool]]:
         """The index of each measure from `start` on, with repeats, and whether it is played for the last time."""
         for first, stop, times in self._passages():
+            passage = range(max(first, start), stop)
+            named = {n for m in self.measures[first:stop] for n in m.endings}
+            lowest = min(named, default=0)  # the ending that is taken the times that no ending names
+            unnamed = max({*range(1, times + 1)} - named, default=0)
+            others = [i for i in passage if not self.measures[i].endings or lowest in self.measures[i].endings]
             for time in range(times if once else 1, times + 1) if stop > start else ():
-                for i in range(max(first, start), stop):
-                    through = self._times_of(i, first, stop, times)
-                    if time in through:
-                        yield i, time == max(through)
+                for i in self._at(time, passage) if time in named else others:
+                    endings = self.measures[i].endings
+                    yield i, time == (max(*endings, unnamed * (lowest in endings)) if endings else times)
 
     def _passages(self) -> Iterator[tuple[int, int, int]]:
         """(first measure, stop, times) of each passage: a repeat with its endings, or what stands between repeats."""
@@ -174,14 +178,9 @@ class Chart:
                 yield first, i + 1, max([1, *(n for m in passage for n in (m.ends, *m.endings))])
                 first = i + 1
 
-    def _times_of(self, i: int, first: int, stop: int, times: int) -> Sequence[int]:
-        """The times through its passage for which a measure is played; times without an ending have the first one."""
-        endings = self.measures[i].endings
-        if not endings:
-            return range(1, times + 1)
-        others = {n for m in self.measures[first:stop] for n in m.endings}
-        begins = min(others) in endings
-        return [*endings, *(n for n in range(1, times + 1) if begins and n not in others)]
+    def _at(self, time: int, passage: range) -> list[int]:
+        """The measures of a passage that are played the n-th time through it, if an ending names this time."""
+        return [i for i in passage if not self.measures[i].endings or time in self.measures[i].endings]
 
     def _first(self, sign: str) -> int:
         return next(i for i, measure in enumerate(self.measures) if getattr(measure, sign))

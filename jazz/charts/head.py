@@ -10,7 +10,6 @@ from typing import Any
 from numpyrnn import NumpyrnnError
 
 from ..symbols import clean
-from .chart import parse_meter
 
 # The fields of a head, and other words for them.
 FIELDS = {
@@ -25,25 +24,8 @@ STRAIGHT = re.compile(
 )
 SWING = re.compile(r"sw[iu]ng|shuffle|ballad|medium|bop|blues|jazz|waltz|up.?tempo|triplet|dixie", re.IGNORECASE)
 KEY = re.compile(r"([A-Ga-g][#b]?)(?:[ -]?(?:major|maj|dur)|M|([ -]?(?:minor|min|moll)| ?m|-))?")
-# From seven flats to seven sharps.
-MAJOR = [
-    "Cb",
-    "Gb",
-    "Db",
-    "Ab",
-    "Eb",
-    "Bb",
-    "F",
-    "C",
-    "G",
-    "D",
-    "A",
-    "E",
-    "B",
-    "F#",
-    "C#",
-]
-MINOR = ["Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
+MAJOR = " Cb Gb Db Ab Eb Bb F C G D A E B F# C# "  # from seven flats to seven sharps
+MINOR = " Ab Eb Bb F C G D A E B F# C# G# D# A# "
 
 
 def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:
@@ -51,7 +33,7 @@ def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:
 
     Parameters
     ----------
-    field : one of FIELDS
+    field : one of FIELDS, other than meter
     text : str
     guess : function, called with a line about what was guessed
 
@@ -64,12 +46,8 @@ def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:
     NumpyrnnError
         if it cannot be read
     """
-    if field == "meter":
-        return parse_meter(text)
-    if field == "key":
-        return parse_key(text)
-    if field == "feel":
-        return read_feel(text, guess)
+    if field in ("key", "feel"):
+        return parse_key(text) if field == "key" else read_feel(text, guess)
     if field == "tempo":
         found = TEMPO.fullmatch(text)
         if not found or not 20 <= int(found[1]) <= 400:
@@ -100,7 +78,7 @@ def parse_key(text: str) -> str:
     """
     found = KEY.fullmatch(re.sub("(?i)m(aj|in)(or)?|dur|moll", lambda word: word[0].lower(), clean(text[:40])))
     tonic = found[1].capitalize() if found else ""
-    if not found or tonic not in (MINOR if found[2] else MAJOR):
+    if not found or f" {tonic} " not in (MINOR if found[2] else MAJOR):
         what = "a key must be like Bb, F#m or D minor, with at most seven sharps or flats"
         raise NumpyrnnError(f"{what}, got {text[:40]!r}")
     return tonic + "m" * bool(found[2])

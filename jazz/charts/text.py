@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,15 +19,10 @@ from .chart import JUMPS, LONGEST, MAX_CHORDS, Change, Chart, Measure, bar_lengt
 from .head import FIELDS, WORDS, read_field
 
 MAX_TEXT = 1_000_000  # characters
-LOOK_ALIKES = str.maketrans(
-    {
-        **{chr(0xFEE0 + code): chr(code) for code in range(33, 127)},  # full-width letters and signs
-        **dict.fromkeys("│┃¦\u2223\u01c0❘┊𝄀", "|"),
-        **dict.fromkeys("║‖∥𝄁𝄂𝄃", "||"),
-        **{"𝄆": "|:", "𝄇": ":|", "𝄍": " / ", "𝄎": "%", "𝄏": "%%", "𝄉": " D.S. ", "𝄊": " D.C. "},
-        **dict.fromkeys(NO_WIDTH),
-    }
-)
+SIGNS = {"𝄆": "|:", "𝄇": ":|", "𝄍": " / ", "𝄎": "%", "𝄏": "%%", "𝄉": " D.S. ", "𝄊": " D.C. "}
+SIGNS |= dict.fromkeys("│┃¦\u2223\u01c0❘┊𝄀", "|") | dict.fromkeys("║‖∥𝄁𝄂𝄃", "||") | dict.fromkeys(NO_WIDTH, "")
+FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in range(33, 127)}
+LOOK_ALIKES = str.maketrans(FULL_WIDTH | SIGNS)
 COMMENT = re.compile(r"^(?:#|;|//).*|(?<= )#(?= |$|(?!ma|mi|dim|sus|aug|add|alt|dom|no)[^\W\d_]{3}).*", re.IGNORECASE)
 RULE = re.compile("[-=_*~═─]{3,}")
 NAMED = re.compile(r"([^\W\d_][^|:=\[\]()]{0,39}?)( ?)[:=](?![|:]) ?(.*)")  # a field of the head, or a label
@@ -55,11 +49,14 @@ TOKENS = {
     "sign": "[𝄌⊕]",
     "label": rf"\[[^\[\]|]*\]:?|\*+[^*|\s]+\**|(?i:{SECTION}):?",
     "hold": rf"(?:[/.]+|%{{1,2}}|[-\u2013\u2014]+){END}",
-    "chord": rf"(?i:n\.? ?c\.|nc|no chord){END}|(?:\([^()|]*\)|:(?! ?\|)|[^\s|:])+"
+    "chord": rf"(?:(?i:n\.? ?c\.|nc|no chord){END}|(?:\([^()|]*\)|:(?! ?\|)|[^\s|:])+)"
     rf"(?: (?!(?i:{TIMES}|\((?:{JUMP}|{LEAVE}|{ARRIVE})))\([^()|]*\))*",
 }
 JUMP_LIKE = re.compile(r"(?i:[(\[]?(?:d\.?[cs]\.|dal?\b|al\b|to\b|fin|coda|segno))")
 A_JUMP = f"a jump must be one of {', '.join(JUMPS)}, Fine, To Coda, Coda or Segno"
+CHORD_LIKE = re.compile(
+    r"\(?[A-G](?:[#b♭♯(/+^°øΔ-]|m(?![a-z]{2})|maj|min|dim|aug|sus|add|alt|M|$|\S*\d)|[%/.-]+$|(?i:n\.?c\.?)$"
+)
 HOLD = ("/", "%", "-")  # within a bar
 TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in TOKENS.items()))
 
@@ -143,8 +140,7 @@ class _Reader:
     def read_line(self, line: str) -> None:
         """Read a line: a field of the head, a title, or bars with or without a label before them."""
         line = self.read_name(line)
-        barred = "|" in line
-        if not line or (not barred and self.several_lines and self.read_title(line)):
+        if not line or ("|" not in line and self.several_lines and self.read_title(line)):
             return
         first = len(self.measures)
         for token in TOKEN.finditer(line):
@@ -159,8 +155,8 @@ class _Reader:
         self.opened = False
         if 1 not in self.endings:
             self.endings = ()  # the last ending ends with its line
-        read = self.measures[first:]
-        if not barred and (len(read) > 1 or len(read[:1] and read[0].chords) > 1 or line in "ABCDEFG"):
+        chords = sum(len(measure.chords) for measure in self.measures[first:])
+        if "|" not in line and (chords > 1 or (self.barred and line in "ABCDEFG")):
             self.unbarred.append(self.line)
 
     def read_name(self, line: str) -> str:
@@ -173,10 +169,11 @@ class _Reader:
             if self.measures or field in self.head:
                 what = f"each field of the head ({fields}) must stand once and above the first bar"
                 raise NumpyrnnError(f"{at}: {what}, got {line[:40]!r}")
-            with naming(at):
-                self.head[field] = read_field(field, rest, self.guesses.append) if rest else None
-                if field == "meter" and rest:
-                    self.set_meter(self.head[field])
+            if field == "meter":
+                self.read_meter(rest)
+            elif rest:
+                with naming(at):
+                    self.head[field] = read_field(field, rest, self.guesses.append)
             return ""
         if rest and "|" not in rest and not LABEL.fullmatch(name):
             raise NumpyrnnError(f"{at}: a name must be a label or a field of the head ({fields}), got {line[:40]!r}")
@@ -185,10 +182,9 @@ class _Reader:
 
     def read_title(self, line: str) -> bool:
         """Take a line of words above the first bar as the title or the composer. Below it, such a line is an error."""
-        words, first = line.split()[:8], TOKEN.match(line)
-        if not first or first.lastgroup != "chord" or len(words) < 2 - self.barred:
-            return False
-        if 2 * sum(map(_is_chord, words)) >= len(words) or any(re.match(r"[A-G]\S*\d", word) for word in words):
+        words, first = line.split(), TOKEN.match(line)
+        some = first and first.lastgroup == "chord" and len(words) >= 2 - self.barred
+        if not some or 2 * sum(map(bool, map(CHORD_LIKE.match, words))) >= len(words):
             return False
         field = next((field for field in ("title", "composer") if not self.head.get(field)), "")
         if self.measures or self.before or not field:
@@ -196,13 +192,6 @@ class _Reader:
         self.head[field] = read_field(field, re.sub("^(?i:by) ", "", line), self.guesses.append)
         self.guesses.append(f"line {self.line}, {line[:40]!r}, is read as the {field}")
         return True
-
-    def set_meter(self, meter: tuple[int, int]) -> None:
-        """Set the meter that the text says."""
-        if meter != self.meter and (self.given or self.measures or self.words):
-            got = "{}/{} and {}/{}".format(*self.meter, *meter)
-            raise NumpyrnnError(f"a typed chart must have one meter, got {got}")
-        self.meter = meter
 
     # ------------------------------------------------------------------------------------------------------- tokens
 
@@ -220,15 +209,17 @@ class _Reader:
         """Read a bar line, which may end or begin a repeat."""
         begins, ends, lines = sign.endswith(":"), sign.startswith(":"), sign.count("|")
         if self.opened and not self.words and not begins:
-            self.words = ["/"]  # an empty bar
+            if not self.measures:
+                raise NumpyrnnError(f"{self.where} must begin with a chord, it is empty")
+            self.words = ["/"]
             self.guesses += [f"bar {len(self.measures) + 1} is empty, it holds the chord before it"] * ends
         self.close()
         self.opened = not ends or begins
         if ends and (not self.measures or self.measures[-1].ends):
             raise self.fail("a repeat must have a bar before its end", sign)
         if begins and self.begun is not None and not ends:
-            begun = f"bar {len(self.measures) + 1} begins a second"
-            raise NumpyrnnError(f"a repeat must end before the next begins, {begun}")
+            second = len(self.measures) + 1
+            raise NumpyrnnError(f"a repeat must end before the next begins, bar {second} begins a second")
         if ends:
             self.sign_last(ends=2)
             self.begun = None
@@ -249,9 +240,12 @@ class _Reader:
         self.sign_last(ends=times)
 
     def read_meter(self, sign: str) -> None:
-        """Read a meter between the bars."""
+        """Read the meter, in the head or before the first bar."""
         with naming(self.where):
-            self.set_meter(parse_meter(sign.strip("[T]")))
+            meter = parse_meter(sign.strip("[T]"))
+        if meter != self.meter and (self.given or self.measures or self.words):
+            raise self.fail("a typed chart must have one meter, {}/{}".format(*self.meter), sign)
+        self.meter = meter
 
     def read_ending(self, sign: str) -> None:
         """Read the number of an ending, such as `1.`, `[2` or `1-3.`."""
@@ -259,12 +253,8 @@ class _Reader:
         numbers = [range(int(first[:6]), int((last or first)[:6]) + 1) for first, last in ranges]
         if sign[0] == "[":
             self.close()
-        if (
-            self.words
-            or not self.barred
-            or "endings" in self.before
-            or not all(some and 0 < some[0] <= some[-1] < 100 for some in numbers)
-        ):
+        misplaced = self.words or not self.barred or "endings" in self.before
+        if misplaced or not all(some and 0 < some[0] <= some[-1] < 100 for some in numbers):
             raise self.fail("an ending must be like |1. or |1-3., at the beginning of a bar", sign)
         if self.endings or (self.measures and self.measures[-1].endings):
             self.begun = None
@@ -282,15 +272,15 @@ class _Reader:
 
     def read_jump(self, sign: str) -> None:
         """Read a jump such as `D.C. al Fine`."""
-        rest = re.sub(
-            rf"^[(\[]?(?:{CAPO}|{DAL})[ ,]*(?:(?:al|to|till|until) ?)?|[).\]]$", "", sign, flags=re.IGNORECASE
+        aim = (
+            re.sub(f"(?:{CAPO}|{DAL})[ ,]*(?:(?:al|to|till|until) ?)?", "", sign.lower().strip("[()]"), count=1)
+            .split(" ")[0]
+            .strip(".,")
         )
-        jump = "D.C." if re.match(rf"[(\[]?(?:{CAPO})", sign, re.IGNORECASE) else "D.S."
         aims = {"": "", "fine": " al Fine", "fin": " al Fine", **dict.fromkeys(("coda", "𝄌", "⊕"), " al Coda")}
-        aim = rest.lower().split(" ")[0].strip(".,")
         if "jump" in self.after or aim not in aims:
             raise self.fail(A_JUMP, sign)
-        self.after["jump"] = jump + aims[aim]
+        self.after["jump"] = ("D.C." if re.match(CAPO, sign.lower().strip("[(")) else "D.S.") + aims[aim]
 
     def read_leave(self, sign: str) -> None:
         """Read `Fine` or `To Coda`."""
@@ -324,28 +314,23 @@ class _Reader:
             self.guesses.append("dashes between chords are read as spaces")
         beats = len(words) if self.barred else self.meter[0] if {"/", "-"} & {*words[1:]} else 1
         if beats > 1 and len(words) % beats:
-            raise self.fail(
-                f"without bar lines, chords and held beats must fill bars of {beats} beats", " ".join(words)
-            )
+            what = f"without bar lines, chords and held beats must fill bars of {beats} beats"
+            raise self.fail(what, " ".join(words))
         for i in range(0, len(words), beats or 1):
             self.add(words[i : i + beats])
-        if after and not self.measures:
-            raise self.fail("a bar must come before a jump, Fine or To Coda", next(iter(after)))
-        if after.get("jump") and self.measures[-1].jump:
-            raise self.fail("a bar must have one jump", after["jump"])
         if after:
+            if not self.measures or ("jump" in after and self.measures[-1].jump):
+                raise self.fail(
+                    "a jump, Fine or To Coda must stand in a bar or after it, and be the only one", next(iter(after))
+                )
             self.sign_last(**after)
 
     def add(self, words: list[str]) -> None:
         """Add a measure, or two if it is `%%`."""
-        if words in (["%"], ["%%"]):
-            bars = [measure.chords for measure in self.measures[-len(words[0]) :]]
-            if len(bars) < len(words[0]):
-                raise NumpyrnnError(
-                    f"{self.where} must name a chord, there is no bar before it for {words[0]} to repeat"
-                )
-        else:
-            bars = [self.chords(words)]
+        back = len(words[0]) if words in (["%"], ["%%"]) else 0
+        if back > len(self.measures):
+            raise NumpyrnnError(f"{self.where} must name a chord, there is no bar before it for {words[0]} to repeat")
+        bars = [measure.chords for measure in self.measures[-back:]] if back else [self.chords(words)]
         if len(self.measures) + len(bars) > LONGEST:
             raise NumpyrnnError(f"changes must have at most {LONGEST} bars, got more")
         for chords in bars:
@@ -378,25 +363,22 @@ class _Reader:
     def chart(self) -> Chart:
         """The chart, once all lines are read."""
         if self.before and self.measures:
-            raise NumpyrnnError(
-                f"after the last bar must stand no sign that begins a bar, got {next(iter(self.before))}"
-            )
+            names = ", ".join(f"{name} {value}" if value is not True else name for name, value in self.before.items())
+            raise NumpyrnnError(f"a bar must follow every sign that begins one, got at the end: {names}")
         self.check_endings()
         if self.begun is not None and self.measures:
             self.sign_last(ends=2)
             self.guesses.append(f"the repeat from bar {self.begun + 1} has no end, it is read up to the last bar")
-        shown = ", ".join(map(str, self.unbarred[:5])) + ", ..." * (len(self.unbarred) > 5)
-        if self.barred and shown:
-            self.guesses.append(f"without bar lines, a line is read as one bar: line {shown}")
-        elif shown:
-            beats = (
-                "1 chord a bar" if all(len(m.chords) == 1 for m in self.measures) else f"{self.meter[0]} beats a bar"
-            )
-            self.guesses.append(f"{len(self.measures)} bars, {beats}")
-        fields = {name: value for name, value in self.head.items() if value is not None} | {"meter": self.meter}
-        if fields.get("pickup", 0) >= bar_length(self.meter):
-            raise NumpyrnnError(f"a pickup must be shorter than a bar, got {fields['pickup']} quarters")
-        chart = Chart(self.measures, guesses=list(dict.fromkeys(self.guesses)), **fields)
+        lines = ", ".join(map(str, self.unbarred[:5])) + ", ..." * (len(self.unbarred) > 5)
+        if lines and self.barred:
+            self.guesses.append(f"a line without bar lines is read as one bar: line {lines}")
+        elif lines:
+            beats = max(len(measure.chords) for measure in self.measures) > 1
+            guess = f"{self.meter[0]} beats a bar" if beats else "1 chord a bar"
+            self.guesses.append(f"{len(self.measures)} bars, {guess}")
+        if (pickup := self.head.get("pickup", 0)) >= bar_length(self.meter):
+            raise NumpyrnnError(f"a pickup must be shorter than a bar, got {pickup} quarters")
+        chart = Chart(self.measures, self.meter, guesses=list(dict.fromkeys(self.guesses)), **self.head)
         chart.played()  # raises if a jump has no aim, or there is no chord
         return chart
 
@@ -413,10 +395,3 @@ class _Reader:
                     self.measures[i - 1] = replace(before, ends=2)
                     self.guesses.append(f"ending {before.endings[0]} is read with :| at bar {i}")
             before = measure
-
-
-def _is_chord(word: str) -> bool:
-    """Whether a word can be read as a chord."""
-    with suppress(NumpyrnnError):
-        return bool(parse_chord(word))
-    return False
