@@ -17,6 +17,7 @@ from jazz.cli import app
 from jazz.grammar import Element
 from jazz.playing.band import accompany
 from jazz.playing.leadsheet import lead_sheet
+from music.midi import read_midi
 from numpyrnn import NumpyrnnError
 
 
@@ -269,3 +270,14 @@ def test_repeats_after_another_are_refused_at_once():
         assert tracemalloc.get_traced_memory()[1] < 2e6
     finally:
         tracemalloc.stop()  # it would slow down all tests after this one
+
+
+def test_the_meter_of_a_file_is_taken_unless_another_is_asked_for(tmp_path):
+    path = tmp_path / "chart.txt"
+    path.write_text("meter: 3/4\n| C | F |\n", "utf-8")
+    words = ["improvise", "--chords", f"@{path}", "-o", str(tmp_path / "solo"), "--no-lead-sheet", "--seed", "1"]
+    done = CliRunner().invoke(app, [*words, "--meter", "4/4"])
+    assert f"{path}: " in str(done.exception)
+    assert "one meter, 4/4, got '3/4'" in str(done.exception)
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert read_midi(tmp_path / "solo.mid").meters[0][1:] == (3, 4)

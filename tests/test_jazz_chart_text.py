@@ -61,7 +61,21 @@ def test_one_sign_ends_a_repeat_and_begins_the_next(middle):
 
 
 @pytest.mark.parametrize(
-    "times", ["x3", "3x", "(3x)", "(x3)", "[3x]", "x 3", "3 times", "×3", "X3", "repeat 3 times", "play 3x", "\nx3"]
+    "times",
+    [
+        "x3",
+        "3x",
+        "(3x)",
+        "(x3)",
+        "[3x]",
+        "x 3",
+        "3 times",
+        "\N{MULTIPLICATION SIGN}3",
+        "X3",
+        "repeat 3 times",
+        "play 3x",
+        "\nx3",
+    ],
 )
 def test_a_repeat_says_how_often_it_is_played(times):
     assert played(f"|: C | D :| {times} | E" if times[0] != "\n" else f"|: C | D :|{times}\nE") == "C | D | " * 3 + "E"
@@ -88,7 +102,7 @@ def test_first_and_second_endings(first, second):
     assert played(text) == "C | D | E | C | F | G | A"
 
 
-@pytest.mark.parametrize("numbers", ["1,2.", "1-2.", "1.-2.", "1., 2.", "1.2.", "1 & 2.", "1–2."])
+@pytest.mark.parametrize("numbers", ["1,2.", "1-2.", "1.-2.", "1., 2.", "1.2.", "1 & 2.", "1\N{EN DASH}2."])
 def test_an_ending_for_several_times(numbers):
     assert played(f"|: C |{numbers} D :|3. E |") == "C | D | C | D | C | E"
 
@@ -170,7 +184,7 @@ def test_keys(text, key):
             "\ufeffC | D\rE | F",
             "C\t|\tD\f\nE | F",
             "C\u00a0|\u00a0D | E | F",
-            "｜C｜D｜\n｜E｜F｜",
+            "\uff5cC\uff5cD\uff5c\n\uff5cE\uff5cF\uff5c",
         ],
         *["│ C │ D │ E │ F │", "# a\nC | D # b | c\n; d\n// e\nE | F", "\n\n---\n| C | D |\n\n===\n| E | F |\n"],
     ],
@@ -227,13 +241,15 @@ def test_every_guess_is_said(text, bars, guesses):
         ("C | D.C. al Fine", "D.C. al Fine needs a Fine"),
         ("C | D x3", r"must stand after :\|, got 'x3'"),
         ("|: C :| x0", "1 to 10000"),
-        ("C | D\n[B]", "a bar must follow .* section B"),
+        ("C | D\n[B]", "a bar must follow .* none follows section"),
         ("[A] [B] C", "bar 1: a label must be one short name before its bars"),
         ("[A x2] C", "without a number of times"),
         ("C | D\nsome words of a song\nE | F", "line 2 must have chords, or # before a comment"),
         ("| | C |", "bar 1 must begin with a chord, it is empty"),
         (":| C", "a repeat must have a bar before its end"),
-        ("|: C |2. D", "bar 2: the first ending must come before ending 2"),
+        ("|: C |2. D", "bar 2: endings must come in turn, got ending 2"),
+        ("C |1. D :|2. E |1. F :|2. G", "bar 4: endings must come in turn, got ending 1"),
+        ("D.C. al Fine", "must stand in or after a bar, got 'D.C. al Fine'"),
         ("C |1. D |", r"bar 2: the first ending must end with :\|"),
         ("C7 #9 | D", "got '#9'"),
         ("C | D\nC | Dmja7", r"line 2, bar 4: .* got 'Dmja7': .*nearest is Dmaj7"),
@@ -262,10 +278,22 @@ def test_the_docs_have_examples():
 
 
 SEEDS = [
-    "title: A\nkey: Bb\nmeter: 3/4\n\n[A]\n|: Dm7 | G7 |1. C % | / :|2. C | N.C. |\n[B]\nF#m7b5 B7 | | E(A7) | x",
+    "title: A\nkey: Bb\nmeter: 3/4\n\n[A]\n|: Dm7 | G7 |1. C % | / :|2. C | N.C. |\n[B]\nF#m7b5 B7 | | E(A7) |",
     "𝄋 C | D To Coda | E | F D.S. al Coda |\nCoda: G :| x3 | A || B # end\n",
-    "Dm7 G7 Cmaj7 / A7 / D.C. al Fine",
+    "Dm7 / G7 / Cmaj7 / A7 / Fine C D.C. al Fine",
 ]
+
+
+def outcome(text):
+    """Whether a text is read, and the seconds that it takes; an error must be one short line."""
+    start = time.process_time()
+    try:
+        return bool(parse_chart(text).played()), time.process_time() - start
+    except NumpyrnnError as error:
+        seconds, message = time.process_time() - start, str(error)
+    assert len(message.splitlines()) == 1, message
+    assert len(message) < 500
+    return False, seconds
 
 
 @pytest.mark.torture
@@ -284,20 +312,16 @@ def test_mutants_of_charts_are_charts_or_one_line(rounds, tell):
         "\x00",
         "é",
     ]
+    assert all(outcome(text)[0] for text in SEEDS)
     read, slowest, count = 0, 0.0, rounds(500, 10_000)
     for seed in range(count):
         rng = random.Random(seed)
         text = list(rng.choice(SEEDS))
-        for _ in range(rng.randint(1, 8)):
+        for _ in range(rng.randint(1, 3)):
             at = rng.randrange(len(text) + 1)
             text[at : at + rng.choice((0, 0, 1, 1, 4))] = rng.choice(pieces) * rng.choice((1, 1, 1, 2, 30))
-        start = time.process_time()
-        try:
-            read += bool(parse_chart("".join(text)).played())
-        except NumpyrnnError as error:
-            assert len(str(error).splitlines()) == 1
-            assert len(str(error)) < 500
-        slowest = max(slowest, time.process_time() - start)
+        found, seconds = outcome("".join(text))
+        read, slowest = read + found, max(slowest, seconds)
     assert 0 < read < count
     tell(f"{count:,} mutants of typed charts: {read:,} read, the others one line; the slowest took {slowest:.2f} s")
 
@@ -307,9 +331,4 @@ def test_a_million_characters_take_no_quadratic_time(rounds):
     units = ["C ", "|", "(", "( ", "[", "1,", ":", "x1 ", "C (", "a b\n", "coda ", "/ ", "- ", "C,", "dal "]
     for unit in units[: rounds(4, 15)]:
         text = "C | " + unit * (999_000 // len(unit))
-        start = time.process_time()
-        try:
-            parse_chart(text)
-        except NumpyrnnError as error:
-            assert len(str(error)) < 500
-        assert time.process_time() - start < 60  # minutes if it were quadratic
+        assert outcome(text)[1] < 60  # hours if it were quadratic

@@ -21,15 +21,15 @@ from .head import FIELDS, WORDS, read_field
 MAX_TEXT = 1_000_000  # characters
 SIGNS = {"𝄆": "|:", "𝄇": ":|", "𝄍": " / ", "𝄎": "%", "𝄏": "%%", "𝄉": " D.S. ", "𝄊": " D.C. "}
 SIGNS |= dict.fromkeys("│┃¦\u2223\u01c0❘┊𝄀", "|") | dict.fromkeys("║‖∥𝄁𝄂𝄃", "||") | dict.fromkeys(NO_WIDTH, "")
-FULL_WIDTH = {chr(0xFEE0 + code): chr(code) for code in range(33, 127)}
-LOOK_ALIKES = str.maketrans(FULL_WIDTH | SIGNS)
-COMMENT = re.compile(r"^(?:#|;|//).*|(?<= )#(?= |$|(?!ma|mi|dim|sus|aug|add|alt|dom|no)[^\W\d_]{3}).*", re.IGNORECASE)
-RULE = re.compile("[-=_*~═─]{3,}")
-NAMED = re.compile(r"([^\W\d_][^|:=\[\]()]{0,39}?)( ?)[:=](?![|:]) ?(.*)")  # a field of the head, or a label
-SECTION = (
-    r"(?:intro|verse|(?:pre-?)?chorus|bridge|solos?|interlude|outro|refrain|tag|vamp|head|theme|turnaround|instrumental"
-    r"|break|ending|(?:section|part) \w+|[A-H] (?:section|part))\b(?: ?\d{1,2}\b)?"
+LOOK_ALIKES = str.maketrans({chr(0xFEE0 + code): chr(code) for code in range(33, 127)} | SIGNS)  # full-width letters
+COMMENT = re.compile(
+    r"^(?:(?:#|;|//).*|[-=_*~═─]{3,}$)|(?<= )#(?= |$|(?!ma|mi|dim|sus|aug|add|alt|dom|no)[^\W\d_]{3}).*", re.IGNORECASE
 )
+NAMED = re.compile(r"([^\W\d_][^|:=\[\]()]{0,39}?)( ?)[:=](?![|:]) ?(.*)")  # a field of the head, or a label
+PARTS = (
+    "intro|verse|chorus|bridge|solos?|interlude|outro|refrain|tag|vamp|head|theme|turnaround|instrumental|break|ending"
+)
+SECTION = rf"(?:{PARTS}|pre-?chorus|(?:section|part) \w+|[A-H] (?:section|part))\b(?: ?\d{{1,2}}\b)?"
 LABEL = re.compile(rf"[A-Z]\d?'{{0,3}}|(?i:{SECTION}|coda|segno).*")
 END = r"(?![^\s|:])"  # the end of a word
 TIMES = r"[(\[]?(?:play(?:ed)? |repeat )?(?:[x\u00d7] ?\d+|\d+ ?(?:[x\u00d7]|times))(?: times)?[)\]]?"
@@ -54,9 +54,7 @@ TOKENS = {
 }
 JUMP_LIKE = re.compile(r"(?i:[(\[]?(?:d\.?[cs]\.|dal?\b|al\b|to\b|fin|coda|segno))")
 A_JUMP = f"a jump must be one of {', '.join(JUMPS)}, Fine, To Coda, Coda or Segno"
-CHORD_LIKE = re.compile(
-    r"\(?[A-G](?:[#b♭♯(/+^°øΔ-]|m(?![a-z]{2})|maj|min|dim|aug|sus|add|alt|M|$|\S*\d)|[%/.-]+$|(?i:n\.?c\.?)$"
-)
+CHORD_LIKE = re.compile(r"\(?[A-G](?:[#b♭♯(/+^ø-]|m(?![a-z]{2})|maj|dim|aug|sus|M|$|\S*\d)|[%/.-]+$|N\.?C")
 HOLD = ("/", "%", "-")  # within a bar
 TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in TOKENS.items()))
 
@@ -89,12 +87,10 @@ def parse_chart(text: str, meter: tuple[int, int] | None = None) -> Chart:
         raise NumpyrnnError(f"changes must have at most {MAX_TEXT} characters, got {len(text)}")
     lines = text.translate(LOOK_ALIKES).splitlines()
     reader = _Reader(meter, len(lines) > 1)
-    texts = [COMMENT.sub("", " ".join(line.split())) for line in lines]
-    texts = [re.sub(r"\[(?=[|:])|(?<=[|:])\]", "|", line).strip() for line in texts]  # [: and |] are |: and ||
+    texts = [re.sub(r"\[(?=[|:])|(?<=[|:])\]", "|", COMMENT.sub("", " ".join(line.split()))).strip() for line in lines]
     reader.barred = any("|" in line for line in texts)
     for reader.line, line in enumerate(texts, 1):
-        if line and not RULE.fullmatch(line):
-            reader.read_line(line)
+        reader.read_line(line)
     return reader.chart()
 
 
@@ -218,8 +214,7 @@ class _Reader:
         if ends and (not self.measures or self.measures[-1].ends):
             raise self.fail("a repeat must have a bar before its end", sign)
         if begins and self.begun is not None and not ends:
-            second = len(self.measures) + 1
-            raise NumpyrnnError(f"a repeat must end before the next begins, bar {second} begins a second")
+            raise NumpyrnnError(f"a repeat must end before the next, bar {len(self.measures) + 1} begins a second")
         if ends:
             self.sign_last(ends=2)
             self.begun = None
@@ -227,8 +222,7 @@ class _Reader:
             self.begun, self.before["begins"] = len(self.measures), True
         elif lines > 1 and not ends and self.measures:
             self.sign_last(double=True)
-        if lines > 2:
-            self.guesses.append(f"{sign[:8]} is read as a double bar line")
+        self.guesses += [f"{sign[:8]} is read as a double bar line"] * (lines > 2)
         if begins or ends or lines > 1:
             self.endings = ()
 
@@ -272,15 +266,13 @@ class _Reader:
 
     def read_jump(self, sign: str) -> None:
         """Read a jump such as `D.C. al Fine`."""
-        aim = (
-            re.sub(f"(?:{CAPO}|{DAL})[ ,]*(?:(?:al|to|till|until) ?)?", "", sign.lower().strip("[()]"), count=1)
-            .split(" ")[0]
-            .strip(".,")
-        )
+        sign = sign.strip("[()]")
+        aim = re.sub(f"(?i:{CAPO}|{DAL})[ ,]*(?i:(?:al|to|till|until) ?)?", "", sign, count=1)
+        aim = aim.lower().split(" ")[0].strip(".,")
         aims = {"": "", "fine": " al Fine", "fin": " al Fine", **dict.fromkeys(("coda", "𝄌", "⊕"), " al Coda")}
         if "jump" in self.after or aim not in aims:
             raise self.fail(A_JUMP, sign)
-        self.after["jump"] = ("D.C." if re.match(CAPO, sign.lower().strip("[(")) else "D.S.") + aims[aim]
+        self.after["jump"] = ("D.C." if re.match(f"(?i:{CAPO})", sign) else "D.S.") + aims[aim]
 
     def read_leave(self, sign: str) -> None:
         """Read `Fine` or `To Coda`."""
@@ -320,9 +312,7 @@ class _Reader:
             self.add(words[i : i + beats])
         if after:
             if not self.measures or ("jump" in after and self.measures[-1].jump):
-                raise self.fail(
-                    "a jump, Fine or To Coda must stand in a bar or after it, and be the only one", next(iter(after))
-                )
+                raise self.fail("one jump, Fine or To Coda must stand in or after a bar", after.get("jump", "Fine"))
             self.sign_last(**after)
 
     def add(self, words: list[str]) -> None:
@@ -363,8 +353,7 @@ class _Reader:
     def chart(self) -> Chart:
         """The chart, once all lines are read."""
         if self.before and self.measures:
-            names = ", ".join(f"{name} {value}" if value is not True else name for name, value in self.before.items())
-            raise NumpyrnnError(f"a bar must follow every sign that begins one, got at the end: {names}")
+            raise NumpyrnnError(f"a bar must follow every sign that begins one, none follows {', '.join(self.before)}")
         self.check_endings()
         if self.begun is not None and self.measures:
             self.sign_last(ends=2)
@@ -373,8 +362,7 @@ class _Reader:
         if lines and self.barred:
             self.guesses.append(f"a line without bar lines is read as one bar: line {lines}")
         elif lines:
-            beats = max(len(measure.chords) for measure in self.measures) > 1
-            guess = f"{self.meter[0]} beats a bar" if beats else "1 chord a bar"
+            guess = f"{self.meter[0]} beats a bar" if any(m.chords[1:] for m in self.measures) else "1 chord a bar"
             self.guesses.append(f"{len(self.measures)} bars, {guess}")
         if (pickup := self.head.get("pickup", 0)) >= bar_length(self.meter):
             raise NumpyrnnError(f"a pickup must be shorter than a bar, got {pickup} quarters")
@@ -386,8 +374,9 @@ class _Reader:
         """See that endings come in turn and each but the last ends with a repeat sign."""
         before = Measure([])
         for i, measure in enumerate([*self.measures, Measure([])]):
-            if measure.endings and not before.endings and 1 not in measure.endings:
-                raise NumpyrnnError(f"bar {i + 1}: the first ending must come before ending {measure.endings[0]}")
+            after_first = before.endings <= measure.endings if before.endings else 1 in measure.endings
+            if measure.endings and not after_first:
+                raise NumpyrnnError(f"bar {i + 1}: endings must come in turn, got ending {measure.endings[0]}")
             if before.endings and measure.endings != before.endings and not before.ends:
                 if not measure.endings and 1 in before.endings:
                     raise NumpyrnnError(f"bar {i}: the first ending must end with :|")
