@@ -332,3 +332,10 @@ def test_a_million_characters_take_no_quadratic_time(rounds):
     for unit in units[: rounds(4, 15)]:
         text = "C | " + unit * (999_000 // len(unit))
         assert outcome(text)[1] < 60  # hours if it were quadratic
+
+
+def test_the_symbols_of_the_docs_are_chords():
+    table = DOCS.partition("## Chord symbols")[2].partition("A polychord")[0]
+    symbols = re.findall(r"`([A-GNn][^`]*)`", table)
+    assert len(symbols) > 50
+    assert played(" | ".join(symbols)).count("|") == len(symbols) - 1
