@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from music.files import naming
 from music.midi import write_midi
@@ -56,7 +55,7 @@ def app() -> None:
 @app.command()
 @option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %"; @FILE reads them from a file.')
 @option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
-@option("--meter", default="4/4", help="The meter of --chords.")
+@option("--meter", help="The meter of --chords  [default: what they say, or 4/4]")
 @shared.seed_option
 @shared.sampling_options
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
@@ -93,12 +92,12 @@ def improvise(
         raise click.UsageError("--swing and --straight exclude each other")
     if chords is not None and options["form"] is not None:
         raise click.UsageError("--chords and --form exclude each other")
-    if chords is None and click.get_current_context().get_parameter_source("meter") is ParameterSource.COMMANDLINE:
+    if chords is None and options["meter"]:
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is not None and chords.startswith("@"):
-        text, meter = read_text(chords[1:], MAX_NOTES_BYTES), parse_meter(options["meter"])
+        text, meter = read_text(chords[1:], MAX_NOTES_BYTES), options["meter"]
         with naming(chords[1:]):
-            options["changes"] = parse_changes(text, meter)
+            options["changes"] = parse_changes(text, parse_meter(meter) if meter else None)
     kinds = {"lead_sheet": not no_lead_sheet, "svg": options.pop("svg"), "pdf": options.pop("pdf")}
 
     def files_of(name: Path) -> list[Path]:

@@ -44,10 +44,10 @@ def test_chord_tones_count_on_beats_1_and_3_on_beats_and_off_the_beat():
 
 
 def test_notes_without_a_chord_are_no_chord_tones_and_no_others():
-    solo = line([C, C, C, C, C, D, C, D], "N.C. Cmaj7")
+    solo = line([C, C, C, C, C, D, C, D], "N.C. Cmaj7 |")
     assert (value("ct_beat", solo), value("ct_off", solo)) == (1, 0)
-    assert value("chrom", line([C + 1] * 8, "N.C. Cmaj7")) == 1
-    assert isnan(value("chrom", made([(0, C), (1, D)], "N.C. C7")))
+    assert value("chrom", line([C + 1] * 8, "N.C. Cmaj7 |")) == 1
+    assert isnan(value("chrom", made([(0, C), (1, D)], "N.C. C7 |")))
 
 
 def test_chromatic_notes_lie_outside_the_scale():

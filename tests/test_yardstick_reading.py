@@ -66,7 +66,7 @@ def test_training_tunes_are_found_to_be_copied_as_written_and_swung():
 
 
 def test_a_tune_with_no_tones_has_no_values():
-    assert values_of_solo(solo_of_midi(track([(0, 1, 60), (1, 1, 62)]), "x", chords="C7 N.C.")) != []
+    assert values_of_solo(solo_of_midi(track([(0, 1, 60), (1, 1, 62)]), "x", chords="C7 N.C. |")) != []
     assert values_of_solo(replace(solo_of_midi(track([(0, 1, 60), (1, 1, 62)]), "x", chords="C7"), chords=[])) == []
 
 

@@ -136,7 +136,7 @@ def improvise(
     chords: str | Changes | None = None,
     *,
     form: str | None = None,
-    meter: str = "4/4",
+    meter: str | None = None,
     seed: int | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -159,7 +159,7 @@ def improvise(
     ----------
     chords : str or Changes, optional, such as "Dm7 G7 | Cmaj7 | %"; see `changes.parse_changes`
     form : str, optional, a shipped form instead of chords, see `changes.FORMS`; default "blues-f"
-    meter : str, default "4/4", of `chords`
+    meter : str, optional, of `chords`; by default the meter that they say, or else 4/4
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
     temperature : float, default 1; below 1 safer, above 1 wilder
         0 always takes the most probable. Solo and band are then the same for every seed.
@@ -223,15 +223,17 @@ def improvise(
     return Solo(line, midi, tempo, seed, copied)
 
 
-def read_changes(chords: str | Changes | None, form: str | None, meter: str) -> Changes:
+def read_changes(chords: str | Changes | None, form: str | None, meter: str | None) -> Changes:
     """The given chords, or else a shipped form; an error if both are given or the chords or the meter are wrong."""
     if chords is not None and form is not None:
         raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
-    if not isinstance(chords, str | Changes | None) or not isinstance(meter, str):
+    if not isinstance(chords, str | Changes | None) or not isinstance(meter, str | None):
         raise NumpyrnnError(f"chords and meter must be text, got {chords!r} and {meter!r}")
     if chords is None:
         return shipped_form(FORM if form is None else form)
-    return chords if isinstance(chords, Changes) else parse_changes(chords, parse_meter(meter))
+    return (
+        chords if isinstance(chords, Changes) else parse_changes(chords, None if meter is None else parse_meter(meter))
+    )
 
 
 def loudness(element: Element, changes: Changes) -> int:
