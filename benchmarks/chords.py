@@ -1,4 +1,4 @@
-"""How many chord symbols of two corpora are read: `python benchmarks/chords.py FOLDER`, the folder of the two files."""
+"""How many chord symbols of two corpora are read: `python benchmarks/chords.py [FOLDER]`, the folder of both files."""
 
 import sys
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from jazz.chords import parse_chord
 from numpyrnn import NumpyrnnError
 
+FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "chords"  # unless another one is named
 CORPORA = {"jazz-standards.tsv": "ordinary", "weimar.tsv": "weimar"}  # the order of each
 PROMISED = {"jazz-standards.tsv": 0.995, "weimar.tsv": 0.99}
 
@@ -28,8 +29,12 @@ def share_read(path, order):
 
 
 if __name__ == "__main__":
+    folder = Path(*sys.argv[1:] or [FOLDER])
+    if missing := [name for name in CORPORA if not (folder / name).is_file()]:
+        print(f"Shares of chord symbols: {folder} has no {' and no '.join(missing)}. Name the folder of the two files.")
+        sys.exit(len(sys.argv) > 1)
     for name, order in CORPORA.items():
-        share, refused = share_read(Path(sys.argv[1]) / name, order)
+        share, refused = share_read(folder / name, order)
         print(f"{name}: {share:.2%} of the occurrences are read, {PROMISED[name]:.1%} are promised")
         print(*(f"  refused: {count} {symbol}" for symbol, count in refused.items()), sep="\n", end="")
         if share < PROMISED[name]:

@@ -174,7 +174,7 @@ FORMS = tuple(_FORMS)
 
 
 def form(name: str) -> Changes:
-    """A shipped form.
+    """A shipped form, as it is played.
 
     Parameters
     ----------
@@ -189,8 +189,13 @@ def form(name: str) -> Changes:
     NumpyrnnError
         if there is no such form
     """
+    return replace(Changes.of(form_chart(name)), name=name)
+
+
+def form_chart(name: str) -> Chart:
+    """A shipped form as it is written, see `form`."""
     if name not in _FORMS:
         raise NumpyrnnError(f"a form must be one of {', '.join(FORMS)}, got {name!r}")
     title, text = _FORMS[name]
-    changes = parse_changes(text, _METERS.get(name, (4, 4)))
-    return replace(changes, name=name, title=title, feel=_FEELS.get(name, "swing"))
+    chart = parse_chart(text, _METERS.get(name, (4, 4)))
+    return replace(chart, title=title, feel=_FEELS.get(name, "swing"))

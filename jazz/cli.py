@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from os.path import exists
@@ -9,21 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from music.files import naming
 from music.midi import write_midi
+from music.outputs import write_together
 from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
-from workbench.files import MAX_NOTES_BYTES, load_model, make_folder, read_text
+from workbench.files import load_model, make_folder
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 
-from .changes import FORMS, LONGEST, parse_changes, parse_meter
+from .changes import FORMS, LONGEST, form_chart
 from .changes import form as shipped_form
+from .charts.chart import Chart
+from .charts.drawing import draw
+from .charts.files import in_key, read_chart, source_of
 from .evaluation import RUN, measure
 from .model import KIND, RECIPES
 from .playing import performance
@@ -36,6 +39,7 @@ from .training import JazzTraining
 OUT = Path("solo.mid")
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
+ENDINGS = (".txt", ".musicxml", ".svg", ".pdf")  # of a chart's files
 RECIPE = "Values as three parts or as single symbols, with context; or the network of the course or of deepjazz."
 
 part_options = shared.options_of(
@@ -46,6 +50,12 @@ part_options = shared.options_of(
     option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis."),
 )
 
+chart_options = shared.options_of(
+    option("--tune", metavar="TITLE", help="The title, a part of it, or the number of the tune, if there are several."),
+    option("--meter", help="The meter of changes that say none  [default: 4/4]"),
+    option("--key", help='The key, like "Bb" or "F#m"  [default: the chart\'s]'),
+)
+
 
 @click.group(cls=shared.default_group("improvise"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="jazz")
@@ -54,9 +64,9 @@ def app() -> None:
 
 
 @app.command()
-@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %"; @FILE reads them from a file.')
+@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a link of iReal Pro, or @FILE.')
 @option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
-@option("--meter", default="4/4", help="The meter of --chords.")
+@chart_options
 @shared.seed_option
 @shared.temperature_option
 @shared.top_k_option
@@ -66,8 +76,8 @@ def app() -> None:
     "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
 )
 @flag("--ending", help="Add a bar: a held chord that resolves the last one.")
-@option("--tempo", type=click.IntRange(20, 400), default=performance.TEMPO, help="Quarters a minute.")
-@option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the form's]")
+@option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 130 or the chart's]")
+@option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the chart's]")
 @flag("--straight", help="Straight eighths, without swing.")
 @option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program.")
 @shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
@@ -94,23 +104,74 @@ def improvise(
         raise click.UsageError("--swing and --straight exclude each other")
     if chords is not None and options["form"] is not None:
         raise click.UsageError("--chords and --form exclude each other")
-    if chords is None and click.get_current_context().get_parameter_source("meter") is ParameterSource.COMMANDLINE:
+    if chords is None and options["meter"] is not None:
         raise click.UsageError("--meter goes with --chords; a form has its own")
-    if chords is not None and chords.startswith("@"):
-        text, meter = read_text(chords[1:], MAX_NOTES_BYTES), parse_meter(options["meter"])
-        with naming(chords[1:]):
-            options["changes"] = parse_changes(text, meter)
+    if chords is None and options["tune"] is not None:
+        raise click.UsageError("--tune goes with --chords")
+    read = None if chords is None else told(read_chart(chords, options["tune"], options["meter"]))
+    if read and read.pickup:
+        click.echo(f"The pickup of {read.pickup} quarters is left out.", err=True)
     files_of = partial(performance.output_files, lead_sheet=not no_lead_sheet)
     path = shared.choose_out(out, OUT, files_of, force)
     shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
     instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
-        solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
+        solo = performance.improvise(read, on_bar=progress.update, **options)
     files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
     others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and exists(file)]
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in others)
     click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
+
+
+def told(chart: Chart) -> Chart:
+    """Print what was guessed while a chart was read, and return the chart."""
+    for guess in chart.guesses:
+        click.echo(shown(guess, 200), err=True)
+    return chart
+
+
+@app.command()
+@click.argument("source", metavar="[FILE|CHORDS|LINK]", required=False)
+@option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}")
+@chart_options
+@option("-o", "--out", multiple=True, type=shared.PATH, help=f"A file to write: {', '.join(ENDINGS)}; can be repeated.")
+@shared.force_option
+def chart(source: str | None, form: str | None, out: tuple[Path, ...], force: bool, **which: str | None) -> None:
+    """Show the chords of a chart, four bars a line, and write them as text, lead sheet or picture.
+
+    A chart is a file (text, MusicXML, or iReal Pro's HTML), a link of iReal Pro, typed changes, or a shipped form.
+    """
+    if (source is None) == (form is None):
+        raise click.UsageError("either a chart or --form must be given")
+    if form is not None and (which["tune"] or which["meter"]):
+        raise click.UsageError("--tune and --meter do not go with --form")
+    if wrong := [path for path in out if path.suffix.lower() not in ENDINGS]:
+        raise NumpyrnnError(f"a chart is written as a file of {', '.join(ENDINGS)}, got {wrong[0]}")
+    given = source_of(source or "")
+    read = told(read_chart(given, **which)) if form is None else in_key(form_chart(form), which["key"])
+    played = len(read.played())
+    shared.check_not_read(out, [Path(given[1:])] if given[:1] == "@" else [], "the chart")
+    for path in out:
+        shared.check_out(path, force)
+    write_together({path: chart_file(read, path.suffix.lower()) for path in out})
+    click.echo(draw(read, shutil.get_terminal_size().columns))
+    bars = f"{len(read.measures)} bar{'s' * (len(read.measures) != 1)}"
+    click.echo(f"# {bars}." if played == len(read.measures) else f"# {bars}, {played} are played.")
+    if out:
+        click.echo(f"Written: {', '.join(map(shared.shown_path, out))}.")
+
+
+def chart_file(chart: Chart, ending: str) -> bytes:
+    """A chart as the bytes of a file with this ending."""
+    if ending == ".txt":
+        return draw(chart).encode()
+    from music import engraving
+
+    from .playing.leadsheet import chart_sheet  # and with it music21
+
+    sheet = chart_sheet(chart)
+    return {".svg": engraving.svg, ".pdf": engraving.pdf}[ending](sheet) if ending != ".musicxml" else sheet
 
 
 @app.command()
