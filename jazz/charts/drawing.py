@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from numpyrnn.checks import CONTROLS
+
 from .chart import MAX_CHORDS, Change, Chart, Measure, slot_onsets
 
 WIDTH = 80  # columns
@@ -31,13 +33,18 @@ def draw(chart: Chart, width: int = WIDTH) -> str:
         **{"title": chart.title, "composer": chart.composer, "key": chart.key, "meter": "{}/{}".format(*chart.meter)},
         **{"tempo": chart.tempo, "feel": chart.feel, "pickup": chart.pickup},
     }
-    head = [f"{name}: {' '.join(str(value).split())}" for name, value in values.items() if value]
+    head = [f"{name}: {words}" for name, value in values.items() if value and (words := _plain(value))]
     bodies = [_body(chart, i) for i in range(len(chart.measures))]
     for bars in BARS_A_LINE:
         lines = _lines(chart.measures, bodies, bars)
         if max(map(len, lines), default=0) <= width:
             break
     return "\n".join([*head, "", *lines, ""])
+
+
+def _plain(value: object) -> str:
+    """Text in one line, without signs that control a terminal."""
+    return " ".join(CONTROLS.sub(" ", str(value)).split())
 
 
 def _body(chart: Chart, i: int) -> str:
@@ -55,7 +62,7 @@ def _body(chart: Chart, i: int) -> str:
 
 def _on_beats(chords: Sequence[Change], meter: tuple[int, int]) -> str:
     """The chords of a bar, with a slash for each beat on which a chord is held, unless all are equally long."""
-    names = {onset: re.sub(r"\s+(?!\()(?![^()]*\))", "", str(chord)) for onset, chord in chords}
+    names = {onset: re.sub(r" (?!\()(?![^()]*\))", "", _plain(chord)) for onset, chord in chords}
     beats, count = meter[0], len(chords)
     equal = [count] if count > beats or beats % count == 0 else []
     for slots in [*equal, *range(max(beats, count), MAX_CHORDS + 1)]:
@@ -91,19 +98,22 @@ def _rows(measures: Sequence[Measure], bars: int) -> list[tuple[int, list[int]]]
 
 def _lines(measures: Sequence[Measure], bodies: Sequence[str], bars: int) -> list[str]:
     rows = _rows(measures, bars)
-    labels = [f"[{measure.section}]" if measure.section else "" for measure in measures]
+    labels = [f"[{_plain(re.sub(r'[][|]', ' ', m.section))}]" if m.section else "" for m in measures]
     margin = max(map(len, labels), default=0)
     openings = [_opening(measures, i) for i in range(len(measures))]
     places = [(first + place, i) for first, row in rows for place, i in enumerate(row)]
     signs = [max((len(openings[i]) for at, i in places if at == column), default=0) for column in range(bars)]
-    widths = [max((len(bodies[i]) for at, i in places if at == column), default=0) for column in range(bars)]
+    closings = [" :" if m.ends else " |" if m.double else " " for m in measures]
+    lengths = [len(body + closing) for body, closing in zip(bodies, closings, strict=True)]
+    widths = [max((lengths[i] for at, i in places if at == column), default=0) for column in range(bars)]
     lines = []
     for first, row in rows:
-        blank = sum(signs[:first]) + sum(widths[:first]) + 3 * first
+        blank = sum(signs[:first]) + sum(widths[:first]) + 2 * first
         line = labels[row[0]].ljust(margin) + " " * (bool(margin) + blank)
         for column, i in enumerate(row, first):
-            closing = ":" if measures[i].ends else "|" if measures[i].double else " "
-            line += f"|{openings[i].ljust(signs[column])} {bodies[i].ljust(widths[column])}{closing}"
+            line += (
+                f"|{openings[i].ljust(signs[column])} {bodies[i]}{closings[i].rjust(widths[column] - len(bodies[i]))}"
+            )
         count = f" x{measures[row[-1]].ends}" * (measures[row[-1]].ends not in (0, 2))
         lines.append(f"{line}|{count}")
     return lines
