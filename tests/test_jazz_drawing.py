@@ -13,9 +13,26 @@ from jazz.charts.text import parse_chart
 from jazz.chords import parse_chord
 
 METERS = ((4, 4), (3, 4), (5, 4), (6, 8), (2, 2), (7, 8))
-SYMBOLS = "C|Dm7|G7b9|F#m7b5|Bb6/9|N.C.|Ebmaj7/G|A7(Em7)|B7alt|C13sus4(b9)|D∆7|G-7|A|E|Ab°7|C%7|F+|Db7 (G7 Dm7)".split(
-    "|"
-)
+SYMBOLS = [
+    "C",
+    "Dm7",
+    "G7b9",
+    "F#m7b5",
+    "Bb6/9",
+    "N.C.",
+    "Ebmaj7/G",
+    "A7(Em7)",
+    "B7alt",
+    "C13sus4(b9)",
+    "D∆7",
+    "G-7",
+    "A",
+    "E",
+    "Ab°7",
+    "C%7",
+    "F+",
+    "Db7 (G7 Dm7)",
+]
 
 
 def bar(chords, meter=(4, 4)):
@@ -54,7 +71,7 @@ def test_a_head_names_what_is_known():
 
 
 def test_four_bars_stand_on_a_line_and_bar_lines_below_each_other():
-    names = "C Dm7 Ebmaj7#11 F G7b9b13 A Bb C6/9 D".split()
+    names = ["C", "Dm7", "Ebmaj7#11", "F", "G7b9b13", "A", "Bb", "C6/9", "D"]
     lines = bars_of(draw(chart(*((name, {}) for name in names))))
     assert [line.count("|") - 1 for line in lines] == [4, 4, 1]
     places = [[i for i, sign in enumerate(line) if sign == "|"] for line in lines]

@@ -61,11 +61,8 @@ def read_chart(source: str, tune: str | None = None, meter: str | None = None, k
     path = source[1:] if source.startswith("@") else None
     content = source if path is None else first_bytes(path, MAX_BYTES + 1, "a chart")
     with nullcontext() if path is None else naming(path):
-        tunes = tunes_in(content, beats)
-        chosen = choose_tune(tunes, tune)
-        with naming(shown(chosen.title)) if len(tunes) > 1 else nullcontext():
-            chart = chosen.chart()
-            check_meter(chart.meter, meter)
+        chart = choose_tune(tunes_in(content, beats), tune).chart()
+        check_meter(chart.meter, meter)
     return in_key(chart, key)
 
 
