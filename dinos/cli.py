@@ -30,14 +30,13 @@ def app() -> None:
 @app.command()
 @click.option("-n", "n", type=shared.COUNT, default=10, show_default=True, help="Number of names.")
 @shared.seed_option
-@shared.temperature_option
-@shared.top_k_option
+@shared.sampling_options
 @click.option("--prefix", default="", help="The beginning of every name.")
 @shared.model_option("dinosaur model")
-def sample(n: int, seed: int | None, temperature: float, top_k: int | None, prefix: str, model: Path | None) -> None:
+def sample(n: int, model: Path | None, **how: Any) -> None:
     """Print names, and mark each as known (from the data) or new."""
     checkpoint = load_model(model, KIND)
-    names = sample_names(checkpoint, n, seed, temperature, top_k, prefix)
+    names = sample_names(checkpoint, n, **how)
     click.echo(listing(names, set().union(*names_of(checkpoint))))
 
 
@@ -72,12 +71,13 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
 @app.command()
 @shared.model_option("dinosaur model")
 @shared.seed_option
+@shared.sampling_options
 @click.option("--samples", type=shared.COUNT, default=10_000, show_default=True, help="Names to sample.")
-def evaluate(model: Path | None, seed: int | None, samples: int) -> None:
+def evaluate(model: Path | None, seed: int | None, samples: int, **how: Any) -> None:
     """Compare held-out loss with an n-gram's, and measure how much of a sample is copied."""
     from .evaluation import measure  # late: a quick start of the other commands
 
-    figures = measure(load_model(model, KIND), samples, seed or 0)
+    figures = measure(load_model(model, KIND), samples, seed or 0, **how)
     click.echo(f"{figures['held_out']} held-out names, {figures['places']:,} characters (ends included); ", nl=False)
     click.echo(f"trained on {figures['training']:,}.\n\n{loss_table(figures['losses'], 'character')}\n")
     network, ngram, data = figures["samples"]["network"], figures["samples"]["n-gram"], figures["data"]

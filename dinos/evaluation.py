@@ -78,7 +78,7 @@ def describe(sample: Sequence[str], training: Sequence[str], held_out: Sequence[
     )
 
 
-def measure(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> dict[str, Any]:
+def measure(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0, **how: Any) -> dict[str, Any]:
     """Measure everything that `dinos evaluate` prints.
 
     Parameters
@@ -86,6 +86,7 @@ def measure(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> d
     checkpoint : Checkpoint of a generator
     n_samples : int, default 10,000
     seed : int, default 0, for the samples
+    **how : `temperature`, `top_k` and `top_p` of the network's sample, see `sample_names`
 
     Returns
     -------
@@ -114,7 +115,7 @@ def measure(checkpoint: Checkpoint, n_samples: int = 10_000, seed: int = 0) -> d
     ending = common_ending(training)
     end, rng = int(vocabulary.encode(END)[0]), np.random.default_rng(seed)
     samples = {
-        "network": sample_names(checkpoint, n_samples, seed),
+        "network": sample_names(checkpoint, n_samples, seed, **how),
         "n-gram": [text(ngram.sample(rng, end, 60), vocabulary) for _ in range(n_samples)],
     }
     losses = {"network": loss, f"Kneser-Ney, best order {ngram.order}": ngram_loss}

@@ -226,6 +226,8 @@ def sample_names(
     top_k: int | None = None,
     prefix: str = "",
     longest: int = 60,
+    *,
+    top_p: float | None = None,
 ) -> list[str]:
     """Draw names.
 
@@ -238,6 +240,7 @@ def sample_names(
     top_k : int, optional, draw only among the k most probable
     prefix : str, default empty, the beginning of every name; lower-cased unless the model keeps capitals
     longest : int, default 60, largest number of characters after the prefix
+    top_p : float, optional, draw only among the most probable, which together reach p
 
     Returns
     -------
@@ -259,7 +262,7 @@ def sample_names(
         came = " ".join(map(repr, unknown))
         raise NumpyrnnError(f"prefix must be of the model's characters ({known:.80}), got {came}")
     prompt, end = checkpoint.vocabulary.encode(END + prefix), int(checkpoint.vocabulary.encode(END)[0])
-    sampler = Sampler(np.random.default_rng(seed), temperature, top_k)
+    sampler = Sampler(np.random.default_rng(seed), temperature, top_k, top_p)
     names: list[str] = []
     for _ in range(ROUNDS):  # empty names are drawn again
         if len(names) == n:

@@ -18,7 +18,7 @@ from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
-from workbench.files import load_model, make_folder
+from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 
@@ -68,8 +68,7 @@ def app() -> None:
 @option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
 @chart_options
 @shared.seed_option
-@shared.temperature_option
-@shared.top_k_option
+@shared.sampling_options
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
 @option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
 @option(
@@ -79,7 +78,7 @@ def app() -> None:
 @option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 130 or the chart's]")
 @option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the chart's]")
 @flag("--straight", help="Straight eighths, without swing.")
-@option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program.")
+@option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program, from 1.")
 @shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
 @option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
 @shared.model_option("jazz model")
@@ -89,7 +88,6 @@ def app() -> None:
 def improvise(
     swing: float | None,
     straight: bool,
-    program: int,
     soundfont: Path | None,
     no_lead_sheet: bool,
     chords: str | None,
@@ -115,7 +113,7 @@ def improvise(
     path = shared.choose_out(out, OUT, files_of, force)
     shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
     instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
-    options |= {"swing": 0.5 if straight else swing, "instruments": instruments, "program": program - 1}
+    options |= {"swing": 0.5 if straight else swing, "instruments": instruments}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(read, on_bar=progress.update, **options)
     files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
@@ -204,15 +202,16 @@ def train(
 @app.command()
 @shared.model_option("jazz model")
 @shared.seed_option
-@shared.temperature_option
+@shared.sampling_options
 @option("--samples", type=shared.COUNT, default=10, help="Solos to sample.")
 @option("--form", metavar="NAME", default="rhythm-changes", help="The form that the solos are played over.")
-def evaluate(model: Path | None, seed: int | None, temperature: float, samples: int, form: str) -> None:
+def evaluate(model: Path | None, seed: int | None, samples: int, form: str, **how: Any) -> None:
     """Compare held-out loss with n-grams', and measure how much of new solos is copied."""
     from tqdm import tqdm
 
     changes, checkpoint = shipped_form(form), load_model(model, KIND)
-    found = measure(checkpoint, changes, samples, seed or 0, temperature, partial(tqdm, delay=2, leave=False))
+    progress = partial(tqdm, delay=2, leave=False)
+    found = measure(checkpoint, changes, samples, seed or 0, progress=progress, **how)
     (tunes, values), (held_out, unseen) = found["training"], found["held_out"]
     click.echo(f"{held_out} held-out tunes, {unseen:,} values; trained on {tunes} tunes, {values:,} values.\n")
     losses = [(name, f"{loss:.3f}") for name, loss in found["losses"].items()]
@@ -239,19 +238,19 @@ def doctor(file: Path, **which: Any) -> None:
 @click.argument("file", type=shared.PATH)
 @option("--from-bar", type=shared.COUNT, default=1, help="The first bar to use, from 1.")
 @option("--bars", type=shared.COUNT, default=16, help="Number of bars.")
-@option("-o", "--out", type=shared.PATH, help="WAV file  [default: the file's name with .wav]")
+@option("-o", "--out", type=shared.NAME, help="WAV file, or FOLDER/  [default: the file's name with .wav]")
 @shared.force_option
-def listen(file: Path, from_bar: int, bars: int, out: Path | None, force: bool) -> None:
+def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -> None:
     """Render an excerpt of a MIDI file or a written chorus as a WAV file."""
     from tqdm import tqdm
 
-    out = out or Path(f"{file.stem}.wav")
-    if out.suffix.lower() != ".wav":
-        raise NumpyrnnError(f"sound is written as a .wav file, got {out}")
-    shared.check_out(out, force)
+    path = shared.output_path(out, Path(f"{file.stem}.wav"))
+    if path.suffix.lower() != ".wav":
+        raise NumpyrnnError(f"sound is written as a .wav file, got {path}")
+    shared.check_out(path, force)
     progress = partial(tqdm, unit="note", delay=1, leave=False)
-    write_wav(out, render(excerpt(read_music(file), from_bar, bars), progress=progress))
-    click.echo(f"Written: {shared.shown_path(out)}.")
+    write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress))
+    click.echo(f"Written: {shared.shown_path(path)}.")
 
 
 @app.command()
@@ -265,7 +264,6 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
     found = {out / f"{path.stem}.mid": read_chorus(path) for path in paths}
     if len(found) < len(paths):
         raise NumpyrnnError("choruses must have different names, two of these would give the same MIDI file")
-    make_folder(out)
     for path in found:
         shared.check_out(path, force)
     for path, chorus in found.items():
@@ -286,8 +284,7 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     from .course.exercise import load_music_utils
     from .course.replay import FILES, replay
 
-    load_music_utils(midi)  # a wrong file must not leave an empty folder
-    make_folder(out)
+    load_music_utils(midi)  # a wrong file is refused before the output files
     for name in FILES:
         shared.check_out(out / name, force)
     replay(midi, out, epochs, seed or 0, click.echo)

@@ -94,6 +94,7 @@ def measure(
     seed: int = 0,
     temperature: float = 1.0,
     progress: Progress = lambda items: items,
+    **how: Any,
 ) -> dict[str, Any]:
     """Measure everything that `jazz evaluate` prints.
 
@@ -105,6 +106,7 @@ def measure(
     seed : int, default 0, for the solos
     temperature : float, default 1
     progress : function that yields the items of a sequence, such as a progress bar
+    **how : `top_k` and `top_p` of the network's solos, see `Sampler`
 
     Returns
     -------
@@ -126,7 +128,7 @@ def measure(
     loss, order = min((ngram_loss_on_tokens(training, order), order) for order in progress(TOKEN_ORDERS))
 
     def solo(number: int) -> list[str]:
-        sampler = Sampler(np.random.default_rng([seed, number]), temperature)
+        sampler = Sampler(np.random.default_rng([seed, number]), temperature, **how)
         return [str(value) for value in Soloist(checkpoint, sampler).play(changes).values]
 
     solos, rng = [solo(i) for i in progress(range(n_solos))], np.random.default_rng([seed, n_solos])

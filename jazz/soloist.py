@@ -307,12 +307,17 @@ class Soloist:
         return self.ids[min(known, key=distance)] if known else None
 
     def _choose(self, spot: Spot, value: Value) -> int:
-        """Draw an allowed pitch: nearest to the middle of the interval range or, without one, near the last pitch."""
+        """Draw an allowed pitch: nearest to the middle of the interval range or, without one, near the last pitch.
+
+        At temperature 0 it is the most probable one, and the lowest of equally probable ones.
+        """
         pitches, rng = np.array(spot.pitches(value)), self.sampler.rng
         previous = START if spot.place.previous is None else spot.place.previous
-        if value.interval is None:  # a bar's first note is more likely a step than a leap
-            weights = np.exp(-abs(pitches - previous) / 2.0)
-            return int(rng.choice(pitches, p=weights / weights.sum()))
-        centre = previous + sum(map(semitones, value.interval)) / 2
+        centre = previous if value.interval is None else previous + sum(map(semitones, value.interval)) / 2
         distance = abs(pitches - centre)
+        if self.sampler.temperature == 0:
+            return int(pitches[distance.argmin()])
+        if value.interval is None:  # a bar's first note is more likely a step than a leap
+            weights = np.exp(-distance / 2.0)
+            return int(rng.choice(pitches, p=weights / weights.sum()))
         return int(rng.choice(pitches[distance == distance.min()]))

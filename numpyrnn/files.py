@@ -103,11 +103,12 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
     """Keep other runs from reserving an output file while the block lasts, and delete what killed runs left beside it.
 
     The reservation is a lock on a hidden file beside `path`, which the operating system drops when the process ends,
-    however it ends. A file system without locks gives no such protection.
+    however it ends. A file system without locks gives no such protection. The folder of the file is made, with its
+    parents, and deleted again at the end if it is then empty.
 
     Parameters
     ----------
-    path : the file; its folder must exist
+    path : the file
     new : bool, True: it is an error if the file exists now, or appears before the first `atomic_write`
 
     Raises
@@ -196,21 +197,45 @@ def _hidden(path: Path, ending: str = "", mode: int | None = None) -> Iterator[t
 
     Its permissions are at most `mode`, from the moment that it is made: nobody else may read what the old file hid.
     """
-    target = real(path)
-    for _ in range(PATIENCE):  # another run may hold the lock for a moment, to see whether the file's owner lives
-        hidden = target.with_name(f".numpyrnn-{target.name}-{ending or token_hex(8)}")
-        with held():
-            file = _locked(hidden, 0o666 if mode is None else mode)
-        if file is not None:
-            break
-        time.sleep(0.01)
-    else:
-        raise TakenError(f"{path} is being written by another run")
+    target, made = real(path), set[Path]()
     try:
-        yield hidden, file
+        for left in reversed(
+            range(PATIENCE)
+        ):  # another run may hold the lock for a moment, to see whether the file's owner lives
+            hidden = target.with_name(f".numpyrnn-{target.name}-{ending or token_hex(8)}")
+            try:
+                with held():
+                    if ending == RESERVATION:
+                        _make_folder(target.parent, made)
+                    file = _locked(hidden, 0o666 if mode is None else mode)
+                if file is not None:
+                    break
+            except FileNotFoundError:  # another run has deleted the new folder, which was empty at its end
+                if ending != RESERVATION or not left:
+                    raise
+            time.sleep(0.01)
+        else:
+            raise TakenError(f"{path} is being written by another run")
+        try:
+            yield hidden, file
+        finally:
+            with held():
+                _remove(hidden, file)
     finally:
-        with held():
-            _remove(hidden, file)
+        for folder in sorted(made, reverse=True):
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+            TEMPORARY.discard(folder)
+
+
+def _make_folder(folder: Path, made: set[Path]) -> None:
+    """Make a folder and its parents, and add to `made` those that did not exist."""
+    for one in [*reversed(folder.parents), folder]:  # `mkdir(parents=True)` would call itself too often
+        if not os.path.lexists(one):
+            made.add(one)
+            TEMPORARY.add(one)
+            with suppress(FileExistsError):  # another run has just made it
+                one.mkdir()
 
 
 def _locked(path: Path, mode: int) -> IO[bytes] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
 
-TEMPORARY = set[Path]()  # files that `leave` deletes
+TEMPORARY = set[Path]()  # files that `leave` deletes, and folders that it deletes if they are then empty
 
 
 @contextmanager
@@ -65,9 +65,9 @@ def leave(number: int, _: Any = None) -> None:
     An exception would not do. In the middle of an import it becomes a traceback, and in the callback of a weak
     reference Python drops it.
     """
-    for path in [*TEMPORARY]:
+    for path in sorted(TEMPORARY, reverse=True):  # what a folder holds comes before it
         with suppress(OSError):
-            path.unlink()
+            path.rmdir() if path.is_dir() else path.unlink()
     with suppress(Exception):
         sys.stdout.flush()
     with suppress(OSError):

@@ -28,10 +28,10 @@ from workbench.options import (
     force_option,
     model_option,
     options_of,
+    output_path,
+    sampling_options,
     seed_option,
     shown_path,
-    temperature_option,
-    top_k_option,
 )
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
@@ -46,6 +46,7 @@ from .training import PianoTraining
 
 OUT = Path("piano.mid")
 KINDS = "lstm and wavenet-simple are the article's, with a loss after each window; the others have one at every step."
+NETWORK = "lstm-steps"
 SPLIT = "Hold out a fifth of the pieces or, as in the article, of all windows; this leaks because windows overlap."
 
 
@@ -83,8 +84,7 @@ def file_progress(files: Sequence[Any]) -> Any:
 @app.command()
 @click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Number of new tokens.")
 @seed_option
-@temperature_option
-@top_k_option
+@sampling_options
 @click.option(
     "--primer", type=PATH, help="Begin as this MIDI file does  [default: continue a held-out passage, not played]"
 )
@@ -121,10 +121,13 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
 
 @app.command()
 @pieces_options
-@click.option("--model", type=click.Choice(list(MODELS)), default="lstm-steps", show_default=True, help=KINDS)
+@click.option("--network", type=click.Choice(list(MODELS)), help=f"{KINDS}  [default: {NETWORK}]")
+@click.option("--model", hidden=True, help="The old word for --network.")
 @learning_options
 @training_options("piano.npz")
-def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chosen: Any) -> None:
+def train(
+    run: TrainingRun, data: list[Path], network: str | None, model: str | None, no_cache: bool, **chosen: Any
+) -> None:
     """Learn from MIDI files or folders of them (default: the shipped ones).
 
     A fifth is held out; training stops early when it no longer improves. Writes the model, a JSONL history and a
@@ -132,7 +135,12 @@ def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chos
     """
     if checkpoint := run.resumed(KIND):
         run.learn(PianoTraining.resume(checkpoint))
-    settings = replace(MODELS[model], seed=run.seed or 0, epochs=run.epochs or MODELS[model].epochs, **chosen)
+    if model is not None:
+        if model not in MODELS or network not in (None, model):
+            raise click.UsageError("--model is a file, which train takes as --resume; --network chooses the network")
+        click.echo(f"--model {model} is now called --network {model}.", err=True)
+    usual = MODELS[network or model or NETWORK]
+    settings = replace(usual, seed=run.seed or 0, epochs=run.epochs or usual.epochs, **chosen)
     run.learn(PianoTraining.of_pieces(pieces_to_learn(data, no_cache, settings.rhythm), settings))
 
 
@@ -141,22 +149,23 @@ def train(run: TrainingRun, data: list[Path], model: str, no_cache: bool, **chos
 @learning_options
 @click.option("--epochs", type=COUNT, help="Largest number for each model  [default: the model's own]")
 @seed_option
-@click.option("-o", "--out", type=PATH, default="compare.png", show_default=True, help="PNG of the held-out curves.")
+@click.option("-o", "--out", type=NAME, help="PNG of the held-out curves, or FOLDER/  [default: compare.png]")
 @force_option
 def compare(
-    data: list[Path], epochs: int | None, seed: int | None, out: Path, force: bool, no_cache: bool, **chosen: Any
+    data: list[Path], epochs: int | None, seed: int | None, out: str | None, force: bool, no_cache: bool, **chosen: Any
 ) -> None:
     """Train every kind of model on the same split, and print the results.
 
     Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends the comparison and keeps the
     results so far.
     """
-    check_out(out, force)
-    history = out.with_suffix(".jsonl")
-    if history == out:
-        raise NumpyrnnError(f"the picture must not have the name of the history beside it, got {out}")
+    path = output_path(out, Path("compare.png"))
+    check_out(path, force)
+    history = path.with_suffix(".jsonl")
+    if history == path:
+        raise NumpyrnnError(f"the picture must not have the name of the history beside it, got {path}")
     check_out(history, force)
-    check_not_read((out, history), data)
+    check_not_read((path, history), data)
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
     pieces, rows = pieces_to_learn(data, no_cache, chosen["rhythm"]), []
     material = PianoTraining.of_pieces(pieces, every[0]).material
@@ -177,8 +186,8 @@ def compare(
     if rows:
         write_history(history, records_of(rows))
         levels = {name: loss for name, (loss, _) in ngrams.items()}
-        plot_rows(rows, out, f"{len(material.training)} pieces, split by {chosen['split']}", levels)
-        click.echo(f"\nCurves {shown_path(out)}, history {shown_path(history)}.")
+        plot_rows(rows, path, f"{len(material.training)} pieces, split by {chosen['split']}", levels)
+        click.echo(f"\nCurves {shown_path(path)}, history {shown_path(history)}.")
     whole = len(rows) == len(every) and not rows[-1].interrupted
     sys.exit(0 if whole else status_of(KeyboardInterrupt(*came)))
 
@@ -187,9 +196,10 @@ def compare(
 @model_option("piano model")
 @click.option("--samples", type=COUNT, default=500, show_default=True, help="Tokens to sample.")
 @seed_option
-def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
+@sampling_options
+def evaluate(model: Path | None, samples: int, seed: int | None, **how: Any) -> None:
     """Compare held-out loss and accuracy with n-grams, and find the longest run that a sample copies."""
-    found = measure(load_model(model, KIND), samples, seed or 0)
+    found = measure(load_model(model, KIND), samples, seed or 0, **how)
     material, figures = found["material"], found["figures"]
     click.echo(f"{material.settings.model}: {material.describe()}\n")
     rows = [(name, f"{loss:.3f}", f"{right:.1%}") for name, (loss, right) in figures.items()]
@@ -203,15 +213,16 @@ def evaluate(model: Path | None, samples: int, seed: int | None) -> None:
 @pieces_options
 @min_count_option
 @window_option
-@click.option("-o", "--out", type=PATH, help="PNG of how often the tokens occur.")
+@click.option("-o", "--out", type=NAME, help="PNG of how often the tokens occur, or FOLDER/ for tokens.png in it.")
 @force_option
-def doctor(data: list[Path], min_count: int, window: int, out: Path | None, force: bool, no_cache: bool) -> None:
+def doctor(data: list[Path], min_count: int, window: int, out: str | None, force: bool, no_cache: bool) -> None:
     """Describe MIDI files or folders of them (default: the shipped ones), and say which cannot be used and why."""
-    if out is not None:
-        check_out(out, force)
-        check_not_read([out], data, "read")
+    path = None if out is None else output_path(out, Path("tokens.png"))
+    if path is not None:
+        check_out(path, force)
+        check_not_read([path], data, "read")
     paths, cache = sources(data, no_cache)
-    for text in diagnose(paths, min_count, window, cache, out, file_progress):
+    for text in diagnose(paths, min_count, window, cache, path, file_progress):
         click.echo(text)
-    if out is not None:
-        click.echo(f"\nWritten: {shown_path(out)}.")
+    if path is not None:
+        click.echo(f"\nWritten: {shown_path(path)}.")

@@ -85,14 +85,15 @@ def uniform(material: Material) -> Figures:
     return float(np.log(size)), 1 / size
 
 
-def measure(checkpoint: Checkpoint, n_samples: int = 500, seed: int = 0) -> dict[str, Any]:
+def measure(checkpoint: Checkpoint, n_samples: int = 500, seed: int = 0, **how: Any) -> dict[str, Any]:
     """Measure everything that `piano evaluate` prints.
 
     Parameters
     ----------
     checkpoint : Checkpoint of a network
-    n_samples : int, default 500, number of tokens to sample at temperature 1
+    n_samples : int, default 500, number of tokens to sample
     seed : int, default 0, for the samples
+    **how : `temperature`, `top_k` and `top_p` of the network's sample, see `Sampler`
 
     Returns
     -------
@@ -113,7 +114,7 @@ def measure(checkpoint: Checkpoint, n_samples: int = 500, seed: int = 0) -> dict
     figures |= {f"{name}, best order {ngram.order}": measured for name, ngram, measured in ngrams}
     figures |= {"unigram": figures_of(_ngram(material, 1), material), "uniform": uniform(material)}
     _, ngram, _ = min(ngrams, key=lambda found: found[2])
-    samples = [("network", material.vocabulary.encode(compose(checkpoint, n_samples, Sampler(seed))))]
+    samples = [("network", material.vocabulary.encode(compose(checkpoint, n_samples, Sampler(seed, **how))))]
     samples.append(("n-gram", np.array(ngram.sample(np.random.default_rng(seed), -1, n_samples))))
     if material.held_out:
         samples.append(("held-out pieces", material.unseen.ids[:n_samples]))

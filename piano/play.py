@@ -167,6 +167,7 @@ def perform(
     *,
     temperature: float = 1.0,
     top_k: int | None = None,
+    top_p: float | None = None,
     seed: int | None = None,
     primer: str | Path | None = None,
     tempo: int | None = None,
@@ -180,6 +181,7 @@ def perform(
     length : int, default 200, number of new tokens: notes, chords and waits
     temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
     top_k : int, optional, draw only among the k most probable
+    top_p : float, optional, draw only among the most probable, which together reach p
     seed : int, optional; the same seed gives the same piece. By default a random one, kept as `Music.seed`.
     primer : MIDI file, optional; the new piece starts with the beginning of this one
     tempo : int, quarters a minute; default 120, or 80 if the network knows rhythm
@@ -199,7 +201,8 @@ def perform(
     check_range("tempo", tempo, 20, 400)
     seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
     given = read_primer(primer, checkpoint) if primer is not None else []
-    tokens = compose(checkpoint, length, Sampler(np.random.default_rng(seed), temperature, top_k), given, progress)
+    sampler = Sampler(np.random.default_rng(seed), temperature, top_k, top_p)
+    tokens = compose(checkpoint, length, sampler, given, progress)
     midi = midi_of(tokens, tempo)
     if (seconds := midi.seconds(midi.length)) > MAX_SECONDS:
         found = f"this one would last {seconds / 60:.1f}: take a smaller --length"

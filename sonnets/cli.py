@@ -44,31 +44,31 @@ def app() -> None:
 @click.argument("prompt", required=False)
 @click.option("--length", type=click.IntRange(1, 1_000_000_000), help=WORDS)
 @click.option("--lines", type=shared.COUNT, help="Lines, including the prompt's; blank ones do not count.")
-@shared.temperature_option_of(TEMPERATURE)
-@shared.top_k_option
+@shared.sampling_options_of(TEMPERATURE)
 @shared.seed_option
 @shared.model_option("sonnet model")
 @click.option(
     "--unknown", type=click.Choice(["error", "skip"]), default="error", show_default=True, help="On unknown characters."
 )
-@click.option("-o", "--out", type=shared.PATH, help="Also write the poem to this file.")
+@click.option("-o", "--out", type=shared.NAME, help="Also write the poem to this file, or to FOLDER/poem.txt.")
 @shared.force_option
-def write(prompt: str | None, model: Path | None, unknown: str, out: Path | None, force: bool, **how: Any) -> None:
+def write(prompt: str | None, model: Path | None, unknown: str, out: str | None, force: bool, **how: Any) -> None:
     """Continue PROMPT or, by default, a random first line of the text that the model learned.
 
     Characters of PROMPT that the model does not know are an error; --unknown skip drops them.
     """
     if out is not None:
-        shared.check_out(out, force)
-        shared.check_not_read([out], [model], "the model")
+        path = shared.output_path(out, Path("poem.txt"))
+        shared.check_out(path, force)
+        shared.check_not_read([path], [model], "the model")
     checkpoint = load_model(model, KIND)
-    sampler = Sampler(how.pop("seed"), how.pop("temperature"), how.pop("top_k"))
+    sampler = Sampler(*(how.pop(name) for name in ("seed", "temperature", "top_k", "top_p")))
     prompt = opening(checkpoint, sampler.rng) if prompt is None else prompt
     if unknown == "skip":
         prompt = without_unknown(prompt, checkpoint)
     poem = say(prompt, continue_prompt(checkpoint, prompt, sampler, **how))
     if out is not None:
-        with atomic_write(out) as file:
+        with atomic_write(path) as file:
             file.write(poem.encode())
 
 
@@ -116,10 +116,11 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
 @click.option("--data", type=shared.PATH, help="The text, if the model file does not keep it.")
 @click.option("--samples", type=shared.COUNT, default=2000, show_default=True, help="Characters to sample.")
 @shared.seed_option
-def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None) -> None:
+@shared.sampling_options
+def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None, **how: Any) -> None:
     """Compare held-out loss with an n-gram's, and find the longest run that a sample copies."""
     checkpoint = load_model(model, KIND)
-    figures = measure(checkpoint, given_text(checkpoint, data), samples, seed or 0)
+    figures = measure(checkpoint, given_text(checkpoint, data), samples, seed or 0, **how)
     click.echo(f"{figures['held_out']:,} held-out characters; trained on {figures['training']:,}.")
     if figures["measured"] < figures["held_out"]:
         click.echo(f"The losses are over the first {figures['measured']:,} held-out characters.")

@@ -17,7 +17,9 @@ from .text import START, line_of, opening, texts_of
 from .write import continue_prompt
 
 
-def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 2000, seed: int = 0) -> dict[str, Any]:
+def measure(
+    checkpoint: Checkpoint, text: str | None = None, n_samples: int = 2000, seed: int = 0, **how: Any
+) -> dict[str, Any]:
     """Measure everything that `sonnets evaluate` prints.
 
     Parameters
@@ -26,6 +28,7 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
     text : str, optional, the whole text that the model was trained on; needed if the model does not keep it
     n_samples : int, default 2,000, number of characters in a sample
     seed : int, default 0, for the samples
+    **how : `temperature`, `top_k` and `top_p` of the network's sample, see `Sampler`
 
     Returns
     -------
@@ -35,8 +38,8 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
       training text, and the losses are means over the first `measured` of the held-out text;
     - losses: dict from the name of a model to its held-out loss, nats a character;
     - copied: dict from the name of a sample to the longest run that it shares with the training text, the number of the
-      run's line there (from 1), and that line. The network and the n-gram write at temperature 1, after the same random
-      first line. The third sample is the beginning of the held-out text.
+      run's line there (from 1), and that line. The network (by default at temperature 1) and the n-gram continue the
+      same random first line. The third sample is the beginning of the held-out text.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def measure(checkpoint: Checkpoint, text: str | None = None, n_samples: int = 20
     training, vocabulary = SonnetTraining(learned, held_out, Settings.of(checkpoint)), checkpoint.vocabulary
     loss = mean_loss(checkpoint.model, training.held_out_batches(), training.trainer.carry)
     (ngram, ngram_loss), (_, unigram_loss) = training.ngram(), training.ngram([1])
-    sampler, rng = Sampler(seed), np.random.default_rng(seed)
+    sampler, rng = Sampler(seed, **how), np.random.default_rng(seed)
     prompt = opening(checkpoint, sampler.rng)
     drawn = ngram.sample(rng, steps=n_samples, before=vocabulary.encode(START + prompt))
     samples = {

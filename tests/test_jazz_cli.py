@@ -162,7 +162,8 @@ OPTIONS = [
     ("--tempo 90", {"tempo": 90}),
     ("--swing 0.6", {"swing": 0.6}),
     ("--straight", {"swing": 0.5}),
-    ("--program 1", {"program": 0}),
+    ("--program 1", {"program": 1}),
+    ("--top-p 0.5", {"top_p": 0.5}),
     ("--no-piano", {"instruments": ["bass", "drums"]}),
     ("--no-bass", {"instruments": ["piano", "drums"]}),
     ("--no-drums --no-bass --no-piano", {"instruments": []}),
@@ -339,8 +340,8 @@ ERRORS = """
 1 ; drums.mid: a file must have a melody, it has no notes but drums ; --primer drums.mid ; train waltz.mid drums.mid
 1 ; empty.mid: a file must have notes ; --primer empty.mid ; train empty.mid
 1 ; a piece must have notes to be heard ; listen empty.mid
-1 ; must be in a folder that exists ; -o nowhere/x ; -o text.txt/x ; train -o nowhere/a.npz
-1 ; must be in a folder that exists ; listen x.mid -o nowhere/a.wav
+1 ; must be in a folder that exists ; -o text.txt/x ; -o text.txt/new/x ; train -o text.txt/a.npz
+1 ; must be in a folder that exists ; listen x.mid -o text.txt/a.wav ; choruses -o text.txt
 1 ; a piece must have a file name, got '.' ; -o .
 1 ; model.png already exists ; -o model ; train waltz.mid -o a.npz --plot model.png
 1 ; model.npz already exists ; train waltz.mid -o model.npz
@@ -354,7 +355,6 @@ ERRORS = """
 1 ; waltz must have two bars or more to learn from, it has 1 ; train waltz.mid --to-bar 1
 1 ; there is nothing left to train: the model is from epoch ; train --resume model.npz --epochs 2
 1 ; the first bar must lie in 1 to 16, got 17 ; listen waltz.mid --from-bar 17
-1 ; text.txt, could not be made: File exists ; choruses -o text.txt
 """
 ROWS = [row.split(" ; ") for row in ERRORS.strip().split("\n")]
 

@@ -130,8 +130,8 @@ def test_a_file_without_a_melody_is_an_error_after_what_can_be_said(tmp_path):
     [
         (("7",), "--melody must name one of the parts 1 'Melody', 2 'Chords'; got '7'"),
         ((None, "flute"), "--chords must name one of the parts"),
-        ((None, None, 17), "--from-bar and --to-bar must lie in 1 to 16, got 17 and 16"),
-        ((None, None, 5, 4), "--from-bar and --to-bar must lie in 1 to 16, got 5 and 4"),
+        ((None, None, 17), "--from-bar and --to-bar must lie in 1 to 16, in this order; got --from-bar 17$"),
+        ((None, None, 5, 4), ".* must lie in 1 to 16, in this order; got --from-bar 5 and --to-bar 4$"),
     ],
 )
 def test_a_wrong_choice_is_one_error_that_names_the_file(waltz, which, message):

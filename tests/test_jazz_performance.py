@@ -150,7 +150,7 @@ def test_mido_opens_the_midi_and_finds_the_solo_in_its_channel_only(solo):
 def test_tempo_and_instrument_are_as_asked_for(play, solo):
     assert (solo.tempo, solo.midi.tempos) == (130, [(0, 461538)])
     assert play(tempo=60).midi.seconds(16) == 16
-    played = play(program=11)
+    played = play(program=12)  # General MIDI counts from 1, the bytes of MIDI from 0
     assert {note.program for note in played.notes} == {11}
     assert {note.program for note in played.midi.notes if note.track != SOLO} == {0, 32}
 
@@ -388,7 +388,9 @@ def test_jazz_has_only_the_names_that_it_exports():
         ({"primer": data_path("choruses")}, "a primer must be one file, .*choruses holds 60"),
         ({"tempo": "fast"}, "tempo must be at least 20 and at most 400, got 'fast'"),
         ({"swing": 0.9}, "swing must be at least 0.5 and at most 0.8, got 0.9"),
-        ({"program": 128}, "program must be at least 0 and at most 127, got 128"),
+        ({"program": 129}, "program must be a whole number of at most 128, got 129"),
+        ({"program": 0}, "program must be a whole number of at least 1, got 0"),
+        ({"top_p": 0}, "top_p must be above 0 and at most 1, got 0"),
         ({"instruments": ["flute", "bass"]}, "instruments must be a list of piano, bass, drums, got ..flute"),
         ({"primer": "nowhere.mid"}, "nowhere.mid could not be read"),
         ({"primer": data_path("models/dinos.npz")}, "dinos.npz must be a MIDI file"),

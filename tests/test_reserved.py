@@ -176,8 +176,11 @@ def test_a_default_name_is_the_first_whose_files_are_all_free(holder, tmp_path):
         choose_out(f"{tmp_path}/new", Path("x"), files_of, False)
     with pytest.raises(NumpyrnnError, match="held is being written by another run"):
         choose_out(f"{tmp_path}/held", Path("x"), lambda name: [name], True)
-    with pytest.raises(NumpyrnnError, match="must be in a folder that exists"):
-        choose_out(f"{tmp_path}/nowhere/", Path("x"), files_of, False)
+    assert choose_out(f"{tmp_path}/nowhere/", Path("x"), files_of, False) == tmp_path / "nowhere/x"
+    with pytest.raises(
+        NumpyrnnError, match=r"new\.1/x must be in a folder that exists or can be made, .*new\.1 is not a"
+    ):
+        choose_out(f"{tmp_path}/new.1/x", Path("x"), lambda name: [name], False)
 
 
 def test_a_refused_reservation_does_not_end_the_first(tmp_path):

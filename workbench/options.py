@@ -20,6 +20,7 @@ from numpyrnn.output import output_is_optional
 
 OWN = {".npz", ".jsonl", ".png"}  # endings of files that a training writes and never reads as data
 NAME = AnyPath()  # of output files; a string, because FOLDER/ differs from FOLDER
+FOLDER = ("/", "/.")  # endings of a name that is a folder's
 COUNT = click.IntRange(1, 1_000_000)
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -41,6 +42,9 @@ seed_option = click.option(
     help="The same seed gives the same result  [default: 0 to train or evaluate, random to sample]",
 )
 top_k_option = click.option("--top-k", type=COUNT, help="Draw only among the k most probable.")
+top_p_option = click.option(
+    "--top-p", type=Real(0, 1, min_open=True), help="Draw only among the most probable, which together reach p."
+)
 
 
 def temperature_option_of(default: float) -> Decorator:
@@ -52,9 +56,22 @@ def temperature_option_of(default: float) -> Decorator:
 temperature_option = temperature_option_of(1.0)
 
 
+def sampling_options_of(temperature: float) -> Decorator:
+    """Make the options `--temperature`, with this default, `--top-k` and `--top-p`."""
+    return options_of(temperature_option_of(temperature), top_k_option, top_p_option)
+
+
 def model_option(default: str) -> Decorator:
     """Make the option `--model`: a model file, by default the shipped one."""
     return click.option("--model", type=PATH, help=f"Model file  [default: the shipped {default}]")
+
+
+def options_of(*options: Decorator) -> Decorator:
+    """Combine several options into one decorator, in the order of the help."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+sampling_options = sampling_options_of(1.0)
 
 
 def default_group(command: str) -> type[click.Group]:
@@ -67,11 +84,6 @@ def default_group(command: str) -> type[click.Group]:
             return super().parse_args(ctx, args)
 
     return DefaultGroup
-
-
-def options_of(*options: Decorator) -> Decorator:
-    """Combine several options into one decorator, in the order of the help."""
-    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
 force_option = click.option("--force", is_flag=True, help="Replace existing files.")
@@ -115,7 +127,7 @@ def check_out(path: Path, force: bool) -> None:
 
     Parameters
     ----------
-    path : the output file; its folder must exist
+    path : the output file; its folder is made, and kept if something is written into it
     force : whether it may replace an existing file
 
     Raises
@@ -124,8 +136,9 @@ def check_out(path: Path, force: bool) -> None:
         if it exists and may not be replaced, cannot be written, or is about to be written by another run
     """
     output_is_optional()
-    if not os.path.isdir(path.parent):
-        raise NumpyrnnError(f"{path} must be in a folder that exists, {path.parent} does not")
+    existing = next(filter(os.path.lexists, path.parents), path)
+    if not os.path.isdir(existing):
+        raise NumpyrnnError(f"{path} must be in a folder that exists or can be made, {existing} is not a folder")
     check_plain_file(path)
     if os.path.exists(path) and not force:
         raise TakenError(f"{path} already exists: name another with --out, or replace it with --force")
@@ -158,12 +171,20 @@ def check_not_read(paths: Sequence[Path], inputs: Sequence[Path | None], use: st
                 raise NumpyrnnError(f"{path} is {use} and must not be replaced: name another file with --out")
 
 
+def output_path(out: str | None, default: Path) -> Path:
+    """The output file that the user named; FOLDER/ means a file of the default's name in this folder."""
+    if out is None:
+        return default
+    path = Path(out)
+    return path / default.name if out.endswith(FOLDER) and path.name else path
+
+
 def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[Path]], force: bool) -> Path:
     """The name for a program's output files: as the user gave it, or a default that is still free.
 
     Parameters
     ----------
-    out : what the user gave: None, NAME, or FOLDER/ for the default name in a folder
+    out : what the user gave: None, NAME, or FOLDER/ for the default name in this folder, which is made
     default : NAME; if its files exist, NAME-2, NAME-3 and so on are tried
     files_of : function from a name to its output files
     force : whether existing files may be replaced
@@ -177,7 +198,7 @@ def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[P
     NumpyrnnError
         if one of the files exists and may not be replaced, or cannot be written
     """
-    path, free = Path(out or ""), out is None or out.endswith("/")
+    path, free = Path(out or ""), out is None or out.endswith(FOLDER)
     numbered = (path / (default if i == 1 else f"{default.stem}-{i}{default.suffix}") for i in range(1, 10_000))
     for name in numbered if free else [path]:
         with suppress(*[TakenError] * free):  # the next name may be free

@@ -23,7 +23,18 @@ from numpyrnn.signals import handled, held, interrupt, status_of
 from numpyrnn.train import Record
 
 from .history import plot_history, write_history
-from .options import COUNT, PATH, Decorator, check_not_read, check_out, force_option, seed_option, shown_path
+from .options import (
+    COUNT,
+    NAME,
+    PATH,
+    Decorator,
+    check_not_read,
+    check_out,
+    force_option,
+    output_path,
+    seed_option,
+    shown_path,
+)
 from .training import Training
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -55,17 +66,19 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
     def with_run(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--epochs", type=COUNT, default=epochs, help=words)
         @seed_option
-        @click.option("-o", "--out", type=PATH, help=f"Model file  [default: {out} or the resumed one]")
+        @click.option("-o", "--out", type=NAME, help=f"Model file, or FOLDER/  [default: {out} or the resumed one]")
         @force_option
         @click.option("--resume", type=PATH, help="Resume the training of this model file.")
-        @click.option("--plot", type=PATH, help="PNG of the curves  [default: beside the model]")
+        @click.option("--plot", type=NAME, help="PNG of the curves, or FOLDER/  [default: beside the model]")
         @click.option("--slim", is_flag=True, help="Save a smaller model file, which cannot be resumed.")
         @click.option("--on-nan", type=click.Choice(ON_NAN), default=ON_NAN[0], show_default=True, help=NAN)
         @wraps(command)
         def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
-            data, model = given.get("data"), given.pop("out") or resume or Path(out)
+            data, model = given.get("data"), output_path(given.pop("out"), resume or Path(out))
             inputs = data if isinstance(data, list) else [data]
-            files = outputs(model, given.pop("plot"), resume, given.pop("force"), inputs)
+            plot = given.pop("plot")
+            plot = None if plot is None else output_path(plot, Path(f"{model.stem}.png"))
+            files = outputs(model, plot, resume, given.pop("force"), inputs)
             run = TrainingRun(files, epochs, seed, resume, slim, given.pop("on_nan"))
             return command(run=run, **given)
 

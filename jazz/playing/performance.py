@@ -141,6 +141,7 @@ def improvise(
     seed: int | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
+    top_p: float | None = None,
     choruses: int = 1,
     density: float = 1.0,
     longest_copy: int | None = LONGEST_COPY,
@@ -149,7 +150,7 @@ def improvise(
     tempo: int | None = None,
     swing: float | None = None,
     instruments: Sequence[str] | None = INSTRUMENTS,
-    program: int = PROGRAMS[SOLO],
+    program: int = PROGRAMS[SOLO] + 1,
     model: str | Path | Checkpoint | None = None,
     on_bar: Callable[[int], object] | None = None,
 ) -> Solo:
@@ -164,8 +165,10 @@ def improvise(
     tune : str, optional, the title or number of the tune, if `chords` holds several
     key : str, optional, such as "Bb" or "F#m", of the lead sheet; default: the chart's
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
-    temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
+    temperature : float, default 1; below 1 safer, above 1 wilder
+        0 always takes the most probable. Solo and band are then the same for every seed.
     top_k : int, optional, draw only among the k most probable
+    top_p : float, optional, draw only among the most probable, which together reach p
     choruses : int, default 1, how often the form is played
     density : float, default 1; 2 for more notes, 0.5 for fewer
     longest_copy : int, default 8, the longest run of values that may equal a run in a training tune; None: no limit
@@ -174,7 +177,7 @@ def improvise(
     tempo : int, optional, quarters a minute; default: the chart's, or 130
     swing : float, optional, share of the beat that its first half takes, 0.5 (straight) to 0.8; default: by the feel
     instruments : any of "piano", "bass", "drums"; default all
-    program : int, default 66 (tenor saxophone), the solo's General MIDI program, from 0
+    program : int, default 67 (tenor saxophone), the solo's General MIDI program, from 1 to 128
     model : Checkpoint or file, default the shipped model
     on_bar : function, optional, called with the number of bars just completed, to show progress
 
@@ -188,7 +191,7 @@ def improvise(
         if the chords, the primer or the model cannot be read, or a setting is out of range
     """
     check_count("choruses", choruses, 1)
-    check_range("program", check_count("program", program, 0), 0, 127)
+    check_count("program", program, 1, 128)
     seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
     if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
         raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r}")
@@ -208,13 +211,16 @@ def improvise(
     changes = replace(changes, feel="straight" if ratio == STRAIGHT else "swing").times(choruses)
     if ending:
         changes = changes.with_ending()
-    soloist = Soloist(checkpoint, Sampler(np.random.default_rng([seed, 0]), temperature, top_k), density, longest_copy)
-    line = soloist.play(changes, primer_values(primer, checkpoint, changes), on_bar)
-    notes = accompany(changes, np.random.default_rng([seed, 1]), instruments or ())
+    chance = seed if temperature else 0  # at temperature 0, nothing is left to chance
+    sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
+    line = Soloist(checkpoint, sampler, density, longest_copy).play(
+        changes, primer_values(primer, checkpoint, changes), on_bar
+    )
+    notes = accompany(changes, np.random.default_rng([chance, 1]), instruments or ())
     for element in line.elements:
         if element.pitches:
             played = note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))
-            notes.append(played._replace(program=program))
+            notes.append(played._replace(program=program - 1))
     notes = swung(notes, STRAIGHT if changes.meter[1] > 4 else ratio)  # in 6/8 the eighths are the beat
     notes.sort(key=lambda played: (played.onset, played.track))
     tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]

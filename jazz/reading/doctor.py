@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from music.files import naming
 from music.midi import as_tempo
 from music.reader import ENCODING
+from numpyrnn import NumpyrnnError
 from numpyrnn.checks import KEPT, shown
 
+from ..tunes import Tune
 from .corpus import read_music
-from .tracks import Part, Score, bars_of, choose, parts_of, tune_of_midi
+from .tracks import NO_CHORDS, RULED_OUT, Choice, Part, Score, bars_of, choose, parts_of, tune_of_midi
 
 CLOSE = 1.0  # points; if the best part leads by less, the report names the option that chooses the next
 
@@ -54,22 +56,45 @@ def diagnose(
         yield "What is damaged in the file:"
         yield from (f"  {fault}" for fault in midi.faults)
     yield f"\n{'part':>4}  {'name':24}{'program':>8}{'notes':>7}{'bars':>6}{'pitches':>9}{'together':>10}"
-    for part in parts_of(midi):
+    parts = parts_of(midi)
+    for part in parts:
         pitches = [note.pitch for note in part.notes]
         program = "drums" if part.drums else str(part.program + 1)
         yield (
             f"{part.number:4}  {shown(part.name)[:23]:24}{program:>8}{len(part.notes):7}{part.bars_played(bars):6}"
             f"{f'{min(pitches)}-{max(pitches)}':>9}{part.polyphony:10.0%}"
         )
-    with naming(path):
+
+    def learned(melody: str | None, chords: str | None) -> tuple[Choice, Tune, list[str]]:
         choice = choose(midi, melody, chords)
-        tune, left_out = tune_of_midi(midi, choice, path.stem, from_bar, to_bar)
+        return choice, *tune_of_midi(midi, choice, path.stem, from_bar, to_bar)
+
+    def instead(option: str, number: int) -> str:
+        """The option that takes another part, and what it changes; empty if that part would not do."""
+        wanted = {"melody": melody, "chords": chords} | {option: str(number)}
+        try:
+            then, _, left_out = learned(**wanted)
+        except NumpyrnnError:
+            return ""
+        if f"part {then.chords}: {NO_CHORDS}" in left_out:
+            return ""
+        words = f"; that is close: --{option} {number} takes it instead"
+        if option == "melody" and then.chords != choice.chords:
+            words += f", and the chords are then {f'part {then.chords}' if then.chords else 'estimated'}"
+        return words
+
+    with naming(path):
+        choice, tune, left_out = learned(melody, chords)
     yield ""
-    yield from reasons("Melody", choice.melody, choice.as_melody, said=melody is not None)
+    taken = {choice.melody.number, choice.chords.number if choice.chords else 0}
+    free = taken if chords is not None else {choice.melody.number}
+    yield from reasons("melody", choice.melody, melody is not None, choice.as_melody, free, instead)
     if choice.chords:
-        yield from reasons("Chords", choice.chords, choice.as_chords, said=chords is not None)
+        yield from reasons("chords", choice.chords, chords is not None, choice.as_chords, taken, instead)
     else:
-        yield "Chords: no part looks like them; they are estimated from all other parts, bar by bar."
+        others = any(not part.drums and part.number != choice.melody.number for part in parts)
+        source = "all other parts" if others else "the melody"
+        yield f"Chords: no part looks like them; they are estimated from {source}, bar by bar."
     values = [value for bar in tune.values() for value in bar]
     kinds = Counter(value.kind for value in values)
     shares = ", ".join(f"{kind} {kinds[kind] / len(values):.0%}" for kind in "CSAXR")
@@ -80,28 +105,38 @@ def diagnose(
     yield f"Left out: {'; '.join(left_out) or 'nothing.'}"
 
 
-def reasons(what: str, part: Part, scores: dict[int, Score], said: bool) -> Iterator[str]:
+def reasons(
+    what: str,
+    part: Part,
+    said: bool,
+    scores: dict[int, Score],
+    taken: set[int],
+    instead: Callable[[str, int], str],
+) -> Iterator[str]:
     """Explain the choice of a part: a line for each reason, and the next best part.
 
     Parameters
     ----------
-    what : "Melody" or "Chords"
+    what : "melody" or "chords"
     part : Part, the chosen one
-    scores : dict from part number to Score
     said : bool, whether the user named the part
+    scores : dict from part number to Score
+    taken : set of int, numbers of parts that are not free
+    instead : function from `what` and the number of a part to the words that say how to take it
 
     Yields
     ------
     str
     """
     if said:
-        yield f"{what}: part {part}, as you said."
+        yield f"{what.capitalize()}: part {part}, as you said."
         return
     score = scores[part.number]
-    yield f"{what}: part {part}, with {score.points:.1f} points, because"
+    yield f"{what.capitalize()}: part {part}, with {score.points:.1f} points, because"
     yield from (f"  {point}" for point in score.why)
-    runner_up = max(((other.points, number) for number, other in scores.items() if number != part.number), default=None)
-    if runner_up is not None:
-        points, number = runner_up
-        hint = f"; that is close: --{what.lower()} {number} takes it instead" if score.points - points < CLOSE else ""
+    free = [number for number, other in scores.items() if number not in taken and other.points > RULED_OUT]
+    if free:
+        number = max(free, key=lambda number: scores[number].points)
+        points = scores[number].points
+        hint = instead(what, number) if score.points - points < CLOSE else ""
         yield f"  The next best is part {number}, with {points:.1f}{hint}."

@@ -31,6 +31,8 @@ BASS_PROGRAMS = {*range(32, 40), 43}
 MAX_BARS = 50_000  # a 2/4 time in the longest file
 MAX_NOTES = 60_000  # an hour of 16 notes a second
 MOST_NAMED = 20  # parts that an error lists
+RULED_OUT = -100.0  # points
+NO_CHORDS = "it has no chords in these bars; they are estimated"
 SILENT_BARS = 2  # the longest silence within a tune that is kept, in bars
 
 
@@ -194,7 +196,7 @@ def chord_score(part: Part, n_bars: int, played: int) -> Score:
 def _score(part: Part, what: str, points: Sequence[tuple[float, str]]) -> Score:
     """Add up points, each with its reason; drums are ruled out."""
     if part.drums or part.says(DRUM_WORDS):
-        return Score(-100.0, [f"drums are never {what}"])
+        return Score(RULED_OUT, [f"drums are never {what}"])
     return Score(sum(p for p, _ in points), [f"{p:+.1f} {why}" for p, why in points if p])
 
 
@@ -223,7 +225,8 @@ def named(parts: Sequence[Part], wanted: str, what: str) -> Part:
         raise NumpyrnnError(f"{what} must name a part with pitches, {found[0]} is drums")
     if len(found) != 1:
         known = ", ".join([*map(str, parts[:MOST_NAMED]), *["..."][: len(parts) - MOST_NAMED]])
-        raise NumpyrnnError(f"{what} must name one of the parts {known}; got {wanted!r}")
+        several = f", which fits {' and '.join(map(str, found[:MOST_NAMED]))}" if found else ""
+        raise NumpyrnnError(f"{what} must name one of the parts {known}; got {wanted!r:.80}{several}")
     return found[0]
 
 
@@ -233,7 +236,7 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     Parameters
     ----------
     midi : Midi
-    melody, chords : str, optional, number or name of a part
+    melody, chords : str, optional, numbers or names of two different parts
         By default they are found by register, density, polyphony, names and instruments. Drums are never chosen.
 
     Returns
@@ -243,7 +246,7 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     Raises
     ------
     NumpyrnnError
-        if no part looks like a melody, or `melody` or `chords` does not name exactly one part
+        if no part looks like a melody, `melody` or `chords` does not name exactly one part, or both name the same
     """
     parts, bars = parts_of(midi), bars_of(midi)
     if all(part.drums for part in parts):
@@ -251,19 +254,22 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     played = {part.number: part.bars_played(bars) for part in parts}
     as_melody = {part.number: melody_score(part, len(bars), played[part.number]) for part in parts}
     as_chords = {part.number: chord_score(part, len(bars), played[part.number]) for part in parts}
-    if melody is not None:
-        chosen = named(parts, melody, "--melody")
-    else:
-        chosen = max(parts, key=lambda part: as_melody[part.number].points)
+    chosen = None if melody is None else named(parts, melody, "--melody")
+    accompaniment = None if chords is None else named(parts, chords, "--chords")
+    if chosen is None:
+        others = [part for part in parts if not part.drums and part is not accompaniment]
+        if not others:
+            raise NumpyrnnError(f"a file must have a melody and chords, got --chords {chords} for its only part")
+        chosen = max(others, key=lambda part: as_melody[part.number].points)
         if as_melody[chosen.number].points < 1:
             raise NumpyrnnError("a file must have a melody, no part looks like one; --melody names it")
-    others = [part for part in parts if part.number != chosen.number]
-    accompaniment = None
-    if chords is not None:
-        accompaniment = named(parts, chords, "--chords")
-    elif others:
-        best = max(others, key=lambda part: as_chords[part.number].points)
-        accompaniment = best if as_chords[best.number].points >= 2 and best.polyphony >= 0.5 else None
+    if chosen is accompaniment:
+        words = f"got --melody {melody} and --chords {chords}, which are both {chosen}"
+        raise NumpyrnnError(f"--melody and --chords must name two parts, {words}")
+    if chords is None:
+        likely = [part for part in parts if as_chords[part.number].points >= 2 and part.polyphony >= 0.5]
+        likely = [part for part in likely if part is not chosen]
+        accompaniment = max(likely, key=lambda part: as_chords[part.number].points, default=None)
     return Choice(chosen, accompaniment, as_melody, as_chords)
 
 
@@ -293,7 +299,10 @@ def tune_of_midi(
     first = 1 if from_bar is None else from_bar
     last = len(bars) if to_bar is None else min(to_bar, len(bars))
     if not 1 <= first <= last:
-        raise NumpyrnnError(f"--from-bar and --to-bar must lie in 1 to {len(bars)}, got {first} and {to_bar or last}")
+        given = [f"--{name} {bar}" for name, bar in (("from-bar", from_bar), ("to-bar", to_bar)) if bar is not None]
+        raise NumpyrnnError(
+            f"--from-bar and --to-bar must lie in 1 to {len(bars)}, in this order; got {' and '.join(given)}"
+        )
     bars = bars[first - 1 : last]
     start, end = bars[0][0], bars[-1][0] + bars[-1][1]
     melody = [e for e in line(note[:3] for note in choice.melody.notes) if start <= e.onset < end]
@@ -306,7 +315,7 @@ def tune_of_midi(
     if choice.chords:
         chords = [element for element in choice.chords.elements if len(set(element.pitches)) > 1]
         if not any(start <= chord.onset < end for chord in chords):
-            left_out.append(f"part {choice.chords}: it has no chords in these bars; they are estimated")
+            left_out.append(f"part {choice.chords}: {NO_CHORDS}")
     if not any(start <= chord.onset < end for chord in chords):
         of_melody = set(choice.melody.notes)
         others = [n for n in midi.notes if n.channel != DRUMS and n not in of_melody]
