@@ -90,10 +90,9 @@ class Changes:
                 yield onset, end - onset, chord, following
 
     def times(self, choruses: int) -> Changes:
-        """The form, repeated."""
-        return replace(
-            self, bars=self.bars * choruses, sections=self.sections * choruses, doubles=self.doubles * choruses
-        )
+        """The form, repeated, with a double bar line at the end of each chorus."""
+        doubles = (*(self.doubles or (False,) * len(self.bars))[:-1], True) * choruses
+        return replace(self, bars=self.bars * choruses, sections=self.sections * choruses, doubles=doubles)
 
     def with_ending(self) -> Changes:
         """The form and one more bar, which resolves its last chord.

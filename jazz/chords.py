@@ -25,45 +25,42 @@ class Quality(NamedTuple):
     ----------
     name : str, what stands after the root, such as "m7b5"
     tones : tuple of int, semitones above the root, in the order root, third, fifth, seventh, ...
-    kind : str, optional
-        music21's name of the MusicXML kind
     prior : float, optional
         Bonus when chords are estimated from notes. A quality without a prior is never estimated.
     """
 
     name: str
     tones: tuple[int, ...]
-    kind: str | None = None
     prior: float | None = None
 
 
-# The qualities that are estimated or have a kind in MusicXML. Any other chord is read with the grammar in `symbols`.
+# The usual qualities. Chords are read with the grammar in `symbols`.
 QUALITIES = [
-    Quality("", (0, 4, 7), "major", 0.02),
-    Quality("m", (0, 3, 7), "minor", 0.02),
-    Quality("dim", (0, 3, 6), "diminished"),
-    Quality("aug", (0, 4, 8), "augmented"),
-    Quality("5", (0, 7), "power"),
-    Quality("sus4", (0, 5, 7), "suspended-fourth"),
-    Quality("sus2", (0, 2, 7), "suspended-second"),
-    Quality("6", (0, 4, 7, 9), "major-sixth", 0.0),
-    Quality("m6", (0, 3, 7, 9), "minor-sixth", 0.0),
-    Quality("maj7", (0, 4, 7, 11), "major-seventh", 0.04),
-    Quality("maj9", (0, 4, 7, 11, 2), "major-ninth"),
-    Quality("maj13", (0, 4, 7, 11, 2, 9), "major-13th"),
-    Quality("m7", (0, 3, 7, 10), "minor-seventh", 0.04),
-    Quality("m9", (0, 3, 7, 10, 2), "minor-ninth"),
-    Quality("m11", (0, 3, 7, 10, 2, 5), "minor-11th"),
-    Quality("m13", (0, 3, 7, 10, 2, 9), "minor-13th"),
-    Quality("mmaj7", (0, 3, 7, 11), "minor-major-seventh"),
-    Quality("m7b5", (0, 3, 6, 10), "half-diminished-seventh", 0.0),
-    Quality("dim7", (0, 3, 6, 9), "diminished-seventh", 0.0),
-    Quality("7", (0, 4, 7, 10), "dominant-seventh", 0.04),
-    Quality("9", (0, 4, 7, 10, 2), "dominant-ninth"),
-    Quality("13", (0, 4, 7, 10, 2, 9), "dominant-13th"),
-    Quality("7b5", (0, 4, 6, 10), "dominant-seventh"),
-    Quality("7#5", (0, 4, 8, 10), "augmented-seventh", -0.05),
-    Quality("7sus4", (0, 5, 7, 10), prior=-0.05),
+    Quality("", (0, 4, 7), 0.02),
+    Quality("m", (0, 3, 7), 0.02),
+    Quality("dim", (0, 3, 6)),
+    Quality("aug", (0, 4, 8)),
+    Quality("5", (0, 7)),
+    Quality("sus4", (0, 5, 7)),
+    Quality("sus2", (0, 2, 7)),
+    Quality("6", (0, 4, 7, 9), 0.0),
+    Quality("m6", (0, 3, 7, 9), 0.0),
+    Quality("maj7", (0, 4, 7, 11), 0.04),
+    Quality("maj9", (0, 4, 7, 11, 2)),
+    Quality("maj13", (0, 4, 7, 11, 2, 9)),
+    Quality("m7", (0, 3, 7, 10), 0.04),
+    Quality("m9", (0, 3, 7, 10, 2)),
+    Quality("m11", (0, 3, 7, 10, 2, 5)),
+    Quality("m13", (0, 3, 7, 10, 2, 9)),
+    Quality("mmaj7", (0, 3, 7, 11)),
+    Quality("m7b5", (0, 3, 6, 10), 0.0),
+    Quality("dim7", (0, 3, 6, 9), 0.0),
+    Quality("7", (0, 4, 7, 10), 0.04),
+    Quality("9", (0, 4, 7, 10, 2)),
+    Quality("13", (0, 4, 7, 10, 2, 9)),
+    Quality("7b5", (0, 4, 6, 10)),
+    Quality("7#5", (0, 4, 8, 10), -0.05),
+    Quality("7sus4", (0, 5, 7, 10), -0.05),
 ]
 ROOT = "[A-G](?:##|bb|#|b|)"
 SYMBOL = re.compile(rf"({ROOT})(.*?)(?:/({ROOT}))?")
@@ -86,6 +83,7 @@ class Chord:
     tones : tuple of int, pitch classes in the order root, third, fifth, seventh, ...
     bass : int, pitch class; the root unless a slash names another
     parts : tuple of str, root, quality and bass as written, with # and b; the bass may be empty
+    degrees : tuple of int, the degree of each tone, 1 to 13; a suspension is degree 2 or 4
     alternates : str, chords in brackets, such as "(Gm7)", which are shown and not played
     played : bool, whether the symbol has more than alternates
     """
@@ -95,6 +93,7 @@ class Chord:
     tones: tuple[int, ...] = ()
     bass: int | None = None
     parts: tuple[str, str, str] = ("", "", "")
+    degrees: tuple[int, ...] = ()
     alternates: str = ""
     played: bool = True
 
@@ -102,14 +101,6 @@ class Chord:
     def intervals(self) -> tuple[int, ...]:
         """Semitones of each tone above the root."""
         return tuple((tone - self.tones[0]) % 12 for tone in self.tones)
-
-    @property
-    def quality(self) -> Quality:
-        """The quality with a kind that begins as the chord does, or else the one with the most tones in common."""
-        known = [quality for quality in QUALITIES if quality.kind]
-        beginnings = [quality for quality in known if quality.tones == self.intervals[: len(quality.tones)]]
-        worth = {tone: 2 if tone in (3, 4, 10, 11) else 1 for tone in self.intervals}  # thirds and sevenths count twice
-        return max(beginnings or known, key=lambda quality: sum(worth.get(tone, -1) for tone in quality.tones))
 
     def __str__(self) -> str:
         return self.symbol
@@ -164,9 +155,10 @@ def _read(plain: str, order: str) -> Chord:
     root, spelling, bass = (part or "" for part in match.groups())
     if re.search(r"[|/\\] *[A-G]", spelling):
         raise NumpyrnnError("it must be one chord; only a note can stand after a slash")
-    intervals = {quality.name: quality.tones for quality in QUALITIES}.get(spelling) or read_quality(spelling, order)
-    tones = tuple((semitones_above_c(root) + tone) % 12 for tone in intervals)
-    return Chord(plain, tones[0], tones, semitones_above_c(bass or root) % 12, (root, spelling, bass))
+    degrees = read_quality(spelling, order)
+    tones = tuple((semitones_above_c(root) + tone) % 12 for tone in degrees)
+    parts = root, spelling, bass
+    return Chord(plain, tones[0], tones, semitones_above_c(bass or root) % 12, parts, tuple(degrees.values()))
 
 
 def _nearest(plain: str) -> str:

@@ -57,7 +57,7 @@ def clean(symbol: str) -> str:
     return plain.replace("flat", "b").replace("sharp", "#").replace("natural", "♮")
 
 
-def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
+def read_quality(text: str, order: str = "ordinary") -> dict[int, int]:
     """Read what stands after the root of a chord symbol.
 
     Parameters
@@ -68,7 +68,8 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
 
     Returns
     -------
-    tuple of int, semitones above the root, in the order root, third, fifth, sixth, seventh, ninth, eleventh, thirteenth
+    dict of int to int: the semitones of each tone above the root, in the order root, third, fifth, sixth, seventh,
+        ninth, eleventh, thirteenth, and the tone's degree, 1 to 13; a suspension is degree 2 or 4
 
     Raises
     ------
@@ -122,7 +123,11 @@ def read_quality(text: str, order: str = "ordinary") -> tuple[int, ...]:
         replaced = {2, 5, 7, 9} if degree in altered else set()
         chord[degree] = chord.get(degree, set()) - replaced | {seventh if name == "7" else tone}
     kept = {*chord} - omitted | ({3} if suspended else set())
-    return tuple(dict.fromkeys(tone for degree in sorted(kept) for tone in sorted(chord[degree])))
+    degrees = dict[int, int]()
+    for degree in sorted(kept):
+        for tone in sorted(chord[degree]):
+            degrees.setdefault(tone, degree + (tone > 4) - (tone < 3) if degree == 3 else degree)
+    return degrees
 
 
 def _in_order(text: str, order: str) -> str:

@@ -12,7 +12,7 @@ from music21 import converter, expressions, harmony, note, stream, tempo
 from jazz.changes import Changes, form, parse_changes, parse_meter
 from jazz.chords import QUALITIES, parse_chord
 from jazz.grammar import Element
-from jazz.playing.leadsheet import chord_symbol, lead_sheet, spelling
+from jazz.playing.leadsheet import lead_sheet, spelling
 from numpyrnn import NumpyrnnError
 
 F = Fraction

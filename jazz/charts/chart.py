@@ -10,11 +10,15 @@ from fractions import Fraction
 from numpyrnn import NumpyrnnError
 
 from ..chords import Chord
+from ..symbols import clean
 
 LONGEST = 10_000  # bars
 MAX_CHORDS = 64  # in a bar
 
 JUMPS = ("D.C.", "D.C. al Fine", "D.C. al Coda", "D.S.", "D.S. al Fine", "D.S. al Coda")
+
+MAJOR = ("", "M", "maj", "major", "ionian", "lydian", "mixolydian")
+MINOR = ("m", "-", "min", "minor", "aeolian", "dorian", "phrygian")
 
 Change = tuple[Fraction, Chord]
 
@@ -47,10 +51,35 @@ def parse_meter(text: str) -> tuple[int, int]:
 
 
 def parse_key(text: str) -> str:
-    """A key such as "Bb" or "F#m"."""
-    if not re.fullmatch("[A-G][#b]?m?", text):
-        raise NumpyrnnError(f"a key must be like Bb or F#m, got {text!r}")
-    return text
+    """Parse a key: "Bb", "F#m", "D minor", "Eb major", "C-", "G dorian", ...
+
+    Only the words after the tonic make a key minor. A small letter is read like a capital one: "g" is G major. A mode
+    counts as minor if its third is.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str, the tonic, with "m" after it if minor, such as "Bb" or "F#m"
+
+    Raises
+    ------
+    NumpyrnnError
+        unless it is a major or minor key of at most seven sharps or flats
+    """
+    match = re.fullmatch(r"([A-Ga-g])(?:[ -]?([#b]))?\s*(.*)", clean(text).rstrip("."))
+    mode = match[3] if match and match[3] in ("M", "m") else match[3].lower() if match else None
+    key = match[1].upper() + (match[2] or "") + "m" * (mode in MINOR) if match else ""
+    if mode not in MINOR + MAJOR or abs(fifths(key)) > 7:
+        raise NumpyrnnError(f"a key must be like Bb, F#m, D minor or Eb major, with at most 7 signs, got {text[:40]!r}")
+    return key
+
+
+def fifths(key: str) -> int:
+    """Sharps of a key's signature, below 0 for flats."""
+    return "FCGDAEB".index(key[0]) - 1 + 7 * (key.count("#") - key.count("b")) - 3 * key.endswith("m")
 
 
 def spread(chords: Sequence[Chord], meter: tuple[int, int]) -> list[Change]:
@@ -167,14 +196,14 @@ class Chart:
 
     def _walk(self, start: int, once: bool = False) -> Iterator[tuple[int, bool]]:
         """The index of each measure from `start` on, with repeats, and whether it is played for the last time."""
-        for first, stop, times in self._passages():
+        for first, stop, times in self.passages():
             for time in range(times if once else 1, times + 1) if stop > start else ():
                 for i in range(max(first, start), stop):
-                    through = self._times_of(i, first, stop, times)
+                    through = self.times_of(i, first, stop, times)
                     if time in through:
                         yield i, time == max(through)
 
-    def _passages(self) -> Iterator[tuple[int, int, int]]:
+    def passages(self) -> Iterator[tuple[int, int, int]]:
         """(first measure, stop, times) of each passage: a repeat with its endings, or what stands between repeats."""
         first, count = 0, len(self.measures)
         for i, measure in enumerate(self.measures):
@@ -185,7 +214,7 @@ class Chart:
                 yield first, i + 1, max([1, *(n for m in passage for n in (m.ends, *m.endings))])
                 first = i + 1
 
-    def _times_of(self, i: int, first: int, stop: int, times: int) -> Sequence[int]:
+    def times_of(self, i: int, first: int, stop: int, times: int) -> Sequence[int]:
         """The times through its passage for which a measure is played; times without an ending have the first one."""
         endings = self.measures[i].endings
         if not endings:

@@ -1,38 +1,37 @@
-"""The lead sheet: a melody with its chord symbols, engraved by music21 as MusicXML.
+"""The lead sheet: a melody with its chord symbols as MusicXML. The notes are written with music21.
 
 music21 takes long to import, so this module is imported only when a lead sheet is made.
 """
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
-from music21 import chord, clef, duration, expressions, metadata, meter, note, stream, tie
-from music21.harmony import ChordSymbol, NoChord
-from music21.layout import SystemLayout
-from music21.musicxml.m21ToXml import GeneralObjectExporter
-from music21.tempo import MetronomeMark
+from music21 import chord, clef, duration, instrument, note, stream, tie
+from music21.key import KeySignature
+from music21.meter import TimeSignature
+from music21.musicxml.m21ToXml import ScoreExporter
 
 from numpyrnn import NumpyrnnError
 
 from ..changes import Changes
+from ..charts.chart import Chart, Measure, fifths
+from ..charts.key import estimate_key, scale_names
+from ..charts.sheet import Staff, score
 from ..chords import LETTERS, Chord
 from ..grammar import NAMES, Element
 
-STEPS = (0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6)  # letters above the root's, by semitones above the root
 BLACK = {"#": {1: "C#", 3: "D#", 6: "F#", 8: "G#", 10: "A#"}, "-": {1: "D-", 3: "E-", 6: "G-", 8: "A-", 10: "B-"}}
 PLAIN = [Fraction(sixteenths, 4) for sixteenths in (32, 24, 16, 12, 8, 6, 4, 3, 2, 1)]  # written with at most one dot
 GRID = 12  # places in a quarter
 TRIPLET = {8: ("quarter", 0), 6: ("eighth", 1), 4: ("eighth", 0), 3: ("16th", 1), 2: ("16th", 0), 1: ("32nd", 0)}
-BARS_A_LINE = 4
-FLAT_13 = r"(?i)alt|b6|(?:b|(?<=.)-)13|13[b-](?!\d)"  # in the quality of a chord symbol
-UNWANTED = re.compile(rb"\s*<(encoding-date|software|creator|movement-title|inversion)\b[^>]*>[^<]*</\1>")
+VAGUE = ("Sampler", "StringInstrument")  # music21's names of programs for which it has no instrument
 
 
 class Span(NamedTuple):
@@ -52,15 +51,16 @@ class Span(NamedTuple):
     after: bool = False
 
 
-def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: int) -> bytes:
-    """Engrave a melody with chord symbols as MusicXML, without a key signature; the same music gives the same bytes.
+def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: int, program: int = 66) -> bytes:
+    """Write a melody with chord symbols as MusicXML; the same music gives the same bytes.
 
     Parameters
     ----------
     title : str
     melody : sequence of Element, notes and rests in twelfths of a quarter, which fill the form without gaps
-    changes : Changes
+    changes : Changes; without a key, the signature is that of the estimated one
     tempo : int, quarters a minute
+    program : int, default 66 (tenor saxophone), General MIDI program of the melody, from 0; its name is the part's
 
     Returns
     -------
@@ -71,72 +71,62 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     NumpyrnnError
         if the melody has a gap or times off the grid of twelfths, or is not as long as the form
     """
+    changes = replace(changes, key=changes.key or estimate_key(changes))
     measures = []
-    for number, spans in enumerate(_by_bar(melody, changes)):
-        measures.append(stream.Measure(number=number + 1))
-        if number and number % BARS_A_LINE == 0:
-            measures[-1].insert(0, SystemLayout(isNew=True))
+    for spans in _by_bar(melody, changes):
+        measures.append(stream.Measure())
         for onset, element in _notes(spans, changes):
             measures[-1].insert(onset, element)
-    measures[0].insert(0, meter.TimeSignature("{}/{}".format(*changes.meter)))
+    measures[0].insert(0, TimeSignature("{}/{}".format(*changes.meter)))
+    measures[0].insert(0, KeySignature(fifths(changes.key)))
     part = stream.Part(measures)
-    measures[0].insert(0, clef.bestClef(part, recurse=True))
-    measures[0].insert(0, MetronomeMark(number=tempo, referent=1))
-    if changes.feel == "swing":
-        words = expressions.TextExpression("Swing")
-        words.placement = "above"
-        measures[0].insert(0, words)
-    measures[-1].rightBarline = "final"
+    best = clef.bestClef(part, recurse=True)
     part.makeAccidentals(inPlace=True)
     part.makeBeams(inPlace=True)
-    for measure, bar in zip(measures, changes.bars, strict=True):  # only now: music21 would beam symbols as notes
-        for onset, symbol in bar:
-            measure.insert(onset, chord_symbol(symbol))
-    score = stream.Score([part])
-    score.metadata = metadata.Metadata(title="".join(letter for letter in title if letter.isprintable()))
-    exporter = GeneralObjectExporter(score)
-    exporter.makeNotation = False  # already made above; a second time would be slow
-    xml = UNWANTED.sub(b"", exporter.parse())
-    name = re.search(rb'<part id="(\w+)"', xml)
-    return xml.replace(name[1], b"P1") if name else xml  # music21 makes a random name
+    exporter = ScoreExporter(stream.Score([part]), makeNotation=False)  # made above; a second time would be slow
+    notes = [measure.findall("note") for measure in exporter.parse().iter("measure")]
+    name = instrument.instrumentFromMidiProgram(program).instrumentName
+    staff = Staff(notes, (best.sign, best.line, best.octaveChange), "Solo" if name in VAGUE else name, program)
+    return score(_chart(title, changes, tempo), staff)
 
 
-def chord_symbol(symbol: Chord) -> ChordSymbol:
-    """A chord symbol for music21 that is printed as it was written."""
-    if symbol.root is None:
-        return NoChord("N.C.")
-    root, quality, bass = symbol.parts
-    kind, text = symbol.quality.kind, quality + symbol.alternates
-    return ChordSymbol(root=_flats(root), bass=_flats(bass) or None, kind=kind, kindStr=text)
-
-
-def _flats(name: str) -> str:
-    """A note name with music21's sign for flats."""
-    return name.replace("b", "-")
+def _chart(title: str, changes: Changes, tempo: int) -> Chart:
+    """The changes as a chart, bar by bar as they are played."""
+    sections = changes.sections or ("",) * len(changes.bars)
+    doubles = changes.doubles or (False,) * len(changes.bars)
+    measures = [
+        Measure(bar, section, double=double)
+        for bar, section, double in zip(changes.bars, sections, doubles, strict=True)
+    ]
+    return Chart(measures, changes.meter, title, changes.composer, changes.key, tempo, changes.feel)
 
 
 @lru_cache(None)
-def spelling(symbol: Chord) -> dict[int, str]:
+def spelling(symbol: Chord, key: str = "") -> dict[int, str]:
     """The name of each pitch class over a chord.
 
     Chord tones and the bass have the letters that the symbol implies, unless they would need two accidentals. Other
-    black keys have the accidental of the root, or else that of most chord tones, or else the usual one.
+    tones of the key are named as its signature says. Other black keys have the accidental of the root, or else that of
+    most chord tones, or else the usual one.
 
     Parameters
     ----------
     symbol : Chord
+    key : str, optional, such as "Bb" or "F#m"
 
     Returns
     -------
     dict of pitch class to a name such as "E-"
     """
-    usual = dict(enumerate(NAMES))
+    in_key = {tone: _flats(name) for tone, name in scale_names(key).items()} if key else {}
     if symbol.root is None:
-        return usual
-    root, _, bass = map(_flats, symbol.parts)
+        return dict(enumerate(NAMES)) | in_key
+    root, quality, bass = map(_flats, symbol.parts)
     names = {}
-    for tone, above in zip(symbol.tones, symbol.intervals, strict=True):
-        letter = "CDEFGAB"[("CDEFGAB".index(root[0]) + _step(above, symbol)) % 7]
+    for tone, degree in zip(symbol.tones, symbol.degrees, strict=True):
+        if "alt" in quality.lower():
+            degree = {3: 3, 8: 13}.get((tone - symbol.root) % 12, degree)  # the altered scale: b9, b10, b5, b13
+        letter = "CDEFGAB"[("CDEFGAB".index(root[0]) + degree - 1) % 7]
         alter = (tone - LETTERS[letter] + 6) % 12 - 6
         if abs(alter) <= 1:
             names[tone] = letter + ("", "#", "-")[alter]
@@ -144,18 +134,12 @@ def spelling(symbol: Chord) -> dict[int, str]:
         names.setdefault(symbol.bass, bass)
     sharps, flats = (sum(sign in name for name in names.values()) for sign in "#-")
     sign = root[1:2] or ("#" if sharps > flats else "-" if flats > sharps else "")
-    return usual | BLACK.get(sign, {}) | names
+    return dict(enumerate(NAMES)) | BLACK.get(sign, {}) | in_key | names
 
 
-def _step(above: int, symbol: Chord) -> int:
-    """Letters from the root up to a chord tone that lies `above` semitones above it: 2 for a third, 4 for a fifth."""
-    tones, quality = set(symbol.intervals), symbol.parts[1]
-    if tones == {0, 3, 6, 9} and above == 9:
-        return 6  # diminished seventh
-    raised = (above == 3 and 4 in tones) or (above == 6 and 7 in tones) or (above == 8 and 7 not in tones)
-    if raised and not re.search(FLAT_13 if above == 8 else "(?i)alt", quality):
-        return STEPS[above - 1]  # #9, #11, #5
-    return STEPS[above]
+def _flats(name: str) -> str:
+    """A note name with music21's sign for flats."""
+    return name.replace("b", "-")
 
 
 def _by_bar(melody: Sequence[Element], changes: Changes) -> list[list[Span]]:
@@ -167,7 +151,7 @@ def _by_bar(melody: Sequence[Element], changes: Changes) -> list[list[Span]]:
             got = f"{element.onset} for {element.duration}"
             raise NumpyrnnError(f"the melody must continue at quarter {now} in twelfths of a quarter, got {got}")
         sounding = flat[max(bisect_right(flat, now, key=itemgetter(0)) - 1, 0)][1]
-        names = tuple(_name(midi, sounding) for midi in element.pitches)
+        names = tuple(_name(midi, sounding, changes.key) for midi in element.pitches)
         while now < min(element.end, changes.end):
             number = now // changes.bar
             start, end = number * changes.bar, min(element.end, (number + 1) * changes.bar)
@@ -183,9 +167,9 @@ def _by_bar(melody: Sequence[Element], changes: Changes) -> list[list[Span]]:
     return bars
 
 
-def _name(midi: int, symbol: Chord) -> str:
+def _name(midi: int, symbol: Chord, key: str) -> str:
     """A pitch with its octave: the C flat below middle C is C-4."""
-    name = spelling(symbol)[midi % 12]
+    name = spelling(symbol, key)[midi % 12]
     natural = midi - name.count("#") + name.count("-")
     return f"{name}{natural // 12 - 1}"
 

@@ -87,7 +87,8 @@ class Solo(Performance):
         """The lead sheet, as the bytes of a MusicXML file."""
         from .leadsheet import lead_sheet  # and with it music21
 
-        return lead_sheet(f"Solo over {self.title}", self.line.elements, self.changes, self.tempo)
+        program = next((played.program for played in self.notes), PROGRAMS[SOLO])
+        return lead_sheet(f"Solo over {self.title}", self.line.elements, self.changes, self.tempo, program)
 
     @property
     def title(self) -> str:

@@ -1,0 +1,82 @@
+"""The key of a tune: estimated from its chords, and the names that it gives to the notes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from ..changes import Changes
+from ..chords import LETTERS, Chord, semitones_above_c
+from .chart import fifths
+
+TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")  # of major keys
+MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+
+
+def estimate_key(changes: Changes) -> str:
+    """Estimate the key of a form.
+
+    For each of the 24 keys, four things are added up: four times the share of the time in which the tones of the chords
+    belong to the key; the share of the resolutions of dominants that are to its tonic; a half if the first chord is its
+    tonic; and one if the form comes to rest on its tonic. A form comes to rest where its last dominant resolves, or on
+    its last chord if a dominant leads to it or the form began there, or else on its first chord. A key and its relative
+    have the same signature and may be mistaken for each other.
+
+    Parameters
+    ----------
+    changes : Changes
+
+    Returns
+    -------
+    str, such as "Bb" or "F#m"
+    """
+    spans = [(float(length), chord, following) for _, length, chord, following in changes.spans()]
+    if not spans:
+        return TONICS[0]
+    first, last, lengths = spans[0][1], spans[-1][1], defaultdict[Chord, float](float)
+    for length, chord, _ in spans:
+        lengths[chord] += length
+    arrivals = [following for _, chord, following in spans if _leads(chord, following)]
+    if last.root != first.root:
+        before = [chord for _, chord, _ in spans if chord.root != last.root]
+        if {4, 10} <= {*last.intervals}:
+            last = changes.with_ending().bars[-1][0][1]
+        elif not _leads(before[-1], last):
+            last = first
+
+    def score(tonic: int, minor: bool) -> float:
+        fitting = sum(length * _share(chord, tonic, minor) for chord, length in lengths.items()) / sum(lengths.values())
+        resolved = sum(_is_tonic(chord, tonic, minor) for chord in arrivals) / max(len(arrivals), 1)
+        return 4 * fitting + resolved + _is_tonic(first, tonic, minor) / 2 + _is_tonic(last, tonic, minor)
+
+    tonic, minor = max(((tonic, minor) for tonic in range(12) for minor in (False, True)), key=lambda key: score(*key))
+    written = [chord.parts[0] + "m" * minor for _, chord, _ in spans if chord.root == tonic]
+    usual = (MINOR_TONICS if minor else TONICS)[tonic] + "m" * minor
+    return next((key for key in written if abs(fifths(key)) <= 6), usual)
+
+
+def _leads(chord: Chord, following: Chord) -> bool:
+    """Whether a dominant resolves a fifth or a half step down."""
+    interval = ((following.root or 0) - (chord.root or 0)) % 12
+    return {4, 10} <= {*chord.intervals} and interval in (5, 11)
+
+
+def _is_tonic(chord: Chord, tonic: int, minor: bool) -> bool:
+    return chord.root == tonic and (3 in chord.intervals and 4 not in chord.intervals) == minor
+
+
+def _share(chord: Chord, tonic: int, minor: bool) -> float:
+    """The share of a chord's tones that belong to a key; a tonic or subdominant seventh chord, as in a blues, does."""
+    root, scale = ((chord.root or 0) - tonic) % 12, {0, 2, 4, 5, 7, 9, 11}
+    if minor:
+        scale = {0, 2, 3, 5, 7, 8, 10} | {0: {9, 11}, 7: {11}, 11: {11}}.get(root, set())
+    elif root in (0, 5):
+        scale |= {(root + 10) % 12}
+    return sum((tone - tonic) % 12 in scale for tone in chord.tones) / len(chord.tones)
+
+
+def scale_names(key: str) -> dict[int, str]:
+    """The names that the signature of a key gives to the pitch classes of its scale, such as "Eb"."""
+    signs = fifths(key)
+    sharps, flats = "FCGDAEB"[: max(signs, 0)], "BEADGCF"[: max(-signs, 0)]
+    names = [letter + "#" * (letter in sharps) + "b" * (letter in flats) for letter in LETTERS]
+    return {semitones_above_c(name): name for name in names}
