@@ -164,12 +164,12 @@ def chart_file(chart: Chart, ending: str) -> bytes:
     """A chart as the bytes of a file with this ending."""
     if ending == ".txt":
         return draw(chart).encode()
-    from music import engraving
+    from music.engraving import ENGRAVERS
 
-    from .playing.leadsheet import chart_sheet  # and with it music21
+    from .charts.sheet import chart_sheet
 
     sheet = chart_sheet(chart)
-    return {".svg": engraving.svg, ".pdf": engraving.pdf}[ending](sheet) if ending != ".musicxml" else sheet
+    return sheet if ending == ".musicxml" else ENGRAVERS[ending](sheet)
 
 
 @app.command()

@@ -10,6 +10,7 @@ import jazz
 from jazz.changes import FORMS, Changes, form
 from jazz.charts.text import parse_chart
 from jazz.playing.performance import improvise
+from jazz.symbols import clean
 from music.midi import read_midi
 from numpyrnn import NumpyrnnError
 
@@ -50,7 +51,7 @@ CHARTS = {
         "C    | F7   | C  | %    |\nF7   | %    | C  | A7   |\nDm7  | G7   | C  | G7   |",
         "C F7 C C F7 F7 C A7 Dm7 G7 C G7",
     ),
-    "printed signs": ("C∆7 | F♯ø7 | B♭7 | E♭-7", "C∆7 F♯ø7 B♭7 E♭-7"),
+    "printed signs": ("C∆7 | F♯ø7 | B♭7 | E♭-7", "CΔ7 F#ø7 Bb7 Eb-7"),
     "a German H in words": ("title: H wie Haus\n\nC | F", "C F"),
     "slash chords": ("C/E | F/A | G/B | C", "C/E F/A G/B C"),
     "brackets in symbols": ("C7(b9) | F13(#11) | Gm7(b5) | C6/9", "C7(b9) F13(#11) Gm7(b5) C6/9"),
@@ -69,7 +70,7 @@ CHARTS = {
 
 def names(chart):
     """The first chord of each bar that is played, without alternates."""
-    return [(chord := bar[0][1]).symbol.removesuffix(chord.alternates).strip() for bar in Changes.of(chart).bars]
+    return [clean((chord := bar[0][1]).symbol.removesuffix(chord.alternates)) for bar in Changes.of(chart).bars]
 
 
 def test_there_are_forty_charts():
@@ -200,8 +201,8 @@ def test_force_replaces_files(tmp_path):
             ["a.txt", "line 4", "bar 3", "'Cmaj8'", "(the nearest is Cmaj"],
         ),
         ("a.html", HTML.replace("Bb7", "Bbmaj99").encode(), ["a.html", "Blue Hour", "bar 2"]),
-        ("a.musicxml", musicxml(root="X"), ["a.musicxml", "bar 1"]),
-        ("a.mxl", packed(musicxml(root="X")), ["a.mxl", "bar 1"]),
+        ("a.musicxml", musicxml(root="X"), ["a.musicxml: measure 1", "A to G"]),
+        ("a.mxl", packed(musicxml(root="X")), ["a.mxl: measure 1", "A to G"]),
     ],
 )
 def test_a_symbol_that_cannot_be_read_is_named_with_its_place(tmp_path, command, name, content, words):

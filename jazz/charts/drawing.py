@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from numpyrnn.checks import CONTROLS
 
@@ -11,6 +12,39 @@ from .chart import MAX_CHORDS, Change, Chart, Measure, slot_onsets
 
 WIDTH = 80  # columns
 BARS_A_LINE = (4, 2, 1)  # as many as there is room for
+LONGEST_LABEL = 40  # characters
+
+
+class Cell(NamedTuple):
+    """What is written for a measure.
+
+    Attributes
+    ----------
+    label : str, of a section that begins here, such as "[A]"
+    begins : str, ":" if a repeat begins here
+    ending : str, the numbers of the ending to which it belongs, such as "1."
+    new : bool, whether this ending begins here
+    body : str, the chords, and the signs that are words
+    closing : str, what stands before the next bar line
+    count : str, how often a repeat that ends here is played, such as " x3", unless it is twice
+    first : bool, whether a new line begins here in any case
+    below : bool, whether it stands below the first ending
+    """
+
+    label: str
+    begins: str
+    ending: str
+    new: bool
+    body: str
+    closing: str
+    count: str
+    first: bool
+    below: bool
+
+    @property
+    def opening(self) -> str:
+        """The signs after the bar line."""
+        return self.begins + self.ending * self.new
 
 
 def draw(chart: Chart, width: int = WIDTH) -> str:
@@ -34,9 +68,9 @@ def draw(chart: Chart, width: int = WIDTH) -> str:
         **{"tempo": chart.tempo, "feel": chart.feel, "pickup": chart.pickup},
     }
     head = [f"{name}: {words}" for name, value in values.items() if value and (words := _plain(value))]
-    bodies = [_body(chart, i) for i in range(len(chart.measures))]
+    cells = _cells(chart)
     for bars in BARS_A_LINE:
-        lines = _lines(chart.measures, bodies, bars)
+        lines = _lines(cells, _rows(cells, bars))
         if max(map(len, lines), default=0) <= width:
             break
     return "\n".join([*head, "", *lines, ""])
@@ -47,17 +81,41 @@ def _plain(value: object) -> str:
     return " ".join(CONTROLS.sub(" ", str(value)).split())
 
 
-def _body(chart: Chart, i: int) -> str:
-    """The chords of a measure, and its signs in words."""
-    measure = chart.measures[i]
-    opens = bool(i == 0 or _opening(chart.measures, i) or measure.section or measure.coda)
-    if not opens and measure.chords == chart.measures[i - 1].chords:
-        chords = "%"
-    else:
-        chords = _on_beats(measure.chords, chart.meter)
-    words = ["Segno"] * measure.segno + ["Coda"] * measure.coda + [chords]
-    words += ["Fine"] * measure.fine + ["To Coda"] * measure.to_coda + [measure.jump]
-    return " ".join(filter(None, words))
+def _cells(chart: Chart) -> list[Cell]:
+    """What is written for each measure."""
+    cells, before = [], Measure([])
+    passages = [(first, chart.measures[first:stop]) for first, stop, _ in chart.passages()]
+    repeats = {first for first, measures in passages if any(measure.ends or measure.endings for measure in measures)}
+    for i, measure in enumerate(chart.measures):
+        new = bool(measure.endings and (measure.endings != before.endings or before.ends))
+        below = new and bool(before.endings)
+        first = i == 0 or bool(measure.section) or measure.coda or below or before.ends not in (0, 2)
+        first |= bool(before.endings and not measure.endings) or (before.double and measure.begins)
+        opens = first or measure.begins or new
+        chords = "%" if measure.chords == before.chords and not opens else _on_beats(measure.chords, chart.meter)
+        words = ["Segno"] * measure.segno + ["Coda"] * measure.coda + [chords]
+        words += ["Fine"] * measure.fine + ["To Coda"] * measure.to_coda + [measure.jump] * bool(measure.jump)
+        cells.append(
+            Cell(
+                _label(measure.section),
+                ":" * (measure.begins and i in repeats),
+                ",".join(map(str, measure.endings)) + "." * bool(measure.endings),
+                new,
+                " ".join(words),
+                " :" if measure.ends else " |" if measure.double else " ",
+                f" x{measure.ends}" * (measure.ends not in (0, 2)),
+                first,
+                below,
+            )
+        )
+        before = measure
+    return cells
+
+
+def _label(section: str) -> str:
+    """The label of a section, between stars if in brackets it would look like an ending."""
+    name = _plain(re.sub(r"[][|*]", " ", section))[:LONGEST_LABEL].strip()
+    return "" if not name else f"*{name.replace(' ', '_')}*" if name[0].isdecimal() else f"[{name}]"
 
 
 def _on_beats(chords: Sequence[Change], meter: tuple[int, int]) -> str:
@@ -65,55 +123,44 @@ def _on_beats(chords: Sequence[Change], meter: tuple[int, int]) -> str:
     names = {onset: re.sub(r" (?!\()(?![^()]*\))", "", _plain(chord)) for onset, chord in chords}
     beats, count = meter[0], len(chords)
     equal = [count] if count > beats or beats % count == 0 else []
-    for slots in [*equal, *range(max(beats, count), MAX_CHORDS + 1)]:
+    for slots in [*equal, *range(beats, MAX_CHORDS + 1, beats), *range(count, MAX_CHORDS + 1)]:
         onsets = slot_onsets(slots, meter)
         if names.keys() <= {*onsets}:
             return " ".join(names.get(onset, "/") for onset in onsets)
     return " ".join(names.values())  # only a file can have such onsets, which no slots fit
 
 
-def _opening(measures: Sequence[Measure], i: int) -> str:
-    """The signs at the beginning of a measure that belong to its bar line."""
-    measure, before = measures[i], measures[i - 1] if i else Measure([])
-    new = measure.endings and (measure.endings != before.endings or before.ends)
-    return ":" * measure.begins + (",".join(map(str, measure.endings)) + ".") * bool(new)
-
-
-def _rows(measures: Sequence[Measure], bars: int) -> list[tuple[int, list[int]]]:
-    """For each line, the column of its first measure, and its measures."""
-    rows: list[tuple[int, list[int]]] = []
+def _rows(cells: Sequence[Cell], bars: int) -> list[tuple[int, list[Cell]]]:
+    """For each line, the column of its first cell, and its cells. An ending that goes on shows its number again."""
+    rows: list[tuple[int, list[Cell]]] = []
     column = first_ending = 0
-    for i, measure in enumerate(measures):
-        before = measures[i - 1] if i else Measure([])
-        below = bool(measure.endings and before.endings and _opening(measures, i))
-        if measure.endings and not before.endings:
-            first_ending = column % bars
-        if i == 0 or column == bars or below or measure.section or measure.coda or before.ends not in (0, 2):
-            column = first_ending if below else 0
+    for cell in cells:
+        begins = cell.new and not cell.below
+        if cell.first or column == bars:
+            column = first_ending if cell.below else 0
             rows.append((column, []))
-        rows[-1][1].append(i)
+            cell = cell._replace(new=bool(cell.ending))
+        first_ending = column if begins else first_ending
+        rows[-1][1].append(cell)
         column += 1
     return rows
 
 
-def _lines(measures: Sequence[Measure], bodies: Sequence[str], bars: int) -> list[str]:
-    rows = _rows(measures, bars)
-    labels = [f"[{_plain(re.sub(r'[][|]', ' ', m.section))}]" if m.section else "" for m in measures]
-    margin = max(map(len, labels), default=0)
-    openings = [_opening(measures, i) for i in range(len(measures))]
-    places = [(first + place, i) for first, row in rows for place, i in enumerate(row)]
-    signs = [max((len(openings[i]) for at, i in places if at == column), default=0) for column in range(bars)]
-    closings = [" :" if m.ends else " |" if m.double else " " for m in measures]
-    lengths = [len(body + closing) for body, closing in zip(bodies, closings, strict=True)]
-    widths = [max((lengths[i] for at, i in places if at == column), default=0) for column in range(bars)]
+def _lines(cells: Sequence[Cell], rows: Sequence[tuple[int, list[Cell]]]) -> list[str]:
+    """The lines of a drawing, with bar lines below each other."""
+    margin = max((len(cell.label) for cell in cells), default=0)
+    signs: dict[int, int] = {}  # of each column, the room for signs after the bar line
+    widths: dict[int, int] = {}
+    for first, row in rows:
+        for column, cell in enumerate(row, first):
+            signs[column] = max(signs.get(column, 0), len(cell.opening))
+            widths[column] = max(widths.get(column, 0), len(cell.body + cell.closing))
     lines = []
     for first, row in rows:
-        blank = sum(signs[:first]) + sum(widths[:first]) + 2 * first
-        line = labels[row[0]].ljust(margin) + " " * (bool(margin) + blank)
-        for column, i in enumerate(row, first):
-            line += (
-                f"|{openings[i].ljust(signs[column])} {bodies[i]}{closings[i].rjust(widths[column] - len(bodies[i]))}"
-            )
-        count = f" x{measures[row[-1]].ends}" * (measures[row[-1]].ends not in (0, 2))
-        lines.append(f"{line}|{count}")
+        blank = sum(signs[column] + widths[column] + 2 for column in range(first))
+        line = row[0].label.ljust(margin + bool(margin)) + " " * blank
+        for column, cell in enumerate(row, first):
+            closing = cell.closing.rjust(widths[column] - len(cell.body))
+            line += f"|{cell.opening.ljust(signs[column])} {cell.body}{closing}"
+        lines.append(f"{line}|{row[-1].count}")
     return lines

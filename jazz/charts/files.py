@@ -106,7 +106,7 @@ def tunes_in(content: bytes | str, meter: tuple[int, int] | None = None) -> list
         from .ireal import tunes
 
         return [Tune(tune.title, tune.chart) for tune in tunes(content)]
-    return [_read(parse_chart(content, meter or (4, 4)))]
+    return [_read(parse_chart(content, meter))]
 
 
 def _as_text(content: bytes) -> str:
