@@ -99,6 +99,21 @@ def test_a_second_ending_stands_below_the_first():
     assert bars_of(draw(made)) == ["|: C | D |1. E | F :|", "         |2. G | A  |"]
 
 
+def test_a_second_ending_that_has_no_room_there_begins_its_own_line():
+    first, second = {"endings": (1,), "ends": 2}, {"endings": (2,)}
+    made = chart(
+        ("C", {"begins": True}), ("D", {}), ("E", first), *[("F", second), ("G", second), ("A", second)], ("B", {})
+    )
+    assert bars_of(draw(made)) == ["|:  C | D |1. E :|", "|2. F | G |   A  |", "|   B |"]
+
+
+def test_an_ending_that_goes_on_shows_its_number_again():
+    first, second = {"endings": (1,), "ends": 2}, {"endings": (2,)}
+    made = chart(("C", {"begins": True}), ("D", first), *[(name, second) for name in "EFGAB"])
+    assert bars_of(draw(made)) == ["|:  C |1. D :|", "|2. E |   F  | G | A |", "|2. B |"]
+    assert parse_chart(draw(made)).measures == made.measures
+
+
 def test_signs_are_drawn_as_words():
     signs = {"segno": True, "to_coda": True}
     made = chart(
@@ -209,6 +224,24 @@ def random_chart(rng):
         feel=rng.choice(["", "swing", "straight"]),
         pickup=rng.choice([Fraction(0), Fraction(1), Fraction(3, 2)]),
     )
+
+
+@pytest.mark.parametrize(
+    "measures",
+    [
+        [("C", {}), ("D", {"endings": (2,)}), ("E", {})],
+        [("C", {"begins": True}), ("D", {"endings": (1,)}), ("E", {})],
+        [("C", {"begins": True}), ("D", {"begins": True}), ("E", {"ends": 2})],
+        [("C", {"begins": True}), ("D", {"endings": (2,), "ends": 3}), ("E", {"endings": (3,)})],
+        [("C", {"begins": True}), ("D", {"endings": (1,), "ends": 3}), ("E", {})],
+        [("C", {"begins": True}), ("D", {"endings": (3,), "ends": 2}), ("E", {})],
+        [("C", {}), ("D", {"endings": (1,)}), ("E", {"ends": 2})],
+        [("C", {"begins": True}), *[("D", {"endings": (1,), "ends": 2})] * 2, ("E", {"endings": (2,)}), ("F", {})],
+    ],
+)
+def test_endings_that_cannot_be_typed_are_drawn_as_repeats_that_are_played_in_the_same_order(measures):
+    made = chart(*measures)
+    assert [bar.chords for bar in parse_chart(draw(made)).played()] == [bar.chords for bar in made.played()]
 
 
 @pytest.mark.torture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import takewhile
 from typing import NamedTuple
 
 from numpyrnn.checks import CONTROLS
@@ -28,7 +30,7 @@ class Cell(NamedTuple):
     closing : str, what stands before the next bar line
     count : str, how often a repeat that ends here is played, such as " x3", unless it is twice
     first : bool, whether a new line begins here in any case
-    below : bool, whether it stands below the first ending
+    below : int, the bars of an ending that is to stand below the first one, or 0
     """
 
     label: str
@@ -39,7 +41,7 @@ class Cell(NamedTuple):
     closing: str
     count: str
     first: bool
-    below: bool
+    below: int
 
     @property
     def opening(self) -> str:
@@ -68,7 +70,7 @@ def draw(chart: Chart, width: int = WIDTH) -> str:
         **{"tempo": chart.tempo, "feel": chart.feel, "pickup": chart.pickup},
     }
     head = [f"{name}: {words}" for name, value in values.items() if value and (words := _plain(value))]
-    cells = _cells(chart)
+    cells = _cells(_written(chart), chart.meter)
     for bars in BARS_A_LINE:
         lines = _lines(cells, _rows(cells, bars))
         if max(map(len, lines), default=0) <= width:
@@ -81,24 +83,43 @@ def _plain(value: object) -> str:
     return " ".join(CONTROLS.sub(" ", str(value)).split())
 
 
-def _cells(chart: Chart) -> list[Cell]:
+def _written(chart: Chart) -> list[Measure]:
+    """The measures with endings and repeats as a typed chart can have them, which are played in the same order."""
+    written = list(chart.measures)
+    for first, stop, times in chart.passages():
+        for i in range(first, stop):
+            through = tuple(sorted(chart.times_of(i, first, stop, times)))
+            endings = through if written[i].endings and len(through) < times else ()
+            written[i] = replace(written[i], endings=endings)
+        for i in range(first, stop - 1):
+            if written[i].endings == written[i + 1].endings:
+                written[i] = replace(written[i], ends=0)
+        begins, ended = written[first].begins, not first or written[first - 1].ends or written[first - 1].endings
+        if not any(measure.endings for measure in written[first:stop]):
+            written[stop - 1] = replace(written[stop - 1], ends=times if times > 1 else written[stop - 1].ends)
+            begins &= written[stop - 1].ends > 0
+        if times > 1 and not ended and not written[first].coda:  # an ending that is not drawn ends there
+            begins = True
+        written[first] = replace(written[first], begins=begins)
+    return written
+
+
+def _cells(measures: Sequence[Measure], meter: tuple[int, int]) -> list[Cell]:
     """What is written for each measure."""
     cells, before = [], Measure([])
-    passages = [(first, chart.measures[first:stop]) for first, stop, _ in chart.passages()]
-    repeats = {first for first, measures in passages if any(measure.ends or measure.endings for measure in measures)}
-    for i, measure in enumerate(chart.measures):
+    for i, measure in enumerate(measures):
         new = bool(measure.endings and (measure.endings != before.endings or before.ends))
-        below = new and bool(before.endings)
-        first = i == 0 or bool(measure.section) or measure.coda or below or before.ends not in (0, 2)
+        below = _length(measures, i) if new and before.endings else 0
+        first = i == 0 or bool(measure.section) or measure.coda or below > 0 or before.ends not in (0, 2)
         first |= bool(before.endings and not measure.endings) or (before.double and measure.begins)
         opens = first or measure.begins or new
-        chords = "%" if measure.chords == before.chords and not opens else _on_beats(measure.chords, chart.meter)
+        chords = "%" if measure.chords == before.chords and not opens else _on_beats(measure.chords, meter)
         words = ["Segno"] * measure.segno + ["Coda"] * measure.coda + [chords]
         words += ["Fine"] * measure.fine + ["To Coda"] * measure.to_coda + [measure.jump] * bool(measure.jump)
         cells.append(
             Cell(
                 _label(measure.section),
-                ":" * (measure.begins and i in repeats),
+                ":" * measure.begins,
                 ",".join(map(str, measure.endings)) + "." * bool(measure.endings),
                 new,
                 " ".join(words),
@@ -110,6 +131,12 @@ def _cells(chart: Chart) -> list[Cell]:
         )
         before = measure
     return cells
+
+
+def _length(measures: Sequence[Measure], i: int) -> int:
+    """The number of measures from i on that belong to the same ending."""
+    following = takewhile(lambda k: not measures[k - 1].ends, range(i + 1, len(measures)))
+    return 1 + sum(1 for _ in takewhile(lambda k: measures[k].endings == measures[i].endings, following))
 
 
 def _label(section: str) -> str:
@@ -137,7 +164,7 @@ def _rows(cells: Sequence[Cell], bars: int) -> list[tuple[int, list[Cell]]]:
     for cell in cells:
         begins = cell.new and not cell.below
         if cell.first or column == bars:
-            column = first_ending if cell.below else 0
+            column = first_ending if cell.below and first_ending + cell.below <= bars else 0
             rows.append((column, []))
             cell = cell._replace(new=bool(cell.ending))
         first_ending = column if begins else first_ending

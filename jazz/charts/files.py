@@ -147,7 +147,10 @@ def choose_tune(tunes: Sequence[Tune], name: str | None) -> Tune:
             return tunes[0]
         how = "choose one by its title or number (--tune)"
         raise NumpyrnnError(f"there are {len(tunes):,} tunes here, {how}: {_listed(tunes, range(len(tunes)))}")
-    titles, wanted = [" ".join(tune.title.split()).casefold() for tune in tunes], " ".join(name.split()).casefold()
+    titles, wanted = (
+        [" ".join(tune.title.split()).casefold() for tune in tunes],
+        " ".join(name[:200].split()).casefold(),
+    )
     if wanted not in titles and wanted.isdecimal() and 1 <= int(wanted[:9]) <= len(tunes):
         return tunes[int(wanted) - 1]
     tests: list[Callable[[str], bool]] = [wanted.__eq__, lambda t: t.startswith(wanted), lambda t: wanted in t]
