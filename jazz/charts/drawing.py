@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 from numpyrnn.checks import CONTROLS
@@ -85,22 +85,20 @@ def _plain(value: object) -> str:
 
 def _written(chart: Chart) -> list[Measure]:
     """The measures with endings and repeats as a typed chart can have them, which are played in the same order."""
-    written = list(chart.measures)
+    written: list[Measure] = []
     for first, stop, times in chart.passages():
-        for i in range(first, stop):
-            through = tuple(sorted(chart.times_of(i, first, stop, times)))
-            endings = through if written[i].endings and len(through) < times else ()
-            written[i] = replace(written[i], endings=endings)
-        for i in range(first, stop - 1):
-            if written[i].endings == written[i + 1].endings:
-                written[i] = replace(written[i], ends=0)
-        begins, ended = written[first].begins, not first or written[first - 1].ends or written[first - 1].endings
-        if not any(measure.endings for measure in written[first:stop]):
-            written[stop - 1] = replace(written[stop - 1], ends=times if times > 1 else written[stop - 1].ends)
-            begins &= written[stop - 1].ends > 0
-        if times > 1 and not ended and not written[first].coda:  # an ending that is not drawn ends there
-            begins = True
-        written[first] = replace(written[first], begins=begins)
+        part = list(chart.measures[first:stop])
+        for i, measure in enumerate(part):
+            through = tuple(sorted(chart.times_of(first + i, first, stop, times)))
+            part[i] = replace(measure, endings=through if measure.endings and len(through) < times else ())
+        part = [replace(m, ends=m.ends * (m.endings != n.endings)) for m, n in pairwise(part)] + part[-1:]
+        ends = any(m.endings for m in part)
+        if times > 1 and not ends:
+            part[-1] = replace(part[-1], ends=times)
+        ended = not written or written[-1].ends or written[-1].endings or part[0].coda
+        begins = part[0].begins or (times > 1 and not ended)  # an ending that is not drawn ended there
+        part[0] = replace(part[0], begins=begins and (ends or part[-1].ends > 0))
+        written += part
     return written
 
 
