@@ -88,9 +88,11 @@ def _written(chart: Chart) -> list[Measure]:
     written: list[Measure] = []
     for first, stop, times in chart.passages():
         part = list(chart.measures[first:stop])
+        numbers = {n for measure in part for n in measure.endings}
         for i, measure in enumerate(part):
-            through = tuple(sorted(chart.times_of(first + i, first, stop, times)))
-            part[i] = replace(measure, endings=through if measure.endings and len(through) < times else ())
+            own = {*measure.endings} if numbers - {*measure.endings} else set()
+            own |= {1} if own and min(numbers) in own else set()  # the first ending serves all times that have none
+            part[i] = replace(measure, endings=tuple(sorted(own)))
         part = [replace(m, ends=m.ends * (m.endings != n.endings)) for m, n in pairwise(part)] + part[-1:]
         ends = any(m.endings for m in part)
         if times > 1 and not ends:
