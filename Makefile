@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 BENCH := .venv-bench
 TIMED := env -u OPENBLAS_CORETYPE $(BENCH)/bin/python # every library picks its own kernels for this machine
 READY := $(VENV)/.ready
-EXTRAS := fast
+EXTRAS := fast,score
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
@@ -21,7 +21,7 @@ demo: $(READY)
 	@$(PY) -m jazz --seed 1 --force --out demo/solo.mid
 	@echo; echo "A new sonnet, from the shipped model:"; echo
 	@$(PY) -m sonnets --seed 1 --lines 14 --force --out demo/sonnet.txt
-	@echo; echo "A new piano piece, from the shipped model (MIDI, sound, piano roll):"
+	@echo; echo "A new piano piece, from the shipped model (MIDI, sound, piano roll, score):"
 	@$(PY) -m piano --seed 1 --force --out demo/piano.mid
 
 test: $(READY)

@@ -34,34 +34,34 @@ class Quality(NamedTuple):
     prior: float | None = None
 
 
-# The usual qualities. Chords are read with the grammar in `symbols`.
+# The qualities that are estimated, and any that the grammar in `symbols` does not read.
 QUALITIES = [
     Quality("", (0, 4, 7), 0.02),
     Quality("m", (0, 3, 7), 0.02),
-    Quality("dim", (0, 3, 6)),
-    Quality("aug", (0, 4, 8)),
-    Quality("5", (0, 7)),
-    Quality("sus4", (0, 5, 7)),
-    Quality("sus2", (0, 2, 7)),
     Quality("6", (0, 4, 7, 9), 0.0),
     Quality("m6", (0, 3, 7, 9), 0.0),
     Quality("maj7", (0, 4, 7, 11), 0.04),
-    Quality("maj9", (0, 4, 7, 11, 2)),
-    Quality("maj13", (0, 4, 7, 11, 2, 9)),
     Quality("m7", (0, 3, 7, 10), 0.04),
-    Quality("m9", (0, 3, 7, 10, 2)),
-    Quality("m11", (0, 3, 7, 10, 2, 5)),
-    Quality("m13", (0, 3, 7, 10, 2, 9)),
-    Quality("mmaj7", (0, 3, 7, 11)),
     Quality("m7b5", (0, 3, 6, 10), 0.0),
     Quality("dim7", (0, 3, 6, 9), 0.0),
     Quality("7", (0, 4, 7, 10), 0.04),
-    Quality("9", (0, 4, 7, 10, 2)),
-    Quality("13", (0, 4, 7, 10, 2, 9)),
-    Quality("7b5", (0, 4, 6, 10)),
     Quality("7#5", (0, 4, 8, 10), -0.05),
     Quality("7sus4", (0, 5, 7, 10), -0.05),
 ]
+DEGREES = (
+    1,
+    9,
+    9,
+    3,
+    3,
+    4,
+    5,
+    5,
+    5,
+    6,
+    7,
+    7,
+)  # of semitones above the root, in a quality that the grammar does not read
 ROOT = "[A-G](?:##|bb|#|b|)"
 SYMBOL = re.compile(rf"({ROOT})(.*?)(?:/({ROOT}))?")
 ALTERNATES = re.compile(r"(.*?)\s*(\([A-GN][^()]*\))")  # a bracket that opens with a root
@@ -69,6 +69,7 @@ LONGEST = 100  # letters of a symbol
 NO_CHORD = ("NC", "N/C", "N", "NOCHORD")  # without dots and spaces
 # Besides the names of QUALITIES, these may be proposed for a symbol that cannot be read.
 PROPOSED = [seventh + change for seventh in ("7", "m7", "maj7") for change in ("b5", "#5", "b9", "#9", "#11", "b13")]
+PROPOSED += ["dim", "aug", "5", "sus4", "sus2", "9", "13", "maj9", "maj13", "m9", "m11", "m13", "mmaj7"]
 PROPOSED += ["69", "m69", "add9", "7alt", "7b9b13", "9#11", "13b9", "13#11", "9sus4", "13sus4", "mmaj9", "m9b5"]
 
 
@@ -155,7 +156,12 @@ def _read(plain: str, order: str) -> Chord:
     root, spelling, bass = (part or "" for part in match.groups())
     if re.search(r"[|/\\] *[A-G]", spelling):
         raise NumpyrnnError("it must be one chord; only a note can stand after a slash")
-    degrees = read_quality(spelling, order)
+    try:
+        degrees = read_quality(spelling, order)
+    except NumpyrnnError:
+        degrees = {tone: DEGREES[tone] for quality in QUALITIES if quality.name == spelling for tone in quality.tones}
+        if not degrees:
+            raise
     tones = tuple((semitones_above_c(root) + tone) % 12 for tone in degrees)
     parts = root, spelling, bass
     return Chord(plain, tones[0], tones, semitones_above_c(bass or root) % 12, parts, tuple(degrees.values()))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from functools import partial
-from os.path import exists
 from pathlib import Path
 from typing import Any
 
 import click
 
 from music.midi import write_midi
-from music.outputs import write_together
+from music.outputs import left_over, write_together
 from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
@@ -83,6 +82,7 @@ def app() -> None:
 @option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
 @shared.model_option("jazz model")
 @flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
+@shared.engraving_options
 @option("-o", "--out", type=shared.NAME, help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
 @shared.force_option
 def improvise(
@@ -109,16 +109,20 @@ def improvise(
     read = None if chords is None else told(read_chart(chords, options["tune"], options["meter"]))
     if read and read.pickup:
         click.echo(f"The pickup of {read.pickup} quarters is left out.", err=True)
-    files_of = partial(performance.output_files, lead_sheet=not no_lead_sheet)
+    kinds = {"lead_sheet": not no_lead_sheet, "svg": options.pop("svg"), "pdf": options.pop("pdf")}
+
+    def files_of(name: Path) -> list[Path]:
+        return performance.output_files(name, **kinds)
+
     path = shared.choose_out(out, OUT, files_of, force)
     shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
     instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(read, on_bar=progress.update, **options)
-    files = solo.write(path, soundfont, lead_sheet=not no_lead_sheet)
-    others = [shared.shown_path(file) for file in performance.output_files(path) if file not in files and exists(file)]
-    remark = "".join(f"\n{file} was there before and is not of this solo." for file in others)
+    files = solo.write(path, soundfont, **kinds)
+    old = map(shared.shown_path, left_over(path, files))
+    remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
     click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
 
 

@@ -1,4 +1,4 @@
-"""Write the files of a new piece (MIDI, sound and picture) side by side: all of them or none."""
+"""Write the files of a new piece (MIDI, sound, picture and score) side by side: all of them or none."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from numpyrnn.checks import NumpyrnnError
 from numpyrnn.files import atomic_write, check_new
 from numpyrnn.signals import held
 
+from .engraving import ENGRAVERS, check_installed
 from .midi import Midi, midi_bytes
 from .soundfont import render_soundfont
 from .synth import render, wav_bytes
 
-ENDINGS = (".mid", ".wav", ".png")
-REPLACED = {*ENDINGS, ".midi", ".musicxml"}  # endings that are dropped from the name of a piece
+ENDINGS = (".mid", ".wav", ".png", ".musicxml")
+REPLACED = {*ENDINGS, *ENGRAVERS, ".midi"}  # endings that are dropped from the name of a piece
 RATE, NOTEBOOK_RATE = 44100, 22050  # samples a second
 
 
@@ -39,6 +40,10 @@ class Performance(ABC):
         """Draw the piano roll, as the bytes of a PNG file."""
 
     @abstractmethod
+    def musicxml(self) -> bytes:
+        """Write the score, as the bytes of a MusicXML file."""
+
+    @abstractmethod
     def summary(self) -> str:
         """Describe the piece in a few lines."""
 
@@ -55,19 +60,35 @@ class Performance(ABC):
         """
         return wav_bytes(render(self.midi, rate), rate)
 
-    def contents(self, soundfont: str | Path | None = None) -> dict[str, bytes]:
+    def svg(self) -> bytes:
+        """Engrave the score, as the bytes of an SVG file. This needs the extra `score`."""
+        return ENGRAVERS[".svg"](self.musicxml())
+
+    def pdf(self) -> bytes:
+        """Engrave the score, as the bytes of a PDF file of A4 pages. This needs the extra `score`."""
+        return ENGRAVERS[".pdf"](self.musicxml())
+
+    def contents(
+        self, soundfont: str | Path | None = None, score: bool = True, svg: bool = False, pdf: bool = False
+    ) -> dict[str, bytes]:
         """Make the content of each file.
 
         Parameters
         ----------
         soundfont : file, optional, see `write`
+        score, svg, pdf : bool, see `endings_of`
 
         Returns
         -------
-        dict from a file's ending (".mid", ".wav", ".png") to its bytes
+        dict from a file's ending, such as ".mid", to its bytes
         """
+        wanted = endings_of(score, svg, pdf)
         wav = self.wav() if soundfont is None else render_soundfont(self.midi, soundfont)
-        return {".mid": midi_bytes(self.midi), ".wav": wav, ".png": self.png()}
+        made = {".mid": midi_bytes(self.midi), ".wav": wav, ".png": self.png()}
+        if score:
+            made[".musicxml"] = xml = self.musicxml()
+            made |= {ending: engrave(xml) for ending, engrave in ENGRAVERS.items() if ending in wanted}
+        return made
 
     def write(self, path: str | Path, soundfont: str | Path | None = None, **options: Any) -> list[Path]:
         """Write the files side by side: all of them or none.
@@ -100,13 +121,37 @@ class Performance(ABC):
         )
 
 
+def endings_of(score: bool = True, svg: bool = False, pdf: bool = False) -> tuple[str, ...]:
+    """List the endings of the files of a piece.
+
+    Parameters
+    ----------
+    score : bool, default True; False leaves the MusicXML file out
+    svg, pdf : bool, default False, whether the score is engraved, too
+
+    Returns
+    -------
+    tuple of str, such as ".mid"
+
+    Raises
+    ------
+    NumpyrnnError
+        if a score is to be engraved that is left out, or the extra `score` is not installed
+    """
+    if svg or pdf:
+        if not score:
+            raise NumpyrnnError("SVG and PDF are engraved from the MusicXML file, which must not be left out")
+        check_installed()
+    return (*ENDINGS[: None if score else -1], *[".svg"] * svg, *[".pdf"] * pdf)
+
+
 def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Path]:
     """List the files of a piece; NAME, NAME.mid and NAME.wav all stand for the common name NAME.
 
     Parameters
     ----------
     path : the files' common name
-    endings : one for each file, with the dot; default .mid, .wav, .png
+    endings : one for each file, with the dot; default .mid, .wav, .png, .musicxml
 
     Returns
     -------
@@ -122,6 +167,11 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
         raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r}")
     stem = path.with_suffix("") if path.suffix.lower() in REPLACED else path
     return [stem.with_name(stem.name + ending) for ending in endings]
+
+
+def left_over(path: str | Path, written: Iterable[Path]) -> list[Path]:
+    """List the files of a common name that were there before a piece was written, and are not of this piece."""
+    return [file for file in side_by_side(path, (*ENDINGS, *ENGRAVERS)) if file not in written and file.exists()]
 
 
 def write_side_by_side(path: str | Path, contents: Mapping[str, bytes]) -> list[Path]:

@@ -199,9 +199,9 @@ def _hidden(path: Path, ending: str = "", mode: int | None = None) -> Iterator[t
     """
     target, made = real(path), set[Path]()
     try:
-        for left in reversed(
-            range(PATIENCE)
-        ):  # another run may hold the lock for a moment, to see whether the file's owner lives
+        # Another run may hold the lock for a moment, to see whether the file's owner lives. Or it made the folder, and
+        # has deleted it again because it was empty.
+        for left in reversed(range(PATIENCE)):
             hidden = target.with_name(f".numpyrnn-{target.name}-{ending or token_hex(8)}")
             try:
                 with held():
@@ -210,7 +210,7 @@ def _hidden(path: Path, ending: str = "", mode: int | None = None) -> Iterator[t
                     file = _locked(hidden, 0o666 if mode is None else mode)
                 if file is not None:
                     break
-            except FileNotFoundError:  # another run has deleted the new folder, which was empty at its end
+            except FileNotFoundError:
                 if ending != RESERVATION or not left:
                     raise
             time.sleep(0.01)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from music.outputs import side_by_side
+from music.outputs import endings_of, left_over, side_by_side
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.signals import handled, interrupt, status_of
 from workbench.files import data_path, load_model
@@ -25,6 +25,7 @@ from workbench.options import (
     choose_out,
     data_files_options,
     default_group,
+    engraving_options,
     force_option,
     model_option,
     options_of,
@@ -85,26 +86,32 @@ def file_progress(files: Sequence[Any]) -> Any:
 @click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Number of new tokens.")
 @seed_option
 @sampling_options
-@click.option(
-    "--primer", type=PATH, help="Begin as this MIDI file does  [default: continue a held-out passage, not played]"
-)
+@click.option("--primer", type=PATH, help="Begin as this MIDI file does  [default: continue a random held-out passage]")
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
 @click.option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
 @model_option("piano model")
+@click.option("--no-score", is_flag=True, help="Write no MusicXML file, which saves an eighth of the time.")
+@engraving_options
 @click.option("-o", "--out", type=NAME, help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]")
 @force_option
 def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
-    """Compose a new piece and write it as MIDI, sound and picture, side by side."""
+    """Compose a new piece and write it as MIDI, sound, picture and score, side by side."""
     from tqdm import tqdm
 
-    path = choose_out(out, OUT, side_by_side, force)
-    check_not_read(side_by_side(path), [options["primer"]], "the primer")
+    kinds = {"score": not options.pop("no_score"), "svg": options.pop("svg"), "pdf": options.pop("pdf")}
+    files_of = partial(side_by_side, endings=endings_of(**kinds))
+    path = choose_out(out, OUT, files_of, force)
+    check_not_read(files_of(path), [options["primer"]], "the primer")
     checkpoint = load_model(model, KIND)
     music = perform(checkpoint, **options, progress=partial(tqdm, unit="note", delay=1, leave=False))
-    files = music.write(path, soundfont)
+    files = music.write(path, soundfont, **kinds)
     material = material_of(checkpoint)
     copied = material.copied(material.vocabulary.encode(music.tokens[music.n_primer :]))
-    click.echo(f"{music.summary()}\nLongest run copied: {copied}.\nWritten: {', '.join(map(shown_path, files))}.")
+    old = map(shown_path, left_over(path, files))
+    remark = "".join(f"\n{file} was there before and is not of this piece." for file in old)
+    click.echo(
+        f"{music.summary()}\nLongest run copied: {copied}.{remark}\nWritten: {', '.join(map(shown_path, files))}."
+    )
 
 
 def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:

@@ -97,7 +97,8 @@ def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) ->
     yield f"A window is {window} tokens of a piece and the next one."
     yield "With rhythm: different tokens with rhythm, if common names and rhythms replace rare ones."
     if not _windows(keep_common(pieces, min_count), window):
-        yield f"With a min-count of {min_count} nothing can be learned: take a smaller one, or more files."
+        remedy = "one, or more files" if _windows(keep_common(pieces, 1), window) else "window, or longer pieces"
+        yield f"With a min-count of {min_count} nothing can be learned: take a smaller {remedy}."
 
 
 def _windows(pieces: Sequence[Sequence[str]], window: int) -> int:

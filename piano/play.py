@@ -1,4 +1,4 @@
-"""From a network to piano music: compose tokens, play them, and write MIDI, sound and picture."""
+"""From a network to piano music: compose tokens, play them, and write MIDI, sound, picture and score."""
 
 from __future__ import annotations
 
@@ -65,6 +65,12 @@ class Music(Performance):
         kinds = {kind: words for kind, words in KINDS.items() if kind in of_tokens}
         new = len(_played(self.tokens[self.n_primer :]))
         return piano_roll(notes, bars, title=f"{new} new notes and chords", kinds=kinds)
+
+    def musicxml(self) -> bytes:
+        """Write the score, as the bytes of a MusicXML file."""
+        from .notation import score  # and with it music21
+
+        return score(f"Piano piece, seed {self.seed}", self.midi.notes, self.tempo)
 
     def summary(self) -> str:
         """Describe the piece in one line."""
@@ -179,7 +185,8 @@ def perform(
     ----------
     checkpoint : Checkpoint of a network
     length : int, default 200, number of new tokens: notes, chords and waits
-    temperature : float, default 1; below 1 safer, above 1 wilder, 0 always the most probable
+    temperature : float, default 1; below 1 safer, above 1 wilder
+        0 always takes the most probable. The seed then only chooses the held-out passage, if there is no primer.
     top_k : int, optional, draw only among the k most probable
     top_p : float, optional, draw only among the most probable, which together reach p
     seed : int, optional; the same seed gives the same piece. By default a random one, kept as `Music.seed`.

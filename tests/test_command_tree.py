@@ -10,6 +10,8 @@ import click
 import command_tree as tree
 import pytest
 
+from numpyrnn import load
+
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
 HUGE = str(10**30)
 PARAMETERS = [
@@ -114,3 +116,192 @@ def test_real_commands_end_as_those_in_one_process_do(folder, rounds, tell):
         assert tree.fault_of(done.returncode, done.stdout.decode(), done.stderr.decode()) is None, (program, words)
         assert done.returncode == status, (program, words)
     tell(f"{len(cases)} real commands with odd values: all with a result or one error line")
+
+
+# one word, one meaning
+
+OWN_WORDS = {  # options that mean something of their own in some commands
+    "--chords": {"jazz train": "parts", "jazz doctor": "parts"},
+    "--data": {"sonnets evaluate": "what a model file lacks"},
+    "--epochs": {"jazz course": "without held-out data", "piano compare": "of each network"},
+    "--form": {"jazz improvise": "lists them all"},
+    "--length": {"sonnets write": "characters", "piano play": "tokens"},
+    "--model": {"piano train": "the old word for --network, hidden"},
+    "--primer": {"jazz improvise": "two bars", "piano play": "a window"},
+    "--recipe": {"jazz train": "of values", "sonnets train": "of texts"},
+    "--samples": {
+        "dinos evaluate": "names",
+        "jazz evaluate": "solos",
+        "sonnets evaluate": "characters",
+        "piano evaluate": "tokens",
+    },
+    "--seed": {"numpyrnn gradcheck": "not of a training"},
+}
+SAMPLING = {"--temperature", "--top-k", "--top-p", "--seed", "--model"}
+OPTIONS = [
+    (f"{program} {name}", parameter)
+    for program, name, parameter in PARAMETERS
+    if parameter.param_type_name == "option" and parameter.opts[-1] != "--out"  # each command writes its own files
+]
+
+
+def meaning(option):
+    """Type, kind and help of an option; without its default, and whether it may be repeated."""
+    words = option.help.partition("  [default")[0].removesuffix("; can be repeated.").rstrip(".")
+    ends = [getattr(option.type, name, None) for name in ("min", "max", "min_open", "choices", "type")]
+    return words, type(option.type).__name__, *map(str, ends), option.is_flag, *option.opts
+
+
+def test_an_option_means_the_same_in_every_command():
+    meanings = {}
+    for command, option in OPTIONS:
+        name = option.opts[-1]
+        if command not in OWN_WORDS.get(name, {}):
+            meanings.setdefault(name, {})[command] = meaning(option)
+    assert {name: found for name, found in meanings.items() if len(set(found.values())) > 1} == {}
+    known = {(option.opts[-1], command) for command, option in OPTIONS}
+    assert not [(name, command) for name, own in OWN_WORDS.items() for command in own if (name, command) not in known]
+
+
+def test_an_option_with_words_of_its_own_really_differs():
+    shared = {
+        (option.opts[-1], meaning(option)) for c, option in OPTIONS if c not in OWN_WORDS.get(option.opts[-1], {})
+    }
+    own = [(o.opts[-1], meaning(o)) for command, o in OPTIONS if command in OWN_WORDS.get(o.opts[-1], {})]
+    assert not [one for one in own if one in shared]
+
+
+def test_what_samples_has_all_options_of_sampling(folder):
+    given = {}
+    for command, option in OPTIONS:
+        given.setdefault(command, set()).add(option.opts[-1])
+    for program in tree.DATA:
+        usual = tree.PROGRAMS[program].commands["sample" if program == "dinos" else "evaluate"].name
+        assert given[f"{program} {usual}"] >= SAMPLING
+    for command, options in given.items():
+        if options & {"--temperature", "--top-k", "--top-p"}:
+            assert options >= SAMPLING, command
+
+
+@pytest.mark.parametrize("name", ["improvise", "sample", "write", "play", "evaluate"])
+def test_a_tiny_top_p_leaves_the_most_probable_as_a_top_k_of_1_does(folder, name):
+    for program, app in tree.PROGRAMS.items():
+        if name not in app.commands:
+            continue
+        results = []
+        for option in ("--top-k=1", "--top-p=1e-9", "--top-p=1"):
+            words = tree.arguments(name, app.commands[name], tree.usual(program, app.commands[name]) | {"seed": 1})
+            before = tree.files_in(folder)
+            status, printed, errors = tree.invoke(program, [*words, option])
+            added = [path for path in tree.files_in(folder) if path not in before]
+            files = [path.read_bytes() for path in added if path.suffix in (".mid", ".wav")]
+            tree.remove(added)
+            assert status == 0, errors
+            results.append((printed, files))
+        assert results[0] == results[1]
+        assert results[0] != results[2]
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("dinos", "sample -n 3"),
+        ("jazz", "improvise --chords C7|F7 --choruses 4 --no-lead-sheet"),
+        ("sonnets", "write shall"),
+        ("piano", "play --length 20 --primer piece.mid"),
+    ],
+)
+def test_at_temperature_0_every_seed_gives_the_same(folder, program, words):
+    results, before = [], tree.files_in(folder)
+    for how in ("--temperature 0 --seed 1", "--temperature 0 --seed 2", "--seed 1"):
+        status, printed, _ = tree.invoke(program, [*words.split(), *how.split()])
+        assert status == 0
+        added = [path for path in tree.files_in(folder) if path not in before]
+        results.append((printed.partition(" Seed ")[0], [path.read_bytes() for path in added]))
+        tree.remove(added)
+    assert results[0] == results[1]
+    assert results[0] != results[2]
+
+
+def test_a_model_is_a_file_wherever_it_is_shown():
+    models = [(command, option) for command, option in OPTIONS if option.opts[-1] == "--model"]
+    assert len(models) > 8
+    assert [command for command, option in models if not tree.is_path(option)] == ["piano train"]
+    assert [command for command, option in models if option.hidden] == ["piano train"]
+
+
+@pytest.mark.parametrize(
+    ("program", "command", "words"),
+    [
+        ("dinos", "sample", "-n 3"),
+        ("dinos", "sample", "-n3 --top-p 0.5"),
+        ("jazz", "improvise", "--chords C7 --no-lead-sheet --force"),
+        ("sonnets", "write", "--length 9 --top-p 0.5"),
+        ("piano", "play", "--length 3 --force"),
+    ],
+)
+def test_the_options_of_the_usual_command_need_no_command(folder, program, command, words):
+    words, before = [*words.split(), "--seed", "1"], tree.files_in(folder)
+    with_it, without = tree.invoke(program, [command, *words]), tree.invoke(program, words)
+    tree.remove([path for path in tree.files_in(folder) if path not in before])
+    assert with_it[0] == 0
+    assert with_it == without
+    assert f"  {command} " in tree.invoke(program, ["--help"])[1]
+
+
+WRITERS = [(program, name) for program, name, parameter in PARAMETERS if parameter.opts[-1] == "--out"]
+
+
+@pytest.mark.parametrize(("program", "name"), [writer for writer in WRITERS if writer != ("jazz", "course")])
+@pytest.mark.parametrize("out", ["new/folder/", "new/folder/."])
+def test_a_new_folder_is_made_and_the_usual_names_are_used_in_it(folder, program, name, out):
+    command, before = tree.PROGRAMS[program].commands[name], set(tree.files_in(folder))
+    chosen = tree.usual(program, command) | {"out": out} | ({"window": 8, "min_count": 1} if program == "piano" else {})
+    chosen = {key: value for key, value in chosen.items() if key in {p.name for p in command.params}}
+    status, printed, errors = tree.invoke(program, tree.arguments(name, command, chosen))
+    added = [path for path in tree.files_in(folder) if path not in before]
+    tree.remove(added)
+    assert status == 0, errors
+    assert folder / "new/folder" in added
+    assert len(added) > 2
+    assert all(folder / "new" in (path, *path.parents) for path in added)
+    assert name == "write" or "new/folder" in printed
+
+
+def test_a_refused_command_leaves_no_new_folder(folder):
+    before, refused = tree.files_in(folder), 0
+    for program, name in WRITERS:
+        command = tree.PROGRAMS[program].commands[name]
+        chosen = tree.usual(program, command) | {"out": "new/folder/x.wav" if name == "listen" else "new/folder/x"}
+        for p in command.params:
+            if tree.is_path(p) and p.name in ("plain_data", "data", "file", "model", "texts", "midi"):
+                status, _, errors = tree.invoke(program, tree.arguments(name, command, chosen | {p.name: "missing"}))
+                assert status in (1, 2)
+                assert "missing" in errors
+                assert tree.files_in(folder) == before
+                refused += 1
+    assert refused > len(WRITERS)
+
+
+@pytest.mark.parametrize("model", ["lstm", "wavenet"])
+def test_the_old_word_for_a_network_still_works_and_the_new_one_is_said(folder, model):
+    command, before = tree.PROGRAMS["piano"].commands["train"], tree.files_in(folder)
+    words = tree.arguments("train", command, tree.usual("piano", command) | {"out": "net/", "seed": 1})
+    results = {}
+    for option in ("--network", "--model"):
+        status, printed, errors = tree.invoke("piano", [words[0], option, model, *words[1:]])
+        results[option] = printed, errors, load(folder / "net/piano.npz").model.params.flat.tobytes()
+        tree.remove([path for path in tree.files_in(folder) if path not in before])
+        assert status == 0
+    assert results["--network"][0] == results["--model"][0]
+    assert results["--network"][2] == results["--model"][2]
+    assert f"--model {model} is now called --network {model}.\n" in results["--model"][1]
+    assert "now called" not in results["--network"][1]
+    assert "--model" not in tree.invoke("piano", ["train", "--help"])[1]
+
+
+@pytest.mark.parametrize("words", ["--model missing.npz", "--model piano-model.npz", "--network lstm --model wavenet"])
+def test_a_training_is_given_no_model_file_under_the_old_word(folder, words):
+    status, _, errors = tree.invoke("piano", ["train", "piece.mid", *words.split()])
+    assert status == 2
+    assert errors.endswith("--model is a file, which train takes as --resume; --network chooses the network\n")

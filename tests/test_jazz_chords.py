@@ -234,7 +234,7 @@ def test_a_chord_has_the_pitch_classes_that_music21_gives_it(quality):
 
 
 def test_every_row_of_the_table_is_spelled_by_the_grammar_too():
-    assert len({quality.tones for quality in QUALITIES}) == len({quality.name for quality in QUALITIES}) == 25
+    assert len({quality.tones for quality in QUALITIES}) == len({quality.name for quality in QUALITIES}) == 11
     assert [ORDINARY[quality.name] for quality in QUALITIES] == [quality.tones for quality in QUALITIES]
 
 
@@ -327,29 +327,7 @@ def test_a_symbol_all_in_brackets_is_only_shown():
     assert (chord.tones, chord.bass, chord.alternates, chord.played) == ((3, 7, 10, 1), 7, "(Eb7/G)", False)
 
 
-# outside the table
-
-
-@pytest.mark.parametrize(
-    ("symbol", "name"),
-    [
-        ("C7b9", "7"),
-        ("C9#11", "9"),
-        ("Cmaj7#11", "maj7"),
-        ("C7alt", "7#5"),
-        ("CM7b5", "maj7"),
-        ("Cm#5", "m"),
-        ("Csus24", "sus4"),
-        ("C7no5", "7"),
-        ("C7b5#5", "7b5"),
-        ("Cadd9", ""),
-        ("Cdimmaj7", "dim"),
-        ("Cm7b5b13", "m7b5"),
-        ("C13susb9", "sus4"),
-    ],
-)
-def test_a_chord_outside_the_table_has_the_kind_of_the_nearest_row(symbol, name):
-    assert parse_chord(symbol).quality.name == name
+# where chords are used
 
 
 def test_every_chord_is_named_in_tokens_by_one_of_six_families():
@@ -414,7 +392,7 @@ def test_an_error_says_what_is_wrong_and_names_the_nearest_symbol(symbol, messag
 
 def test_what_is_proposed_can_be_read():
     for spelling in PROPOSED:
-        assert len(parse_chord(f"C{spelling}").tones) > 3
+        assert len(parse_chord(f"C{spelling}").tones) > 1
 
 
 # corpora
@@ -477,7 +455,7 @@ def test_any_text_is_a_chord_or_one_error(rounds, tell):
         assert chord.tones[0] == chord.root, symbol
         assert len(set(chord.tones)) == len(chord.tones), symbol
         assert {*chord.tones, chord.bass} <= set(range(12)), symbol
-        assert chord.quality in QUALITIES, symbol
+        assert len(chord.degrees) == len(chord.tones), symbol
         assert parse_chord(str(chord), order) == chord
     tell(f"{rounds(7_000, 100_000):,} texts of chord signs: {read:,} chords, the others one error each")
     assert read > 500

@@ -17,9 +17,9 @@ from records import read_history
 
 from jazz.changes import FORMS
 from jazz.cli import app
-from jazz.playing.performance import ENDINGS
 from jazz.playing.performance import improvise as perform
 from music.midi import Midi, Note, midi_bytes, read_midi, write_midi
+from music.outputs import ENDINGS
 from numpyrnn.checkpoint import load
 from numpyrnn.cli import run
 from numpyrnn.train import Trainer
@@ -192,7 +192,7 @@ def test_an_option_does_what_it_does_in_the_library(folder, monkeypatch, argumen
 
 def test_the_options_that_are_tried_here_are_all_there_are():
     tried = {word[2:].replace("-", "_") for arguments, _ in OPTIONS for word in arguments.split() if word[:2] == "--"}
-    elsewhere = {"chords", "tune", "form", "soundfont", "no_lead_sheet", "out", "force"}
+    elsewhere = {"chords", "tune", "form", "soundfont", "no_lead_sheet", "svg", "pdf", "out", "force"}
     assert tried | elsewhere == {parameter.name for parameter in app.commands["improvise"].params}
 
 

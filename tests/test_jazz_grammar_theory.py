@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from music21 import interval, scale
 from music21.chord import Chord
 from music21.pitch import Pitch
+from test_jazz_chords import ORDINARY
 
-from jazz.chords import QUALITIES
 from jazz.grammar import interval_range, kinds, name_of, quality, scale_tones, semitones
 
 NAMES = ["C", "C#", "D", "E-", "E", "F", "F#", "G", "G#", "A", "B-", "B"]
@@ -96,7 +96,7 @@ def test_quality_of_a_chord(pitches, expected):
 
 def test_every_set_of_pitch_classes_has_the_quality_that_music21_finds():
     draw = random.Random(0)
-    tables = [[root + tone for tone in row.tones] for row in QUALITIES for root in range(48, 60)]
+    tables = [[root + tone for tone in row] for row in sorted({*ORDINARY.values()}) for root in range(48, 60, 5)]
     some = [[pc + 12 * draw.randint(3, 6) for pc in draw.sample(range(12), draw.randint(1, 7))] for _ in range(500)]
     for pitches in [*tables, *([bass - 12, *pitches] for bass, pitches in zip(range(48, 60), tables)), *some]:
         expected = Chord([Pitch(midi=midi) for midi in sorted(pitches)]).quality

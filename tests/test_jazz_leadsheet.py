@@ -1,7 +1,6 @@
 """The lead sheet, as music21 reads it back."""
 
 import random
-import re
 from fractions import Fraction
 from itertools import pairwise
 from xml.etree import ElementTree
@@ -10,23 +9,15 @@ import pytest
 from music21 import converter, expressions, harmony, note, stream, tempo
 
 from jazz.changes import Changes, form, parse_changes, parse_meter
-from jazz.chords import QUALITIES, parse_chord
+from jazz.chords import parse_chord
 from jazz.grammar import Element
 from jazz.playing.leadsheet import lead_sheet, spelling
 from numpyrnn import NumpyrnnError
 
 F = Fraction
 METERS = ("4/4", "3/4", "5/4", "6/8", "7/8", "12/8", "2/2", "6/4", "3/8", "5/16")
-SPELLINGS = [quality.name for quality in QUALITIES]
 CHORDS = "Cm7 | F#m7b5 B7alt | Bb6/D | % | N.C. Eb^7 | D7#9 | G7sus4 Ab13 | C6/9"
 
-
-MUSICXML_KINDS = {
-    *("power", "suspended-fourth", "suspended-second", "major", "minor", "diminished", "augmented", "major-sixth"),
-    *("minor-sixth", "major-seventh", "diminished-seventh", "minor-seventh", "major-minor", "half-diminished"),
-    *("dominant", "augmented-seventh", "major-ninth", "minor-ninth", "dominant-ninth", "minor-11th", "major-13th"),
-    *("minor-13th", "dominant-13th"),
-}
 VALUES = [F(sixteenths, 4) for sixteenths in (2, 2, 4, 6, 10, 1, 3, 7, 20)]
 
 
@@ -145,37 +136,6 @@ def test_notes_are_split_where_the_beat_must_be_seen(meter, durations, expected)
     assert lengths(meter, *durations) == expected
 
 
-def test_every_quality_prints_as_written_with_the_right_root_and_bass():
-    changes = Changes([[(F(0), parse_chord(f"F#{quality}/Bb"))] for quality in SPELLINGS])
-    silence = [Element(F(0), changes.bar * len(changes.bars))]
-    root = ElementTree.fromstring(lead_sheet("", silence, changes, 100))
-    kinds = root.findall(".//harmony/kind")
-    assert [kind.get("text", "") for kind in kinds] == SPELLINGS
-    assert {kind.text for kind in kinds} == MUSICXML_KINDS
-    steps = [h.findtext("root/root-step") + h.findtext("root/root-alter") for h in root.iter("harmony")]
-    basses = [h.findtext("bass/bass-step") + h.findtext("bass/bass-alter") for h in root.iter("harmony")]
-    assert set(steps) == {"F1"}
-    assert set(basses) == {"B-1"}
-
-
-@pytest.mark.parametrize(
-    ("symbol", "kind"),
-    [
-        ("G7alt", "augmented-seventh"),
-        ("Am7b5", "half-diminished-seventh"),
-        ("C7b9", "dominant-seventh"),
-        ("Db", "major"),
-    ],
-)
-def test_kinds_of_chords(symbol, kind):
-    assert chord_symbol(parse_chord(symbol)).chordKind == kind
-
-
-def test_no_chord_is_written():
-    xml = lead_sheet("", [Element(F(0), F(4), (60,))], parse_changes("C N.C."), 100)
-    assert re.search(rb'<kind text="N\.C\.">none</kind>', xml)
-
-
 @pytest.mark.parametrize(
     ("symbol", "expected"),
     [
@@ -220,7 +180,7 @@ def test_chords_of_notes_are_written():
 
 def test_an_accidental_is_not_repeated_within_a_bar_or_after_a_tie():
     made = [Element(F(0), F(2), (63,)), Element(F(2), F(4), (63,)), Element(F(6), F(2), (60,))]
-    xml = lead_sheet("", made, parse_changes("Cm | Fm"), 100)
+    xml = lead_sheet("", made, parse_changes("C | G7"), 100)
     assert xml.count(b"<accidental>") == 1
 
 

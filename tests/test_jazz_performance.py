@@ -24,9 +24,11 @@ from jazz.playing.band import BASS, DRUMS, PIANO, SOLO
 from jazz.playing.performance import Solo, improvise, output_files, primer_values
 from jazz.reading.choruses import read_chorus
 from jazz.reading.corpus import chorus_midi, read_tunes
+from jazz.soloist import Soloist
 from jazz.training import JazzTraining
 from music.midi import midi_bytes, parse_midi, write_midi
 from numpyrnn import NumpyrnnError
+from numpyrnn.sampling import Sampler
 from workbench.files import data_path
 
 CHORDS = "Dm7 G7 | Cmaj7 | N.C. | A7"
@@ -371,6 +373,26 @@ def test_only_the_lead_sheet_needs_music21(tmp_path):
 def test_jazz_has_only_the_names_that_it_exports():
     with pytest.raises(AttributeError, match="module 'jazz' has no attribute 'imrpovise'"):
         jazz.imrpovise  # noqa: B018
+
+
+def test_at_temperature_0_the_seed_changes_nothing_and_else_it_changes_solo_and_band(model):
+    cold = [improvise("Dm7 | G7", model=model, seed=seed, temperature=0) for seed in range(3)]
+    assert all(solo.midi == cold[0].midi for solo in cold)
+    assert [solo.seed for solo in cold] == [0, 1, 2]
+    warm = [improvise("Dm7 | G7", model=model, seed=seed) for seed in range(2)]
+    solos, bands = (
+        [[n for n in one.midi.notes if (n.track == SOLO) == part] for one in warm] for part in (True, False)
+    )
+    assert solos[0] != solos[1]
+    assert bands[0] != bands[1]
+
+
+def test_top_p_is_that_of_the_sampler(model):
+    expected = Soloist(model, Sampler(np.random.default_rng([3, 0]), 1.0, None, 0.4), longest_copy=8).play(
+        parse_changes("Dm7 | G7")
+    )
+    assert improvise("Dm7 | G7", model=model, seed=3, top_p=0.4).line.values == expected.values
+    assert improvise("Dm7 | G7", model=model, seed=3).line.values != expected.values
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from numpyrnn import Dense, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
-from workbench.files import data_path
+from workbench.files import data_path, load_model
 
 HALF, ONE, THIRD = Fraction(1, 2), Fraction(1), Fraction(1, 3)
 # Chords that no shipped chorus has, passages without one, more chords than beats, bars that end within a beat.
@@ -370,3 +370,27 @@ def test_changes_without_a_chord_are_an_error(models):
     silent = Changes([[(Fraction(0), parse_changes("N.C. | C").bars[0][0][1])]])
     with pytest.raises(NumpyrnnError, match="changes must have a chord"):
         play(models["parts"], silent)
+
+
+def test_at_temperature_0_every_seed_gives_the_same_line(models):
+    for checkpoint in [*models.values(), load_model(None, "jazz")]:
+        for changes in (form("blues-f"), OTHERS[0]):
+            lines = [play(checkpoint, changes, seed, temperature=0) for seed in range(4)]
+            assert all((line.values, line.elements) == (lines[0].values, lines[0].elements) for line in lines)
+    assert play(checkpoint, changes, 1).elements != play(checkpoint, changes, 2).elements
+
+
+@pytest.mark.parametrize(
+    ("text", "previous", "pitch"),
+    [
+        ("C,1.000", 60, 60),
+        ("C,1.000", 62, 60),  # as near as 64
+        ("C,1.000,<P8,P1>", 60, 67),  # the middle is 66
+        ("C,1.000,<M7,P1>", 60, 64),  # the middle is 65.5, as near to 67
+    ],
+)
+def test_at_temperature_0_the_pitch_is_the_most_probable_and_the_lower_of_two(models, text, previous, pitch):
+    value = parse_value(text)
+    place = spot(previous=previous, first=value.interval is None)
+    soloists = [Soloist(models["parts"], Sampler(seed, temperature=0)) for seed in range(4)]
+    assert [soloist._choose(place, value) for soloist in soloists] == [pitch] * 4

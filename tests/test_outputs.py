@@ -24,11 +24,14 @@ class Chord(Performance):
     def png(self):
         return b"a picture"
 
+    def musicxml(self):
+        return b"a score"
+
     def summary(self):
         return "C & E\nin one <chord>"
 
-    def contents(self, soundfont=None):
-        return super().contents(soundfont) | {".txt": self.summary().encode()}
+    def contents(self, soundfont=None, **kinds):
+        return super().contents(soundfont, **kinds) | {".txt": self.summary().encode()}
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +39,14 @@ def chord():
     return Chord()
 
 
-def test_a_piece_is_written_as_midi_sound_and_picture_and_what_a_subclass_adds(chord, tmp_path):
+def test_a_piece_is_written_as_midi_sound_picture_and_score_and_what_a_subclass_adds(chord, tmp_path):
     files = chord.write(tmp_path / "chord.wav")
     assert files == [tmp_path / f"chord{ending}" for ending in (*ENDINGS, ".txt")]
     assert [file.read_bytes() for file in files] == [
         midi_bytes(chord.midi),
         chord.wav(),
         b"a picture",
+        b"a score",
         chord.summary().encode(),
     ]
 

@@ -64,7 +64,7 @@ def contents(folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def three(name):
+def files(name):
     return {name + ending for ending in ENDINGS}
 
 
@@ -100,11 +100,11 @@ def folder(learned, tmp_path):
 # playing
 
 
-def test_a_piece_is_three_files_and_the_next_three_others(folder):
+def test_a_piece_is_four_files_and_the_next_four_others(folder):
     out = do_well(folder, "--model", "model.npz", "--length", 12)
-    assert out.endswith("Written: piano.mid, piano.wav, piano.png.\n")
-    first = {name: content for name, content in contents(folder).items() if name in three("piano")}
-    assert set(first) == three("piano")
+    assert out.endswith("Written: piano.mid, piano.wav, piano.png, piano.musicxml.\n")
+    first = {name: content for name, content in contents(folder).items() if name in files("piano")}
+    assert set(first) == files("piano")
     midi = read_midi(folder / "piano.mid")
     assert sorted({midi.seconds(note.onset) for note in midi.notes}) == [i / 2 for i in range(12)]
     with wave.open(str(folder / "piano.wav")) as sound:
@@ -112,7 +112,7 @@ def test_a_piece_is_three_files_and_the_next_three_others(folder):
     assert first["piano.png"].startswith(b"\x89PNG\r\n\x1a\n")
     do_well(folder, "--model", "model.npz", "--length", 12)
     after = contents(folder)
-    assert set(after) >= three("piano") | three("piano-2")
+    assert set(after) >= files("piano") | files("piano-2")
     assert {name: after[name] for name in first} == first
     assert after["piano.mid"] != after["piano-2.mid"]  # without a seed, something new
     (folder / "piano-3.png").touch()
@@ -424,6 +424,6 @@ def test_piano_is_a_module_that_can_be_run(folder):
     command = [sys.executable, "-m", "piano", "--model", "model.npz", "--length", "4", "--seed", "1"]
     done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, **options)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith("Written: piano.mid, piano.wav, piano.png.\n")
+    assert done.stdout.endswith("Written: piano.mid, piano.wav, piano.png, piano.musicxml.\n")
     done = subprocess.run([*command, "-o", "piano"], cwd=folder, env=ENVIRONMENT, **options)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)

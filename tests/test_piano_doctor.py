@@ -89,6 +89,14 @@ def test_it_is_said_when_nothing_can_be_learned(tmp_path):
     hint = "With a min-count of 9 nothing can be learned: take a smaller one, or more files."
     assert told(tmp_path, min_count=9, window=9)[-1] == hint
     assert hint not in told(tmp_path, min_count=9, window=8)
+    assert "nothing can be learned" not in told(tmp_path, min_count=1, window=9)[-1]  # the hint works
+
+
+def test_a_smaller_window_is_advised_where_a_smaller_count_would_not_help(tmp_path):
+    write(tmp_path / "a.mid", [62] * 9)
+    hint = "With a min-count of 9 nothing can be learned: take a smaller window, or longer pieces."
+    assert told(tmp_path, min_count=9, window=30)[-1] == hint
+    assert "nothing can be learned" in told(tmp_path, min_count=1, window=30)[-1]
 
 
 def test_a_piece_of_chords_has_no_lowest_note(tmp_path):

@@ -253,7 +253,7 @@ def test_a_piece_of_more_than_half_an_hour_is_refused(checkpoint):
 
 @pytest.mark.parametrize("name", ["x", "x.mid", "x.WAV", "x.png", "x.midi"])
 def test_one_name_names_all_three_files(name):
-    assert [path.name for path in side_by_side(name)] == ["x.mid", "x.wav", "x.png"]
+    assert [path.name for path in side_by_side(name)] == ["x.mid", "x.wav", "x.png", "x.musicxml"]
     assert side_by_side("a/op. 1")[0].name == "op. 1.mid"
 
 

@@ -10,12 +10,14 @@ import pytest
 from music.outputs import write_together
 from numpyrnn import NumpyrnnError
 from numpyrnn.files import TakenError, atomic_write, reserved
-from workbench.options import check_out, choose_out
+from workbench.options import check_out, choose_out, output_path
 
 HOLD = """
-import os, sys
+import os, signal, sys
 from pathlib import Path
 from numpyrnn.files import atomic_write, reserved
+from numpyrnn.signals import leave
+signal.signal(signal.SIGTERM, leave)
 with reserved(Path(sys.argv[1]), new=True), atomic_write(sys.argv[1]) as file:
     file.write(b"half")
     file.flush()
@@ -24,10 +26,10 @@ with reserved(Path(sys.argv[1]), new=True), atomic_write(sys.argv[1]) as file:
 """
 
 
-@pytest.fixture
-def holder(tmp_path):
-    """A process that has reserved `held` in the folder, and is writing it."""
-    command = [sys.executable, "-c", HOLD, str(tmp_path / "held")]
+@pytest.fixture(params=["held"])
+def holder(tmp_path, request):
+    """A process that has reserved `held`, or another name, in the folder, and is writing it."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / request.param)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
     environment |= {"PYTHONPATH": str(Path(__file__).parents[1])}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
@@ -198,3 +200,145 @@ def test_outside_of_a_command_nothing_stays_reserved(tmp_path):
     for _ in range(2):
         check_out(tmp_path / "a", False)
     assert names_in(tmp_path) == []
+
+
+# new folders
+
+
+def test_a_reservation_makes_the_folders_that_are_missing_and_deletes_them_if_nothing_is_written(tmp_path):
+    path = tmp_path / "a/b/c/x"
+    reserve_and(path, lambda: write(path))
+    assert path.read_bytes() == b"new"
+    assert names_in(tmp_path / "a/b/c") == ["x"]
+    (tmp_path / "mine").mkdir()
+    for other in (tmp_path / "mine/d/e/x", tmp_path / "a/b/f/x", tmp_path / "g/x"):
+        reserve_and(other)
+        assert not other.parent.exists()
+    assert names_in(tmp_path) == ["a", "mine"]
+    assert names_in(tmp_path / "a/b") == ["c"]
+    assert names_in(tmp_path / "mine") == []
+
+
+def test_a_folder_of_more_levels_than_python_may_call_itself_is_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("a/" * 1100 + "x")
+    reserve_and(path, lambda: write(path))
+    assert path.read_bytes() == b"new"
+    path.unlink()
+    while path != Path("a"):  # pytest could not delete so many levels
+        path = path.parent
+        path.rmdir()
+
+
+@pytest.mark.parametrize("first_writes", [True, False])
+@pytest.mark.parametrize("second_writes", [True, False])
+def test_a_new_folder_stays_while_another_run_needs_it(tmp_path, first_writes, second_writes):
+    first, second = tmp_path / "new/1", tmp_path / "new/2"
+    with reserved(second, True) if second_writes else reserved(first, True):
+        reserve_and(first if second_writes else second, *[lambda: write(first)] * (first_writes and second_writes))
+        assert (tmp_path / "new").is_dir()
+        if second_writes:
+            write(second)
+    expected = [*["1"] * (first_writes and second_writes), *["2"] * second_writes]
+    assert (names_in(tmp_path / "new") if expected else names_in(tmp_path)) == expected
+
+
+@pytest.mark.parametrize("holder", ["new/folder/held"], indirect=True)
+def test_an_interrupted_run_leaves_no_new_folder(holder, tmp_path):
+    assert len(names_in(tmp_path / "new/folder")) == 2
+    holder.terminate()
+    assert holder.wait() == 128 + 15
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("holder", ["new/folder/held"], indirect=True)
+def test_an_interrupted_run_leaves_the_files_of_others_in_its_new_folder(holder, tmp_path):
+    (tmp_path / "new/theirs").write_bytes(b"theirs")
+    holder.terminate()
+    holder.wait()
+    assert names_in(tmp_path) == ["new"]
+    assert names_in(tmp_path / "new") == ["theirs"]
+
+
+def test_runs_that_make_one_new_folder_at_once_all_succeed(tmp_path):
+    """Half of them write nothing, and so try to delete the folder that the others need."""
+    script = """
+import sys
+from pathlib import Path
+from numpyrnn.files import atomic_write, reserved
+for i in range(100):
+    path = Path(sys.argv[1], "new", "folder", f"{sys.argv[2]}-{i}")
+    with reserved(path, True):
+        if i % 2:
+            with atomic_write(path) as file:
+                file.write(b"ours")
+    path.unlink(missing_ok=True)
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+    environment |= {"PYTHONPATH": str(Path(__file__).parents[1])}
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    runs = [subprocess.Popen([*command, str(i)], env=environment, stderr=subprocess.PIPE) for i in range(3)]
+    assert [run.communicate()[1] for run in runs] == [b""] * 3
+
+
+def test_a_new_folder_that_another_run_deletes_at_its_end_is_made_again(tmp_path, monkeypatch):
+    from numpyrnn.files import _locked
+
+    calls = []
+
+    def locked(path, mode):
+        calls.append(path)
+        if len(calls) < 4:
+            path.parent.rmdir()
+        return _locked(path, mode)
+
+    monkeypatch.setattr("numpyrnn.files._locked", locked)
+    reserve_and(tmp_path / "new/x", lambda: write(tmp_path / "new/x"))
+    assert (tmp_path / "new/x").read_bytes() == b"new"
+    monkeypatch.setattr("numpyrnn.files._locked", lambda path, mode: path.parent.rmdir() or _locked(path, mode))
+    with pytest.raises(NumpyrnnError, match=r"other/x cannot be written: No such file or directory$"):
+        reserve_and(tmp_path / "other/x")
+    assert names_in(tmp_path) == ["new"]
+
+
+def test_a_folder_that_another_run_makes_in_the_same_moment_is_used(tmp_path, monkeypatch):
+    mkdir = Path.mkdir
+    monkeypatch.setattr(Path, "mkdir", lambda path: (mkdir(path), mkdir(path)))
+    reserve_and(tmp_path / "new/x", lambda: write(tmp_path / "new/x"))
+    assert names_in(tmp_path / "new") == ["x"]
+
+
+def test_a_folder_that_may_not_be_made_is_one_error(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(NumpyrnnError, match=r"new/x cannot be written: Permission denied$"):
+        check_out(tmp_path / "new/x", False)
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["file/x", "file/new/x", "dangling/x"])
+def test_a_file_where_a_folder_should_be_is_one_error(tmp_path, name):
+    (tmp_path / "file").write_bytes(b"mine")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(NumpyrnnError, match=r"x must be in a folder that exists or can be made, .* is not a folder$"):
+        check_out(tmp_path / name, False)
+    assert names_in(tmp_path) == ["dangling", "file"]
+
+
+@pytest.mark.parametrize(
+    ("out", "expected"),
+    [
+        (None, "usual/x.npz"),
+        ("a.npz", "a.npz"),
+        ("a/b.npz", "a/b.npz"),
+        ("a/", "a/x.npz"),
+        ("a/b//", "a/b/x.npz"),
+        ("a/.", "a/x.npz"),
+        ("/", "/"),
+        (".", "."),
+    ],
+)
+def test_a_folder_means_the_usual_name_in_it(out, expected):
+    assert output_path(out, Path("usual/x.npz")) == Path(expected)

@@ -64,7 +64,7 @@ def folder(tmp_path):
 COMMANDS = {
     "dinos": (["sample", "-n", "300"], 0.5, 200, set()),
     "sonnets": (["write", "--length", "100", "-o", "poem.txt"], 0.7, 30, {"poem.txt"}),
-    "piano": (["play", "--length", "10"], 2.5, 15, {"piano.mid", "piano.wav", "piano.png"}),
+    "piano": (["play", "--length", "10"], 3, 15, {"piano.mid", "piano.wav", "piano.png", "piano.musicxml"}),
     "jazz": (["--form", "ii-v-i"], 4, 15, {"solo.mid", "solo.wav", "solo.png", "solo.musicxml"}),
     "numpyrnn": (["gradcheck"], 1, 30, set()),
 }

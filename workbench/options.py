@@ -115,6 +115,19 @@ def data_files_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_data
 
 
+def engraving_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Take `--svg` and `--pdf`; a name with one of these endings, in `--out`, stands for the option, too."""
+
+    @click.option("--svg", is_flag=True, help="Also engrave the score as SVG; needs numpyrnn[score].")
+    @click.option("--pdf", is_flag=True, help="Also engrave the score as PDF; needs numpyrnn[score].")
+    @wraps(command)
+    def with_engraving(svg: bool, pdf: bool, out: str | None, **options: Any) -> Any:
+        ending = Path(out or "").suffix.lower()
+        return command(svg=svg or ending == ".svg", pdf=pdf or ending == ".pdf", out=out, **options)
+
+    return with_engraving
+
+
 def shown_path(path: Path) -> str:
     """A path as it is printed, in one line."""
     return shown(path, 1000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -197,11 +197,14 @@ class Chart:
     def _walk(self, start: int, once: bool = False) -> Iterator[tuple[int, bool]]:
         """The index of each measure from `start` on, with repeats, and whether it is played for the last time."""
         for first, stop, times in self.passages():
+            passage = self.measures[first:stop]
+            endings = {n for measure in passage for n in measure.endings}
+            through = [self.times_of(measure, endings, times) for measure in passage]
+            last = [max(numbers) for numbers in through]
             for time in range(times if once else 1, times + 1) if stop > start else ():
                 for i in range(max(first, start), stop):
-                    through = self.times_of(i, first, stop, times)
-                    if time in through:
-                        yield i, time == max(through)
+                    if time in through[i - first]:
+                        yield i, time == last[i - first]
 
     def passages(self) -> Iterator[tuple[int, int, int]]:
         """(first measure, stop, times) of each passage: a repeat with its endings, or what stands between repeats."""
@@ -214,14 +217,13 @@ class Chart:
                 yield first, i + 1, max([1, *(n for m in passage for n in (m.ends, *m.endings))])
                 first = i + 1
 
-    def times_of(self, i: int, first: int, stop: int, times: int) -> Sequence[int]:
+    @staticmethod
+    def times_of(measure: Measure, endings: set[int], times: int) -> Collection[int]:
         """The times through its passage for which a measure is played; times without an ending have the first one."""
-        endings = self.measures[i].endings
-        if not endings:
+        if not measure.endings:
             return range(1, times + 1)
-        others = {n for m in self.measures[first:stop] for n in m.endings}
-        begins = min(others) in endings
-        return [*endings, *(n for n in range(1, times + 1) if begins and n not in others)]
+        begins = min(endings) in measure.endings
+        return {*measure.endings, *(n for n in range(1, times + 1) if begins and n not in endings)}
 
     def _first(self, sign: str) -> int:
         return next(i for i, measure in enumerate(self.measures) if getattr(measure, sign))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 from ..changes import Changes
 from ..chords import LETTERS, Chord, semitones_above_c
 from .chart import fifths
 
-TONICS = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")  # of major keys
-MINOR_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "G#", "A", "Bb", "B")
+TONICS = ("C", "Db", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "G#", "A", "Bb", "B")
 
 
 def estimate_key(changes: Changes) -> str:
@@ -32,9 +29,7 @@ def estimate_key(changes: Changes) -> str:
     spans = [(float(length), chord, following) for _, length, chord, following in changes.spans()]
     if not spans:
         return TONICS[0]
-    first, last, lengths = spans[0][1], spans[-1][1], defaultdict[Chord, float](float)
-    for length, chord, _ in spans:
-        lengths[chord] += length
+    first, last, total = spans[0][1], spans[-1][1], sum(length for length, *_ in spans)
     arrivals = [following for _, chord, following in spans if _leads(chord, following)]
     if last.root != first.root:
         before = [chord for _, chord, _ in spans if chord.root != last.root]
@@ -44,14 +39,14 @@ def estimate_key(changes: Changes) -> str:
             last = first
 
     def score(tonic: int, minor: bool) -> float:
-        fitting = sum(length * _share(chord, tonic, minor) for chord, length in lengths.items()) / sum(lengths.values())
+        fitting = sum(length * _share(chord, tonic, minor) for length, chord, _ in spans) / total
         resolved = sum(_is_tonic(chord, tonic, minor) for chord in arrivals) / max(len(arrivals), 1)
         return 4 * fitting + resolved + _is_tonic(first, tonic, minor) / 2 + _is_tonic(last, tonic, minor)
 
     tonic, minor = max(((tonic, minor) for tonic in range(12) for minor in (False, True)), key=lambda key: score(*key))
-    written = [chord.parts[0] + "m" * minor for _, chord, _ in spans if chord.root == tonic]
-    usual = (MINOR_TONICS if minor else TONICS)[tonic] + "m" * minor
-    return next((key for key in written if abs(fifths(key)) <= 6), usual)
+    names = [*(chord.parts[0] for _, chord, _ in spans), *TONICS]
+    keys = [name + "m" * minor for name in names if semitones_above_c(name) % 12 == tonic]
+    return next(key for key in keys if abs(fifths(key)) <= 6)
 
 
 def _leads(chord: Chord, following: Chord) -> bool:
@@ -75,8 +70,11 @@ def _share(chord: Chord, tonic: int, minor: bool) -> float:
 
 
 def scale_names(key: str) -> dict[int, str]:
-    """The names that the signature of a key gives to the pitch classes of its scale, such as "Eb"."""
+    """The names of the pitch classes of a key's scale, such as "Eb"; in minor also of the raised sixth and seventh."""
     signs = fifths(key)
     sharps, flats = "FCGDAEB"[: max(signs, 0)], "BEADGCF"[: max(-signs, 0)]
     names = [letter + "#" * (letter in sharps) + "b" * (letter in flats) for letter in LETTERS]
-    return {semitones_above_c(name): name for name in names}
+    if key.endswith("m"):
+        sixth = (names.index(key[:-1]) + 5) % 7
+        names += [name[0] if "b" in name else name + "#" for name in (names[sixth], names[(sixth + 1) % 7])]
+    return {semitones_above_c(name) % 12: name for name in names if len(name) < 3}

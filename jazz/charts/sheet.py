@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import NamedTuple
-from xml.etree.ElementTree import Element, SubElement, indent, tostring
+from xml.etree.ElementTree import Element, indent, tostring
 
 from ..changes import Changes
 from ..chords import Chord
-from .chart import Chart, Measure, bar_length, fifths
+from .chart import Chart, Measure, bar_length, fifths, parse_key
 from .key import estimate_key
 
 DIVISIONS = 10080  # of a quarter, as music21 writes them
@@ -30,35 +29,12 @@ _KINDS = {kind: {1: 0} | dict(zip((3, 5, 7, 9, 11, 13), tones, strict=False)) fo
     **{"major-sixth": {1: 0, 3: 4, 5: 7, 6: 9}, "minor-sixth": {1: 0, 3: 3, 5: 7, 6: 9}},
 }
 _ADDED = {2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 9: 2, 11: 5, 13: 9}  # what an added degree is relative to
+Notes = Sequence[Sequence[Element]]
+Clef = tuple[str, int, int]
+Degree = tuple[int, int, str]  # value, alter and type: (9, -1, "add") is a flat ninth that the kind lacks
 _HEAD = b"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">
 """
-
-
-class Degree(NamedTuple):
-    """A difference between a chord and its kind: degree 9, alter -1, "add" is a flat ninth that the kind lacks."""
-
-    value: int
-    alter: int
-    type: str
-
-
-@dataclass(frozen=True)
-class Staff:
-    """What stands on the staff below the chords.
-
-    Attributes
-    ----------
-    measures : list of list of XML elements, the notes of each measure
-    clef : (sign, line, octave change), such as ("G", 2, 0)
-    instrument : str, the name of the part
-    program : int, General MIDI program, from 0
-    """
-
-    measures: Sequence[Sequence[Element]]
-    clef: tuple[str, int, int]
-    instrument: str
-    program: int
 
 
 def chart_sheet(chart: Chart) -> bytes:
@@ -77,51 +53,61 @@ def chart_sheet(chart: Chart) -> bytes:
     NumpyrnnError
         if the chart cannot be played, see `Chart.played`
     """
-    chart = replace(chart, key=chart.key or estimate_key(Changes.of(chart)))
-    return score(chart, None)
+    changes = Changes.of(chart)
+    rests = [[_rest(changes.bar, measure="yes")] for _ in chart.measures]
+    return score(replace(chart, key=parse_key(chart.key) if chart.key else estimate_key(changes)), rests, "Chords")
 
 
-def score(chart: Chart, staff: Staff | None) -> bytes:
-    """Write a chart with a key as MusicXML. Without a staff there are slashes."""
-    root = Element("score-partwise", version="4.0")
-    if chart.title:
-        _add(_add(root, "work"), "work-title", chart.title)
-    if chart.composer:
-        _add(_add(root, "identification"), "creator", chart.composer, type="composer")
-    part = _add(_add(root, "part-list"), "score-part", id="P1")
-    _add(part, "part-name", staff.instrument if staff else "Chords")
-    if staff:
-        _add(_add(part, "score-instrument", id="P1-I1"), "instrument-name", staff.instrument)
-        _add(_add(part, "midi-instrument", id="P1-I1"), "midi-program", staff.program + 1)
-    part = _add(root, "part", id="P1")
+def score(
+    chart: Chart, notes: Notes, name: str = "Chords", clef: Clef = ("G", 2, 0), program: int | None = None
+) -> bytes:
+    """Write a chart that has a key as MusicXML.
+
+    Parameters
+    ----------
+    chart : Chart
+    notes : list of list of XML elements, the notes of each measure
+    name : str, of the part
+    clef : (sign, line, octave change)
+    program : int, General MIDI program of the part, from 0; without one, slashes stand for the notes
+
+    Returns
+    -------
+    bytes, UTF-8
+    """
+    part, bars_on_line, sound = _node("part", id="P1"), 0, list[Element]()
+    attributes = _attributes(chart, clef, slashes=program is None)
     if chart.pickup:
-        measure = _add(part, "measure", number=0, implicit="yes")
-        _attributes(measure, chart, staff)
-        measure.append(_rest(chart.pickup))
-    bars_on_line = 0
-    for i, (signs, lines) in enumerate(zip(chart.measures, _barlines(chart), strict=True)):
-        measure = _add(part, "measure", number=i + 1)
-        if i and (bars_on_line == BARS_A_LINE or signs.section):
-            _add(measure, "print", new_system="yes")
-            bars_on_line = 0
-        bars_on_line += 1
-        lines.write_left(measure)
-        if i == 0:
-            if not chart.pickup:
-                _attributes(measure, chart, staff)
-            _tempo(measure, chart)
-        _signs(measure, signs, bar_length(chart.meter))
-        notes = staff.measures[i] if staff else [_rest(bar_length(chart.meter), measure="yes")]
-        measure.extend(_with_chords(notes, signs.chords))
-        lines.write_right(measure)
+        part.append(_node("measure", attributes, _rest(chart.pickup), number=0, implicit="yes"))
+    for i, (signs, (left, right), below) in enumerate(zip(chart.measures, _barlines(chart), notes, strict=True)):
+        breaks = bool(i and (bars_on_line == BARS_A_LINE or signs.section))
+        bars_on_line = 1 if breaks else bars_on_line + 1
+        head = [None if chart.pickup else attributes, _tempo(chart)] if i == 0 else []
+        inside = [*left, *head, *_signs(signs, bar_length(chart.meter)), *_with_chords(below, signs.chords), *right]
+        part.append(_node("measure", _node("print", new_system="yes") if breaks else None, *inside, number=i + 1))
+    if program is not None:
+        sound.append(_node("score-instrument", _node("instrument-name", name), id="P1-I1"))
+        sound.append(_node("midi-instrument", _node("midi-program", program + 1), id="P1-I1"))
+    root = _node(
+        "score-partwise",
+        _node("work", _node("work-title", chart.title)) if chart.title else None,
+        _node("identification", _node("creator", chart.composer, type="composer")) if chart.composer else None,
+        _node("part-list", _node("score-part", _node("part-name", name), *sound, id="P1")),
+        part,
+        version="4.0",
+    )
     indent(root)
     return _HEAD + tostring(root, encoding="unicode").encode() + b"\n"
 
 
-def _add(parent: Element, tag: str, text: object = None, /, **attributes: object) -> Element:
-    """Add an element. In the names of attributes, _ stands for -; only printable letters are written."""
-    element = SubElement(parent, tag, {name.replace("_", "-"): _plain(value) for name, value in attributes.items()})
-    element.text = None if text is None else _plain(text)
+def _node(tag: str, /, *inside: Element | str | int | None, **attributes: object) -> Element:
+    """An element with what is inside. In names of attributes, _ stands for -; only printable letters are written."""
+    element = Element(tag, {name.replace("_", "-"): _plain(value) for name, value in attributes.items()})
+    for part in inside:
+        if isinstance(part, Element):
+            element.append(part)
+        elif part is not None:
+            element.text = _plain(part)
     return element
 
 
@@ -138,32 +124,25 @@ def kind_of(chord: Chord) -> tuple[str, list[Degree]]:
 
     An added degree is never one that the kind has, and never the seventh: programs read these in different ways.
     """
-    tones: dict[int, list[int]] = {}
-    for degree, semitones in zip(chord.degrees, chord.intervals, strict=True):
-        tones.setdefault(degree, []).append(semitones)
-    unfolded: dict[int, list[int]] = {}  # the suspended 4 of a C9sus4 is the 11 of an eleventh chord
-    for degree, some in tones.items():
-        unfolded.setdefault({2: 9, 4: 11}.get(degree, degree), []).extend(some)
-    differences = [
-        (kind, _differences(of_kind, wanted))
-        for wanted in (tones, unfolded)
-        for kind, of_kind in _KINDS.items()
-        if 7 not in wanted or 7 in of_kind
-    ]
-    return min(
-        differences, key=lambda found: sum(1 if degree == Degree(11, 0, "subtract") else 2 for degree in found[1])
-    )
+    found = []
+    for unfolded in ({}, {2: 9, 4: 11}):  # the suspended 4 of a C9sus4 is the 11 of an eleventh chord
+        wanted = dict[int, list[int]]()
+        for degree, tone in zip(chord.degrees, chord.intervals, strict=True):
+            wanted.setdefault(unfolded.get(degree, degree), []).append(tone)
+        kinds = [kind for kind, of_kind in _KINDS.items() if 7 in of_kind or 7 not in wanted]
+        found += [(kind, _differences(_KINDS[kind], wanted)) for kind in kinds]
+    return min(found, key=lambda pair: sum(1 if degree == (11, 0, "subtract") else 2 for degree in pair[1]))
 
 
 def _differences(kind: dict[int, int], wanted: dict[int, list[int]]) -> list[Degree]:
-    found = []
+    found: list[Degree] = []
     for degree in sorted({*kind, *wanted}):
         old, new = kind.get(degree), wanted.get(degree, [])
         if old is not None and len(new) == 1:
-            found += [Degree(degree, new[0] - old, "alter")] * (new[0] != old)
+            found += [(degree, new[0] - old, "alter")] * (new[0] != old)
         else:
-            found += [Degree(degree, 0, "subtract")] * (old is not None)
-            found += [Degree(degree, tone - _ADDED[degree], "add") for tone in new]
+            found += [(degree, 0, "subtract")] * (old is not None)
+            found += [(degree, tone - _ADDED[degree], "add") for tone in new]
     return found
 
 
@@ -175,33 +154,23 @@ def harmony(chord: Chord, offset: Fraction = Fraction(0)) -> Element:
     chord : Chord
     offset : Fraction, quarters after the element that follows in the file
     """
-    element = Element("harmony")
     root, quality, bass = chord.parts
-    _note_name(element, "root", root or "C")
-    if chord.root is None:
-        element[0][0].set("text", "")  # there is no root to print
-        _add(element, "kind", "none", text="N.C." + chord.alternates)
+    if chord.root is None:  # the root has no meaning and is not printed
+        none = _node("kind", "none", text="N.C." + chord.alternates)
+        inside = [_node("root", _node("root-step", "C", text="")), none]
     else:
-        kind, degrees = kind_of(chord)
-        printed = quality + chord.alternates
-        _add(element, "kind", kind, **({"text": printed} if printed else {}))
-        if bass:
-            _note_name(element, "bass", bass)
+        (kind, degrees), printed = kind_of(chord), quality + chord.alternates
+        inside = [_note_name("root", root), _node("kind", kind, **({"text": printed} if printed else {}))]
+        inside += [_note_name("bass", bass)] if bass else []
         for value, alter, type_ in degrees:
-            degree = _add(element, "degree", print_object="no")
-            _add(degree, "degree-value", value)
-            _add(degree, "degree-alter", alter)
-            _add(degree, "degree-type", type_)
-    if offset:
-        _add(element, "offset", round(offset * DIVISIONS))
-    return element
+            parts = _node("degree-value", value), _node("degree-alter", alter), _node("degree-type", type_)
+            inside.append(_node("degree", *parts, print_object="no"))
+    return _node("harmony", *inside, _node("offset", round(offset * DIVISIONS)) if offset else None)
 
 
-def _note_name(parent: Element, tag: str, name: str) -> None:
-    element = _add(parent, tag)
-    _add(element, f"{tag}-step", name[0])
-    if alter := name.count("#") - name.count("b"):
-        _add(element, f"{tag}-alter", alter)
+def _note_name(tag: str, name: str) -> Element:
+    alter = name.count("#") - name.count("b")
+    return _node(tag, _node(f"{tag}-step", name[0]), _node(f"{tag}-alter", alter) if alter else None)
 
 
 def _with_chords(notes: Sequence[Element], chords: Sequence[tuple[Fraction, Chord]]) -> Iterator[Element]:
@@ -220,143 +189,80 @@ def _with_chords(notes: Sequence[Element], chords: Sequence[tuple[Fraction, Chor
 # ------------------------------------------------------------------------------------------------ around the notes
 
 
-def _attributes(measure: Element, chart: Chart, staff: Staff | None) -> None:
-    attributes = _add(measure, "attributes")
-    _add(attributes, "divisions", DIVISIONS)
-    key = _add(attributes, "key")
-    _add(key, "fifths", fifths(chart.key))
-    _add(key, "mode", "minor" if chart.key.endswith("m") else "major")
-    time = _add(attributes, "time")
-    _add(time, "beats", chart.meter[0])
-    _add(time, "beat-type", chart.meter[1])
-    sign, line, octaves = staff.clef if staff else ("G", 2, 0)
-    clef = _add(attributes, "clef")
-    _add(clef, "sign", sign)
-    _add(clef, "line", line)
-    if octaves:
-        _add(clef, "clef-octave-change", octaves)
-    if not staff:
-        _add(_add(attributes, "measure-style"), "slash", type="start", use_stems="no")
+def _attributes(chart: Chart, clef: Clef, slashes: bool) -> Element:
+    (beats, unit), (sign, line, octaves) = chart.meter, clef
+    octave = _node("clef-octave-change", octaves) if octaves else None
+    mode, slash = "minor" if chart.key.endswith("m") else "major", _node("slash", type="start", use_stems="no")
+    return _node(
+        "attributes",
+        _node("divisions", DIVISIONS),
+        _node("key", _node("fifths", fifths(chart.key)), _node("mode", mode)),
+        _node("time", _node("beats", beats), _node("beat-type", unit)),
+        _node("clef", _node("sign", sign), _node("line", line), octave),
+        _node("measure-style", slash) if slashes else None,
+    )
 
 
 def _rest(length: Fraction, **attributes: str) -> Element:
-    note = Element("note")
-    _add(note, "rest", **attributes)
-    _add(note, "duration", round(length * DIVISIONS))
-    _add(note, "voice", 1)
-    return note
+    return _node("note", _node("rest", **attributes), _node("duration", round(length * DIVISIONS)), _node("voice", 1))
 
 
-def _direction(measure: Element, tag: str, text: str | None = None, at: Fraction | None = None, **sound: str) -> None:
-    """A direction above the staff, such as words, and what it means for the sound, perhaps later in the measure."""
-    direction = _add(measure, "direction", placement="above")
-    _add(_add(direction, "direction-type"), tag, text)
-    if at is not None:
-        _add(direction, "offset", round(at * DIVISIONS), sound="yes")
-    if sound:
-        _add(direction, "sound", **sound)
-
-
-def _tempo(measure: Element, chart: Chart) -> None:
+def _tempo(chart: Chart) -> Element | None:
     """Feel and tempo. Eighths swing only if they are not the beat."""
-    swings = chart.feel == "swing" and chart.meter[1] <= 4
-    if not swings and not chart.tempo:
-        return
-    direction, sound = _add(measure, "direction", placement="above"), Element("sound")
-    if swings:
-        _add(_add(direction, "direction-type"), "words", "Swing")
-        swing = _add(sound, "swing")
-        for tag, value in (("first", 2), ("second", 1), ("swing-type", "eighth")):
-            _add(swing, tag, value)
+    types, sound = [], _node("sound", **{"tempo": chart.tempo} if chart.tempo else {})
+    if chart.feel == "swing" and chart.meter[1] <= 4:
+        types.append(_node("words", "Swing"))
+        sound.append(_node("swing", _node("first", 2), _node("second", 1), _node("swing-type", "eighth")))
     if chart.tempo:
-        metronome = _add(_add(direction, "direction-type"), "metronome")
-        _add(metronome, "beat-unit", "quarter")
-        _add(metronome, "per-minute", chart.tempo)
-        sound.set("tempo", str(chart.tempo))
-    direction.append(sound)
+        types.append(_node("metronome", _node("beat-unit", "quarter"), _node("per-minute", chart.tempo)))
+    inside = [*(_node("direction-type", element) for element in types), sound]
+    return _node("direction", *inside, placement="above") if types else None
 
 
-def _signs(measure: Element, signs: Measure, bar: Fraction) -> None:
-    """What stands above the beginning and the end of a measure."""
-    if signs.section:
-        _direction(measure, "rehearsal", signs.section)
-    if signs.segno:
-        _direction(measure, "segno", segno="segno")
-    if signs.coda:
-        _direction(measure, "coda", coda="coda")
-    if signs.to_coda:
-        _direction(measure, "words", "To Coda", bar, tocoda="coda")
-    if signs.fine:
-        _direction(measure, "words", "Fine", bar, fine="yes")
-    if signs.jump.startswith("D.C."):
-        _direction(measure, "words", signs.jump, bar, dacapo="yes")
-    elif signs.jump:
-        _direction(measure, "words", signs.jump, bar, dalsegno="segno")
+def _signs(signs: Measure, bar: Fraction) -> Iterator[Element]:
+    """What stands above the beginning and the end of a measure, and what it means for the sound."""
+    shown: list[tuple[object, str, str | None, dict[str, str]]] = [
+        (signs.section, "rehearsal", signs.section, {}),
+        (signs.segno, "segno", None, {"segno": "segno"}),
+        (signs.coda, "coda", None, {"coda": "coda"}),
+        (signs.to_coda, "words", "To Coda", {"tocoda": "coda"}),
+        (signs.fine, "words", "Fine", {"fine": "yes"}),
+        (signs.jump, "words", signs.jump, {"dacapo": "yes"} if "D.C." in signs.jump else {"dalsegno": "segno"}),
+    ]
+    for stands, tag, text, sound in shown:
+        if stands:
+            kind, later = _node("direction-type", _node(tag, text)), round(bar * DIVISIONS)
+            offset = _node("offset", later, sound="yes") if tag == "words" else None
+            yield _node("direction", kind, offset, _node("sound", **sound) if sound else None, placement="above")
 
 
-@dataclass
-class Barlines:
-    """What stands at the bar lines of a measure.
+def _barlines(chart: Chart) -> Iterator[tuple[list[Element], list[Element]]]:
+    """The left and the right bar line of each measure, if it is not a plain one.
 
-    Attributes
-    ----------
-    forward : bool, whether a repeat begins
-    times : int, how often the passage that is repeated here is played; 0 without a repeat
-    begins, ends : tuple of int, the times through of the ending that begins or ends here
-    style : str, of the right bar line, such as "light-light"; empty for a plain one
+    There are repeats and endings, double lines before sections, and a final one. A repeat is not played after a jump,
+    except in the coda.
     """
-
-    forward: bool = False
-    times: int = 0
-    begins: tuple[int, ...] = ()
-    ends: tuple[int, ...] = ()
-    style: str = ""
-
-    def write_left(self, measure: Element) -> None:
-        """Add the left bar line, if anything stands there."""
-        if self.forward or self.begins:
-            barline = _add(measure, "barline", location="left")
-            if self.forward:
-                _add(barline, "bar-style", "heavy-light")
-            if self.begins:
-                _ending(barline, self.begins, "start")
-            if self.forward:
-                _add(barline, "repeat", direction="forward")
-
-    def write_right(self, measure: Element) -> None:
-        """Add the right bar line, if it is not a plain one."""
-        style = "light-heavy" if self.times else self.style
-        if style or self.ends:
-            barline = _add(measure, "barline", location="right")
-            if style:
-                _add(barline, "bar-style", style)
-            if self.ends:
-                _ending(barline, self.ends, "stop" if style else "discontinue")
-            if self.times:
-                many = {"times": self.times} if self.times > 2 and not self.ends else {}
-                _add(barline, "repeat", direction="backward", **many)
-
-
-def _ending(barline: Element, numbers: Sequence[int], type_: str) -> None:
-    text = ", ".join(map(str, numbers))
-    _add(barline, "ending", text if type_ == "start" else None, number=text, type=type_)
-
-
-def _barlines(chart: Chart) -> list[Barlines]:
-    """The bar lines of each measure: repeats and endings, double lines before sections, and a final one."""
-    lines = [Barlines() for _ in chart.measures]
+    measures = chart.measures
+    to_coda = any(measure.jump.endswith("Coda") for measure in measures)
+    coda = next((i for i, measure in enumerate(measures) if measure.coda and to_coda), len(measures))
     for first, stop, times in chart.passages():
-        lines[first].forward = times > 1 and (first > 0 or chart.measures[0].begins or bool(chart.pickup))
+        endings = {n for measure in measures[first:stop] for n in measure.endings}
         for i in range(first, stop):
-            measure, line = chart.measures[i], lines[i]
-            through = tuple(chart.times_of(i, first, stop, times)) if measure.endings else ()
-            if through and (i == first or chart.measures[i - 1].endings != measure.endings):
-                line.begins = through
-            if through and (i + 1 == stop or chart.measures[i + 1].endings != measure.endings):
-                line.ends = through
-            again = min(line.ends) < times and not measure.jump if line.ends else not through and measure.ends > 1
-            line.times = times if again else 0
-    for line, measure, following in zip(lines, chart.measures, chart.measures[1:], strict=False):
-        line.style = "light-light" if measure.double or following.section else ""
-    lines[-1].style = "light-heavy"
-    return lines
+            measure, last = measures[i], i + 1 == len(measures)
+            through = chart.times_of(measure, endings, times) if measure.endings else ()
+            numbers, inside = ", ".join(map(str, sorted(through))), bool(through)
+            begins = inside and (i == first or measures[i - 1].endings != measure.endings)
+            ends = inside and (i + 1 == stop or measures[i + 1].endings != measure.endings)
+            forward = i == first and times > 1 and (first > 0 or measure.begins or chart.pickup > 0)
+            again = ends and min(through) < times and not measure.jump if inside else measure.ends > 1
+            double = measure.double or not (last or not measures[i + 1].section)
+            style = "light-heavy" if again or last else "light-light" if double else ""
+            left = [_node("bar-style", "heavy-light")] * forward
+            left += [_node("ending", numbers, number=numbers, type="start")] * begins
+            left += [_node("repeat", direction="forward")] * forward
+            right = [_node("bar-style", style)] * bool(style)
+            right += [_node("ending", number=numbers, type="stop" if style else "discontinue")] * ends
+            more = ({"times": times} if times > 2 and not inside else {}) | ({"after_jump": "yes"} if i >= coda else {})
+            right += [_node("repeat", direction="backward", **more)] * again
+            lines = [_node("barline", *left, location="left"), _node("barline", *right, location="right")]
+            yield lines[:1] * bool(left), lines[1:] * bool(right)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from music.midi import Midi, Note, as_tempo
-from music.outputs import Performance, side_by_side
+from music.outputs import Performance, endings_of, side_by_side
 from music.synth import MAX_SECONDS
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
@@ -36,7 +36,6 @@ TEMPO = 130  # quarters a minute
 FORM = "blues-f"
 PRIMER_BARS = 2
 TITLE_BARS = 4
-ENDINGS = (".mid", ".wav", ".png", ".musicxml")
 KINDS = {"C": "chord tone", "S": "scale tone", "A": "approach tone", "X": "other"}
 
 
@@ -101,19 +100,22 @@ class Solo(Performance):
     def __repr__(self) -> str:
         return f"Solo over {self.title}: {len(self.notes)} notes in {len(self.changes.bars)} bars, seed {self.seed}"
 
-    def contents(self, soundfont: str | Path | None = None, lead_sheet: bool = True) -> dict[str, bytes]:
+    def contents(
+        self, soundfont: str | Path | None = None, lead_sheet: bool = True, svg: bool = False, pdf: bool = False
+    ) -> dict[str, bytes]:
         """Make the contents of the files.
 
         Parameters
         ----------
         soundfont : file, optional, see `write`
         lead_sheet : bool, default True; False leaves the MusicXML file out
+        svg, pdf : bool, default False, whether the lead sheet is engraved, too; this needs the extra `score`
 
         Returns
         -------
-        dict from a file's ending (".mid", ".wav", ".png", ".musicxml") to its bytes
+        dict from a file's ending, such as ".mid", to its bytes
         """
-        return super().contents(soundfont) | ({".musicxml": self.musicxml()} if lead_sheet else {})
+        return super().contents(soundfont, lead_sheet, svg, pdf)
 
     def summary(self) -> str:
         """The figures of the solo, in two lines."""
@@ -127,9 +129,9 @@ class Solo(Performance):
         )
 
 
-def output_files(path: str | Path, lead_sheet: bool = True) -> list[Path]:
-    """The output files, MIDI, WAV, PNG and MusicXML, for a name with or without one of their endings."""
-    return side_by_side(path, ENDINGS)[: None if lead_sheet else -1]
+def output_files(path: str | Path, lead_sheet: bool = True, svg: bool = False, pdf: bool = False) -> list[Path]:
+    """The output files for a name with or without one of their endings; see `outputs.endings_of`."""
+    return side_by_side(path, endings_of(lead_sheet, svg, pdf))
 
 
 def improvise(
@@ -214,9 +216,8 @@ def improvise(
         changes = changes.with_ending()
     chance = seed if temperature else 0  # at temperature 0, nothing is left to chance
     sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
-    line = Soloist(checkpoint, sampler, density, longest_copy).play(
-        changes, primer_values(primer, checkpoint, changes), on_bar
-    )
+    soloist = Soloist(checkpoint, sampler, density, longest_copy)
+    line = soloist.play(changes, primer_values(primer, checkpoint, changes), on_bar)
     notes = accompany(changes, np.random.default_rng([chance, 1]), instruments or ())
     for element in line.elements:
         if element.pitches:

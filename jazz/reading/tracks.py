@@ -259,7 +259,7 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     if chosen is None:
         others = [part for part in parts if not part.drums and part is not accompaniment]
         if not others:
-            raise NumpyrnnError(f"a file must have a melody and chords, got --chords {chords} for its only part")
+            raise NumpyrnnError(f"a file must have a melody and chords, its only part is that of --chords {chords}")
         chosen = max(others, key=lambda part: as_melody[part.number].points)
         if as_melody[chosen.number].points < 1:
             raise NumpyrnnError("a file must have a melody, no part looks like one; --melody names it")
