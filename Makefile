@@ -46,7 +46,7 @@ mutants: $(VENV)/.mutants
 # The chord files' folder, by default ../shared/data/chords.
 quality: $(READY)
 	@$(PY) benchmarks/chords.py $(CHORDS)
-	@$(PY) benchmarks/leadsheets.py
+	@$(PY) benchmarks/leadsheets.py $(CHORDS)
 
 check: $(READY)
 	@$(PY) -m ruff check .

@@ -28,14 +28,21 @@ def share_read(path, order):
     return 1 - sum(refused.values()) / sum(count for count, _ in symbols), refused
 
 
-if __name__ == "__main__":
+def corpora():
+    """The order of each file, by its path. If the files are not there, that is printed, and an error if named."""
     folder = Path(*sys.argv[1:] or [FOLDER])
     if missing := [name for name in CORPORA if not (folder / name).is_file()]:
-        print(f"Shares of chord symbols: {folder} has no {' and no '.join(missing)}. Name the folder of the two files.")
-        sys.exit(len(sys.argv) > 1)
-    for name, order in CORPORA.items():
-        share, refused = share_read(folder / name, order)
+        print(f"The folder of chord symbols, {folder}, has no {' and no '.join(missing)}: name another.")
+        if sys.argv[1:]:
+            sys.exit(1)
+    return {} if missing else {folder / name: order for name, order in CORPORA.items()}
+
+
+if __name__ == "__main__":
+    for path, order in corpora().items():
+        name, (share, refused) = path.name, share_read(path, order)
         print(f"{name}: {share:.2%} of the occurrences are read, {PROMISED[name]:.1%} are promised")
-        print(*(f"  refused: {count} {symbol}" for symbol, count in refused.items()), sep="\n", end="")
+        for symbol, count in refused.items():
+            print(f"  refused: {count} {symbol}")
         if share < PROMISED[name]:
             sys.exit(1)

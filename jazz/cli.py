@@ -154,9 +154,10 @@ def chart(source: str | None, form: str | None, out: tuple[Path, ...], force: bo
     read = told(read_chart(given, **which)) if form is None else in_key(form_chart(form), which["key"])
     played = len(read.played())
     shared.check_not_read(out, [Path(given[1:])] if given[:1] == "@" else [], "the chart")
-    for path in out:
+    contents = {path: chart_file(read, path.suffix.lower()) for path in out}
+    for path in contents:
         shared.check_out(path, force)
-    write_together({path: chart_file(read, path.suffix.lower()) for path in out})
+    write_together(contents)
     click.echo(draw(read, shutil.get_terminal_size().columns))
     bars = f"{len(read.measures)} bar{'s' * (len(read.measures) != 1)}"
     click.echo(f"# {bars}." if played == len(read.measures) else f"# {bars}, {played} are played.")
