@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from music.engraving import ENGRAVERS
 from music.midi import write_midi
 from music.outputs import left_over, write_together
 from music.reader import ENCODING
@@ -38,7 +39,9 @@ from .training import JazzTraining
 OUT = Path("solo.mid")
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
-ENDINGS = (".txt", ".musicxml", ".svg", ".pdf")  # of a chart's files
+SHEET = Path("chart.musicxml")
+WRITTEN = (".txt", ".musicxml", *ENGRAVERS)  # endings of a chart's files
+ENDINGS = f"{', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}"
 RECIPE = "Values as three parts or as single symbols, with context; or the network of the course or of deepjazz."
 
 part_options = shared.options_of(
@@ -134,43 +137,42 @@ def told(chart: Chart) -> Chart:
 
 
 @app.command()
-@click.argument("source", metavar="[FILE|CHORDS|LINK]", required=False)
-@option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}")
+@click.argument("chords", metavar="[FILE|CHORDS|LINK]", required=False)
+@option("--form", metavar="NAME", help=f"A shipped form instead: {', '.join(FORMS)}")
 @chart_options
-@option("-o", "--out", multiple=True, type=shared.PATH, help=f"A file to write: {', '.join(ENDINGS)}; can be repeated.")
+@option("-o", "--out", multiple=True, type=shared.NAME, help=f"A {ENDINGS} file, or FOLDER/; can be repeated.")
 @shared.force_option
-def chart(source: str | None, form: str | None, out: tuple[Path, ...], force: bool, **which: str | None) -> None:
+def chart(chords: str | None, form: str | None, out: tuple[str, ...], force: bool, **which: str | None) -> None:
     """Show the chords of a chart, four bars a line, and write them as text, lead sheet or picture.
 
     A chart is a file (text, MusicXML, or iReal Pro's HTML), a link of iReal Pro, typed changes, or a shipped form.
     """
-    if (source is None) == (form is None):
+    if (chords is None) == (form is None):
         raise click.UsageError("either a chart or --form must be given")
     if form is not None and (which["tune"] or which["meter"]):
         raise click.UsageError("--tune and --meter do not go with --form")
-    if wrong := [path for path in out if path.suffix.lower() not in ENDINGS]:
-        raise NumpyrnnError(f"a chart is written as a file of {', '.join(ENDINGS)}, got {wrong[0]}")
-    given = source_of(source or "")
+    paths = [shared.output_path(name, SHEET) for name in out]
+    if wrong := [path for path in paths if path.suffix.lower() not in WRITTEN]:
+        raise NumpyrnnError(f"a chart is written as a {ENDINGS} file, got {wrong[0]}")
+    given = source_of(chords or "")
     read = told(read_chart(given, **which)) if form is None else in_key(form_chart(form), which["key"])
     played = len(read.played())
-    shared.check_not_read(out, [Path(given[1:])] if given[:1] == "@" else [], "the chart")
-    contents = {path: chart_file(read, path.suffix.lower()) for path in out}
+    shared.check_not_read(paths, [Path(given[1:])] if given[:1] == "@" else [], "the chart")
+    contents = {path: chart_file(read, path.suffix.lower()) for path in paths}
     for path in contents:
         shared.check_out(path, force)
     write_together(contents)
     click.echo(draw(read, shutil.get_terminal_size().columns))
     bars = f"{len(read.measures)} bar{'s' * (len(read.measures) != 1)}"
     click.echo(f"# {bars}." if played == len(read.measures) else f"# {bars}, {played} are played.")
-    if out:
-        click.echo(f"Written: {', '.join(map(shared.shown_path, out))}.")
+    if contents:
+        click.echo(f"Written: {', '.join(map(shared.shown_path, contents))}.")
 
 
 def chart_file(chart: Chart, ending: str) -> bytes:
     """A chart as the bytes of a file with this ending."""
     if ending == ".txt":
         return draw(chart).encode()
-    from music.engraving import ENGRAVERS
-
     from .charts.sheet import chart_sheet
 
     sheet = chart_sheet(chart)

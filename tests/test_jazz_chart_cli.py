@@ -161,7 +161,7 @@ def test_an_error_writes_no_file(tmp_path):
     before = contents(tmp_path)
     for arguments, status, message in [
         (["C | F", "-o", "new.txt", "-o", "old.txt"], 1, "old.txt already exists"),
-        (["C | F", "-o", "new.txt", "-o", "new.doc"], 1, ".txt, .musicxml, .svg, .pdf, got new.doc"),
+        (["C | F", "-o", "new.txt", "-o", "new.doc"], 1, ".txt, .musicxml, .svg or .pdf file, got new.doc"),
         (["C | F", "-o", "new"], 1, "got new"),
         (["C | H", "-o", "new.txt"], 1, "bar 2: a chord must be like"),
         (["old.txt", "-o", "old.txt", "--force"], 1, "old.txt is the chart and must not be replaced"),
@@ -180,6 +180,14 @@ def test_an_error_writes_no_file(tmp_path):
         assert (done.status, done.out) == (status, ""), arguments
         assert message in done.err.splitlines()[-1]
         assert contents(tmp_path) == before
+
+
+def test_a_folder_gets_a_lead_sheet_and_is_made(tmp_path):
+    assert "Written: new/chart.musicxml.\n" in do_well(tmp_path, "chart", "C | F", "-o", "new/")
+    done = do(tmp_path, "chart", "C | H", "-o", "other/")
+    assert done.status == 1
+    assert set(contents(tmp_path)) == {"new/chart.musicxml"}
+    assert not (tmp_path / "other").exists()
 
 
 def test_force_replaces_files(tmp_path):

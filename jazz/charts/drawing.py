@@ -28,7 +28,7 @@ class Cell(NamedTuple):
     new : bool, whether this ending begins here
     body : str, the chords, and the signs that are words
     closing : str, what stands before the next bar line
-    count : str, how often a repeat that ends here is played, such as " x3", unless it is twice
+    times : str, how often a repeat that ends here is played, such as " x3", unless it is twice
     first : bool, whether a new line begins here in any case
     below : int, the bars of an ending that is to stand below the first one, or 0
     """
@@ -39,7 +39,7 @@ class Cell(NamedTuple):
     new: bool
     body: str
     closing: str
-    count: str
+    times: str
     first: bool
     below: int
 
@@ -189,5 +189,5 @@ def _lines(cells: Sequence[Cell], rows: Sequence[tuple[int, list[Cell]]]) -> lis
         for column, cell in enumerate(row, first):
             closing = cell.closing.rjust(widths[column] - len(cell.body))
             line += f"|{cell.opening.ljust(signs[column])} {cell.body}{closing}"
-        lines.append(f"{line}|{row[-1].count}")
+        lines.append(f"{line}|{row[-1].times}")
     return lines
