@@ -75,7 +75,7 @@ def test_typed_changes_and_links_need_no_file():
     ("content", "message"),
     [
         (b"", "changes must have a chord"),
-        (b"MThd\0\0\0\6", "a chart must be MusicXML or UTF-8 text, it holds a zero byte"),
+        (b"MThd\0\0\0\6\0\1", "a chord must be like"),
         ("Dm7 caf\u00e9".encode("latin-1"), "a chart must be MusicXML or UTF-8 text, byte 7 is not"),
         (b"<html><body>nothing here</body></html>", "irealbook://"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "byte 10 is not"),

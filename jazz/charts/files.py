@@ -101,23 +101,15 @@ def tunes_in(content: bytes | str, meter: tuple[int, int] | None = None) -> list
 
         if is_musicxml(content):
             return [_read(read_musicxml(content))]
-        content = _as_text(content)
+        try:
+            content = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise NumpyrnnError(f"a chart must be MusicXML or UTF-8 text, byte {error.start} is not") from error
     if LINK.search(content) or PAGE.match(content):
         from .ireal import tunes
 
         return [Tune(tune.title, tune.chart) for tune in tunes(content)]
     return [_read(parse_chart(content, meter))]
-
-
-def _as_text(content: bytes) -> str:
-    """The text of a file, without its byte order mark."""
-    try:
-        if b"\0" not in content:
-            return content.decode("utf-8-sig")
-        what = "it holds a zero byte"
-    except UnicodeDecodeError as error:
-        what = f"byte {error.start} is not"
-    raise NumpyrnnError(f"a chart must be MusicXML or UTF-8 text, {what}")
 
 
 def _read(chart: Chart) -> Tune:
