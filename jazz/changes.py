@@ -8,12 +8,15 @@ from fractions import Fraction
 from itertools import pairwise
 
 from numpyrnn import NumpyrnnError
+from workbench.files import data_path
 
 from .charts.chart import LONGEST as LONGEST
 from .charts.chart import Change, Chart, bar_length
 from .charts.chart import parse_meter as parse_meter
 from .charts.text import parse_chart
 from .chords import Chord
+
+FORMS = ("blues-f", "blues-cm", "rhythm-changes", "ii-v-i", "minor-ii-v-i", "modal", "bossa", "waltz")
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,13 @@ class Changes:
         return " | ".join(" ".join(str(chord) for _, chord in bar) for bar in self.bars)
 
 
-def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
+def parse_changes(text: str, meter: tuple[int, int] | None = None) -> Changes:
     """Read changes as musicians write them, see `charts.text.parse_chart`.
 
     Parameters
     ----------
     text : str, such as "Dm7 G7 | Cmaj7 | %"
-    meter : (beats, unit), default (4, 4)
+    meter : (beats, unit), optional; by default the meter that the text says, or else 4/4
 
     Returns
     -------
@@ -132,48 +135,15 @@ def parse_changes(text: str, meter: tuple[int, int] = (4, 4)) -> Changes:
     return Changes.of(parse_chart(text, meter))
 
 
-# The title and the chords of each shipped form.
-_FORMS = {
-    "blues-f": (
-        "Blues in F",
-        "F7 | Bb7 | F7 | Cm7 F7 | Bb7 | Bdim7 | F7 | Am7b5 D7b9 | Gm7 | C7 | F7 D7 | Gm7 C7",
-    ),
-    "blues-cm": (
-        "Blues in C minor",
-        "Cm7 | Fm7 | Cm7 | Gm7b5 C7b9 | Fm7 | % | Cm7 | % | Ab7 | G7alt | Cm7 | Dm7b5 G7b9",
-    ),
-    "rhythm-changes": (
-        "Rhythm changes in B flat",
-        "|: Bb6 G7 | Cm7 F7 | Dm7 G7 | Cm7 F7 | Fm7 Bb7 | Ebmaj7 Edim7 | Dm7 G7 | Cm7 F7 :|"
-        "D7 | % | G7 | % | C7 | % | F7 | % |"
-        "Bb6 G7 | Cm7 F7 | Dm7 G7 | Cm7 F7 | Fm7 Bb7 | Ebmaj7 Edim7 | Cm7 F7 | Bb6",
-    ),
-    "ii-v-i": (
-        "Major ii-V-I through three keys",
-        "Dm7 | G7 | Cmaj7 | % | Cm7 | F7 | Bbmaj7 | % | Bbm7 | Eb7 | Abmaj7 | % | Dm7b5 | G7b9 | Cmaj7 A7 | Dm7 G7",
-    ),
-    "minor-ii-v-i": (
-        "Minor ii-V-i",
-        "Dm7b5 | G7alt | Cm6 | % | Gm7b5 | C7alt | Fm6 | % |"
-        "Am7b5 | D7b9 | Gm6 | % | Fm7 Bb7 | Ebmaj7 | Dm7b5 G7b9 | Cm6",
-    ),
-    "modal": ("Modal tune in D and E flat Dorian", "|: Dm7 :| x16 |: Ebm7 :| x8 |: Dm7 :| x8"),
-    "bossa": (
-        "Bossa nova in F",
-        "Fmaj7 | % | G13 | % | Gm7 | C7b9 | Am7 | D7b9 | Gm7 | Bbm6 | Am7 | Abdim7 | Gm7 | C7 | Fmaj7 | Gm7 C7",
-    ),
-    "waltz": (
-        "Jazz waltz",
-        "Gm7 | C7 | Fmaj7 | % | Fm7 | Bb7 | Ebmaj7 | % | Am7b5 | D7b9 | Gm6 | % | Cm7 | F7 | Bbmaj7 | Am7b5 D7b9",
-    ),
-}
-_METERS = {"waltz": (3, 4)}  # all others are in 4/4
-_FEELS = {"bossa": "straight"}  # all others swing
-FORMS = tuple(_FORMS)
+def form_chart(name: str) -> Chart:
+    """The chart of a shipped form, see `form`."""
+    if name not in FORMS:
+        raise NumpyrnnError(f"a form must be one of {', '.join(FORMS)}, got {name!r}")
+    return parse_chart(data_path(f"forms/{name}.txt").read_text("utf-8"))
 
 
 def form(name: str) -> Changes:
-    """A shipped form, as it is played.
+    """The changes of a shipped form.
 
     Parameters
     ----------
@@ -189,12 +159,3 @@ def form(name: str) -> Changes:
         if there is no such form
     """
     return replace(Changes.of(form_chart(name)), name=name)
-
-
-def form_chart(name: str) -> Chart:
-    """A shipped form as it is written, see `form`."""
-    if name not in _FORMS:
-        raise NumpyrnnError(f"a form must be one of {', '.join(FORMS)}, got {name!r}")
-    title, text = _FORMS[name]
-    chart = parse_chart(text, _METERS.get(name, (4, 4)))
-    return replace(chart, title=title, feel=_FEELS.get(name, "swing"))

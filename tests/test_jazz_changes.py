@@ -10,13 +10,14 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jazz.changes import FORMS, form, parse_changes, parse_meter
+from jazz.changes import FORMS, form, form_chart, parse_changes, parse_meter
 from jazz.charts.chart import spread
 from jazz.chords import Chord
 from jazz.cli import app
 from jazz.grammar import Element
 from jazz.playing.band import accompany
 from jazz.playing.leadsheet import lead_sheet
+from music.midi import read_midi
 from numpyrnn import NumpyrnnError
 
 
@@ -92,8 +93,8 @@ def test_a_slash_is_a_beat_more_of_the_chord_before():
         ("C (F) | (G)", "C (F) | C(G)", "C | C"),
         ("C6/9/E(F) | / G | (A7)", "C6/9/E(F) | C6/9/E G | G(A7)", "C6/9/E | / G | G"),
         ("N.C. (C7) | (D7) | F", "N.C. (C7) | N.C.(D7) | F", "N.C. | N.C. | F"),
-        ("G7 (b9, b13) Cmaj7 (#11)", "G7 (b9, b13) Cmaj7 (#11)", "G7b9b13 Cmaj7#11"),
-        ("C( add 9 ) F", "C( add 9 ) F", "Cadd9 F"),
+        ("G7 (b9, b13) Cmaj7 (#11) | D", "G7 (b9, b13) Cmaj7 (#11) | D", "G7b9b13 Cmaj7#11 | D"),
+        ("C( add 9 ) F | D", "C( add 9 ) F | D", "Cadd9 F | D"),
     ],
 )
 def test_alternates_in_brackets_are_shown_and_not_played(text, shown, played):
@@ -129,7 +130,7 @@ def test_a_lead_sheet_shows_alternates_and_has_the_kind_of_what_is_played():
     ],
 )
 def test_chords_of_a_bar_share_its_beats(meter, text, onsets):
-    assert [onset for onset, _ in parse_changes(text, meter).bars[0]] == onsets
+    assert [onset for onset, _ in parse_changes(f"{text} |", meter).bars[0]] == onsets
 
 
 @given(st.integers(1, 40), st.integers(1, 32), st.sampled_from([1, 2, 4, 8, 16]))
@@ -145,14 +146,13 @@ def test_spread_chords_begin_with_the_bar_in_order_and_within_it(n, beats, unit)
     ("text", "message"),
     [
         ("C | D | H7", "bar 3: a chord must be like .* got 'H7'"),
-        ("|: C | D :| x3 | E x", "bar 7: .* got 'x'"),
+        ("|: C | D :| x3 | E x", "bar 3: .* got 'x'"),
         ("%", "bar 1 must name a chord"),
         ("/ C", "bar 1 must begin with a chord, got '/'"),
         ("(C7) | F", r"bar 1 must begin with a chord, got '\(C7\)'"),
         ("C | D/C7", "bar 2: a chord must be like .* got 'D/C7': it must be one chord"),
         ("C | D\nE | Fmja7", r"line 2, bar 4: a chord must be like .* got 'Fmja7': .* \(the nearest is Fmaj7\)"),
-        ("\n\n|: C\n| D :|\n | Cm7b", "line 5, bar 5: a chord must be like .* got 'Cm7b'"),
-        ("C | |: D", "the repeat that begins at bar 2 must end"),
+        ("\n\n|: C\n| D :|\n | Cm7b", "line 5, bar 3: a chord must be like .* got 'Cm7b'"),
         ("|: C |: D :|", "bar 2 begins a second"),
         ("", "changes must have a chord"),
         ("| N.C. | % |", "changes must have a chord"),
@@ -179,12 +179,12 @@ def test_a_wrong_symbol_of_a_file_is_named_with_the_file(tmp_path):
         "|: C :| x99999999999",
         "|: C | D :| x9999",
         "|: " * 50 + "C" + " :| x99999" * 50,
-        "C | % :| x6000" * 9,
+        "C | % :| x6000 " * 9,
         "C |" * 10_001,
     ],
 )
 def test_more_bars_than_anybody_plays_are_refused(text):
-    with pytest.raises(NumpyrnnError, match=r"at most 10000 bars|begins a second"):
+    with pytest.raises(NumpyrnnError, match=r"at most 10000 bars|1 to 10000|it is empty"):
         parse_changes(text)
 
 
@@ -213,6 +213,13 @@ def test_a_shipped_form_is_complete_and_reads_back(name):
     assert changes.feel == ("straight" if name == "bossa" else "swing")
     assert all(chord.tones for _, chord in changes.flat())
     assert parse_changes(str(changes), changes.meter).bars == changes.bars
+
+
+def test_a_shipped_form_has_its_key_and_its_sections_on_paper():
+    chart = form_chart("rhythm-changes")
+    assert (chart.key, [m.section for m in chart.measures if m.section]) == ("Bb", ["A", "B", "A"])
+    assert [form(name).key for name in FORMS] == ["F", "Cm", "Bb", "C", "Cm", "Dm", "F", "Gm"]
+    assert not any(form_chart(name).guesses for name in FORMS)
 
 
 def test_the_bridge_of_rhythm_changes_is_a_chain_of_dominants():
@@ -263,3 +270,14 @@ def test_repeats_after_another_are_refused_at_once():
         assert tracemalloc.get_traced_memory()[1] < 2e6
     finally:
         tracemalloc.stop()  # it would slow down all tests after this one
+
+
+def test_the_meter_of_a_file_is_taken_unless_another_is_asked_for(tmp_path):
+    path = tmp_path / "chart.txt"
+    path.write_text("meter: 3/4\n| C | F |\n", "utf-8")
+    words = ["improvise", "--chords", f"@{path}", "-o", str(tmp_path / "solo"), "--no-lead-sheet", "--seed", "1"]
+    done = CliRunner().invoke(app, [*words, "--meter", "4/4"])
+    assert f"{path}: " in str(done.exception)
+    assert "one meter, 4/4, got '3/4'" in str(done.exception)
+    assert CliRunner().invoke(app, words).exit_code == 0
+    assert read_midi(tmp_path / "solo.mid").meters[0][1:] == (3, 4)

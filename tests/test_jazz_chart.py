@@ -86,3 +86,9 @@ def test_a_jump_needs_its_aim(jump, needed):
 def test_a_chart_that_plays_too_many_bars_is_refused():
     with pytest.raises(NumpyrnnError, match="at most 10000 bars"):
         chart(("C", {"ends": 10_001})).played()
+
+
+def test_endings_that_few_measures_or_times_have_are_ordered_at_once():
+    rest = [("D", {"endings": (2,)})] * 5_000
+    measures = [("C", {"endings": (1,), "ends": 4_000}), *rest]
+    assert order(*measures) == "C" + "D" * 5_000 + "C" * 3_998

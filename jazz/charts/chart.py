@@ -197,14 +197,15 @@ class Chart:
     def _walk(self, start: int, once: bool = False) -> Iterator[tuple[int, bool]]:
         """The index of each measure from `start` on, with repeats, and whether it is played for the last time."""
         for first, stop, times in self.passages():
-            passage = self.measures[first:stop]
-            endings = {n for measure in passage for n in measure.endings}
-            through = [self.times_of(measure, endings, times) for measure in passage]
-            last = [max(numbers) for numbers in through]
+            passage = range(max(first, start), stop)
+            named = {n for m in self.measures[first:stop] for n in m.endings}
+            lowest = min(named, default=0)  # the ending that is taken the times that no ending names
+            unnamed = max({*range(1, times + 1)} - named, default=0)
+            others = [i for i in passage if not self.measures[i].endings or lowest in self.measures[i].endings]
             for time in range(times if once else 1, times + 1) if stop > start else ():
-                for i in range(max(first, start), stop):
-                    if time in through[i - first]:
-                        yield i, time == last[i - first]
+                for i in self._at(time, passage) if time in named else others:
+                    endings = self.measures[i].endings
+                    yield i, time == (max(*endings, unnamed * (lowest in endings)) if endings else times)
 
     def passages(self) -> Iterator[tuple[int, int, int]]:
         """(first measure, stop, times) of each passage: a repeat with its endings, or what stands between repeats."""
@@ -224,6 +225,10 @@ class Chart:
             return range(1, times + 1)
         begins = min(endings) in measure.endings
         return {*measure.endings, *(n for n in range(1, times + 1) if begins and n not in endings)}
+
+    def _at(self, time: int, passage: range) -> list[int]:
+        """The measures of a passage that are played the n-th time through it, if an ending names this time."""
+        return [i for i in passage if not self.measures[i].endings or time in self.measures[i].endings]
 
     def _first(self, sign: str) -> int:
         return next(i for i, measure in enumerate(self.measures) if getattr(measure, sign))

@@ -1,0 +1,95 @@
+"""The head of a typed chart: lines such as `title: ...` and `meter: 3/4` above the first bar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from numpyrnn import NumpyrnnError
+
+from ..symbols import clean
+
+# The fields of a head, and other words for them.
+FIELDS = {
+    **{"title": ("name", "song", "tune"), "composer": ("composers", "composed by", "music", "by", "author", "artist")},
+    **{"meter": ("time", "time signature", "metre"), "tempo": ("bpm",), "feel": ("style", "groove", "rhythm")},
+    **{"key": ("key signature",), "pickup": ("upbeat", "anacrusis")},
+}
+WORDS = {word: field for field, others in FIELDS.items() for word in (field, *others)}
+TEMPO = re.compile(r"(?:(?:♩|q|quarter)\s*=\s*|ca?\.?\s*|~\s*)?(\d{2,3})\s*(?:bpm)?", re.IGNORECASE)
+STRAIGHT = re.compile(
+    r"straight|even|bossa|latin|samba|bolero|mambo|cha|afro|rock|funk|pop|ecm|tango|choro", re.IGNORECASE
+)
+SWING = re.compile(r"sw[iu]ng|shuffle|ballad|medium|bop|blues|jazz|waltz|up.?tempo|triplet|dixie", re.IGNORECASE)
+KEY = re.compile(r"([A-Ga-g][#b]?)(?:[ -]?(?:major|maj|dur)|M|([ -]?(?:minor|min|moll)| ?m|-))?")
+MAJOR = " Cb Gb Db Ab Eb Bb F C G D A E B F# C# "  # from seven flats to seven sharps
+MINOR = " Ab Eb Bb F C G D A E B F# C# G# D# A# "
+
+
+def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:
+    """Read the value of a field.
+
+    Parameters
+    ----------
+    field : one of FIELDS, other than meter
+    text : str
+    guess : function, called with a line about what was guessed
+
+    Returns
+    -------
+    what `Chart` has for the field
+
+    Raises
+    ------
+    NumpyrnnError
+        if it cannot be read
+    """
+    if field in ("key", "feel"):
+        return parse_key(text) if field == "key" else read_feel(text, guess)
+    if field == "tempo":
+        found = TEMPO.fullmatch(text)
+        if not found or not 20 <= int(found[1]) <= 400:
+            raise NumpyrnnError(f"a tempo must be 20 to 400 quarters a minute, got {text[:40]!r}")
+        return int(found[1])
+    if field == "pickup":
+        if not re.fullmatch(r"\d{1,2}(?:\.\d{1,2}|/[1-9]\d?)?", text):
+            raise NumpyrnnError(f"a pickup must be a number of quarters, such as 1 or 1/2, got {text[:40]!r}")
+        return Fraction(text)
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def parse_key(text: str) -> str:
+    """Read a key such as "Bb", "F#m", "D minor" or "Eb major".
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str, the tonic, with "m" after it if minor
+
+    Raises
+    ------
+    NumpyrnnError
+        unless it is a key with at most seven sharps or flats
+    """
+    found = KEY.fullmatch(re.sub("(?i)m(aj|in)(or)?|dur|moll", lambda word: word[0].lower(), clean(text[:40])))
+    tonic = found[1].capitalize() if found else ""
+    if not found or f" {tonic} " not in (MINOR if found[2] else MAJOR):
+        what = "a key must be like Bb, F#m or D minor, with at most seven sharps or flats"
+        raise NumpyrnnError(f"{what}, got {text[:40]!r}")
+    return tonic + "m" * bool(found[2])
+
+
+def read_feel(text: str, guess: Callable[[str], object]) -> str:
+    """The feel, swing or straight, of a style such as "bossa nova"; `guess` is called unless it is one of the two."""
+    feel = "straight" if STRAIGHT.search(text) else "swing" if SWING.search(text) else ""
+    if not feel:
+        what = "a feel must be swing or straight, or a style such as bossa, latin, ballad or medium swing"
+        raise NumpyrnnError(f"{what}, got {text[:40]!r}")
+    if text.lower() != feel:
+        guess(f"the style {text[:40]!r} is read as {feel}")
+    return feel
