@@ -391,7 +391,7 @@ def test_the_part_has_the_name_of_its_instrument(program, name):
 
 
 def test_a_solo_for_the_trumpet_has_a_sheet_for_the_trumpet():
-    solo = improvise("Dm7 G7 | Cmaj7", seed=1, program=56)
+    solo = improvise("Dm7 G7 | Cmaj7", seed=1, program=57)
     root = ElementTree.fromstring(solo.musicxml())
     assert root.findtext(".//part-name") == "Trumpet"
     assert root.findtext(".//fifths") == "0"

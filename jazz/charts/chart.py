@@ -69,7 +69,7 @@ def parse_key(text: str) -> str:
     NumpyrnnError
         unless it is a major or minor key of at most seven sharps or flats
     """
-    match = re.fullmatch(r"([A-Ga-g])(?:[ -]?([#b]))?\s*(.*)", clean(text).rstrip("."))
+    match = re.fullmatch(r"([A-Ga-g])(?:[ -]?([#b]))?\s*(.*)", clean(text[:40]).rstrip("."))
     mode = match[3] if match and match[3] in ("M", "m") else match[3].lower() if match else None
     key = match[1].upper() + (match[2] or "") + "m" * (mode in MINOR) if match else ""
     if mode not in MINOR + MAJOR or abs(fifths(key)) > 7:

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpyrnn import NumpyrnnError
 
-from ..symbols import clean
+from .chart import parse_key
 
 # The fields of a head, and other words for them.
 FIELDS = {
@@ -23,9 +23,6 @@ STRAIGHT = re.compile(
     r"straight|even|bossa|latin|samba|bolero|mambo|cha|afro|rock|funk|pop|ecm|tango|choro", re.IGNORECASE
 )
 SWING = re.compile(r"sw[iu]ng|shuffle|ballad|medium|bop|blues|jazz|waltz|up.?tempo|triplet|dixie", re.IGNORECASE)
-KEY = re.compile(r"([A-Ga-g][#b]?)(?:[ -]?(?:major|maj|dur)|M|([ -]?(?:minor|min|moll)| ?m|-))?")
-MAJOR = " Cb Gb Db Ab Eb Bb F C G D A E B F# C# "  # from seven flats to seven sharps
-MINOR = " Ab Eb Bb F C G D A E B F# C# G# D# A# "
 
 
 def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:
@@ -58,30 +55,6 @@ def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:
             raise NumpyrnnError(f"a pickup must be a number of quarters, such as 1 or 1/2, got {text[:40]!r}")
         return Fraction(text)
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
-
-
-def parse_key(text: str) -> str:
-    """Read a key such as "Bb", "F#m", "D minor" or "Eb major".
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    str, the tonic, with "m" after it if minor
-
-    Raises
-    ------
-    NumpyrnnError
-        unless it is a key with at most seven sharps or flats
-    """
-    found = KEY.fullmatch(re.sub("(?i)m(aj|in)(or)?|dur|moll", lambda word: word[0].lower(), clean(text[:40])))
-    tonic = found[1].capitalize() if found else ""
-    if not found or f" {tonic} " not in (MINOR if found[2] else MAJOR):
-        what = "a key must be like Bb, F#m or D minor, with at most seven sharps or flats"
-        raise NumpyrnnError(f"{what}, got {text[:40]!r}")
-    return tonic + "m" * bool(found[2])
 
 
 def read_feel(text: str, guess: Callable[[str], object]) -> str:
