@@ -70,7 +70,7 @@ class Music(Performance):
         """Write the score, as the bytes of a MusicXML file."""
         from .notation import score  # and with it music21
 
-        return score(f"Piano piece, seed {self.seed}", self.midi.notes, self.tempo)
+        return score("Piano piece", self.midi.notes, self.tempo)
 
     def summary(self) -> str:
         """Describe the piece in one line."""

@@ -45,7 +45,7 @@ def glyphs(svg):
 @score_extra
 def test_title_tempo_and_chords_are_text_of_letters_that_common_fonts_have():
     written = texts(engraving.svg(sheet("Blues & <more>")))
-    assert {"Blues & <more>", "♩ = 130", "F7", "B♭7", "F♯m7b5", "B7", "N.C."} <= set(written)
+    assert {"Blues & <more>", "Swing ♩ = 130", "F7", "B♭7", "F♯m7b5", "B7", "N.C."} <= set(written)
     assert not [letter for text in written for letter in text if "\ue000" <= letter <= "\uf8ff"]
 
 
