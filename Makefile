@@ -10,7 +10,7 @@ EXTRAS := fast,score
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
-.PHONY: demo test test-extras coverage torture mutants check bench bench-quick bench-more models bands clean
+.PHONY: demo test test-extras coverage torture mutants quality check bench bench-quick bench-more models bands clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -42,6 +42,12 @@ torture: $(READY)
 
 mutants: $(VENV)/.mutants
 	@$(PY) benchmarks/mutants.py $(if $(ALL),--all) $(if $(SEED),--seed $(SEED)) $(MODULES)
+
+# The chord files' folder, by default ../shared/data/chords.
+quality: $(READY)
+	@$(PY) benchmarks/chords.py $(CHORDS)
+	@$(PY) benchmarks/leadsheets.py $(CHORDS)
+	@$(PY) benchmarks/yardstick.py
 
 check: $(READY)
 	@$(PY) -m ruff check .

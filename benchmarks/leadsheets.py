@@ -1,4 +1,4 @@
-"""How many chord symbols have all their tones when our MusicXML is read: `python benchmarks/leadsheets.py FOLDER`.
+"""How many chord symbols have all their tones when our MusicXML is read: `python benchmarks/leadsheets.py [FOLDER]`.
 
 FOLDER holds the two files of `chords.py`. Each symbol is read by music21, and by a reader of MusicXML's specification.
 """
@@ -6,10 +6,9 @@ FOLDER holds the two files of `chords.py`. Each symbol is read by music21, and b
 import re
 import sys
 from itertools import product
-from pathlib import Path
 from xml.etree import ElementTree
 
-from chords import CORPORA, symbols_of
+from chords import corpora, symbols_of
 from music21.musicxml.xmlToM21 import MeasureParser
 
 from jazz.charts.sheet import harmony
@@ -99,10 +98,9 @@ def survey(symbols, order="ordinary"):
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
     surveys = {"spellings of the grammar": survey(["C" + spelling for spelling in SPELLINGS])}
-    for name, order in CORPORA.items():
-        surveys[f"symbols of {name}"] = survey([symbol for _, symbol in symbols_of(folder / name)], order)
+    for path, order in corpora().items():
+        surveys[f"symbols of {path.name}"] = survey([symbol for _, symbol in symbols_of(path)], order)
     for name, (read, broken) in surveys.items():
         print(f"{read - len(broken)} of {read} {name} have all their tones when our MusicXML is read", *broken)
     sys.exit(any(broken for _, broken in surveys.values()))

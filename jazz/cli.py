@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,20 +10,23 @@ from typing import Any
 
 import click
 
-from music.files import naming
+from music.engraving import ENGRAVERS
 from music.midi import write_midi
-from music.outputs import left_over
+from music.outputs import left_over, write_together
 from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
-from workbench.files import MAX_NOTES_BYTES, load_model, read_text
+from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 
-from .changes import FORMS, LONGEST, parse_changes, parse_meter
+from .changes import FORMS, LONGEST, form_chart
 from .changes import form as shipped_form
+from .charts.chart import Chart
+from .charts.drawing import draw
+from .charts.files import in_key, read_chart, source_of
 from .evaluation import RUN, measure
 from .model import KIND, RECIPES
 from .playing import performance
@@ -35,6 +39,9 @@ from .training import JazzTraining
 OUT = Path("solo.mid")
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
+SHEET = Path("chart.musicxml")
+WRITTEN = (".txt", ".musicxml", *ENGRAVERS)  # endings of a chart's files
+ENDINGS = f"{', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}"
 RECIPE = "Values as three parts or as single symbols, with context; or the network of the course or of deepjazz."
 
 part_options = shared.options_of(
@@ -45,6 +52,12 @@ part_options = shared.options_of(
     option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis."),
 )
 
+chart_options = shared.options_of(
+    option("--tune", metavar="TITLE", help="The title, a part of it, or the number of the tune, if there are several."),
+    option("--meter", help="The meter of changes that say none  [default: 4/4]"),
+    option("--key", help='The key, like "Bb" or "F#m"  [default: the chart\'s]'),
+)
+
 
 @click.group(cls=shared.default_group("improvise"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="jazz")
@@ -53,9 +66,9 @@ def app() -> None:
 
 
 @app.command()
-@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %"; @FILE reads them from a file.')
+@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a link of iReal Pro, or @FILE.')
 @option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
-@option("--meter", help="The meter of --chords  [default: what they say, or 4/4]")
+@chart_options
 @shared.seed_option
 @shared.sampling_options
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
@@ -64,8 +77,8 @@ def app() -> None:
     "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
 )
 @flag("--ending", help="Add a bar: a held chord that resolves the last one.")
-@option("--tempo", type=click.IntRange(20, 400), default=performance.TEMPO, help="Quarters a minute.")
-@option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the form's]")
+@option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 130 or the chart's]")
+@option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the chart's]")
 @flag("--straight", help="Straight eighths, without swing.")
 @option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program, from 1.")
 @shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
@@ -92,12 +105,13 @@ def improvise(
         raise click.UsageError("--swing and --straight exclude each other")
     if chords is not None and options["form"] is not None:
         raise click.UsageError("--chords and --form exclude each other")
-    if chords is None and options["meter"]:
+    if chords is None and options["meter"] is not None:
         raise click.UsageError("--meter goes with --chords; a form has its own")
-    if chords is not None and chords.startswith("@"):
-        text, meter = read_text(chords[1:], MAX_NOTES_BYTES), options["meter"]
-        with naming(chords[1:]):
-            options["changes"] = parse_changes(text, parse_meter(meter) if meter else None)
+    if chords is None and options["tune"] is not None:
+        raise click.UsageError("--tune goes with --chords")
+    read = None if chords is None else told(read_chart(chords, options["tune"], options["meter"]))
+    if read and read.pickup:
+        click.echo(f"The pickup of {read.pickup} quarters is left out.", err=True)
     kinds = {"lead_sheet": not no_lead_sheet, "svg": options.pop("svg"), "pdf": options.pop("pdf")}
 
     def files_of(name: Path) -> list[Path]:
@@ -108,11 +122,61 @@ def improvise(
     instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
-        solo = performance.improvise(options.pop("changes", chords), on_bar=progress.update, **options)
+        solo = performance.improvise(read, on_bar=progress.update, **options)
     files = solo.write(path, soundfont, **kinds)
     old = map(shared.shown_path, left_over(path, files))
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
     click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
+
+
+def told(chart: Chart) -> Chart:
+    """Print what was guessed while a chart was read, and return the chart."""
+    for guess in chart.guesses:
+        click.echo(shown(guess, 200), err=True)
+    return chart
+
+
+@app.command()
+@click.argument("chords", metavar="[FILE|CHORDS|LINK]", required=False)
+@option("--form", metavar="NAME", help=f"A shipped form instead: {', '.join(FORMS)}")
+@chart_options
+@option("-o", "--out", multiple=True, type=shared.NAME, help=f"A {ENDINGS} file, or FOLDER/; can be repeated.")
+@shared.force_option
+def chart(chords: str | None, form: str | None, out: tuple[str, ...], force: bool, **which: str | None) -> None:
+    """Show the chords of a chart, four bars a line, and write them as text, lead sheet or picture.
+
+    A chart is a file (text, MusicXML, or iReal Pro's HTML), a link of iReal Pro, typed changes, or a shipped form.
+    """
+    if (chords is None) == (form is None):
+        raise click.UsageError("either a chart or --form must be given")
+    if form is not None and (which["tune"] or which["meter"]):
+        raise click.UsageError("--tune and --meter do not go with --form")
+    paths = [shared.output_path(name, SHEET) for name in out]
+    if wrong := [path for path in paths if path.suffix.lower() not in WRITTEN]:
+        raise NumpyrnnError(f"a chart is written as a {ENDINGS} file, got {wrong[0]}")
+    given = source_of(chords or "")
+    read = told(read_chart(given, **which)) if form is None else in_key(form_chart(form), which["key"])
+    played = len(read.played())
+    shared.check_not_read(paths, [Path(given[1:])] if given[:1] == "@" else [], "the chart")
+    contents = {path: chart_file(read, path.suffix.lower()) for path in paths}
+    for path in contents:
+        shared.check_out(path, force)
+    write_together(contents)
+    click.echo(draw(read, shutil.get_terminal_size().columns))
+    bars = f"{len(read.measures)} bar{'s' * (len(read.measures) != 1)}"
+    click.echo(f"# {bars}." if played == len(read.measures) else f"# {bars}, {played} are played.")
+    if contents:
+        click.echo(f"Written: {', '.join(map(shared.shown_path, contents))}.")
+
+
+def chart_file(chart: Chart, ending: str) -> bytes:
+    """A chart as the bytes of a file with this ending."""
+    if ending == ".txt":
+        return draw(chart).encode()
+    from .charts.sheet import chart_sheet
+
+    sheet = chart_sheet(chart)
+    return sheet if ending == ".musicxml" else ENGRAVERS[ending](sheet)
 
 
 @app.command()

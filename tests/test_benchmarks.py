@@ -135,3 +135,29 @@ def test_every_reason_for_a_surviving_fault_belongs_to_a_line_that_is_there():
         assert old.removeprefix("- ") in lines, entry
         assert new.startswith("+ ")
         assert reason
+
+
+def quality(name, *arguments):
+    return subprocess.run(
+        [sys.executable, str(BENCHMARKS / name), *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_share_of_chord_symbols_that_are_read_is_printed_and_must_be_large(tmp_path):
+    (tmp_path / "jazz-standards.tsv").write_text("# count, symbol\n999\tC7b9\n1\tH7\n")
+    (tmp_path / "weimar.tsv").write_text("99\tC79b\n1\tCj7\n")
+    done = quality("chords.py", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "jazz-standards.tsv: 99.90% of the occurrences are read" in done.stdout
+    assert "refused: 1 H7" in done.stdout
+    (tmp_path / "weimar.tsv").write_text("98\tC79b\n2\tXj7\n")
+    assert quality("chords.py", str(tmp_path)).returncode == 1
+
+
+@pytest.mark.parametrize("name", ["chords.py", "leadsheets.py"])
+def test_a_folder_without_the_files_of_chord_symbols_is_named(tmp_path, name):
+    done = quality(name, str(tmp_path))
+    assert done.returncode == 1
+    assert done.stdout == (
+        f"The folder of chord symbols, {tmp_path}, has no jazz-standards.tsv and no weimar.tsv: name another.\n"
+    )

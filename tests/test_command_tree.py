@@ -124,7 +124,7 @@ OWN_WORDS = {  # options that mean something of their own in some commands
     "--chords": {"jazz train": "parts", "jazz doctor": "parts", "jazz score": "instead of the file's"},
     "--data": {"sonnets evaluate": "what a model file lacks"},
     "--epochs": {"jazz course": "without held-out data", "piano compare": "of each network"},
-    "--form": {"jazz improvise": "lists them all"},
+    "--form": {"jazz improvise": "lists them all", "jazz chart": "instead of a file"},
     "--length": {"sonnets write": "characters", "piano play": "tokens"},
     "--model": {"piano train": "the old word for --network, hidden"},
     "--primer": {"jazz improvise": "two bars", "piano play": "a window"},

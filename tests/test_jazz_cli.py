@@ -168,6 +168,7 @@ OPTIONS = [
     ("--no-bass", {"instruments": ["piano", "drums"]}),
     ("--no-drums --no-bass --no-piano", {"instruments": []}),
     ("--meter 3/4", {"meter": "3/4"}),
+    ("--key Bb", {"key": "Bb"}),
     ("--seed 2", {"seed": 2}),
     ("--model model.npz", {"model": Path("model.npz")}),
 ]
@@ -191,7 +192,7 @@ def test_an_option_does_what_it_does_in_the_library(folder, monkeypatch, argumen
 
 def test_the_options_that_are_tried_here_are_all_there_are():
     tried = {word[2:].replace("-", "_") for arguments, _ in OPTIONS for word in arguments.split() if word[:2] == "--"}
-    elsewhere = {"chords", "form", "soundfont", "no_lead_sheet", "svg", "pdf", "out", "force"}
+    elsewhere = {"chords", "tune", "form", "soundfont", "no_lead_sheet", "svg", "pdf", "out", "force"}
     assert tried | elsewhere == {parameter.name for parameter in app.commands["improvise"].params}
 
 
@@ -300,7 +301,8 @@ def test_ctrl_c_saves_the_model_and_says_how_to_go_on(folder, monkeypatch):
 
 
 def test_every_command_has_help_under_both_names():
-    assert set(app.commands) == {"improvise", "train", "evaluate", "doctor", "listen", "choruses", "course", "score"}
+    commands = {"improvise", "train", "evaluate", "doctor", "listen", "choruses", "course", "chart", "score"}
+    assert set(app.commands) == commands
     for command in ([], *([name] for name in app.commands)):
         long, short = (CliRunner().invoke(app, [*command, option]) for option in ("--help", "-h"))
         assert long.exit_code == short.exit_code == 0
@@ -324,7 +326,8 @@ ERRORS = """
 1 ; bar 2: a chord must be like C, Dm7, F#m7b5, Bb6/D, B7alt, Eb^7 or N.C., got 'Hm7' ; --chords C7|Hm7|F -o x.mid
 1 ; changes must have a chord ; --chords N.C. ; --chords @empty.txt
 1 ; nowhere.txt could not be read ; --chords @nowhere.txt ; listen nowhere.txt ; choruses nowhere.txt
-1 ; folder must be a text file, it is a folder ; --chords @folder ; choruses folder
+1 ; folder must be a chart, it is a folder ; --chords @folder ; chart folder ; chart @folder
+1 ; folder must be a text file, it is a folder ; choruses folder
 1 ; a meter must be like 4/4, 3/4 or 6/8, got '4/5' ; --chords C7 --meter 4/5
 1 ; a form must be one of blues-f, ; --form polka ; evaluate --form polka
 2 ; is not a finite number ; --temperature nan ; --density nan ; --swing nan

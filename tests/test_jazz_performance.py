@@ -406,7 +406,7 @@ def test_top_p_is_that_of_the_sampler(model):
         ({"choruses": 0}, "choruses must be a whole number of at least 1, got 0"),
         ({"choruses": 900}, "a solo must have at most 10000 bars, got 12 x 900"),
         ({"chords": "C", "choruses": 5000, "tempo": 60}, "a solo must last at most 30 minutes, this one would last"),
-        ({"chords": 7}, "chords and meter must be text, got 7 and None"),
+        ({"chords": 7}, "chords must be text, a Chart or Changes, got 7"),
         ({"primer": data_path("choruses")}, "a primer must be one file, .*choruses holds 60"),
         ({"tempo": "fast"}, "tempo must be at least 20 and at most 400, got 'fast'"),
         ({"swing": 0.9}, "swing must be at least 0.5 and at most 0.8, got 0.9"),

@@ -84,14 +84,18 @@ def fifths(key: str) -> int:
 
 def spread(chords: Sequence[Chord], meter: tuple[int, int]) -> list[Change]:
     """Place the chords of a bar on its beats. If they cannot be equally long, the first ones get a beat more."""
-    beats, n = meter[0], len(chords)
-    if n > MAX_CHORDS:
-        raise NumpyrnnError(f"a bar must have at most {MAX_CHORDS} chords, it has {n}")
-    beat = Fraction(4, meter[1])
+    if len(chords) > MAX_CHORDS:
+        raise NumpyrnnError(f"a bar must have at most {MAX_CHORDS} chords, it has {len(chords)}")
+    return list(zip(slot_onsets(len(chords), meter), chords, strict=True))
+
+
+def slot_onsets(n: int, meter: tuple[int, int]) -> list[Fraction]:
+    """Onsets in quarters of the n chords of a bar, as `spread` places them."""
+    beats, beat = meter[0], Fraction(4, meter[1])
     if n > beats:
-        return [(beats * beat * i / n, chord) for i, chord in enumerate(chords)]
+        return [beats * beat * i / n for i in range(n)]
     shares = [beats // n + (i < beats % n) for i in range(n)]
-    return [(sum(shares[:i]) * beat, chord) for i, chord in enumerate(chords)]
+    return [sum(shares[:i]) * beat for i in range(n)]
 
 
 @dataclass(frozen=True)

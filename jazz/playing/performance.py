@@ -19,8 +19,10 @@ from numpyrnn.checks import check_count, check_range
 from numpyrnn.sampling import Sampler
 from workbench.files import load_model
 
-from ..changes import LONGEST, Changes, parse_changes, parse_meter
+from ..changes import LONGEST, Changes
 from ..changes import form as shipped_form
+from ..charts.chart import Chart, parse_key
+from ..charts.files import check_meter, read_chart
 from ..evaluation import Copied
 from ..evaluation import longest_copy as find_longest_copy
 from ..grammar import Element, Value, parse_value
@@ -133,10 +135,12 @@ def output_files(path: str | Path, lead_sheet: bool = True, svg: bool = False, p
 
 
 def improvise(
-    chords: str | Changes | None = None,
+    chords: str | Chart | Changes | None = None,
     *,
     form: str | None = None,
     meter: str | None = None,
+    tune: str | None = None,
+    key: str | None = None,
     seed: int | None = None,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -146,7 +150,7 @@ def improvise(
     longest_copy: int | None = LONGEST_COPY,
     primer: str | Path | None = None,
     ending: bool = False,
-    tempo: int = TEMPO,
+    tempo: int | None = None,
     swing: float | None = None,
     instruments: Sequence[str] | None = INSTRUMENTS,
     program: int = PROGRAMS[SOLO] + 1,
@@ -157,9 +161,12 @@ def improvise(
 
     Parameters
     ----------
-    chords : str or Changes, optional, such as "Dm7 G7 | Cmaj7 | %"; see `changes.parse_changes`
+    chords : str, Chart or Changes, optional; a str is typed changes such as "Dm7 G7 | Cmaj7 | %", a link of iReal Pro,
+        or "@FILE", see `charts.files.read_chart`. A pickup is not played.
     form : str, optional, a shipped form instead of chords, see `changes.FORMS`; default "blues-f"
-    meter : str, optional, of `chords`; by default the meter that they say, or else 4/4
+    meter : str, optional, such as "3/4", of `chords` that say none; default "4/4"
+    tune : str, optional, the title or number of the tune, if `chords` holds several
+    key : str, optional, such as "Bb" or "F#m", of the lead sheet; default: the chart's
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
     temperature : float, default 1; below 1 safer, above 1 wilder
         0 always takes the most probable. Solo and band are then the same for every seed.
@@ -170,7 +177,7 @@ def improvise(
     longest_copy : int, default 8, the longest run of values that may equal a run in a training tune; None: no limit
     primer : file (MIDI or chorus) whose first two bars begin the solo, or "opening" for those of a training tune
     ending : bool, default False; add a bar with a held chord to which the last chord resolves
-    tempo : int, default 130, quarters a minute
+    tempo : int, optional, quarters a minute; default: the chart's, or 130
     swing : float, optional, share of the beat that its first half takes, 0.5 (straight) to 0.8; default: by the feel
     instruments : any of "piano", "bass", "drums"; default all
     program : int, default 67 (tenor saxophone), the solo's General MIDI program, from 1 to 128
@@ -188,13 +195,14 @@ def improvise(
     """
     check_count("choruses", choruses, 1)
     check_count("program", program, 1, 128)
-    check_range("tempo", tempo, 20, 400)
     seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
     if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
         raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r}")
     if not isinstance(primer, str | Path | None) or not isinstance(ending, bool):
         raise NumpyrnnError(f"primer must be a path and ending True or False, got {primer!r:.80} and {ending!r:.80}")
-    changes = read_changes(chords, form, meter)
+    changes = read_changes(chords, form, meter, tune, key)
+    tempo = (changes.tempo or TEMPO) if tempo is None else tempo
+    check_range("tempo", tempo, 20, 400)
     if len(changes.bars) * choruses > LONGEST:
         raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {choruses}")
     minutes = float(changes.end * choruses / tempo)
@@ -223,17 +231,25 @@ def improvise(
     return Solo(line, midi, tempo, seed, copied)
 
 
-def read_changes(chords: str | Changes | None, form: str | None, meter: str | None) -> Changes:
-    """The given chords, or else a shipped form; an error if both are given or the chords or the meter are wrong."""
+def read_changes(
+    chords: str | Chart | Changes | None, form: str | None, meter: str | None, tune: str | None, key: str | None
+) -> Changes:
+    """The given chords, or else a shipped form; an error if both are given, or the chords, meter or key are wrong."""
     if chords is not None and form is not None:
         raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
-    if not isinstance(chords, str | Changes | None) or not isinstance(meter, str | None):
-        raise NumpyrnnError(f"chords and meter must be text, got {chords!r} and {meter!r}")
-    if chords is None:
-        return shipped_form(FORM if form is None else form)
-    return (
-        chords if isinstance(chords, Changes) else parse_changes(chords, None if meter is None else parse_meter(meter))
-    )
+    if not isinstance(chords, str | Chart | Changes | None):
+        raise NumpyrnnError(f"chords must be text, a Chart or Changes, got {chords!r:.80}")
+    for name, value in {"meter": meter, "tune": tune, "key": key}.items():
+        if not isinstance(value, str | None):
+            raise NumpyrnnError(f"{name} must be text, got {value!r:.80}")
+    if isinstance(chords, str):
+        chords = read_chart(chords, tune, meter)
+    changes = Changes.of(chords) if isinstance(chords, Chart) else chords
+    if changes is None:
+        changes = shipped_form(FORM if form is None else form)
+    if chords is not None:
+        check_meter(changes.meter, meter)
+    return changes if key is None else replace(changes, key=parse_key(key))
 
 
 def loudness(element: Element, changes: Changes) -> int:

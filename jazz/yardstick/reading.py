@@ -14,10 +14,10 @@ from music.files import naming
 from music.midi import Midi, as_tempo, read_midi
 from music.reader import ENCODING
 from numpyrnn import NumpyrnnError
-from workbench.files import MAX_NOTES_BYTES, read_text
 
-from ..changes import Changes, parse_changes
+from ..changes import Changes
 from ..charts.chart import Change
+from ..charts.files import read_chart
 from ..chords import Chord
 from ..grammar import Element
 from ..playing.band import NAMES, SOLO
@@ -43,7 +43,7 @@ def read_solo(path: Path, melody: str | None = None, chords: str | None = None, 
     path : file
     melody : str, optional, number or name of the solo's part in a MIDI file; default: the part "Solo", as `jazz` writes
         it, or else the one that `jazz doctor` finds
-    chords : str, optional, changes such as "Dm7 G7 | Cmaj7", or "@FILE", from the first bar on, repeated as often as
+    chords : str, optional, changes see `charts.files.read_chart`, from the first bar on, repeated as often as
         needed; default: those of the file
     encoding : str, default "latin-1", of the parts' names in MIDI files, where they are not UTF-8
 
@@ -131,10 +131,8 @@ def _performed(notes: Sequence[music.midi.Note], bars: Bars) -> list[Note]:
 
 
 def repeated(chords: str, meter: tuple[int, int], bars: Bars) -> list[Change]:
-    """Typed changes, or those of an @FILE, repeated to the end of the bars."""
-    text, name = (read_text(chords[1:], MAX_NOTES_BYTES), chords[1:]) if chords[:1] == "@" else (chords, "--chords")
-    with naming(name):
-        changes = parse_changes(text, meter)
+    """The changes of a chart (see `charts.files.read_chart`), repeated to the end of the bars."""
+    changes = Changes.of(read_chart(chords, meter=f"{meter[0]}/{meter[1]}"))
     stop = bars[-1][0] + bars[-1][1]
     flat = changes.times(-int(-stop // changes.end)).flat()
     return [change for change in flat if change[0] < stop]
