@@ -308,7 +308,11 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
 @option(
     "--melody", metavar="PART", help='Number or name of the melody\'s part  [default: "Solo" or found automatically]'
 )
-@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7"; @FILE reads them  [default: the file\'s]')
+@option(
+    "--chords",
+    metavar="CHORDS",
+    help='Changes, like "Dm7 G7 | Cmaj7 | %", a link of iReal Pro, or @FILE  [default: the file\'s]',
+)
 @option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis.")
 @shared.model_option("jazz model")
 def score(files: tuple[Path, ...], melody: str | None, chords: str | None, encoding: str, model: Path | None) -> None:
