@@ -22,6 +22,7 @@ from ..tunes import Tune, chord_elements, make_bars
 TOKEN = re.compile(r"(?:([A-Ga-g](?:##|bb|#|b|))(\d)|r)/(1|2|4|8|16|32)(t|\.|)(~?)")
 STRETCH = {"": Fraction(1), ".": Fraction(3, 2), "t": Fraction(2, 3)}
 FIELDS = ("title", "form", "meter", "tempo", "feel")
+OPTIONAL = ("style",)
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,10 @@ class Chorus:
 def read_chorus(path: str | Path) -> Chorus:
     """Read a chorus from its text file.
 
-    The file begins with the fields title, form, meter, tempo and feel, written `name: value`. Then each line is a bar,
-    written `chords | notes`. The chords share the bar's beats. A note is PITCH/DURATION: `Eb5/8` is an eighth, `C5/4.`
-    a dotted quarter, `A4/8t` an eighth triplet, `r/2` a half rest. A `~` ties a note to the next. Lines that begin with
-    `#` are comments.
+    The file begins with the fields title, form, meter, tempo and feel, written `name: value`; a style, such as bebop, may
+    stand there too. Then each line is a bar, written `chords | notes`. The chords share the bar's beats. A note is
+    PITCH/DURATION: `Eb5/8` is an eighth, `C5/4.` a dotted quarter, `A4/8t` an eighth triplet, `r/2` a half rest. A `~`
+    ties a note to the next. Lines that begin with `#` are comments.
 
     Parameters
     ----------
@@ -127,7 +128,7 @@ def _read_lines(path: Path) -> tuple[dict[str, str], list[_Bar]]:
                 bars.append(_Bar(number, symbols, _read_notes(notes)))
                 continue
             name, colon, value = line.partition(":")
-            if not colon or name not in FIELDS or bars:
+            if not colon or name not in FIELDS + OPTIONAL or bars:
                 raise NumpyrnnError(f"a line must be `chords | notes` or, above them, `{FIELDS[0]}: ...`")
             fields[name] = value.strip()
     return fields, bars
