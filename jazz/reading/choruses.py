@@ -46,8 +46,8 @@ class Chorus:
 def read_chorus(path: str | Path) -> Chorus:
     """Read a chorus from its text file.
 
-    The file begins with the fields title, form, meter, tempo and feel, written `name: value`; a style, such as bebop, may
-    stand there too. Then each line is a bar, written `chords | notes`. The chords share the bar's beats. A note is
+    The file begins with the fields title, form, meter, tempo and feel, written `name: value`; a style may be said,
+    such as bebop. Then each line is a bar, written `chords | notes`. The chords share the bar's beats. A note is
     PITCH/DURATION: `Eb5/8` is an eighth, `C5/4.` a dotted quarter, `A4/8t` an eighth triplet, `r/2` a half rest. A `~`
     ties a note to the next. Lines that begin with `#` are comments.
 
