@@ -76,13 +76,16 @@ def score(
     bytes, UTF-8
     """
     part, bars_on_line, sound = _node("part", id="P1"), 0, list[Element]()
-    attributes = _attributes(chart, clef, slashes=program is None)
+    attributes = _attributes(chart, clef)
     if chart.pickup:
         part.append(_node("measure", attributes, _rest(chart.pickup), number=0, implicit="yes"))
+        attributes = _node("attributes")
+    if program is None:
+        attributes.append(_node("measure-style", _node("slash", type="start", use_stems="no")))
     for i, (signs, (left, right), below) in enumerate(zip(chart.measures, _barlines(chart), notes, strict=True)):
         breaks = bool(i and (bars_on_line == BARS_A_LINE or signs.section))
         bars_on_line = 1 if breaks else bars_on_line + 1
-        head = [None if chart.pickup else attributes, _tempo(chart)] if i == 0 else []
+        head = [attributes, _tempo(chart)] if i == 0 else []
         inside = [*left, *head, *_signs(signs, bar_length(chart.meter)), *_with_chords(below, signs.chords), *right]
         part.append(_node("measure", _node("print", new_system="yes") if breaks else None, *inside, number=i + 1))
     if program is not None:
@@ -189,17 +192,16 @@ def _with_chords(notes: Sequence[Element], chords: Sequence[tuple[Fraction, Chor
 # ------------------------------------------------------------------------------------------------ around the notes
 
 
-def _attributes(chart: Chart, clef: Clef, slashes: bool) -> Element:
+def _attributes(chart: Chart, clef: Clef) -> Element:
     (beats, unit), (sign, line, octaves) = chart.meter, clef
     octave = _node("clef-octave-change", octaves) if octaves else None
-    mode, slash = "minor" if chart.key.endswith("m") else "major", _node("slash", type="start", use_stems="no")
+    mode = "minor" if chart.key.endswith("m") else "major"
     return _node(
         "attributes",
         _node("divisions", DIVISIONS),
         _node("key", _node("fifths", fifths(chart.key)), _node("mode", mode)),
         _node("time", _node("beats", beats), _node("beat-type", unit)),
         _node("clef", _node("sign", sign), _node("line", line), octave),
-        _node("measure-style", slash) if slashes else None,
     )
 
 
