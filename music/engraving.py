@@ -24,12 +24,8 @@ UNIT = 10  # units of a drawing in a tenth of a millimetre
 OPTIONS = {
     **{"pageWidth": WIDTH, "pageHeight": HEIGHT, "footer": "none", "bottomMarginHeader": 8.0, "spacingSystem": 8},
     **{f"pageMargin{side}": MARGIN for side in ("Left", "Right", "Top", "Bottom")},
-    **{
-        "breaks": "smart",
-        "breaksSmartSb": 0.0,
-        "measureMinWidth": 40,
-        "minLastJustification": 0.4,
-    },  # as written, and wherever a line would be too full
+    # Lines break as written, and wherever one would be too full.
+    **{"breaks": "smart", "breaksSmartSb": 0.0, "measureMinWidth": 40, "minLastJustification": 0.4},
     **{"svgFormatRaw": True, "svgViewBox": True, "smuflTextFont": "none", "xmlIdSeed": 1},
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
@@ -41,10 +37,9 @@ LIKE = {  # by an element's class, as in Verovio's style sheet
     **dict.fromkeys(("dir", "dynam", "mNum"), ("font-style", "italic")),
 }
 STYLE = {"x", "y", "text-anchor", "font-size", "font-family", "font-weight", "font-style"}  # of a text
-BELOW = MARGIN + 85  # tenths of a millimetre from the top of the page
 BELOW_TITLE = (  # what stands there, and how far from the left
-    ("part-list/score-part/part-name", MARGIN, "start"),
-    ("identification/creator", WIDTH - MARGIN, "end"),
+    ("part-list/score-part/part-name", {"x": f"{MARGIN * UNIT}", "text-anchor": "start"}),
+    ("identification/creator", {"x": f"{(WIDTH - MARGIN) * UNIT}", "text-anchor": "end"}),
 )
 LONGEST = 2 * (WIDTH - 2 * MARGIN) * UNIT  # a letter is half as wide as its size; a long title becomes smaller
 ONLY_UPRIGHT = set("♭♮♯♩♪△")  # letters that bold or italic fonts lack
@@ -149,16 +144,15 @@ def _pages(musicxml: bytes, **options: Any) -> list[Element]:
     toolkit.setOptions(OPTIONS | options)
     try:
         score = ElementTree.fromstring(musicxml)
-        found = score.find("part/measure") is not None and toolkit.loadData(_prepared(score))
     except ElementTree.ParseError:
-        found = False
-    if not found:
+        score = Element("none")
+    if score.find("part/measure") is None or not toolkit.loadData(_prepared(score)):
         raise NumpyrnnError("Verovio finds no music in the score")
     pages = [_clean(ElementTree.fromstring(toolkit.renderToSVG(i + 1))) for i in range(toolkit.getPageCount())]
-    for path, x, anchor in BELOW_TITLE:
-        style = {"x": str(x * UNIT), "y": str(BELOW * UNIT), "text-anchor": anchor, "font-size": "330px"}
-        if words := score.findtext(path):
-            _write(SubElement(pages[0][1], f"{SVG}g", stroke="none"), words, style)
+    for path, style in BELOW_TITLE:
+        if text := score.findtext(path):
+            style = {"y": f"{(MARGIN + 85) * UNIT}", "font-size": "330", **style}
+            _write(SubElement(pages[0][1], f"{SVG}g", stroke="none"), text, style)
     return pages
 
 
@@ -170,9 +164,8 @@ def _prepared(score: Element) -> str:
             kind.set("text", FLAT.sub("♭", kind.get("text", "")).replace("#", "♯") + GAP)
     for name in score.iter("part-name"):
         name.set("print-object", "no")
-    for sound in score.iter("sound"):
-        if sound.find("swing") is not None:
-            sound.attrib.setdefault("tempo", "120")
+    for sound in score.iterfind(".//swing/.."):
+        sound.attrib.setdefault("tempo", "120")
     return ElementTree.tostring(score, encoding="unicode")
 
 
@@ -189,7 +182,9 @@ def _clean(drawing: Element) -> Element:
 def _write_texts(element: Element, style: dict[str, str]) -> None:
     """Replace the texts within an element, and drop what the style sheet hides."""
     element.attrib.pop("id", None)
-    _keep_on_page(element)
+    left = min((float(box.get("x", 0)) for box in element.findall(f"{SVG}rect")), default=0)
+    if left < 0:  # the box of a long section label, which is centred above the bar line
+        element.set("transform", f"translate({-left:g}, 0)")
     style = style | dict(LIKE[name] for name in element.attrib.pop("class", "").split() if name in LIKE)
     element[:] = [child for child in element if "placeholder" not in child.get("class", "")]
     for i, child in enumerate(element):
@@ -206,13 +201,6 @@ def _write_texts(element: Element, style: dict[str, str]) -> None:
             if not ONLY_UPRIGHT.isdisjoint(text):
                 own = {key: value for key, value in own.items() if key not in ("font-weight", "font-style")}
             _write(texts, text, own)
-
-
-def _keep_on_page(element: Element) -> None:
-    """Move a long section label, which is centred above the bar line, out of the left margin."""
-    left = min((float(box.get("x", 0)) for box in element.findall(f"{SVG}rect")), default=0) if element.get("class") == "reh" else 0
-    if left < 0:
-        element.set("transform", f"translate({-left:g}, 0)")
 
 
 def _write(group: Element, text: str, style: dict[str, str]) -> None:

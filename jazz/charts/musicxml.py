@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -26,7 +27,6 @@ FINEST = 1_000_000  # parts of a quarter
 GRID = 24  # places for chords in a quarter
 ROUNDING = Fraction(1, 16)  # quarters by which the notes of a measure may miss its length
 ROOTS = ("score-partwise", "score-timewise")
-# Signs in a direction: its words, and the names of its elements and of the attributes of its sounds.
 # Signs are looked for in the words of a direction, its elements and the attributes of its sounds.
 CODA = "(?:coda|\N{MUSICAL SYMBOL CODA}|\u2295)"
 JUMP = rf"(?:\b(?P<capo>d\.? ?c\b|da ?capo)|\b(?:d\.? ?s\b|dal ?segno))(?:.*(?P<fine>\bal fine)|.*(?P<coda>{CODA}))?"
@@ -83,6 +83,7 @@ def read_musicxml(content: bytes) -> Chart:
             inner.attrib |= {"number": outer.get("number", ""), "implicit": outer.get("implicit", "")}
             parts[inner.get("id", "")][place] = inner
     chosen = [part for part, measures in parts.items() if any(m.find("harmony") is not None for m in measures.values())]
+    chosen.sort(key=lambda part: _is_transposed(parts[part]))
     if not chosen:
         raise NumpyrnnError("a chart must have chords, the score has no harmony elements")
     count = 1 + max(max(measures) for measures in parts.values() if measures)
@@ -97,9 +98,15 @@ def read_musicxml(content: bytes) -> Chart:
             with naming(f"measure {bar.number}"):
                 divisions = _read(measure, divisions, bars, place, part == chosen[0])
     guesses = [f"{len(chosen)} parts have chords, those of the first are read"] if len(chosen) > 1 else []
-    if any(measure.find("attributes/transpose") is not None for measure in parts[chosen[0]].values()):
+    if _is_transposed(parts[chosen[0]]):
         guesses.append("the part is for a transposing instrument, its chords are read as written")
     return _chart(root, [*parts[chosen[0]].values()], [bars[place] for place in range(count)], guesses)
+
+
+def _is_transposed(part: Mapping[int, Element]) -> bool:
+    """Whether a part sounds at another pitch than it is written, unless it is an octave away."""
+    steps = (step for measure in part.values() for step in measure.iterfind("attributes/transpose/chromatic"))
+    return any(number(step.text, "a transposition") % 12 for step in steps)
 
 
 # ------------------------------------------------------------------------------------------------- measures as written
@@ -197,12 +204,8 @@ def _signs(direction: Element) -> dict[str, Any]:
         signs[after[0]] = True
     else:
         signs |= {name: True for name, sign in BEFORE.items() if sign.search(text)}
-    if "forward-repeat" in sounds:
-        signs["begins"] = True
-    marks = [
-        e for e in direction.iter() if e.tag == "rehearsal" or (e.get("enclosure", "none") != "none" and not signs)
-    ]
-    section = plain(" ".join(mark.text or "" for mark in marks))[:40]
+    marks = [*direction.iter("rehearsal")] or [e for e in direction.iter() if e.get("enclosure", "none") != "none"]
+    section = plain(" ".join(mark.text or "" for mark in marks if not signs or mark.tag == "rehearsal"))[:40]
     return signs | ({"section": section} if section else {})
 
 
@@ -326,18 +329,16 @@ def _alone(chord: Chord) -> Chord:
 def _placed(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> dict[int, list[Change]]:
     """The chords of each bar with their onsets. A pickup is the end of a bar."""
     placed, known = defaultdict[int, list[Change]](list), dict[object, Chord]()
-    times = [
-        (
-            round((place * full + (full - bar.length) * (place == 0) + onset) * GRID),
-            onset >= (bar.length or full),
+    harmonies = []
+    for place, bar in enumerate(bars):
+        start = place * full + (full - bar.length) * (place == 0)
+        for (
+            onset,
             element,
-            bar,
-        )
-        for place, bar in enumerate(bars)
-        for onset, element in bar.harmonies
-    ]
-    # A chord at the end of a measure gives way to one at the beginning of the next.
-    for time, _, element, bar in sorted(times, key=lambda item: (item[0], item[2].get("type") == "alternate", item[1])):
+        ) in bar.harmonies:  # one at the end of a measure gives way to one at the beginning of the next
+            rank = element.get("type") == "alternate", onset >= (bar.length or full)
+            harmonies.append((round((start + onset) * GRID), rank, element, bar))
+    for time, _, element, bar in sorted(harmonies, key=itemgetter(0, 1)):
         content = tuple((e.tag, e.text, *e.attrib.values()) for e in element.iter() if e.tag != "offset")
         if content not in known:
             with naming(f"measure {bar.number}"):

@@ -13,7 +13,7 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.archive import Archive
 
 MAX_BYTES = 20_000_000  # of a score, unpacked
-MAX_ELEMENTS = 500_000
+MAX_ELEMENTS = 500_000  # and attributes
 MAX_DEPTH = 50
 CONTAINER = "META-INF/container.xml"
 
@@ -72,8 +72,9 @@ def parse(xml: bytes, roots: Sequence[str]) -> Element:
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, builder.data
     parser.EntityDeclHandler = parser.AttlistDeclHandler = refuse
-    if len(xml) > MAX_BYTES:
-        raise NumpyrnnError(f"a score must have at most {MAX_BYTES:,} bytes, got {len(xml):,}")
+    for what, most, got in (("bytes", MAX_BYTES, len(xml)), ("attributes", MAX_ELEMENTS, xml.count(b"="))):
+        if got > most:
+            raise NumpyrnnError(f"a score must have at most {most:,} {what}, got {got:,}")
     try:
         parser.Parse(xml.lstrip(b" \t\r\n"), True)
     except NumpyrnnError:

@@ -11,27 +11,13 @@ from xml.etree.ElementTree import Element, indent, tostring
 from ..changes import Changes
 from ..chords import Chord
 from .chart import Chart, Measure, bar_length, fifths, parse_key
+from .harmony import WRITTEN, Degree, natural, semitones
 from .key import estimate_key
 
 DIVISIONS = 10080  # of a quarter, as music21 writes them
 BARS_A_LINE = 4
-# Semitones above the root of the degrees of each kind, from the specification: kinds in thirds, then the others.
-_IN_THIRDS = {
-    **{"major": (4, 7), "minor": (3, 7), "augmented": (4, 8), "diminished": (3, 6)},
-    **{"dominant": (4, 7, 10), "major-seventh": (4, 7, 11), "minor-seventh": (3, 7, 10), "major-minor": (3, 7, 11)},
-    **{"augmented-seventh": (4, 8, 10), "half-diminished": (3, 6, 10), "diminished-seventh": (3, 6, 9)},
-    **{"dominant-ninth": (4, 7, 10, 2), "major-ninth": (4, 7, 11, 2), "minor-ninth": (3, 7, 10, 2)},
-    **{"dominant-11th": (4, 7, 10, 2, 5), "major-11th": (4, 7, 11, 2, 5), "minor-11th": (3, 7, 10, 2, 5)},
-    **{"dominant-13th": (4, 7, 10, 2, 5, 9), "major-13th": (4, 7, 11, 2, 5, 9), "minor-13th": (3, 7, 10, 2, 5, 9)},
-}
-_KINDS = {kind: {1: 0} | dict(zip((3, 5, 7, 9, 11, 13), tones, strict=False)) for kind, tones in _IN_THIRDS.items()} | {
-    **{"power": {1: 0, 5: 7}, "suspended-second": {1: 0, 2: 2, 5: 7}, "suspended-fourth": {1: 0, 4: 5, 5: 7}},
-    **{"major-sixth": {1: 0, 3: 4, 5: 7, 6: 9}, "minor-sixth": {1: 0, 3: 3, 5: 7, 6: 9}},
-}
-_ADDED = {2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 9: 2, 11: 5, 13: 9}  # what an added degree is relative to
 Notes = Sequence[Sequence[Element]]
 Clef = tuple[str, int, int]
-Degree = tuple[int, int, str]  # value, alter and type: (9, -1, "add") is a flat ninth that the kind lacks
 _HEAD = b"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">
 """
@@ -132,8 +118,8 @@ def kind_of(chord: Chord) -> tuple[str, list[Degree]]:
         wanted = dict[int, list[int]]()
         for degree, tone in zip(chord.degrees, chord.intervals, strict=True):
             wanted.setdefault(unfolded.get(degree, degree), []).append(tone)
-        kinds = [kind for kind, of_kind in _KINDS.items() if 7 in of_kind or 7 not in wanted]
-        found += [(kind, _differences(_KINDS[kind], wanted)) for kind in kinds]
+        kinds = {kind: semitones(kind) for kind in WRITTEN}
+        found += [(k, _differences(tones, wanted)) for k, tones in kinds.items() if 7 in tones or 7 not in wanted]
     return min(found, key=lambda pair: sum(1 if degree == (11, 0, "subtract") else 2 for degree in pair[1]))
 
 
@@ -142,10 +128,10 @@ def _differences(kind: dict[int, int], wanted: dict[int, list[int]]) -> list[Deg
     for degree in sorted({*kind, *wanted}):
         old, new = kind.get(degree), wanted.get(degree, [])
         if old is not None and len(new) == 1:
-            found += [(degree, new[0] - old, "alter")] * (new[0] != old)
+            found += [Degree(degree, new[0] - old, "alter")] * (new[0] != old)
         else:
-            found += [(degree, 0, "subtract")] * (old is not None)
-            found += [(degree, tone - _ADDED[degree], "add") for tone in new]
+            found += [Degree(degree, 0, "subtract")] * (old is not None)
+            found += [Degree(degree, tone - natural(degree), "add") for tone in new]
     return found
 
 
