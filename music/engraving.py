@@ -149,9 +149,10 @@ def _pages(musicxml: bytes, **options: Any) -> list[Element]:
     if score.find("part/measure") is None or not toolkit.loadData(_prepared(score)):
         raise NumpyrnnError("Verovio finds no music in the score")
     pages = [_clean(ElementTree.fromstring(toolkit.renderToSVG(i + 1))) for i in range(toolkit.getPageCount())]
+    height = MARGIN + (85 if score.findtext("work/work-title") else -30)  # without a title, above the music
     for path, style in BELOW_TITLE:
         if text := score.findtext(path):
-            style = {"y": f"{(MARGIN + 85) * UNIT}", "font-size": "330", **style}
+            style = {"y": f"{height * UNIT}", "font-size": "330", **style}
             _write(SubElement(pages[0][1], f"{SVG}g", stroke="none"), text, style)
     return pages
 

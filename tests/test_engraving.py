@@ -58,7 +58,7 @@ def test_a_symbol_is_engraved_as_it_was_written():
     expected = symbols.replace("#", "♯").replace("|", "").split()
     expected = [re.sub("(?<=[A-G(])b|b(?=[0-9])", "♭", symbol) for symbol in expected]
     written = texts(engraving.svg(chart_sheet(parse_chart(symbols))))
-    assert [text for text in written if text not in ("Chords", "2")] == expected  # the part and a bar number
+    assert [text for text in written if text != "Chords" and not text.isdigit()] == expected  # but for bar numbers
 
 
 @score_extra
@@ -69,6 +69,17 @@ def test_composer_and_part_stand_once_on_the_first_page():
     for text in ("Tune", "A. Player", "Chords"):
         assert first.count(text) == 1
         assert not any(text in page for page in others)
+
+
+@score_extra
+@pytest.mark.parametrize("title", ["", "Tune"])
+def test_composer_and_part_stand_between_title_and_music(title):
+    chart = replace(parse_chart("C | F"), title=title, composer="A. Player")
+    (drawing,) = map(ElementTree.fromstring, engraving.svg_pages(chart_sheet(chart)))
+    margin = float(re.findall(r"\d+", drawing.find(f"{SVG}g//{SVG}g[@transform]").get("transform"))[-1])
+    places = {text.text: float(text.get("y")) for text in drawing.iter(f"{SVG}text")}
+    assert places["A. Player"] == places["Chords"] < margin + places["C"] - 300
+    assert not title or places["A. Player"] > margin + places[title]
 
 
 @score_extra

@@ -12,8 +12,9 @@ from xml.etree.ElementTree import Element
 
 from numpyrnn import NumpyrnnError
 
-from ..chords import LETTERS, LONGEST, PROPOSED, QUALITIES, Chord, parse_chord
+from ..chords import LETTERS, LONGEST, PROPOSED, QUALITIES, Chord, parse_chord, semitones_above_c
 from ..symbols import clean, read_quality
+from .key import TONICS, letter_of
 
 SIGNS: dict[float | Fraction, str] = {0: "", 1: "#", -1: "b", 2: "##", -2: "bb"}  # by semitones
 DOMINANT = (0, 2, 4, 5, 7, 9, 10)  # semitones of the degrees 1 to 7; an added degree is relative to them
@@ -109,7 +110,7 @@ def read_harmony(harmony: Element) -> tuple[Chord, str]:
         )
     chord = parse_chord(root + made)
     if inversion := int(number(harmony.findtext("inversion", "0"), "an inversion")) * (not slash):
-        slash = "/" + _lowest(chord, inversion, exact)
+        slash = "/" + _lowest(chord, inversion)
     unlike = spelling is None and text and not printed
     whole = root + made.removesuffix(chord.alternates) + slash + chord.alternates
     return parse_chord(whole), root + text + slash if unlike else ""
@@ -204,14 +205,10 @@ def _bases() -> dict[str, frozenset[int]]:
     return {name: frozenset(parse_chord("C" + name).intervals) for name in names}
 
 
-def _lowest(chord: Chord, inversion: int, degrees: dict[int, set[int]]) -> str:
+def _lowest(chord: Chord, inversion: int) -> str:
     """The name of the lowest note of a chord in an inversion."""
     if not 0 < inversion < len(chord.tones):
         raise NumpyrnnError(f"the inversion of {chord} must be 0 to {len(chord.tones) - 1}, got {inversion}")
-    step = next(step for step, tones in degrees.items() if chord.intervals[inversion] in tones)
-    at = "CDEFGAB".index(chord.parts[0][0]) + step - 1
-    alters = [
-        (letter, (chord.tones[inversion] - LETTERS[letter] + 6) % 12 - 6)
-        for letter in ("CDEFGAB" * 3)[at + 7 : at : -1]
-    ]
-    return next(letter + SIGNS[alter] for letter, alter in alters if alter in SIGNS)
+    tone = chord.tones[inversion]
+    letter, alter = letter_of(chord.parts[0], chord.degrees[inversion], tone)
+    return letter + SIGNS[alter] if alter in SIGNS else next(n for n in TONICS if semitones_above_c(n) % 12 == tone)

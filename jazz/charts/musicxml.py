@@ -195,15 +195,11 @@ def _signs(direction: Element) -> dict[str, Any]:
     words = plain(" ".join(e.text or "" for e in direction.iter("words")))
     sounds = [name for sound in direction.iter("sound") for name, value in sound.items() if value != "no"]
     text = " ".join([words, *(e.tag for e in direction.iter()), *sounds]).lower()
-    signs: dict[str, Any] = {}
-    after = next(((name, found) for name, sign in AFTER.items() if (found := sign.search(text))), None)
-    if after and after[0] == "jump":
-        aim = " al Fine" if after[1]["fine"] else " al Coda" if after[1]["coda"] else ""
-        signs["jump"] = ("D.C." if after[1]["capo"] else "D.S.") + aim
-    elif after:
-        signs[after[0]] = True
-    else:
-        signs |= {name: True for name, sign in BEFORE.items() if sign.search(text)}
+    after = [name for name, sign in AFTER.items() if sign.search(text)][:1]
+    signs: dict[str, Any] = dict.fromkeys(after or [n for n, sign in BEFORE.items() if sign.search(text)], True)
+    if "jump" in signs and (jump := AFTER["jump"].search(text)):
+        aim = " al Fine" if jump["fine"] else " al Coda" if jump["coda"] else ""
+        signs["jump"] = ("D.C." if jump["capo"] else "D.S.") + aim
     marks = [*direction.iter("rehearsal")] or [e for e in direction.iter() if e.get("enclosure", "none") != "none"]
     section = plain(" ".join(mark.text or "" for mark in marks if not signs or mark.tag == "rehearsal"))[:40]
     return signs | ({"section": section} if section else {})
