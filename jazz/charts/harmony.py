@@ -23,12 +23,11 @@ DOMINANT = (0, 2, 4, 5, 7, 9, 10)  # semitones of the degrees 1 to 7; an added d
 KINDS = {
     **{"major": "3 5", "minor": "b3 5", "augmented": "3 #5", "diminished": "b3 b5", "dominant": "3 5 7"},
     **{"major-seventh": "3 5 #7", "minor-seventh": "b3 5 7", "major-minor": "b3 5 #7", "augmented-seventh": "3 #5 7"},
-    **{"half-diminished": "b3 b5 7", "diminished-seventh": "b3 b5 b7"},
-    **{"dominant-ninth": "3 5 7 9", "major-ninth": "3 5 #7 9", "minor-ninth": "b3 5 7 9"},
-    **{"dominant-11th": "3 5 7 9 11", "major-11th": "3 5 #7 9 11", "minor-11th": "b3 5 7 9 11"},
-    **{"dominant-13th": "3 5 7 9 11 13", "major-13th": "3 5 #7 9 11 13", "minor-13th": "b3 5 7 9 11 13"},
-    **{"power": "5", "suspended-second": "2 5", "suspended-fourth": "4 5", "major-sixth": "3 5 6"},
-    **{"minor-sixth": "b3 5 6"},
+    **{"half-diminished": "b3 b5 7", "diminished-seventh": "b3 b5 b7", "dominant-ninth": "3 5 7 9"},
+    **{"major-ninth": "3 5 #7 9", "minor-ninth": "b3 5 7 9", "dominant-11th": "3 5 7 9 11"},
+    **{"major-11th": "3 5 #7 9 11", "minor-11th": "b3 5 7 9 11", "dominant-13th": "3 5 7 9 11 13"},
+    **{"major-13th": "3 5 #7 9 11 13", "minor-13th": "b3 5 7 9 11 13", "power": "5", "suspended-second": "2 5"},
+    **{"suspended-fourth": "4 5", "major-sixth": "3 5 6", "minor-sixth": "b3 5 6"},
 }
 WRITTEN = [*KINDS]
 # Read and not written: rare ones, and names that some programs use.
@@ -105,9 +104,7 @@ def read_harmony(harmony: Element) -> tuple[Chord, str]:
     spelling = _first(text, printed, root, meant)
     made = next((name for name in map(spelled, meant) if name is not None), None) if spelling is None else spelling
     if made is None:
-        raise NumpyrnnError(
-            f"no chord symbol has the tones that {root} has here, {sorted(meant[1])} semitones above it"
-        )
+        raise NumpyrnnError(f"no chord symbol has the tones that {root} has here, {sorted(meant[1])} semitones above")
     chord = parse_chord(root + made)
     if inversion := int(number(harmony.findtext("inversion", "0"), "an inversion")) * (not slash):
         slash = "/" + _lowest(chord, inversion)

@@ -239,13 +239,9 @@ def _chart(root: Element, measures: Sequence[Element], bars: Sequence[_Bar], gue
         codas[0].signs["to_coda"] = codas[0].signs.pop("coda")
         guesses.append(f"the coda sign of measure {codas[0].number} is taken as To Coda")
     bars = _joined(bars, full, guesses)
-    return Chart(
-        _measures(bars, full, guesses),
-        meter,
-        **read_head(root, measures),
-        pickup=bars[0].length % full,
-        guesses=guesses[:MAX_GUESSES] + [f"and {len(guesses) - MAX_GUESSES} others"] * (len(guesses) > MAX_GUESSES),
-    )
+    form, more = _measures(bars, full, guesses), len(guesses) - MAX_GUESSES
+    told = guesses[:MAX_GUESSES] + [f"and {more} others"] * (more > 0)
+    return Chart(form, meter, **read_head(root, measures), pickup=bars[0].length % full, guesses=told)
 
 
 def _one_meter(bars: Sequence[_Bar], guesses: list[str]) -> tuple[int, int]:
@@ -282,10 +278,8 @@ def _joined(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> list[_B
             joined.append(bar)
     first, *others = joined
     if others and 0 < first.length < full - ROUNDING:
-        guesses.append(
-            f"measure {first.number} is a pickup of {first.length} quarters"
-            + "; its chords are not played" * bool(first.harmonies)
-        )
+        lost = "; its chords are not played" * bool(first.harmonies)
+        guesses.append(f"measure {first.number} is a pickup of {first.length} quarters{lost}")
         others[0].signs = {n: first.signs[n] for n in AT_THE_BEGINNING if n in first.signs} | others[0].signs
     else:
         first.length = full

@@ -77,19 +77,15 @@ def score(
     if program is not None:
         sound.append(_node("score-instrument", _node("instrument-name", name), id="P1-I1"))
         sound.append(_node("midi-instrument", _node("midi-program", program + 1), id="P1-I1"))
-    root = _node(
-        "score-partwise",
-        _node("work", _node("work-title", chart.title)) if chart.title else None,
-        _node("identification", _node("creator", chart.composer, type="composer")) if chart.composer else None,
-        _node("part-list", _node("score-part", _node("part-name", name), *sound, id="P1")),
-        part,
-        version="4.0",
-    )
+    work = _group("work", work_title=chart.title) if chart.title else None
+    author = _node("identification", _node("creator", chart.composer, type="composer")) if chart.composer else None
+    parts = _node("part-list", _node("score-part", _node("part-name", name), *sound, id="P1"))
+    root = _node("score-partwise", work, author, parts, part, version="4.0")
     indent(root)
     return _HEAD + tostring(root, encoding="unicode").encode() + b"\n"
 
 
-def _node(tag: str, /, *inside: Element | str | int | None, **attributes: object) -> Element:
+def _node(tag: str, /, *inside: object, **attributes: object) -> Element:
     """An element with what is inside. In names of attributes, _ stands for -; only printable letters are written."""
     element = Element(tag, {name.replace("_", "-"): _plain(value) for name, value in attributes.items()})
     for part in inside:
@@ -152,8 +148,9 @@ def harmony(chord: Chord, offset: Fraction = Fraction(0)) -> Element:
         inside = [_note_name("root", root), _node("kind", kind, **({"text": printed} if printed else {}))]
         inside += [_note_name("bass", bass)] if bass else []
         for value, alter, type_ in degrees:
-            parts = _node("degree-value", value), _node("degree-alter", alter), _node("degree-type", type_)
-            inside.append(_node("degree", *parts, print_object="no"))
+            degree = _group("degree", degree_value=value, degree_alter=alter, degree_type=type_)
+            degree.set("print-object", "no")
+            inside.append(degree)
     return _node("harmony", *inside, _node("offset", round(offset * DIVISIONS)) if offset else None)
 
 
@@ -179,16 +176,16 @@ def _with_chords(notes: Sequence[Element], chords: Sequence[tuple[Fraction, Chor
 
 
 def _attributes(chart: Chart, clef: Clef) -> Element:
-    (beats, unit), (sign, line, octaves) = chart.meter, clef
-    octave = _node("clef-octave-change", octaves) if octaves else None
-    mode = "minor" if chart.key.endswith("m") else "major"
-    return _node(
-        "attributes",
-        _node("divisions", DIVISIONS),
-        _node("key", _node("fifths", fifths(chart.key)), _node("mode", mode)),
-        _node("time", _node("beats", beats), _node("beat-type", unit)),
-        _node("clef", _node("sign", sign), _node("line", line), octave),
-    )
+    sign, line, octaves = clef
+    key = _group("key", fifths=fifths(chart.key), mode="minor" if chart.key.endswith("m") else "major")
+    time = _group("time", beats=chart.meter[0], beat_type=chart.meter[1])
+    staff = _group("clef", sign=sign, line=line, clef_octave_change=octaves or None)
+    return _node("attributes", _node("divisions", DIVISIONS), key, time, staff)
+
+
+def _group(tag: str, **parts: object) -> Element:
+    """An element with elements that hold these values, unless they are None."""
+    return _node(tag, *(_node(name.replace("_", "-"), value) for name, value in parts.items() if value is not None))
 
 
 def _rest(length: Fraction, **attributes: str) -> Element:
@@ -200,9 +197,9 @@ def _tempo(chart: Chart) -> Element | None:
     types, sound = [], _node("sound", **{"tempo": chart.tempo} if chart.tempo else {})
     if chart.feel == "swing" and chart.meter[1] <= 4:
         types.append(_node("words", "Swing"))
-        sound.append(_node("swing", _node("first", 2), _node("second", 1), _node("swing-type", "eighth")))
+        sound.append(_group("swing", first=2, second=1, swing_type="eighth"))
     if chart.tempo:
-        types.append(_node("metronome", _node("beat-unit", "quarter"), _node("per-minute", chart.tempo)))
+        types.append(_group("metronome", beat_unit="quarter", per_minute=chart.tempo))
     inside = [*(_node("direction-type", element) for element in types), sound]
     return _node("direction", *inside, placement="above") if types else None
 
