@@ -1,8 +1,8 @@
 """Engrave MusicXML as SVG and PDF, with Verovio and svglib from the extra `score`.
 
 Verovio writes a text in pieces, and the signs within it (the flat of a chord symbol, the note of a tempo mark) in a
-font that few viewers have. Here each text becomes one piece of Unicode letters, which all viewers can show. The PDF
-embeds the STIX fonts that come with Matplotlib.
+font that few viewers have. Here each text becomes one piece of Unicode letters, which all viewers can show. The part's
+name and the composer are written below the title. The PDF embeds the STIX fonts that come with Matplotlib.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _pages(musicxml: bytes, **options: Any) -> list[Element]:
 
 
 def _prepared(score: Element) -> str:
-    """A score for Verovio, which prints hidden degrees, and sets words beside the chords unless they have a tempo."""
+    """Prepare a score for Verovio, which prints hidden degrees and sets words beside the chords if they have no tempo."""
     for harmony in score.iter("harmony"):
         harmony[:] = [part for part in harmony if part.get("print-object") != "no"]
         for kind in harmony.iter("kind"):

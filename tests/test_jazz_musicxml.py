@@ -236,7 +236,7 @@ def test_a_pickup_is_left_out():
     assert (chart.pickup, len(chart.measures)) == (1, 2)
     assert bars(score(measure(note(1), 1), C, D)) == ["C", "D"]
     chart = read_musicxml(score(measure(G + note(1), 0), note(), C))
-    assert "measure 0 is a pickup of 1 quarters; its chords are not played" in chart.guesses
+    assert "measure 0 is a pickup of 1 quarter; its chords are not played" in chart.guesses
     assert [str(m.chords[0][1]) for m in chart.measures] == ["G", "C"]
     assert bars(
         score(pickup, C, D, first=attributes(1, 1, 4)).replace(b"<harmony", attributes().encode() + b"<harmony", 1)

@@ -104,7 +104,7 @@ def read_harmony(harmony: Element) -> tuple[Chord, str]:
     spelling = _first(text, printed, root, meant)
     made = next((name for name in map(spelled, meant) if name is not None), None) if spelling is None else spelling
     if made is None:
-        raise NumpyrnnError(f"no chord symbol has the tones that {root} has here, {sorted(meant[1])} semitones above")
+        raise NumpyrnnError(f"no chord symbol has the tones that {root} has here, {sorted(meant[1])} in semitones")
     chord = parse_chord(root + made)
     if inversion := int(number(harmony.findtext("inversion", "0"), "an inversion")) * (not slash):
         slash = "/" + _lowest(chord, inversion)

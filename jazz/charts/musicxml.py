@@ -1,4 +1,4 @@
-"""Lead sheets in MusicXML, plain or compressed. Nothing in a file is believed; work and memory are bounded."""
+"""Lead sheets in MusicXML, plain or compressed. Files are untrusted, so work and memory are bounded."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def read_musicxml(content: bytes) -> Chart:
     ------
     NumpyrnnError
         if it is no score, declares entities, has no chord, changes its meter, or has more than 20,000,000 bytes
-        unpacked, 500,000 elements, 10,000 measures or 1,000 different chords
+        unpacked, 500,000 elements or attributes, 10,000 measures or 1,000 different chords
     """
     root = parse(unpacked(content), ROOTS)
     parts = defaultdict[str, dict[int, Element]](dict)  # the measures of each part, by place
@@ -279,14 +279,18 @@ def _joined(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> list[_B
     first, *others = joined
     if others and 0 < first.length < full - ROUNDING:
         lost = "; its chords are not played" * bool(first.harmonies)
-        guesses.append(f"measure {first.number} is a pickup of {first.length} quarters{lost}")
+        guesses.append(f"measure {first.number} is a pickup of {_quarters(first.length)}{lost}")
         others[0].signs = {n: first.signs[n] for n in AT_THE_BEGINNING if n in first.signs} | others[0].signs
     else:
         first.length = full
     for bar in others[:-1]:
         if 0 < bar.length < full - ROUNDING and bar.length + first.length != full:
-            guesses.append(f"measure {bar.number} lasts {bar.length} quarters and is filled up to {full}")
+            guesses.append(f"measure {bar.number} lasts {_quarters(bar.length)} and is filled up to {full}")
     return joined
+
+
+def _quarters(length: Fraction) -> str:
+    return f"{length} quarter" + "s" * (length != 1)
 
 
 def _measures(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> list[Measure]:
