@@ -158,7 +158,7 @@ def _pages(musicxml: bytes, **options: Any) -> list[Element]:
 
 
 def _prepared(score: Element) -> str:
-    """Prepare a score for Verovio, which prints hidden degrees and sets words beside the chords if they have no tempo."""
+    """Make Verovio hide degrees that are hidden, print signs in symbols, and set a feel above the chords."""
     for harmony in score.iter("harmony"):
         harmony[:] = [part for part in harmony if part.get("print-object") != "no"]
         for kind in harmony.iter("kind"):

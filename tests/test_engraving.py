@@ -25,6 +25,9 @@ from piano.cli import app as piano_app
 
 SVG = "{http://www.w3.org/2000/svg}"
 CHORDS = "F7 | Bb7 | F#m7b5 B7 | N.C. Eb^7"
+EMPTY = (
+    b"<score-partwise><part-list><score-part id='P1'><part-name>A</part-name></score-part></part-list></score-partwise>"
+)
 score_extra = pytest.mark.extra("score")
 
 
@@ -169,7 +172,7 @@ def test_a_long_title_becomes_smaller():
 
 
 @score_extra
-@pytest.mark.parametrize("xml", [b"", b"rubbish", b"<a/>", b"\xff\xfe", b"<score-partwise/>"])
+@pytest.mark.parametrize("xml", [b"", b"rubbish", b"<a/>", b"\xff\xfe", b"<score-partwise/>", EMPTY])
 def test_what_is_no_score_is_refused(xml):
     for engrave in (engraving.svg, engraving.pdf):
         with pytest.raises(NumpyrnnError, match="Verovio finds no music in the score"):
