@@ -40,7 +40,7 @@ NOTE = "[A-G][#b]?"
 QUALITY = r"(?:sus|alt|add|maj?|min?|dim|aug|[-+^ho\d#bmM△Δ∆øØ°]|/(?=\d)|\((?:add|[#b]?\d)[^()]{0,99}\))*"
 CHORD = rf"{NOTE}{QUALITY}(?:\*[^*|\[\]{{}}<>]*\*)?(?:/{NOTE})?|W(?:/{NOTE})?"  # W is the last chord
 TOKEN = re.compile(
-    rf"(?P<words><[^<>]*>|U)|(?P<cell>(?:{CHORD}|[ pnxr])(?:\([^()]{{0,99}}\))*)|(?P<line>[|\[\]{{}}Z])"
+    rf"(?P<words><[^<>]*>|U)|(?P<cell>(?:{CHORD}|[ pnxr]|(?=\())(?:\([^()]{{0,99}}\))*)|(?P<line>[|\[\]{{}}Z])"
     r"|(?P<mark>\*[A-Za-z]|N\d|S)|(?P<coda>Q)|(?P<meter>T12|T\d\d)"
     r"|[fslY,.:;*\s]+|(?P<unknown>.)",  # fermata, sizes, vertical space and dividers are not played
     re.DOTALL,
