@@ -149,6 +149,7 @@ def test_comments_instructions_and_sections_do_not_matter():
         (b"<score-timewise><measure/></score-timewise>", "the score has no harmony elements"),
         (b"<score-partwise>" + b"<a>" * 100_000, "at most 500,000 elements, and 50 in each other"),
         (b"<score-partwise>" + b"<a/>" * 500_000, "at most 500,000 elements"),
+        (b"<score-partwise " + b'a="" ' * 500_001 + b"/>", "at most 500,000 attributes, got 500,001"),
         (b"<score-partwise>" + b" " * 20_000_000, "at most 20,000,000 bytes, got 20,000,016"),
         (whole(part("<measure/>" * 100_000, name="P1")), "the score has no harmony elements"),
         (score(harmony("C"), *["<measure/>"] * 10_000), "at most 10000 bars, the score has 10001 measures"),
