@@ -141,6 +141,14 @@ def parse_chord(symbol: str, order: str = "ordinary") -> Chord:
         raise NumpyrnnError(f"{what}, got {symbol[:LONGEST]!r}: {error}{_nearest(plain)}") from None
 
 
+def is_chord(text: str) -> bool:
+    """Whether a text can be read as a chord symbol."""
+    try:
+        return bool(parse_chord(text))
+    except NumpyrnnError:
+        return False
+
+
 def _read(plain: str, order: str) -> Chord:
     """Read a symbol with plain signs; the error says only what is wrong."""
     if plain.replace(".", "").replace(" ", "").upper() in NO_CHORD:

@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 from numpyrnn.checks import CONTROLS
 
+from ..chords import is_chord
 from .chart import MAX_CHORDS, Change, Chart, Measure, slot_onsets
+from .lines import LABEL
 
 WIDTH = 80  # columns
 BARS_A_LINE = (4, 2, 1)  # as many as there is room for
@@ -140,9 +142,10 @@ def _length(measures: Sequence[Measure], i: int) -> int:
 
 
 def _label(section: str) -> str:
-    """The label of a section, between stars if in brackets it would look like an ending."""
+    """The label of a section, between stars if in brackets it would look like an ending or a chord."""
     name = _plain(re.sub(r"[][|*]", " ", section))[:LONGEST_LABEL].strip()
-    return "" if not name else f"*{name.replace(' ', '_')}*" if name[0].isdecimal() else f"[{name}]"
+    unclear = is_chord(name) and not LABEL.fullmatch(name)
+    return "" if not name else f"*{name.replace(' ', '_')}*" if name[0].isdecimal() or unclear else f"[{name}]"
 
 
 def _on_beats(chords: Sequence[Change], meter: tuple[int, int]) -> str:
