@@ -12,7 +12,7 @@ from numpyrnn.checks import CONTROLS
 
 from ..chords import is_chord
 from .chart import MAX_CHORDS, Change, Chart, Measure, slot_onsets
-from .lines import LABEL
+from .lines import LABEL, plain_lines
 
 WIDTH = 80  # columns
 BARS_A_LINE = (4, 2, 1)  # as many as there is room for
@@ -142,10 +142,11 @@ def _length(measures: Sequence[Measure], i: int) -> int:
 
 
 def _label(section: str) -> str:
-    """The label of a section, between stars if in brackets it would look like an ending or a chord."""
+    """The label of a section, between stars if in brackets it would not be read as a label."""
     name = _plain(re.sub(r"[][|*]", " ", section))[:LONGEST_LABEL].strip()
-    unclear = is_chord(name) and not LABEL.fullmatch(name)
-    return "" if not name else f"*{name.replace(' ', '_')}*" if name[0].isdecimal() or unclear else f"[{name}]"
+    chord = is_chord(name) and not LABEL.fullmatch(name)
+    unclear = chord or name[:1].isdecimal() or (name and plain_lines(f"[{name}]") != [f"[{name}]"])
+    return f"*{name.replace(' ', '_')}*" if unclear else f"[{name}]" if name else ""
 
 
 def _on_beats(chords: Sequence[Change], meter: tuple[int, int]) -> str:

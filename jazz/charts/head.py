@@ -37,7 +37,7 @@ STYLE = re.compile(
 def field_of(line: str, head: Mapping[str, object]) -> tuple[str, str]:
     """The field, and its value, of a line of words after a head: tempo, feel, title or composer; or else empty."""
     value = re.sub("^(?i:by|tempo) ", "", line[1:-1] if line[0] == "(" and line[-1] == ")" else line)
-    if TEMPO.fullmatch(value):
+    if TEMPO.fullmatch(value) and not line.isdecimal():
         return "" if "tempo" in head else "tempo", value
     if head.get("title") and STYLE.fullmatch(value):
         return "" if "feel" in head else "feel", value

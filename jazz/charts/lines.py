@@ -93,7 +93,7 @@ def labelled(lines: list[str]) -> list[str]:
 
 
 def is_words(line: str, below: bool) -> bool:
-    """Whether a line without bar lines has words, such as a title, and not chords. Below the first bar, most must be."""
+    """Whether a line without bar lines has words and not chords; below the first bar, more words than chords."""
     tokens = [(str(token.lastgroup), token[0]) for token in islice(TOKEN.finditer(line), 20)]
     words = [word for kind, word in tokens if kind == "chord" and (word[0] != "(" or word == tokens[0][1])]
     odd = [word for word in words if not CHORD_LIKE.match(word) and not is_chord(word)]

@@ -149,9 +149,9 @@ class _Reader:
 
     def read_title(self, line: str) -> bool:
         """Take a line of words above the first bar as a field of the head. Below it, such a line is an error."""
-        if not is_words(line, bool(self.measures)):
-            return False
         field, value = field_of(line, self.head)
+        if field != "tempo" and not is_words(line, bool(self.measures)):
+            return False
         if self.measures or self.before or not field:
             raise NumpyrnnError(f"line {self.line} must have chords, or # before a comment, got {line[:40]!r}")
         self.head[field] = read_field(field, value, lambda _: None)
@@ -204,7 +204,8 @@ class _Reader:
             raise self.fail(f"how often a repeat is played, 1 to {LONGEST}, must stand after :| or a line", sign)
         if whole:
             self.measures[self.first] = replace(line[0], begins=True)
-            self.guesses.append(f"{sign} at {self.where} is read as a repeat of its line")
+            where = f" in line {self.line}" * self.several_lines
+            self.guesses.append(f"{sign}{where} is read as a repeat of the line")
         self.sign_last(ends=times)
 
     def read_meter(self, sign: str) -> None:
