@@ -64,7 +64,7 @@ DEGREES = (
 )  # of semitones above the root, in a quality that the grammar does not read
 ROOT = "[A-G](?:##|bb|#|b|)"
 SYMBOL = re.compile(rf"({ROOT})(.*?)(?:/({ROOT}))?")
-ALTERNATES = re.compile(r"(.*?)\s*(\([A-GN][^()]*\))")  # a bracket that opens with a root
+ALTERNATES = re.compile(r"(.*?)\s*(\( *[A-GN][^()]*\))")  # a bracket that opens with a root
 LONGEST = 100  # letters of a symbol
 NO_CHORD = ("NC", "N/C", "N", "NOCHORD")  # without dots and spaces
 # Besides the names of QUALITIES, these may be proposed for a symbol that cannot be read.

@@ -217,7 +217,12 @@ def test_keys(text, key):
             "C\u00a0|\u00a0D | E | F",
             "\uff5cC\uff5cD\uff5c\n\uff5cE\uff5cF\uff5c",
         ],
-        *["│ C │ D │ E │ F │", "# a\nC | D # b | c\n; d\n// e\nE | F", "\n\n---\n| C | D |\n\n===\n| E | F |\n"],
+        *[
+            "│ C │ D │ E │ F │",
+            "⎮ C ⏐ D ▏ E ︱ F",
+            "# a\nC | D # b | c\n; d\n// e\nE | F",
+            "\n\n---\n| C | D |\n\n===\n| E | F |\n",
+        ],
     ],
 )
 def test_comments_line_ends_and_signs_as_they_are_pasted(text):
@@ -231,6 +236,7 @@ def test_comments_line_ends_and_signs_as_they_are_pasted(text):
         ("| C | D |\n|---|:-:|\n| E | F |", "C | D | E | F"),
         ("```\nC | D\n```", "C | D"),
         ("{title: T}\n{meter: 3/4}\n{start_of_grid}\n| C | D |\n{end_of_grid}\n{c: words}\n", "C | D"),
+        ("C ( Am7 ) | D", "C ( Am7 ) | D"),
         ("C D | ./. | E | .//. ", "C D | C D | E | C D | E"),
         ("C7 #9 | F #m7 | G7 sus4 | Am7 b5 | C maj7", "C7 #9 | F#m7 | G7 sus4 | Am7 b5 | C maj7"),
     ],
@@ -250,6 +256,10 @@ def test_a_line_of_words_is_the_title(title):
     chart = parse_chart(f"{title}\n(by A. Player)\nMedium Swing\n♩ = 120\n\nC | D |")
     assert (chart.title, chart.composer) == (title.strip("()"), "A. Player")
     assert (chart.feel, chart.tempo, len(chart.guesses)) == ("swing", 120, 4)
+
+
+def test_letters_that_look_like_roots_are_roots():
+    assert [m.chords[0][1].root for m in parse_chart("\u0421 | \u0415m7/\u0392 | \u0391").measures] == [0, 4, 9]
 
 
 def test_a_sharp_is_no_comment():
@@ -328,6 +338,7 @@ def test_every_guess_is_said(text, bars, guesses):
         ),
         ("|: C |1. D :|3. E |", "bar 3: endings must come in turn, got ending 3"),
         ("C | D [B7] | E", r"bar 3: a label must not be a chord, .* square brackets, got '\[B7\]'"),
+        ("[Dm7 G7] | C", "bar 1: a label must not be a chord"),
         ("C | break | D", "bar 2: .* got 'break'"),
         ("dm7 g7\nC", "line 1, bar 1: .*nearest is Dm7"),
         ("Hmaj7 C\nF", "line 1, bar 1: .*nearest is Bmaj7"),

@@ -9,7 +9,11 @@ from ..chords import is_chord
 from ..symbols import NO_WIDTH
 
 SIGNS = {"𝄆": "|:", "𝄇": ":|", "𝄍": " / ", "𝄎": "%", "𝄏": "%%", "𝄉": " D.S. ", "𝄊": " D.C. ", "→": " ", "·": "."}
-SIGNS |= dict.fromkeys("│┃¦\u2223\u01c0❘┊𝄀", "|") | dict.fromkeys("║‖∥𝄁𝄂𝄃", "||") | dict.fromkeys(NO_WIDTH, "")
+SIGNS |= (
+    dict.fromkeys("│┃¦\u2223\u01c0❘┊𝄀\u23ae\u23d0\u258f\ufe31", "|")
+    | dict.fromkeys("║‖∥𝄁𝄂𝄃", "||")
+    | dict.fromkeys(NO_WIDTH, "")
+)
 LOOK_ALIKES = str.maketrans({chr(0xFEE0 + code): chr(code) for code in range(33, 127)} | SIGNS)  # full-width letters
 PARTS = "intro|verse|chorus|bridge|solos?|interlude|outro|refrain|tag|vamp|head|theme|turnaround|instrumental|ending"
 SECTION = rf"(?:{PARTS}|p(?:re|ost)[ -]?chorus|(?:section|part) \w+|[A-H] (?:section|part))\b(?: ?\d{{1,2}}\b)?"
@@ -90,6 +94,11 @@ def labelled(lines: list[str]) -> list[str]:
     if not outside or not all(line.endswith(("|", "|:")) for line in bars):
         return lines
     return [letter.sub(r"[\1]", line) for line in lines]
+
+
+def is_label(name: str) -> bool:
+    """Whether a name in square brackets is a label, and not one chord or several."""
+    return bool(LABEL.fullmatch(name)) or not all(map(is_chord, name.split()))
 
 
 def is_words(line: str, below: bool) -> bool:

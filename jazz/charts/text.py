@@ -1,6 +1,6 @@
 """Charts typed as text: bars, repeats, endings, labels and jumps with signs that a keyboard has.
 
-A line becomes tokens, and tokens become measures. docs/charts.md shows the whole notation.
+Lines become tokens (`lines.TOKEN`), and tokens become measures. docs/charts.md shows the whole notation.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 from music.files import naming
 from numpyrnn import NumpyrnnError
 
-from ..chords import Chord, is_chord, parse_chord
+from ..chords import Chord, parse_chord
 from .chart import JUMPS, LONGEST, MAX_CHORDS, Change, Chart, Measure, bar_length, parse_meter, spread
 from .head import FIELDS, WORDS, field_of, read_field
-from .lines import CAPO, DAL, JUMP_LIKE, LABEL, NAMED, SECTION, TIMES, TOKEN, is_words, labelled, plain_lines
+from .lines import CAPO, DAL, JUMP_LIKE, LABEL, NAMED, SECTION, TIMES, TOKEN, is_label, is_words, labelled, plain_lines
 
 MAX_TEXT = 1_000_000  # characters
 A_JUMP = f"a jump must be one of {', '.join(JUMPS)}, Fine, To Coda, Coda or Segno"
@@ -241,7 +241,7 @@ class _Reader:
             self.close()
         if not name or self.words or len(name) > 40 or "section" in self.before or re.search(TIMES, name):
             raise self.fail("a label must be one short name before its bars, without a number of times", sign)
-        if sign[0] == "[" and not LABEL.fullmatch(name) and is_chord(name):
+        if sign[0] == "[" and not is_label(name):
             raise self.fail("a label must not be a chord, and a chord must not stand in square brackets", sign)
         self.endings = ()
         self.before |= {name.lower(): True} if name.lower() in ("coda", "segno") else {"section": name}
