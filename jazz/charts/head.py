@@ -27,6 +27,8 @@ STRAIGHT = re.compile(
     r"straight|\beven|bossa|latin|samba|bolero|mambo|\bcha\b|afro|rock|funk|pop|ecm|tango|choro", re.IGNORECASE
 )
 SWING = re.compile(r"sw[iu]ng|shuffle|ballad|medium|bop|blues|jazz|waltz|up.?tempo|triplet|dixie", re.IGNORECASE)
+NAME = re.compile("^(?:(?:words (?:and|&) )?(?:music )?by|composed by|tempo) ", re.IGNORECASE)
+KEY = re.compile("(?i:key(?: of)?|in) ([A-G](?:[#b]| flat| sharp)?(?: ?m| major| minor)?)")
 STYLE = re.compile(
     r"(?:(?:slow|med(?:ium|\.)?|fast|up|easy|bright|moderate) )?(?:swing|bossa(?: nova)?|ballad|latin|samba|waltz"
     r"|shuffle|rock|funk|up-?tempo|straight(?: 8ths| eighths)?)",
@@ -35,13 +37,17 @@ STYLE = re.compile(
 
 
 def field_of(line: str, head: Mapping[str, object]) -> tuple[str, str]:
-    """The field, and its value, of a line of words after a head: tempo, feel, title or composer; or else empty."""
-    value = re.sub("^(?i:by|tempo) ", "", line[1:-1] if line[0] == "(" and line[-1] == ")" else line)
+    """The field and value of a line of words below a head; the field is empty if the head has it already."""
+    words = line[1:-1] if line[0] == "(" and line[-1] == ")" else line
+    value = NAME.sub("", words)
+    field = next((field for field in ("title", "composer") if not head.get(field)), "")
     if TEMPO.fullmatch(value) and not line.isdecimal():
-        return "" if "tempo" in head else "tempo", value
-    if head.get("title") and STYLE.fullmatch(value):
-        return "" if "feel" in head else "feel", value
-    return next((field for field in ("title", "composer") if not head.get(field)), ""), value
+        field = "tempo"
+    elif found := KEY.fullmatch(value):
+        field, value = "key", found[1]
+    elif head.get("title") and STYLE.fullmatch(value):
+        field = "feel"
+    return "" if head.get(field) else field, words if field == "title" else value
 
 
 def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:

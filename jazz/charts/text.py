@@ -143,14 +143,15 @@ class _Reader:
                     self.head[field] = read_field(field, rest, self.guesses.append)
             return ""
         if rest and "|" not in rest and not LABEL.fullmatch(name):
-            raise NumpyrnnError(f"{at}: a name must be a label or a field of the head ({fields}), got {line[:40]!r}")
+            what = f"a name must be a label or a field of the head ({fields}), or # must make it a comment"
+            raise NumpyrnnError(f"{at}: {what}, got {line[:40]!r}")
         self.read_label(name)
         return str(rest)
 
     def read_title(self, line: str) -> bool:
         """Take a line of words above the first bar as a field of the head. Below it, such a line is an error."""
         field, value = field_of(line, self.head)
-        if field != "tempo" and not is_words(line, bool(self.measures)):
+        if field not in ("tempo", "key") and not is_words(line, bool(self.measures)):
             return False
         if self.measures or self.before or not field:
             raise NumpyrnnError(f"line {self.line} must have chords, or # before a comment, got {line[:40]!r}")
