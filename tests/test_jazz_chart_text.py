@@ -157,6 +157,7 @@ def test_labels_on_lines_of_their_own(a):
         ("A |: C | F :|\nB | G | D |", ["A", "", "B", ""], "C | F | C | F | G | D"),
         ("C | F || B: G | A ||", ["", "", "B", ""], "C | F | G | A"),
         ("A | D | A | E |\nA | D | E | A |", [""] * 8, "A | D | A | E | A | D | E | A"),
+        ("A | D |\n| E | G |", [""] * 4, "A | D | E | G"),
         ("C | |\n| G | |", [""] * 4, "C | C | G | G"),
         ("| C | F |\nA", [""] * 3, "C | F | A"),
     ],

@@ -81,16 +81,16 @@ def plain_lines(text: str) -> list[str]:
 def labelled(lines: list[str]) -> list[str]:
     """The lines, with single letters in brackets where they must be labels, A the first.
 
-    They must be if the first stands before all bars, and every line of bars ends with a bar line, and some lines begin
-    with one or several have 2, 4 or 8 bars after their letter.
+    They must be if the first stands before all bars, every line of bars ends with a bar line, each letter before a bar
+    line has 2, 4 or 8 bars after it, and some lines begin with a bar line, or several with a letter.
     """
     letter = re.compile(rf"^({LETTER})(?= ?\||$)")
     bars = [line for line in lines if "|" in line]
     begun = [line for line in bars if letter.match(line)]
     enclosed = [line for line in bars if line[0] == "|"]
-    even = len(begun) > 1 and all(line.count("|") in (3, 5, 9) for line in begun)
+    even = all(line.replace("||", "|").count("|") in (3, 5, 9) for line in begun)
     first = next((line for line in lines if letter.match(line) or "|" in line), "")
-    outside = first[:1] == "A" and (enclosed or even) and len(enclosed) + len(begun) == len(bars)
+    outside = first[:1] == "A" and (enclosed or begun[1:]) and even and len(enclosed) + len(begun) == len(bars)
     if not outside or not all(line.endswith(("|", "|:")) for line in bars):
         return lines
     return [letter.sub(r"[\1]", line) for line in lines]

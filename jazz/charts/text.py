@@ -143,7 +143,7 @@ class _Reader:
                     self.head[field] = read_field(field, rest, self.guesses.append)
             return ""
         if rest and "|" not in rest and not LABEL.fullmatch(name):
-            what = f"a name must be a label or a field of the head ({fields}), or # must make it a comment"
+            what = f"a name must be a label or a field of the head ({fields}), and a comment must begin with #"
             raise NumpyrnnError(f"{at}: {what}, got {line[:40]!r}")
         self.read_label(name)
         return str(rest)
