@@ -311,7 +311,7 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
 @option(
     "--chords",
     metavar="CHORDS",
-    help='Changes, like "Dm7 G7 | Cmaj7 | %", a link of iReal Pro, or @FILE  [default: the file\'s]',
+    help='Changes, like "Dm7 G7 | Cmaj7 | %", a file, or a link of iReal Pro  [default: the solo\'s own]',
 )
 @option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis.")
 @shared.model_option("jazz model")

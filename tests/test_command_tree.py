@@ -121,7 +121,7 @@ def test_real_commands_end_as_those_in_one_process_do(folder, rounds, tell):
 # one word, one meaning
 
 OWN_WORDS = {  # options that mean something of their own in some commands
-    "--chords": {"jazz train": "parts", "jazz doctor": "parts"},
+    "--chords": {"jazz train": "parts", "jazz doctor": "parts", "jazz score": "by default those of the file"},
     "--data": {"sonnets evaluate": "what a model file lacks"},
     "--epochs": {"jazz course": "without held-out data", "piano compare": "of each network"},
     "--form": {"jazz improvise": "lists them all", "jazz chart": "instead of a file"},
