@@ -179,7 +179,7 @@ def test_what_a_midi_file_lacks_is_said_with_its_name(tmp_path):
 
 
 def test_wrong_bars_and_parts_are_said_with_the_file(files):
-    with pytest.raises(NumpyrnnError, match=r"b\.mid: --from-bar and --to-bar must lie in 1 to 16, in this order; got --from-bar 17"):
+    with pytest.raises(NumpyrnnError, match=r"b\.mid: --from-bar and --to-bar must lie in 1 to 16, .* --from-bar 17"):
         read_tunes([files / "b.mid"], from_bar=17)
     with pytest.raises(NumpyrnnError, match=r"b\.mid: --melody must name one of the parts 1 'Melody', 2 'Chords'"):
         read_tunes([files / "b.mid"], "flute")

@@ -201,7 +201,7 @@ def test_a_line_does_not_hear_the_one_before(models, recipe):
     assert soloist.play(form("blues-f")) == play(models[recipe], form("blues-f"), 5)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ["parts", "atomic"])
 def test_density_makes_notes_more_and_silence_less(models, recipe):
     notes, silence = [], []
     for density in (1e-6, 0.5, 4.0):
@@ -213,8 +213,7 @@ def test_density_makes_notes_more_and_silence_less(models, recipe):
     assert 6 * 48 / 3 < silence[0] > silence[1] > silence[2]
 
 
-@pytest.mark.parametrize("longest", [2, 4, 8])
-@pytest.mark.parametrize("temperature", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize(("longest", "temperature"), [(2, 1.0), (4, 0.5), (8, 0.0), (8, 1.0)])
 def test_no_run_is_longer_than_may_be_copied(repeating, models, longest, temperature):
     changes = parse_changes("C").times(24)
     freely = [copied(play(repeating, changes, seed, temperature), repeating) for seed in range(6)]

@@ -134,8 +134,8 @@ def test_what_a_model_file_says_of_itself_cannot_control_the_terminal(folder):
         assert not any(tree.is_control(c) for c in errors.rstrip("\n"))
 
 
-REDIRECTIONS = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", "| head -c 1", "2>&1 | head -c 1"]
-FULL = [pytest.param(line, marks=needs_full) for line in (">/dev/full", "2>/dev/full", ">/dev/full 2>/dev/full")]
+REDIRECTIONS = [">&-", "<&- >&- 2>&-", "2>&1 | head -c 1"]
+FULL = [pytest.param(line, marks=needs_full) for line in ("2>/dev/full", ">/dev/full 2>/dev/full")]
 
 
 @pytest.mark.parametrize("where", [*REDIRECTIONS, *FULL])
@@ -176,9 +176,7 @@ def test_a_closed_standard_error_is_not_missed(folder, command):
     [
         ("sonnets write --length 9 --force -o poem.txt", "poem.txt"),
         ("jazz listen chorus.txt --bars 1 --force -o l.wav", "l.wav"),
-        ("piano play --length 3 --force -o p.mid", "p.png"),
         ("piano doctor --force -o d.png", "d.png"),
-        ("jazz choruses -o midi --force", "midi/blues-f-1.mid"),
     ],
 )
 def test_files_are_written_when_nothing_can_be_shown(folder, command, written):
