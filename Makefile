@@ -33,7 +33,7 @@ test-extras: $(VENV)/.extras
 # With the compiled code uncompiled; settings and target are in setup.cfg.
 coverage: $(READY)
 	@rm -f .coverage .coverage.*
-	@NUMBA_DISABLE_JIT=1 OPENBLAS_NUM_THREADS=1 $(PY) -m coverage run -m pytest --numprocesses auto
+	@NUMBA_DISABLE_JIT=1 OPENBLAS_NUM_THREADS=1 $(PY) -m coverage run -m pytest --numprocesses auto --slow
 	@$(PY) -m coverage combine --quiet
 	@$(PY) -m coverage report
 

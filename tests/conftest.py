@@ -20,11 +20,16 @@ settings.load_profile("numpyrnn")
 
 def pytest_addoption(parser):
     parser.addoption("--extras", action="store_true", help="fail if a test marked `extra` is skipped")
+    parser.addoption("--slow", action="store_true", help="also run the tests marked `slow`")
     parser.addoption("--torture", action="store_true", help="run the long form of the tests marked `torture`")
     parser.addoption("--random-order", type=int, metavar="SEED", help="shuffle the modules, and the tests in each")
 
 
 def pytest_collection_modifyitems(config, items):
+    if not any(map(config.getoption, ("--slow", "--extras", "--torture"))):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in {*slow}]
     seed = config.getoption("--random-order")
     if seed is not None:
         rng, places = random.Random(seed), {}

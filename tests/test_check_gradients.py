@@ -486,6 +486,7 @@ def test_assert_gradients_raises_with_the_table_of_a_layer():
         assert_gradients(wrong, normal(2, 3, 3))
 
 
+@pytest.mark.slow
 def test_both_witnesses_judge_every_gradient_of_the_report():
     assert all(both(report) for _, _, report in gradcheck.report())
 

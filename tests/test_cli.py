@@ -48,6 +48,7 @@ def test_gradcheck_prints_a_table_of_right_gradients(tmp_path):
     assert re.search(rf"^{total} numbers checked; .* All gradients are right\.$", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [cells.LSTM])
 def test_gradcheck_finds_a_broken_cell(monkeypatch, plain, cell):
     right = cell.backward

@@ -183,6 +183,7 @@ def test_what_samples_has_all_options_of_sampling(folder):
             assert options >= SAMPLING, command
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["improvise", "sample", "write", "play", "evaluate"])
 def test_a_tiny_top_p_leaves_the_most_probable_as_a_top_k_of_1_does(folder, name):
     for program, app in tree.PROGRAMS.items():
@@ -202,6 +203,7 @@ def test_a_tiny_top_p_leaves_the_most_probable_as_a_top_k_of_1_does(folder, name
         assert results[0] != results[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("program", "words"),
     [
@@ -252,6 +254,7 @@ def test_the_options_of_the_usual_command_need_no_command(folder, program, comma
 WRITERS = [(program, name) for program, name, parameter in PARAMETERS if parameter.opts[-1] == "--out"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("program", "name"), [writer for writer in WRITERS if writer != ("jazz", "course")])
 @pytest.mark.parametrize("out", ["new/folder/", "new/folder/."])
 def test_a_new_folder_is_made_and_the_usual_names_are_used_in_it(folder, program, name, out):

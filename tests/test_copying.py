@@ -184,6 +184,7 @@ def test_a_copy_of_a_trainer_trains_on_as_the_original_would(duplicate):
 # What reads and writes text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{}, {"temperature": 0.5}, {"temperature": 0}, {"top_k": 3}, {"top_p": 0.7}], ids=str
 )

@@ -465,6 +465,7 @@ def test_a_resumed_training_with_nothing_left_to_do_says_why_and_writes_nothing(
     assert (tmp_path / "a.npz").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_model_that_writes_only_empty_names_does_not_end_its_training(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "names.txt").write_text("\n".join(PLACES), "utf-8")

@@ -354,6 +354,7 @@ def reds(errors):
     return {error.what.replace(" ", "") for error in errors if not error.ok}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_a_planted_fault_turns_what_it_touches_red(monkeypatch, plain, fault):
     assert reds(fault.check()) == set()
@@ -362,6 +363,7 @@ def test_a_planted_fault_turns_what_it_touches_red(monkeypatch, plain, fault):
     assert reds(fault.check()) == set(fault.red.split())
 
 
+@pytest.mark.slow
 @pytest.mark.extra("fast")
 @pytest.mark.parametrize(
     ("kind", "old", "new"),

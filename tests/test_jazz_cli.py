@@ -174,6 +174,7 @@ OPTIONS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "options"), OPTIONS)
 def test_an_option_does_what_it_does_in_the_library(folder, monkeypatch, arguments, options):
     given = {}

@@ -201,6 +201,7 @@ def test_a_line_does_not_hear_the_one_before(models, recipe):
     assert soloist.play(form("blues-f")) == play(models[recipe], form("blues-f"), 5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["parts", "atomic"])
 def test_density_makes_notes_more_and_silence_less(models, recipe):
     notes, silence = [], []
@@ -213,6 +214,7 @@ def test_density_makes_notes_more_and_silence_less(models, recipe):
     assert 6 * 48 / 3 < silence[0] > silence[1] > silence[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("longest", "temperature"), [(2, 1.0), (4, 0.5), (8, 0.0), (8, 1.0)])
 def test_no_run_is_longer_than_may_be_copied(repeating, models, longest, temperature):
     changes = parse_changes("C").times(24)
@@ -371,6 +373,7 @@ def test_changes_without_a_chord_are_an_error(models):
         play(models["parts"], silent)
 
 
+@pytest.mark.slow
 def test_at_temperature_0_every_seed_gives_the_same_line(models):
     for checkpoint in [*models.values(), load_model(None, "jazz")]:
         for changes in (form("blues-f"), OTHERS[0]):

@@ -312,6 +312,7 @@ def test_one_piece_is_enough(model):
 # training
 
 
+@pytest.mark.slow
 @MODEL
 def test_a_pattern_can_be_learned(model):
     pattern = [NAMES[i] for i in (0, 1, 2, 0, 3, 4)] * 12

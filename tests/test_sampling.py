@@ -127,6 +127,7 @@ def test_rows_sum_to_one_and_the_logits_are_not_written_to(kwargs):
 # Draws
 
 
+@pytest.mark.slow
 @with_settings
 @pytest.mark.parametrize("one_by_one", [False, True])
 def test_frequencies_are_the_distribution(kwargs, one_by_one):

@@ -118,6 +118,7 @@ def test_a_sequence_may_go_on_in_another_thread():
     assert_array_equal(got, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_a_circle", [False, True])
 def test_an_abandoned_sequence_frees_the_stepper_when_it_is_collected(in_a_circle):
     stepper = Stepper(make("LSTM Dense"))

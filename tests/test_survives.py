@@ -70,6 +70,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.torture
 @pytest.mark.parametrize("module", COMMANDS)
 def test_a_signal_at_any_moment_ends_a_command_with_one_line_and_whole_files(tmp_path, module, rounds, tell):
@@ -156,6 +157,7 @@ def weights_of(path):
     return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.torture
 @pytest.mark.parametrize(("module", "epochs", "many"), [("dinos", 12, 8), ("sonnets", 6, 4)])
 def test_a_training_that_is_killed_again_and_again_gives_the_same_weights(folder, module, epochs, many, rounds, tell):
@@ -253,6 +255,7 @@ def test_of_eight_runs_at_once_each_keeps_its_own_files(tmp_path, out, rounds, t
 # disks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [4000])
 def test_a_full_disk_is_one_line_and_leaves_nothing_half(folder, size):
     def limit():

@@ -75,6 +75,7 @@ def test_an_error_is_one_line_and_repeats_little_of_its_input(text):
     assert str(NumpyrnnError("a" * LONGEST)) == "a" * LONGEST
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-16-le"])
 def test_what_an_encoding_lacks_is_replaced(folder, encoding):
     status, printed, errors = shell(TRAIN, folder, PYTHONIOENCODING=encoding)
@@ -138,6 +139,7 @@ REDIRECTIONS = [">&-", "<&- >&- 2>&-", "2>&1 | head -c 1"]
 FULL = [pytest.param(line, marks=needs_full) for line in ("2>/dev/full", ">/dev/full 2>/dev/full")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [*REDIRECTIONS, *FULL])
 def test_a_training_goes_on_when_nothing_can_be_shown(folder, where):
     for path in folder.glob("a.*"):
@@ -150,6 +152,7 @@ def test_a_training_goes_on_when_nothing_can_be_shown(folder, where):
     assert load(folder / "a.npz").training["epoch"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [">&-", pytest.param(">/dev/full", marks=needs_full)])
 @pytest.mark.parametrize("command", SHOW)
 def test_a_command_that_only_shows_ends_with_one_error(folder, where, command):
@@ -170,6 +173,7 @@ def test_a_closed_standard_error_is_not_missed(folder, command):
     assert printed
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.parametrize(
     ("command", "written"),
@@ -190,6 +194,7 @@ def test_files_are_written_when_nothing_can_be_shown(folder, command, written):
     assert (folder / written).stat().st_size > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", tree.PROGRAMS)
 def test_help_is_there_without_docstrings(program, tmp_path):
     (_, plain, _), (status, stripped, errors) = (shell(f"{program} -h", tmp_path, flags) for flags in ((), ("-OO",)))

@@ -227,6 +227,7 @@ def test_a_stream_gives_the_threads_back_with_every_id():
     assert seen == [(1, 1)] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("H", "inside"), [(8, (BEFORE, BEFORE)), (256, (1, 1))])
 def test_a_stream_of_a_wide_model_takes_its_steps_in_one_thread(H, inside):
     seen, stepper = [], Stepper(Sequential(LSTM(5, H, rng=0), Dense(H, 5, rng=1)))

@@ -100,6 +100,7 @@ def test_the_shipped_bands_are_in_order_and_credited():
         assert all(band.low <= band.middle <= band.high and band.sd > 0 for band in bands.values())
 
 
+@pytest.mark.slow
 def test_every_mean_of_the_players_lies_near_that_of_the_reference(script, shared_data):
     solos = chosen(script, shared_data / "wjazzd" / "wjazzd-csv.zip")
     assert len(solos) == 144  # of 162, the others are not in the CSV form
@@ -109,6 +110,7 @@ def test_every_mean_of_the_players_lies_near_that_of_the_reference(script, share
     assert len(far) == 38
 
 
+@pytest.mark.slow
 @pytest.mark.torture
 def test_the_shipped_bands_are_computed_again_byte_for_byte(script, shared_data, rounds, tell):
     solos = chosen(script, shared_data / "wjazzd" / "wjazzd-csv.zip")

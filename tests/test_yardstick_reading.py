@@ -70,6 +70,7 @@ def test_a_tune_with_no_tones_has_no_values():
     assert values_of_solo(replace(solo_of_midi(track([(0, 1, 60), (1, 1, 62)]), "x", chords="C7"), chords=[])) == []
 
 
+@pytest.mark.slow
 def test_the_chords_of_own_solos_are_found_in_their_bands():
     equal = total = 0
     for seed, (changes, _) in enumerate(FOUR):
@@ -155,6 +156,7 @@ def test_each_form_is_held_for_at_least_32_bars():
     assert len(FOUR) == 7
 
 
+@pytest.mark.slow
 def test_players_heard_as_midi_measure_as_they_were_transcribed(shared_data, monkeypatch):
     """Swing, lateness and early notes of real performances are taken out: their set stays where it is."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
