@@ -223,3 +223,9 @@ def test_what_the_user_means(tmp_path, monkeypatch):
         },
     }
     assert {given: source_of(given) for given in expected} == expected
+
+
+def test_a_damaged_archive_is_not_read_as_a_typed_chart(tmp_path):
+    (tmp_path / "b.mxl").write_bytes(b"PK\3\4broken")
+    with pytest.raises(NumpyrnnError, match=r"b\.mxl: its end is not that of a zip"):
+        read_chart(f"@{tmp_path / 'b.mxl'}")

@@ -112,7 +112,7 @@ def tunes_in(content: bytes | str, meter: tuple[int, int] | None = None) -> list
             raise NumpyrnnError(f"a chart must have at most {MAX_BYTES} bytes, it has more")
         from .musicxml import is_musicxml, read_musicxml
 
-        if is_musicxml(content):
+        if is_musicxml(content) or content.startswith(b"PK\3\4"):  # no text begins like a zip
             return [_read(read_musicxml(content))]
         try:
             content = content.decode("utf-8-sig")
