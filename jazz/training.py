@@ -26,6 +26,8 @@ from .soloist import Soloist
 from .tokens import is_of_value, stream
 from .tunes import Bar, Tune
 
+LONGEST_PIECE, HELD_OUT_BATCH = 500, 32  # values of a held-out tune that are read at once, and pieces in a batch
+
 
 def split_tunes(
     tunes: Sequence[Tune], seed: int, share: float = 0.2, by_group: bool = False
@@ -148,8 +150,11 @@ class JazzTraining(Training):
         return lambda rng: masked(padded(crops(tunes, s.width, rng, s.step), s.batch_size, rng), self.predicted)
 
     def held_out_batches(self) -> Iterable[Batch]:
-        """The held-out tunes, as one batch."""
-        return masked(padded([np.array(tune.ids) for tune in self.held_out], len(self.held_out)), self.predicted)
+        """The held-out tunes, as batches of tunes of similar length; long ones are cut, which bounds the memory."""
+        span = LONGEST_PIECE * self.settings.step
+        pieces = [tune.ids[i : i + span + 1] for tune in self.held_out for i in range(0, len(tune.ids) - 1, span)]
+        arrays = [np.array(piece) for piece in sorted(pieces, key=len, reverse=True)]
+        return masked(padded(arrays, HELD_OUT_BATCH), self.predicted)
 
     def describe(self) -> str:
         """The data and the network, in one line."""

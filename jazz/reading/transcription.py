@@ -130,9 +130,9 @@ def transcription(name: str, melody: Sequence[Row], beats: Sequence[Row]) -> Tra
                 raise NumpyrnnError(f"beat {number} of bar {bar + first} must lie in its bar and last some time")
             place = starts[bar] + (number - 1) * size
             counted[bar, number] = Beat(place, size, real(row, "onset"), seconds / float(size))
-            symbol = row["chord"].strip()
-            if symbol and (not chords or chords[-1][1].symbol != symbol):
-                chords.append((place, parse_chord(symbol, "weimar")))
+            chord = parse_chord(row["chord"], "weimar") if row["chord"].strip() else None
+            if chord and (not chords or chords[-1][1] != chord):
+                chords.append((place, chord))
     times = [(beat.onset, beat.seconds) for beat in counted.values()]
     if any(a[0] >= b[0] or a[1] >= b[1] for a, b in pairwise(times)):
         raise NumpyrnnError("the beats must be in order, they are not")

@@ -104,7 +104,7 @@ class Chosen:
     def fits(self, played: Transcription) -> bool:
         """Whether a solo has the wanted tempo and meter."""
         low, high = self.tempos or (0, float("inf"))
-        return low <= played.tempo <= high and (self.meter is None or set(played.meters) == {self.meter})
+        return low <= round(played.tempo) <= high and (self.meter is None or set(played.meters) == {self.meter})
 
 
 def parse_tempos(text: str) -> tuple[float, float]:
@@ -262,6 +262,8 @@ def _entries_of_tables(path: str | Path) -> list[Entry]:
         with closing(sqlite3.connect(uri, uri=True)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TEXT)
+            if any(row[-1] for table in TABLES for row in connection.execute(f"PRAGMA table_xinfo({table})")):
+                raise sqlite3.DatabaseError("a column is hidden or computed")
             connection.set_authorizer(allow)
             connection.set_progress_handler(lambda: next(checks) > MAX_STEPS, STEPS)
             solos, melody, beats = (_rows_by_solo(connection, table) for table in TABLES)
@@ -290,19 +292,18 @@ def _rows_by_solo(connection: Any, table: str) -> dict[Any, Rows]:
 
 
 def _of_tables(melody: Rows | None, beats: Rows | None) -> tuple[Rows, Rows]:
-    """The rows of a solo in the order of their onsets, those of beats with durations, and a signature in each."""
+    """The rows of a solo in order; each beat gets its duration, signature and chord, which stand at changes only."""
     rows = []
     for table, given in (("melody", melody or []), ("beats", beats or [])):
         if not 2 <= len(given) <= MAX_ROWS:
             raise NumpyrnnError(f"a solo must have 2 to {MAX_ROWS} rows in the table {table}, it has {len(given)}")
         rows.append(sorted(given, key=lambda row: real(row, "onset")))
-    signature, filled = "", list[Row]()
-    for row, following in pairwise([*rows[1], rows[1][-1]]):
-        signature = row["signature"] or signature
-        duration = real(following, "onset") - real(row, "onset") if following is not row else None
-        text = filled[-1]["duration"] if duration is None else repr(duration)
-        filled.append({**row, "signature": signature, "duration": text})
-    return rows[0], filled
+    for row, following in pairwise(rows[1]):
+        row["duration"] = repr(real(following, "onset") - real(row, "onset"))
+        following["duration"] = row["duration"]  # of the last beat
+        for column in ("signature", "chord"):
+            following[column] = following[column] or row[column]
+    return rows[0], rows[1]
 
 
 # --------------------------------------------------------------------------------------------------------- the CSV form
