@@ -60,9 +60,7 @@ def split_tunes(
     groups = [tune.group if by_group and tune.group else i for i, tune in enumerate(tunes)]
     names, wanted = list(dict.fromkeys(groups)), max(1, round(len(tunes) * share))
     if len(names) < 2:
-        raise NumpyrnnError(
-            f"tunes must be of two groups or more to hold one out, all {len(tunes)} are versions of one"
-        )
+        raise NumpyrnnError(f"there must be two tunes or more to hold one out, all {len(tunes)} are versions of one")
     held_out = set[int]()
     for number in np.random.default_rng(seed).permutation(len(names)):
         if len(held_out) < wanted:
