@@ -4,7 +4,7 @@
     python benchmarks/mingus.py weimar.npz wjazzd.db
 
 MINGUS: V. Madaghiele, P. Lisena and R. Troncy, "MINGUS: Melodic Improvisation Neural Generator Using Seq2Seq", ISMIR
-2021, and its code. Our pitch is the type and the interval of a value: with the pitch before and the chord, they say which
+2021, and its code. Ours is the type and the interval of a value: with the pitch before and the chord they say which
 note it is. Only the first note of a bar has no interval; it is scored with the probabilities with which the soloist
 chooses: exp(-d / 2) for a distance of d semitones from the note before, among the pitches of its type.
 """
