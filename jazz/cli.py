@@ -225,7 +225,7 @@ def train(
     progress = partial(tqdm, unit="solo", delay=2, leave=False)
     tunes = read_tunes(data or shipped_choruses(), **which, on_refused=refused.append, chosen=chosen, progress=progress)
     for why in refused[:MOST_SHOWN]:
-        click.echo(f"Left out: {why}", err=True)
+        click.echo(f"Left out: {shown(why, 400)}", err=True)
     if len(refused) > MOST_SHOWN:
         click.echo(f"Left out: {len(refused) - MOST_SHOWN} more.", err=True)
     if solos:

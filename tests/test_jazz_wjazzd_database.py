@@ -218,6 +218,17 @@ def test_functions_of_a_column_never_run(weimar):
         read_solos(weimar)
 
 
+@pytest.mark.parametrize(
+    ("limit", "why"),
+    [("MAX_TABLE", r"wjazzd\.db: the table .* must have at most 20 rows"), ("MAX_STEPS", "interrupted")],
+)
+def test_rows_and_work_are_bounded(weimar, monkeypatch, limit, why):
+    monkeypatch.setattr(f"jazz.reading.wjazzd.{limit}", 20 if limit == "MAX_TABLE" else 0)
+    monkeypatch.setattr("jazz.reading.wjazzd.STEPS", 100)
+    with pytest.raises(NumpyrnnError, match=why):
+        read_solos(weimar)
+
+
 def test_an_unusable_solo_is_named_and_the_others_are_read(weimar):
     run(weimar, "UPDATE melody SET pitch = 200 WHERE melid = 2", "DELETE FROM beats WHERE melid = 4 AND bar = 3")
     refused = []

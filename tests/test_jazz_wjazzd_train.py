@@ -101,6 +101,18 @@ def test_wrong_options_give_one_line(folder, status, arguments, why):
     assert not (folder / "none.npz").exists()
 
 
+def test_names_cannot_write_to_the_terminal_as_they_like(tmp_path):
+    then = [
+        "UPDATE solo_info SET title = 'a' || char(27) || '[2J' || char(10) || 'b'",
+        "DELETE FROM beats WHERE melid = 2",
+    ]
+    database(tmp_path / "wjazzd.db", then=then)
+    done = do(tmp_path, "train", "wjazzd.db", *TINY)
+    assert done.status == 1
+    assert "\x1b" not in done.out + done.err
+    assert [line[:9] for line in done.err.splitlines()] == ["Left out:", "Error: th"]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_groups_stay_together_in_every_split(tmp_path, seed):
     tunes = read_solos(database(tmp_path / "wjazzd.db"))

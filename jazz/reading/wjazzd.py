@@ -28,9 +28,9 @@ from .transcription import Row, Transcription, real, transcription
 
 MAX_ZIP, LONGEST_DIRECTORY = 64_000_000, 1 << 20  # bytes
 MAX_SOLOS, MAX_BYTES, MAX_ROWS = 4096, 4_000_000, 50_000  # of a solo: bytes and rows of a file
-MAX_TABLE, MAX_TEXT = 1_000_000, 1_000_000  # rows of a table, bytes of a row
+MAX_TABLE, MAX_TEXT = 300_000, 1_000_000  # rows of a table, bytes of a row
 LONGEST = 100  # letters of a text that are kept
-STEPS, MAX_STEPS = 100_000, 2000  # instructions of SQLite between two checks, and the number of checks
+STEPS, MAX_STEPS = 100_000, 500  # instructions of SQLite between two checks, and the number of checks
 END_OF_ZIP, LOCATOR = 22, 20  # bytes of a zip's last record, and of the one before it that only large zips have
 SQLITE, ZIP = b"SQLite format 3\0", b"PK"  # the first bytes of files
 DAMAGED = (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError)  # what a damaged zip raises
@@ -259,7 +259,7 @@ def _entries_of_tables(path: str | Path) -> list[Entry]:
     checks = count()
     try:
         uri = f"{Path(path).absolute().as_uri()}?mode=ro&immutable=1"
-        with closing(sqlite3.connect(uri, uri=True)) as connection:
+        with naming(path), closing(sqlite3.connect(uri, uri=True)) as connection:
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_TEXT)
             if any(row[-1] for table in TABLES for row in connection.execute(f"PRAGMA table_xinfo({table})")):
