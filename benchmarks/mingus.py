@@ -49,7 +49,7 @@ def losses(model, tunes):
     found = {}
     for part in (TYPE, DURATION, INTERVAL):
         training.predicted = np.array([token.startswith(part) for token in training.vocabulary.tokens])
-        found[part] = mean_loss(training.model, training.held_out_batches())
+        found[part] = mean_loss(model.model, training.held_out_batches())
     held_out = {tune.name for tune in training.held_out}
     chosen, count = 0.0, sum(sum(tune.bars) for tune in training.held_out)
     known = [tune for tune in tunes if tune.name in held_out]
