@@ -64,7 +64,7 @@ DEGREES = (
 )  # of semitones above the root, in a quality that the grammar does not read
 ROOT = "[A-G](?:##|bb|#|b|)"
 SYMBOL = re.compile(rf"({ROOT})(.*?)(?:/({ROOT}))?")
-ALTERNATES = re.compile(r"(.*?)\s*(\([A-GN][^()]*\))")  # a bracket that opens with a root
+ALTERNATES = re.compile(r"(.*?)\s*(\( *[A-GN][^()]*\))")  # a bracket that opens with a root
 LONGEST = 100  # letters of a symbol
 NO_CHORD = ("NC", "N/C", "N", "NOCHORD")  # without dots and spaces
 # Besides the names of QUALITIES, these may be proposed for a symbol that cannot be read.
@@ -139,6 +139,14 @@ def parse_chord(symbol: str, order: str = "ordinary") -> Chord:
     except NumpyrnnError as error:
         what = "a chord must be like C, Dm7, F#m7b5, Bb6/D, B7alt, Eb^7 or N.C."
         raise NumpyrnnError(f"{what}, got {symbol[:LONGEST]!r}: {error}{_nearest(plain)}") from None
+
+
+def is_chord(text: str) -> bool:
+    """Whether a text can be read as a chord symbol."""
+    try:
+        return bool(parse_chord(text))
+    except NumpyrnnError:
+        return False
 
 
 def _read(plain: str, order: str) -> Chord:

@@ -69,7 +69,7 @@ def app() -> None:
 
 
 @app.command()
-@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a link of iReal Pro, or @FILE.')
+@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a file, or a link of iReal Pro.')
 @option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
 @chart_options
 @shared.seed_option
@@ -112,7 +112,7 @@ def improvise(
         raise click.UsageError("--meter goes with --chords; a form has its own")
     if chords is None and options["tune"] is not None:
         raise click.UsageError("--tune goes with --chords")
-    read = None if chords is None else told(read_chart(chords, options["tune"], options["meter"]))
+    read = None if chords is None else told(read_chart(source_of(chords), options["tune"], options["meter"]))
     if read and read.pickup:
         click.echo(f"The pickup of {read.pickup} quarters is left out.", err=True)
     kinds = {"lead_sheet": not no_lead_sheet, "svg": options.pop("svg"), "pdf": options.pop("pdf")}

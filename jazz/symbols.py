@@ -12,9 +12,12 @@ import unicodedata
 from numpyrnn import NumpyrnnError
 
 NO_WIDTH = "\u200b\u200c\u200d\u200e\u200f\u2060\ufe0e\ufe0f\ufeff\xad"
-PRINTED = "♭♯∆▵⌀∅Ø˚∘◦\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2044\u2215"  # the last ones are dashes and slashes
-LOOK_ALIKES = str.maketrans(PRINTED, "b#ΔΔøøøooo-------//", NO_WIDTH)
-BRACKETS = str.maketrans("()", ",,")
+LETTERS = "\u0410\u0412\u0421\u0415\u0391\u0392\u0395"  # Cyrillic and Greek letters that look like A, B, C and E
+PRINTED = (
+    LETTERS + "♭♯∆▵⌀∅Ø˚∘◦\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2044\u2215"
+)  # the last ones are dashes and slashes
+LOOK_ALIKES = str.maketrans(PRINTED, "ABCEABEb#ΔΔøøøooo-------//", NO_WIDTH)
+BRACKETS = str.maketrans("()[]", ",,,,")
 SIGNS = str.maketrans("+-", "#b", "♮")
 # Third, fifth and seventh of each word for a triad. Those in IMPLIED have the seventh even without a number.
 TRIADS = {
@@ -132,7 +135,7 @@ def read_quality(text: str, order: str = "ordinary") -> dict[int, int]:
 
 def _in_order(text: str, order: str) -> str:
     """The text without brackets, and with accidentals before their numbers."""
-    text = re.sub(r"\( *[+-](?=5|9|1[13])", lambda found: found[0].translate(SIGNS), text)  # C(-9) is C(b9), not Cm9
+    text = re.sub(r"[(\[] *[+-](?=5|9|1[13])", lambda found: found[0].translate(SIGNS), text)  # C(-9) is C(b9), not Cm9
     text = re.sub(r"(?<=[A-Za-z]{2})\.", "", text)  # alt. is alt
     text = text.translate(BRACKETS).lstrip(" ,")
     if order == "weimar":  # 79b13b is 7b9b13

@@ -1,13 +1,14 @@
 """Engrave MusicXML as SVG and PDF, with Verovio and svglib from the extra `score`.
 
 Verovio writes a text in pieces, and the signs within it (the flat of a chord symbol, the note of a tempo mark) in a
-font that few viewers have. Here each text becomes one piece of Unicode letters, which all viewers can show. The PDF
-embeds the STIX fonts that come with Matplotlib.
+font that few viewers have. Here each text becomes one piece of Unicode letters, which all viewers can show. The part's
+name and the composer are written below the title. The PDF embeds the STIX fonts that come with Matplotlib.
 """
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import product
@@ -21,14 +22,10 @@ from numpyrnn.checks import NumpyrnnError
 WIDTH, HEIGHT, MARGIN = 2100, 2970, 150  # tenths of a millimetre: A4
 UNIT = 10  # units of a drawing in a tenth of a millimetre
 OPTIONS = {
-    **{"pageWidth": WIDTH, "pageHeight": HEIGHT, "footer": "none", "bottomMarginHeader": 6.0, "spacingSystem": 8},
+    **{"pageWidth": WIDTH, "pageHeight": HEIGHT, "footer": "none", "bottomMarginHeader": 8.0, "spacingSystem": 8},
     **{f"pageMargin{side}": MARGIN for side in ("Left", "Right", "Top", "Bottom")},
-    **{
-        "breaks": "smart",
-        "breaksSmartSb": 0.0,
-        "measureMinWidth": 40,
-        "minLastJustification": 0.4,
-    },  # as written, and wherever a line would be too full
+    # Lines break as written, and wherever one would be too full.
+    **{"breaks": "smart", "breaksSmartSb": 0.0, "measureMinWidth": 40, "minLastJustification": 0.4},
     **{"svgFormatRaw": True, "svgViewBox": True, "smuflTextFont": "none", "xmlIdSeed": 1},
 }
 ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
@@ -40,12 +37,18 @@ LIKE = {  # by an element's class, as in Verovio's style sheet
     **dict.fromkeys(("dir", "dynam", "mNum"), ("font-style", "italic")),
 }
 STYLE = {"x", "y", "text-anchor", "font-size", "font-family", "font-weight", "font-style"}  # of a text
+BELOW_TITLE = (  # what stands there, and how far from the left
+    ("part-list/score-part/part-name", {"x": f"{MARGIN * UNIT}", "text-anchor": "start"}),
+    ("identification/creator", {"x": f"{(WIDTH - MARGIN) * UNIT}", "text-anchor": "end"}),
+)
 LONGEST = 2 * (WIDTH - 2 * MARGIN) * UNIT  # a letter is half as wide as its size; a long title becomes smaller
 ONLY_UPRIGHT = set("♭♮♯♩♪△")  # letters that bold or italic fonts lack
+FLAT = re.compile("(?<=[A-G(])b|b(?=[0-9])")  # in the text of a chord symbol
+GAP = "\N{EN SPACE}"  # after a chord symbol, so that the next one does not touch it
 SIGNS = {  # of a music font (SMuFL), and the space that does not break, in letters of other fonts
     **{0xE260: "♭", 0xE261: "♮", 0xE262: "♯", 0xE263: "♯♯", 0xE264: "♭♭", 0xE870: "°", 0xE871: "ø", 0xE873: "△"},
     **{0xEA63: "♭♭", 0xEA64: "♭", 0xEA65: "♮", 0xEA66: "♯", 0xEA67: "♯♯"},
-    **{0xECA2: "whole", 0xECA3: "half", 0xECA5: "♩", 0xECA7: "♪", 0xECB7: ".", 0xA0: " "},
+    **{0xECA2: "whole", 0xECA3: "half", 0xECA5: "♩", 0xECA7: "♪", 0xECB7: ".", 0xA0: " ", ord(GAP): ""},
 }
 
 
@@ -139,9 +142,32 @@ def _pages(musicxml: bytes, **options: Any) -> list[Element]:
     verovio.enableLog(verovio.LOG_OFF)
     toolkit = verovio.toolkit()
     toolkit.setOptions(OPTIONS | options)
-    if not toolkit.loadData(musicxml.decode(errors="replace")):
+    try:
+        score = ElementTree.fromstring(musicxml)
+    except ElementTree.ParseError:
+        score = Element("none")
+    if score.find("part/measure") is None or not toolkit.loadData(_prepared(score)):
         raise NumpyrnnError("Verovio finds no music in the score")
-    return [_clean(ElementTree.fromstring(toolkit.renderToSVG(i + 1))) for i in range(toolkit.getPageCount())]
+    pages = [_clean(ElementTree.fromstring(toolkit.renderToSVG(i + 1))) for i in range(toolkit.getPageCount())]
+    height = MARGIN + (85 if score.findtext("work/work-title") else -30)  # without a title, above the music
+    for path, style in BELOW_TITLE:
+        if text := score.findtext(path):
+            style = {"y": f"{height * UNIT}", "font-size": "330", **style}
+            _write(SubElement(pages[0][1], f"{SVG}g", stroke="none"), text, style)
+    return pages
+
+
+def _prepared(score: Element) -> str:
+    """Make Verovio hide degrees that are hidden, print signs in symbols, and set a feel above the chords."""
+    for harmony in score.iter("harmony"):
+        harmony[:] = [part for part in harmony if part.get("print-object") != "no"]
+        for kind in harmony.iter("kind"):
+            kind.set("text", FLAT.sub("♭", kind.get("text", "")).replace("#", "♯") + GAP)
+    for name in score.iter("part-name"):
+        name.set("print-object", "no")
+    for sound in score.iterfind(".//swing/.."):
+        sound.attrib.setdefault("tempo", "120")
+    return ElementTree.tostring(score, encoding="unicode")
 
 
 def _clean(drawing: Element) -> Element:
@@ -157,6 +183,9 @@ def _clean(drawing: Element) -> Element:
 def _write_texts(element: Element, style: dict[str, str]) -> None:
     """Replace the texts within an element, and drop what the style sheet hides."""
     element.attrib.pop("id", None)
+    left = min((float(box.get("x", 0)) for box in element.findall(f"{SVG}rect")), default=0)
+    if left < 0:  # the box of a long section label, which is centred above the bar line
+        element.set("transform", f"translate({-left:g}, 0)")
     style = style | dict(LIKE[name] for name in element.attrib.pop("class", "").split() if name in LIKE)
     element[:] = [child for child in element if "placeholder" not in child.get("class", "")]
     for i, child in enumerate(element):
@@ -172,9 +201,14 @@ def _write_texts(element: Element, style: dict[str, str]) -> None:
             own = next((own for own, _ in here if "font-family" not in own), here[0][0])
             if not ONLY_UPRIGHT.isdisjoint(text):
                 own = {key: value for key, value in own.items() if key not in ("font-weight", "font-style")}
-            size = min(float(own["font-size"].removesuffix("px")), LONGEST / max(len(text), 1))
-            own |= {"font-family": f"{FONT}, Times, serif", "font-size": f"{size:.4g}"}
-            SubElement(texts, f"{SVG}text", own).text = text
+            _write(texts, text, own)
+
+
+def _write(group: Element, text: str, style: dict[str, str]) -> None:
+    """Write a text in one piece, smaller if it is too long for a line."""
+    size = min(float(style["font-size"].removesuffix("px")), LONGEST / max(len(text), 1))
+    style = style | {"font-family": f"{FONT}, Times, serif", "font-size": f"{size:.4g}"}
+    SubElement(group, f"{SVG}text", style).text = text
 
 
 def _pieces(element: Element, style: dict[str, str]) -> Iterator[tuple[dict[str, str], str]]:

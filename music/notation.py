@@ -164,9 +164,7 @@ def _next(start: Fraction, span: Span, triplets: set[int], meter: tuple[int, int
         return start % grain == stop % grain == 0 and (stop - start <= beat * 3 / 2 or start % beat == 0)
 
     stops = [start + value for value in PLAIN if start + value <= end]
-    order = [
-        stop for unit in (beat, Fraction(1, 4), Fraction(1, 16)) for stop in stops if stop == end or stop % unit == 0
-    ]
+    order = [s for unit in (beat, Fraction(1, 4), Fraction(1, 16)) for s in stops if s == end or s % unit == 0]
     return next(stop for stop in order if fits(stop))
 
 

@@ -109,7 +109,10 @@ class Performance(ABC):
         NumpyrnnError
             if one of the files cannot be written, or the soundfont cannot be used
         """
-        return write_side_by_side(path, self.contents(soundfont, **options))
+        contents = self.contents(soundfont, **options)
+        files = side_by_side(path, contents)
+        write_together(dict(zip(files, contents.values(), strict=True)))
+        return files
 
     def _repr_html_(self) -> str:
         picture = base64.b64encode(self.png()).decode()
@@ -172,28 +175,6 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
 def left_over(path: str | Path, written: Iterable[Path]) -> list[Path]:
     """List the files of a common name that were there before a piece was written, and are not of this piece."""
     return [file for file in side_by_side(path, (*ENDINGS, *ENGRAVERS)) if file not in written and file.exists()]
-
-
-def write_side_by_side(path: str | Path, contents: Mapping[str, bytes]) -> list[Path]:
-    """Write files with a common name: all of them or none.
-
-    Parameters
-    ----------
-    path : the files' common name, see `side_by_side`
-    contents : the bytes of each file, by its ending
-
-    Returns
-    -------
-    list of Path
-
-    Raises
-    ------
-    NumpyrnnError
-        if one of the files cannot be written
-    """
-    files = side_by_side(path, contents)
-    write_together(dict(zip(files, contents.values(), strict=True)))
-    return files
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:

@@ -77,7 +77,7 @@ def archive(*members, compression=zipfile.ZIP_DEFLATED):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", compression) as zipped:
         for name, content in members:
-            zipped.writestr(name, content)
+            zipped.writestr(zipfile.ZipInfo(name), content, compression)  # with a fixed date
     return file.getvalue()
 
 

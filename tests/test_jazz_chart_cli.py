@@ -235,7 +235,7 @@ TUNE = "title: My Tune\ntempo: 200\nfeel: straight\nkey: Eb\n\n|: Cm7 | F7 :| Bb
 
 def test_a_solo_has_title_tempo_and_feel_of_its_chart_unless_an_option_says_others(tmp_path, quick):
     (tmp_path / "tune.txt").write_text(TUNE)
-    out = do_well(tmp_path, "--chords", "@tune.txt", "--seed", 1, "-o", "a", "--no-lead-sheet")
+    out = do_well(tmp_path, "--chords", "tune.txt", "--seed", 1, "-o", "a", "--no-lead-sheet")
     assert out.startswith("My Tune: 6 bars at 200, ")
     same = improvise("Cm7 | F7 | Cm7 | F7 | Bbmaj7 | %", seed=1, tempo=200, swing=0.5)
     assert (tmp_path / "a.mid").read_bytes() == midi_bytes(same.midi)

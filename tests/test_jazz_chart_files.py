@@ -186,6 +186,20 @@ def test_a_faulty_tune_does_not_hide_the_others():
         read_chart(link, tune="1")
 
 
+@pytest.mark.parametrize("word", ["mistyped", "Blues"])
+def test_a_word_that_is_no_chord_may_be_the_name_of_a_file(word, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NumpyrnnError, match=f"a chord must be like .*; there is no file '{word}' either$"):
+        read_chart(word)
+    (tmp_path / word).write_text("C | F")
+    with pytest.raises(NumpyrnnError, match=f"a chord must be like .*; a file is given as @{word}$"):
+        read_chart(word)
+    for chord in ("Cmaj8", "H7", "blues in F", "Hm | foo"):
+        with pytest.raises(NumpyrnnError, match="a chord must be like") as error:
+            read_chart(chord)
+        assert "file" not in str(error.value)
+
+
 def test_what_the_user_means(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").touch()
@@ -198,6 +212,14 @@ def test_what_the_user_means(tmp_path, monkeypatch):
             LINK: LINK,
             "C/E": "C/E",
             "sub/a.mxl": "@sub/a.mxl",
+            **{
+                name: f"@{name}"
+                for name in ("song.pro", "My Song.docx", "./song", "../charts/song", "~/song", "C:\\a.gp5")
+            },
+            **{
+                text: text
+                for text in ("Dm7 G7 C6.", "D.C.", "C | F | D.C.", "/ / /", "./. | C", "G7alt. C", "C | x.txt")
+            },
         },
     }
     assert {given: source_of(given) for given in expected} == expected

@@ -93,7 +93,8 @@ def test_a_repeat_says_how_often_it_is_played(times):
             ("|[1]", "[2]"),
             ("|1)", "2)"),
         ],
-        ("|1st ending:", "2nd ending:"),
+        *[("|1st ending:", "2nd ending:"), ("|1:", "2:"), ("|(1)", "(2)"), ("|1st:", "2nd:"), ("|1.___", "|2.---")],
+        *[("|[1st time]", "[2nd time]"), ("|\nFirst ending: |", "\nSecond ending: |")],
     ],
 )
 def test_first_and_second_endings(first, second):
@@ -105,6 +106,11 @@ def test_first_and_second_endings(first, second):
 @pytest.mark.parametrize("numbers", ["1,2.", "1-2.", "1.-2.", "1., 2.", "1.2.", "1 & 2.", "1\N{EN DASH}2."])
 def test_an_ending_for_several_times(numbers):
     assert played(f"|: C |{numbers} D :|3. E |") == "C | D | C | D | C | E"
+
+
+def test_every_ending_may_have_several_lines():
+    assert played("|: C |1. D :|\n|2. E |\n| F :|\n|3. G |\n| A |") == "C | D | C | E | F | C | G | A"
+    assert played("|: C |1. D :|\n|2. E |\n| F :|\n|: G |1. A :|2. B |") == "C | D | C | E | F | F | G | A | G | B"
 
 
 def test_an_ending_may_go_on_in_the_next_line():
@@ -132,6 +138,32 @@ def test_an_ending_may_go_on_in_the_next_line():
 )
 def test_labels(text, label):
     assert signs(text, "section") == [label, ""]
+
+
+@pytest.mark.parametrize("a", ["(A)", "<A>", "{A}", "-A-", "== A ==", "A)", "A.", "A:", "[A]:", "A"])
+def test_labels_on_lines_of_their_own(a):
+    b = a.replace("A", "B")
+    chart = parse_chart(f"{a}\n| C | F |\n\n{b}\n| G | A |\n")
+    assert [measure.section for measure in chart.measures] == ["A", "", "B", ""]
+    assert chart.guesses == ["letters outside of the bar lines are read as labels"] * (a == "A")
+    assert signs("(Bridge)\nC | F", "section") == signs("** Bridge **\nC | F", "section") == ["Bridge", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "labels", "bars"),
+    [
+        ("A | C | F |\nB | G | C |", ["A", "", "B", ""], "C | F | G | C"),
+        ("A | C | F |\n  | D | E |\nB | G | C |", ["A", "", "", "", "B", ""], "C | F | D | E | G | C"),
+        ("A |: C | F :|\nB | G | D |", ["A", "", "B", ""], "C | F | C | F | G | D"),
+        ("C | F || B: G | A ||", ["", "", "B", ""], "C | F | G | A"),
+        ("A | D | A | E |\nA | D | E | A |", [""] * 8, "A | D | A | E | A | D | E | A"),
+        ("A | D |\n| E | G |", [""] * 4, "A | D | E | G"),
+        ("C | |\n| G | |", [""] * 4, "C | C | G | G"),
+        ("| C | F |\nA", [""] * 3, "C | F | A"),
+    ],
+)
+def test_a_letter_before_the_bar_lines_is_a_label_if_it_cannot_be_a_chord(text, labels, bars):
+    assert (signs(text, "section"), played(text)) == (labels, bars)
 
 
 @pytest.mark.parametrize("text", ["A :|", "A:|", "A : |", "|: A :|"])
@@ -186,11 +218,49 @@ def test_keys(text, key):
             "C\u00a0|\u00a0D | E | F",
             "\uff5cC\uff5cD\uff5c\n\uff5cE\uff5cF\uff5c",
         ],
-        *["│ C │ D │ E │ F │", "# a\nC | D # b | c\n; d\n// e\nE | F", "\n\n---\n| C | D |\n\n===\n| E | F |\n"],
+        *[
+            "│ C │ D │ E │ F │",
+            "⎮ C ⏐ D ▏ E ︱ F",
+            "# a\nC | D # b | c\n; d\n// e\nE | F",
+            "\n\n---\n| C | D |\n\n===\n| E | F |\n",
+        ],
     ],
 )
 def test_comments_line_ends_and_signs_as_they_are_pasted(text):
     assert played(text) == "C | D | E | F"
+
+
+@pytest.mark.parametrize(
+    ("text", "bars"),
+    [
+        ("> C | D\n>> E", "C | D | E"),
+        ("| C | D |\n|---|:-:|\n| E | F |", "C | D | E | F"),
+        ("```\nC | D\n```", "C | D"),
+        ("{title: T}\n{meter: 3/4}\n{start_of_grid}\n| C | D |\n{end_of_grid}\n{c: words}\n", "C | D"),
+        ("C ( Am7 ) | D", "C ( Am7 ) | D"),
+        ("C D | ./. | E | .//. ", "C D | C D | E | C D | E"),
+        ("C7 #9 | F #m7 | G7 sus4 | Am7 b5 | C maj7", "C7 #9 | F#m7 | G7 sus4 | Am7 b5 | C maj7"),
+    ],
+)
+def test_charts_from_mails_tables_and_chordpro(text, bars):
+    assert played(text) == bars
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        *["Fine and Dandy", "The Coda", "Bb Blues", "A Foggy Day", "Solo Flight", "Chorus of Angels", "52nd Street"],
+        *["500 Miles High", "Blues in F", "Amapola", "Dm Blues", "AABA", "(Untitled)", "E.S.P.", "By Night"],
+    ],
+)
+def test_a_line_of_words_is_the_title(title):
+    chart = parse_chart(f"{title}\n(Words and Music by A. Player)\nMedium Swing\n♩ = 120\nKey of Bb\n\nC | D |")
+    assert (chart.title, chart.composer) == (title.strip("()"), "A. Player")
+    assert (chart.feel, chart.tempo, chart.key, len(chart.guesses)) == ("swing", 120, "Bb", 5)
+
+
+def test_letters_that_look_like_roots_are_roots():
+    assert [m.chords[0][1].root for m in parse_chart("\u0421 | \u0415m7/\u0392 | \u0391").measures] == [0, 4, 9]
 
 
 def test_a_sharp_is_no_comment():
@@ -216,6 +286,16 @@ def test_held_beats(text, onsets):
         ("C | D\nE F", "C | D | E F", ["a line without bar lines is read as one bar: line 2"]),
         ("C |: D", "C | D | D", ["the repeat from bar 2 has no end, it is read up to the last bar"]),
         ("Blue\n| C |", "C", ["line 1, 'Blue', is read as the title"]),
+        ("C | D | x3", "C | D | C | D | C | D", ["x3 is read as a repeat of the line"]),
+        (
+            "Intro: | C | (2x)\n| D | x1 |",
+            "C | C | D",
+            ["(2x) in line 1 is read as a repeat of the line", "x1 in line 2 is read as a repeat of the line"],
+        ),
+        ("C F x2\nG", "C | F | C | F | G", ["x2 in line 1 is read as a repeat of the line", "3 bars, 1 chord a bar"]),
+        ("Dm7-G7-C", "Dm7 | G7 | C", ["dashes between chords are read as spaces", "3 bars, 1 chord a bar"]),
+        ("Dm7,G7,C7-9", "Dm7 | G7 | C7-9", ["3 bars, 1 chord a bar"]),
+        ("Dm7 → G7 → C", "Dm7 | G7 | C", ["3 bars, 1 chord a bar"]),
         ("|: C |1. D |2. E |", "C | D | C | E", ["ending 1 is read with :| at bar 2"]),
     ],
 )
@@ -227,7 +307,7 @@ def test_every_guess_is_said(text, bars, guesses):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("mood: happy\nC", r"line 1: .*title, composer, meter, tempo, feel, key, pickup\), got 'mood: happy'"),
+        ("mood: happy\nC", r"line 1: .*title, composer, meter, tempo, feel, key, pickup\), .* got 'mood: happy'"),
         ("Kye: Bb\nC", "line 1: a name must be a label or a field"),
         ("C | D\ntempo: 120", "line 2: each field .* above the first bar"),
         ("key: C\nkey: D\nC", "line 2: each field .* once"),
@@ -239,7 +319,7 @@ def test_every_guess_is_said(text, bars, guesses):
         ("C | 3/4 D", "bar 2: a typed chart must have one meter, 4/4, got '3/4'"),
         ("C | D D.C. al 2nd ending", "bar 2: a jump must be one of .* got 'D.C. al 2nd'"),
         ("C | D.C. al Fine", "D.C. al Fine needs a Fine"),
-        ("C | D x3", r"must stand after :\|, got 'x3'"),
+        ("C | D x3", r"must stand after :\| or a line, got 'x3'"),
         ("|: C :| x0", "1 to 10000"),
         ("C | D\n[B]", "a bar must follow .* none follows section"),
         ("[A] [B] C", "bar 1: a label must be one short name before its bars"),
@@ -251,9 +331,19 @@ def test_every_guess_is_said(text, bars, guesses):
         ("C |1. D :|2. E |1. F :|2. G", "bar 4: endings must come in turn, got ending 1"),
         ("D.C. al Fine", "must stand in or after a bar, got 'D.C. al Fine'"),
         ("C |1. D |", r"bar 2: the first ending must end with :\|"),
-        ("C7 #9 | D", "got '#9'"),
         ("C | D\nC | Dmja7", r"line 2, bar 4: .* got 'Dmja7': .*nearest is Dmaj7"),
         ("Dm7 / G7", "must fill bars of 4 beats"),
+        (
+            "1 | C | D |\n3 | E | F |",
+            "bar 1: an ending must follow bars that are repeated, and numbers of bars are not read",
+        ),
+        ("|: C |1. D :|3. E |", "bar 3: endings must come in turn, got ending 3"),
+        ("C | D [B7] | E", r"bar 3: a label must not be a chord, .* square brackets, got '\[B7\]'"),
+        ("[Dm7 G7] | C", "bar 1: a label must not be a chord"),
+        ("C | break | D", "bar 2: .* got 'break'"),
+        ("dm7 g7\nC", "line 1, bar 1: .*nearest is Dm7"),
+        ("Hmaj7 C\nF", "line 1, bar 1: .*nearest is Bmaj7"),
+        ("B b7", "bar 2: .* got 'b7'"),
     ],
 )
 def test_what_cannot_be_read_is_one_line(text, message):

@@ -82,7 +82,8 @@ def test_what_would_be_learned_is_what_the_tune_has(waltz):
     (tune,) = read_tunes([waltz])
     values = [value for bar in tune.values() for value in bar]
     (line,) = [line for line in told(waltz) if line.startswith("To be learned: ")]
-    shares = ", ".join(f"{kind} {sum(v.kind == kind for v in values) / len(values):.0%}" for kind in "CSAXR")
+    names = {"C": "chord tones", "S": "scale tones", "A": "approach tones", "X": "other notes", "R": "rests"}
+    shares = ", ".join(f"{names[k]} {sum(v.kind == k for v in values) / len(values):.0%}" for k in "CSAXR")
     words = f"{len(values)} values, {len(set(map(str, values)))} of them different, in 16 bars; {shares}."
     assert line == f"To be learned: {words}"
     assert told(waltz)[-1] == "Left out: nothing."

@@ -91,6 +91,14 @@ def test_sections_begin_a_line_with_their_label():
     assert lines == ["[A]      | C | D |", "[Bridge] | E |"]
 
 
+@pytest.mark.parametrize(
+    "section", ["B7", "Em", "D/A", "Dm7 G7", "First ending", "Verse # 2", "1st verse", "A", "B2'", "(A)"]
+)
+def test_a_label_is_read_again_as_a_label(section):
+    read = parse_chart(draw(chart(("C", {"section": section}), ("D", {}))))
+    assert [measure.section.replace("_", " ") for measure in read.measures] == [section, ""]
+
+
 def test_a_second_ending_stands_below_the_first():
     first, second = {"endings": (1,)}, {"endings": (2,)}
     made = chart(

@@ -236,7 +236,7 @@ def test_a_pickup_is_left_out():
     assert (chart.pickup, len(chart.measures)) == (1, 2)
     assert bars(score(measure(note(1), 1), C, D)) == ["C", "D"]
     chart = read_musicxml(score(measure(G + note(1), 0), note(), C))
-    assert "measure 0 is a pickup of 1 quarters; its chords are not played" in chart.guesses
+    assert "measure 0 is a pickup of 1 quarter; its chords are not played" in chart.guesses
     assert [str(m.chords[0][1]) for m in chart.measures] == ["G", "C"]
     assert bars(
         score(pickup, C, D, first=attributes(1, 1, 4)).replace(b"<harmony", attributes().encode() + b"<harmony", 1)
@@ -403,8 +403,24 @@ def test_title_and_composer(head, title, composer):
     assert (chart.title, chart.composer) == (title, composer)
 
 
+def transposed(chromatic):
+    return f"<attributes><transpose><chromatic>{chromatic}</chromatic></transpose></attributes>"
+
+
+def test_chords_of_a_part_at_concert_pitch_come_first():
+    trumpet, piano = part(transposed(-2) + harmony("D")), part(harmony("C"), name="P2")
+    chart = read_musicxml(whole(trumpet, piano))
+    assert str(Changes.of(chart)) == "C"
+    assert chart.guesses == ["2 parts have chords, those of the first are read", "no meter is given, 4/4 is taken"]
+
+
+@pytest.mark.parametrize("chromatic", [0, -12, 24])
+def test_a_part_that_sounds_octaves_away_is_not_transposed(chromatic):
+    assert read_musicxml(score(C, first=attributes() + transposed(chromatic))).guesses == []
+
+
 def test_what_is_guessed_is_told():
-    chart = read_musicxml(score(harmony("C", "dominant", "7alt"), first="<attributes><transpose/></attributes>"))
+    chart = read_musicxml(score(harmony("C", "dominant", "7alt"), first=transposed(-2)))
     assert chart.guesses == [
         "the part is for a transposing instrument, its chords are read as written",
         "no meter is given, 4/4 is taken",

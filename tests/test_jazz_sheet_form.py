@@ -268,7 +268,8 @@ def test_a_pickup_is_an_implicit_measure_of_its_length():
     pickup, first = root_of(replace(TUNE, pickup=F(3, 2))).findall(".//measure")[:2]
     assert (pickup.get("number"), pickup.get("implicit"), first.get("number")) == ("0", "yes", "1")
     assert int(pickup.findtext("note/duration")) * 2 == 3 * int(pickup.findtext("attributes/divisions"))
-    assert first.find("attributes") is None
+    assert pickup.find(".//slash") is None  # it has a rest
+    assert [element.tag for element in first.find("attributes")] == ["measure-style"]
     assert first.find("barline/repeat[@direction='forward']") is not None
 
 

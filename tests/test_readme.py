@@ -64,11 +64,16 @@ def test_the_music_and_the_verse_shown_are_what_the_command_makes(program, tmp_p
 
 def test_the_options_of_jazz_that_are_shown_are_there(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lines = re.findall(r"^ {4}jazz (improvise .*)$", README, re.MULTILINE)
-    assert len(lines) >= 2
+    Path("tune.html").write_text(
+        "<a href='irealbook://Blue Hour=Some One=Bossa Nova=F=n=*A[T44F^7 |G-7 C7 Z'>", "utf-8"
+    )
+    assert CliRunner().invoke(jazz, ["chart", "--form", "bossa", "-o", "tune.musicxml"]).exit_code == 0
+    lines = re.findall(r"^ {4}jazz ((?:improvise|chart|score) .*)$", README, re.MULTILINE)
+    assert len(lines) >= 5
     for i, line in enumerate(lines):
-        arguments = [*shlex.split(line), "-o", f"{i}.mid"]
-        assert CliRunner().invoke(jazz, arguments).exit_code == 0
+        arguments = shlex.split(line.replace(".pdf", ".musicxml"), comments=True)  # PDF needs an extra
+        arguments += ["-o", "solo.mid" if i == 0 else f"{i}.mid"] if arguments[0] == "improvise" else []
+        assert CliRunner().invoke(jazz, arguments).exit_code == 0, line
 
 
 def test_the_files_that_are_named_exist():

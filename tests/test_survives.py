@@ -215,14 +215,17 @@ import os, sys, time
 os.write(1, b">")
 import click
 from pathlib import Path
-from music.outputs import side_by_side, write_side_by_side
+from music.outputs import side_by_side, write_together
 from numpyrnn.cli import run
 from workbench.options import choose_out
 def main():
     path = choose_out(sys.argv[2] if len(sys.argv) > 2 else None, Path("solo.mid"), side_by_side, False)
     time.sleep(0.05)
     words = sys.argv[1].encode()
-    print(*write_side_by_side(path, {{".mid": words, ".wav": words * 9, ".png": words * 99}}))
+    contents = {{".mid": words, ".wav": words * 9, ".png": words * 99}}
+    files = side_by_side(path, contents)
+    write_together(dict(zip(files, contents.values())))
+    print(*files)
 run(click.Command("main", callback=main, context_settings={{"ignore_unknown_options": True}},
     params=[click.Argument(["words"], nargs=-1, expose_value=False)]))
 """

@@ -14,6 +14,7 @@ from ..symbols import clean
 
 LONGEST = 10_000  # bars
 MAX_CHORDS = 64  # in a bar
+TEMPI = range(20, 401)  # quarters a minute
 
 JUMPS = ("D.C.", "D.C. al Fine", "D.C. al Coda", "D.S.", "D.S. al Fine", "D.S. al Coda")
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from numpyrnn.checks import CONTROLS
 
 from .chart import MAX_CHORDS, Change, Chart, Measure, slot_onsets
+from .lines import is_label, plain_lines
 
 WIDTH = 80  # columns
 BARS_A_LINE = (4, 2, 1)  # as many as there is room for
@@ -140,9 +141,12 @@ def _length(measures: Sequence[Measure], i: int) -> int:
 
 
 def _label(section: str) -> str:
-    """The label of a section, between stars if in brackets it would look like an ending."""
+    """The label of a section, between stars if in brackets it would not be read as a label."""
     name = _plain(re.sub(r"[][|*]", " ", section))[:LONGEST_LABEL].strip()
-    return "" if not name else f"*{name.replace(' ', '_')}*" if name[0].isdecimal() else f"[{name}]"
+    if not name:
+        return ""
+    clear = is_label(name) and not name[0].isdecimal() and plain_lines(f"[{name}]") == [f"[{name}]"]
+    return f"[{name}]" if clear else f"*{name.replace(' ', '_')}*"
 
 
 def _on_beats(chords: Sequence[Change], meter: tuple[int, int]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
@@ -16,13 +16,14 @@ from numpyrnn.checks import shown
 from numpyrnn.files import first_bytes
 
 from .chart import Chart, parse_key, parse_meter
+from .lines import MISTYPED
 from .text import parse_chart
 
 MAX_BYTES = 20 << 20  # of a file
 LISTED, ROOM = 12, 260  # titles in an error, and their characters
 LINK = re.compile(r"irealb(?:ook)?://", re.IGNORECASE)
 PAGE = re.compile(r"\s*<(?:!doctype|html|head|body|a)\b", re.IGNORECASE)
-NAME = re.compile(r"[^|\n]+\.(?:txt|text|chart|md|html?|xml|musicxml|mxl|pdf|midi?)", re.IGNORECASE)
+NAME = re.compile(r"[^|\n]*[\w)\]]\.[a-z][a-z0-9]{1,8}|(?:\.{1,2}|~)[/\\][^|\s./][^|\n]*", re.IGNORECASE)  # of a file
 
 
 class Tune(NamedTuple):
@@ -60,10 +61,22 @@ def read_chart(source: str, tune: str | None = None, meter: str | None = None, k
     beats = None if meter is None else parse_meter(meter)
     path = source[1:] if source.startswith("@") else None
     content = source if path is None else first_bytes(path, MAX_BYTES + 1, "a chart")
-    with nullcontext() if path is None else naming(path):
+    with _hinting(source) if path is None else naming(path):
         chart = choose_tune(tunes_in(content, beats), tune).chart()
         check_meter(chart.meter, meter)
     return in_key(chart, key)
+
+
+@contextmanager
+def _hinting(source: str) -> Iterator[None]:
+    """Add to an error about a single word that a file may be meant."""
+    try:
+        yield
+    except NumpyrnnError as error:
+        if not re.fullmatch(r"[^\s|:()]{3,100}", source) or MISTYPED.fullmatch(source):
+            raise
+        hint = f"a file is given as @{source}" if os.path.lexists(source) else f"there is no file {source!r} either"
+        raise NumpyrnnError(f"{error}; {hint}") from None
 
 
 def check_meter(written: tuple[int, int], meter: str | None) -> None:

@@ -12,22 +12,27 @@ from xml.etree.ElementTree import Element
 
 from numpyrnn import NumpyrnnError
 
-from ..chords import LETTERS, LONGEST, PROPOSED, QUALITIES, Chord, parse_chord
+from ..chords import LETTERS, LONGEST, PROPOSED, QUALITIES, Chord, parse_chord, semitones_above_c
 from ..symbols import clean, read_quality
+from .key import TONICS, letter_of
 
 SIGNS: dict[float | Fraction, str] = {0: "", 1: "#", -1: "b", 2: "##", -2: "bb"}  # by semitones
 DOMINANT = (0, 2, 4, 5, 7, 9, 10)  # semitones of the degrees 1 to 7; an added degree is relative to them
-# The degrees of each kind besides the root. Neapolitan, Italian, French and German name a function and no tones.
+# The degrees of each kind besides the root, in the order in which a writer tries them. Neapolitan, Italian, French and
+# German name a function and no tones.
 KINDS = {
-    **{"major": "3 5", "minor": "b3 5", "augmented": "3 #5", "diminished": "b3 b5", "power": "5", "pedal": ""},
-    **{"dominant": "3 5 7", "major-seventh": "3 5 #7", "minor-seventh": "b3 5 7", "diminished-seventh": "b3 b5 b7"},
-    **{"augmented-seventh": "3 #5 7", "half-diminished": "b3 b5 7", "major-minor": "b3 5 #7", "Tristan": "b3 b5 7"},
-    **{"major-sixth": "3 5 6", "minor-sixth": "b3 5 6", "suspended-second": "2 5", "suspended-fourth": "4 5"},
-    **{"dominant-ninth": "3 5 7 9", "major-ninth": "3 5 #7 9", "minor-ninth": "b3 5 7 9", "other": ""},
-    **{"dominant-11th": "3 5 7 9 11", "major-11th": "3 5 #7 9 11", "minor-11th": "b3 5 7 9 11"},
-    **{"dominant-13th": "3 5 7 9 11 13", "major-13th": "3 5 #7 9 11 13", "minor-13th": "b3 5 7 9 11 13"},
-    **{"dominant-seventh": "3 5 7", "half-diminished-seventh": "b3 b5 7", "minor-major-seventh": "b3 5 #7"},
+    **{"major": "3 5", "minor": "b3 5", "augmented": "3 #5", "diminished": "b3 b5", "dominant": "3 5 7"},
+    **{"major-seventh": "3 5 #7", "minor-seventh": "b3 5 7", "major-minor": "b3 5 #7", "augmented-seventh": "3 #5 7"},
+    **{"half-diminished": "b3 b5 7", "diminished-seventh": "b3 b5 b7", "dominant-ninth": "3 5 7 9"},
+    **{"major-ninth": "3 5 #7 9", "minor-ninth": "b3 5 7 9", "dominant-11th": "3 5 7 9 11"},
+    **{"major-11th": "3 5 #7 9 11", "minor-11th": "b3 5 7 9 11", "dominant-13th": "3 5 7 9 11 13"},
+    **{"major-13th": "3 5 #7 9 11 13", "minor-13th": "b3 5 7 9 11 13", "power": "5", "suspended-second": "2 5"},
+    **{"suspended-fourth": "4 5", "major-sixth": "3 5 6", "minor-sixth": "b3 5 6"},
 }
+WRITTEN = [*KINDS]
+# Read and not written: rare ones, and names that some programs use.
+KINDS |= {"pedal": "", "other": "", "Tristan": "b3 b5 7", "dominant-seventh": KINDS["dominant"]}
+KINDS |= {"half-diminished-seventh": KINDS["half-diminished"], "minor-major-seventh": KINDS["major-minor"]}
 MORE = ["maj7#5", "maj7b5", "maj7sus4", "7sus2", "m7#5", "13sus4b9", "9b5", "9#5", "(b5)", "dim(maj7)"]
 ADDED = {1: "b9", 2: "add9", 3: "#9", 5: "add11", 6: "#11", 8: "b13", 9: "add13"}
 OMITTED: dict[tuple[int, ...], list[str]] = {(): [], (7,): ["no5"], (4,): ["no3"], (4, 7): ["no3", "no5"]}
@@ -99,12 +104,10 @@ def read_harmony(harmony: Element) -> tuple[Chord, str]:
     spelling = _first(text, printed, root, meant)
     made = next((name for name in map(spelled, meant) if name is not None), None) if spelling is None else spelling
     if made is None:
-        raise NumpyrnnError(
-            f"no chord symbol has the tones that {root} has here, {sorted(meant[1])} semitones above it"
-        )
+        raise NumpyrnnError(f"no chord symbol has the tones that {root} has here, {sorted(meant[1])} in semitones")
     chord = parse_chord(root + made)
     if inversion := int(number(harmony.findtext("inversion", "0"), "an inversion")) * (not slash):
-        slash = "/" + _lowest(chord, inversion, exact)
+        slash = "/" + _lowest(chord, inversion)
     unlike = spelling is None and text and not printed
     whole = root + made.removesuffix(chord.alternates) + slash + chord.alternates
     return parse_chord(whole), root + text + slash if unlike else ""
@@ -135,27 +138,36 @@ def _degree(element: Element) -> Degree:
     return Degree(int(value), int(alter), kind)
 
 
+def semitones(kind: str) -> dict[int, int]:
+    """Semitones above the root of the degrees of a kind, by the degree: 1 to 13."""
+    names = {int(name.lstrip("#b")): name.count("#") - name.count("b") for name in KINDS[kind].split()}
+    return {1: 0} | {value: natural(value) + alter for value, alter in names.items()}
+
+
+def natural(value: int) -> int:
+    """Semitones of a degree above the root, within an octave, in a dominant chord."""
+    return DOMINANT[(value - 1) % 7]
+
+
 def _tones(kind: str, degrees: Sequence[Degree], usual: bool) -> dict[int, set[int]]:
     """Semitones above the root by step, exactly as MusicXML defines them or as usual on paper (see `read_harmony`)."""
-    own, named = {1: {0}}, {degree.step for degree in degrees}
-    for name in KINDS[kind].split():
-        step = (int(name.lstrip("#b")) - 1) % 7 + 1
-        own[step] = {DOMINANT[step - 1] + name.count("#") - name.count("b")}
+    named = {degree.step for degree in degrees}
+    own = {(value - 1) % 7 + 1: {tone} for value, tone in semitones(kind).items()}
     if usual and kind.endswith("13th") and 4 not in named:
         del own[4]
     if usual and kind == "dominant-11th" and not named & {3, 4}:
         del own[3]
     tones = {step: set(some) for step, some in own.items()}
     for step, alter, how, high in ((d.step, d.alter, d.kind, d.value > 7) for d in degrees):
-        before, natural, sounding = own.get(step, set()), DOMINANT[step - 1], tones.setdefault(step, set())
+        before, sounding = own.get(step, set()), tones.setdefault(step, set())
         if how == "subtract":
             sounding -= {tone + alter for tone in before} & sounding or before
         elif how == "alter":
             sounding -= before
-            sounding.add((min(before, default=natural) + alter) % 12)
+            sounding.add((min(before, default=natural(step)) + alter) % 12)
         else:
             sounding -= before if usual and alter and high and "suspended" not in kind else set()
-            sounding.add((natural + alter) % 12)
+            sounding.add((natural(step) + alter) % 12)
     return tones
 
 
@@ -190,14 +202,10 @@ def _bases() -> dict[str, frozenset[int]]:
     return {name: frozenset(parse_chord("C" + name).intervals) for name in names}
 
 
-def _lowest(chord: Chord, inversion: int, degrees: dict[int, set[int]]) -> str:
+def _lowest(chord: Chord, inversion: int) -> str:
     """The name of the lowest note of a chord in an inversion."""
     if not 0 < inversion < len(chord.tones):
         raise NumpyrnnError(f"the inversion of {chord} must be 0 to {len(chord.tones) - 1}, got {inversion}")
-    step = next(step for step, tones in degrees.items() if chord.intervals[inversion] in tones)
-    at = "CDEFGAB".index(chord.parts[0][0]) + step - 1
-    alters = [
-        (letter, (chord.tones[inversion] - LETTERS[letter] + 6) % 12 - 6)
-        for letter in ("CDEFGAB" * 3)[at + 7 : at : -1]
-    ]
-    return next(letter + SIGNS[alter] for letter, alter in alters if alter in SIGNS)
+    tone = chord.tones[inversion]
+    letter, alter = letter_of(chord.parts[0], chord.degrees[inversion], tone)
+    return letter + SIGNS[alter] if alter in SIGNS else next(n for n in TONICS if semitones_above_c(n) % 12 == tone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -13,16 +13,41 @@ from .chart import parse_key
 
 # The fields of a head, and other words for them.
 FIELDS = {
-    **{"title": ("name", "song", "tune"), "composer": ("composers", "composed by", "music", "by", "author", "artist")},
-    **{"meter": ("time", "time signature", "metre"), "tempo": ("bpm",), "feel": ("style", "groove", "rhythm")},
-    **{"key": ("key signature",), "pickup": ("upbeat", "anacrusis")},
+    "title": ("name", "song", "tune", "t"),
+    "composer": ("composers", "composed by", "music", "by", "author", "artist"),
+    "meter": ("time", "time signature", "metre"),
+    "tempo": ("bpm",),
+    "feel": ("style", "groove", "rhythm"),
+    "key": ("key signature",),
+    "pickup": ("upbeat", "anacrusis"),
 }
 WORDS = {word: field for field, others in FIELDS.items() for word in (field, *others)}
 TEMPO = re.compile(r"(?:(?:♩|q|quarter)\s*=\s*|ca?\.?\s*|~\s*)?(\d{2,3})\s*(?:bpm)?", re.IGNORECASE)
 STRAIGHT = re.compile(
-    r"straight|even|bossa|latin|samba|bolero|mambo|cha|afro|rock|funk|pop|ecm|tango|choro", re.IGNORECASE
+    r"straight|\beven|bossa|latin|samba|bolero|mambo|\bcha\b|afro|rock|funk|pop|ecm|tango|choro", re.IGNORECASE
 )
 SWING = re.compile(r"sw[iu]ng|shuffle|ballad|medium|bop|blues|jazz|waltz|up.?tempo|triplet|dixie", re.IGNORECASE)
+NAME = re.compile("^(?:(?:words (?:and|&) )?(?:music )?by|composed by|tempo) ", re.IGNORECASE)
+KEY = re.compile("(?i:key(?: of)?|in) ([A-G](?:[#b]| flat| sharp)?(?: ?m| major| minor)?)")
+STYLE = re.compile(
+    r"(?:(?:slow|med(?:ium|\.)?|fast|up|easy|bright|moderate) )?(?:swing|bossa(?: nova)?|ballad|latin|samba|waltz"
+    r"|shuffle|rock|funk|up-?tempo|straight(?: 8ths| eighths)?)",
+    re.IGNORECASE,
+)
+
+
+def field_of(line: str, head: Mapping[str, object]) -> tuple[str, str]:
+    """The field and value of a line of words below a head; the field is empty if the head has it already."""
+    words = line[1:-1] if line[0] == "(" and line[-1] == ")" else line
+    value = NAME.sub("", words)
+    field = next((field for field in ("title", "composer") if not head.get(field)), "")
+    if TEMPO.fullmatch(value) and not line.isdecimal():
+        field = "tempo"
+    elif found := KEY.fullmatch(value):
+        field, value = "key", found[1]
+    elif head.get("title") and STYLE.fullmatch(value):
+        field = "feel"
+    return "" if head.get(field) else field, words if field == "title" else value
 
 
 def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:

@@ -23,7 +23,7 @@ from music.files import naming
 from numpyrnn import NumpyrnnError
 
 from ..chords import Chord, parse_chord
-from .chart import LONGEST, MAX_CHORDS, Change, Chart, Measure, bar_length, parse_meter, spread
+from .chart import LONGEST, MAX_CHORDS, TEMPI, Change, Chart, Measure, bar_length, parse_meter, spread
 
 MAX_TEXT, MAX_BODY = 1_000_000, 100_000  # characters of all links, and of the chords of one tune
 MARKER = "1r34LbKcu7"  # stands before scrambled chords
@@ -40,7 +40,7 @@ NOTE = "[A-G][#b]?"
 QUALITY = r"(?:sus|alt|add|maj?|min?|dim|aug|[-+^ho\d#bmM△Δ∆øØ°]|/(?=\d)|\((?:add|[#b]?\d)[^()]{0,99}\))*"
 CHORD = rf"{NOTE}{QUALITY}(?:\*[^*|\[\]{{}}<>]*\*)?(?:/{NOTE})?|W(?:/{NOTE})?"  # W is the last chord
 TOKEN = re.compile(
-    rf"(?P<words><[^<>]*>|U)|(?P<cell>(?:{CHORD}|[ pnxr])(?:\([^()]{{0,99}}\))*)|(?P<line>[|\[\]{{}}Z])"
+    rf"(?P<words><[^<>]*>|U)|(?P<cell>(?:{CHORD}|[ pnxr]|(?=\())(?:\([^()]{{0,99}}\))*)|(?P<line>[|\[\]{{}}Z])"
     r"|(?P<mark>\*[A-Za-z]|N\d|S)|(?P<coda>Q)|(?P<meter>T12|T\d\d)"
     r"|[fslY,.:;*\s]+|(?P<unknown>.)",  # fermata, sizes, vertical space and dividers are not played
     re.DOTALL,
@@ -158,7 +158,7 @@ def _tunes_of(link: re.Match[str]) -> list[IrealTune]:
         style = ", ".join(filter(None, [some[place - 1] * (place > 2), after[0]]))
         title, composer, style = ("".join(filter(str.isprintable, " ".join(s.split()))) for s in (*some[:2], style))
         title = re.sub(r"^(.+), (The|An?)$", r"\2 \1", title) or "Untitled"
-        tempo = int(after[1]) if re.fullmatch("[1-9][0-9]{0,2}", after[1]) else None
+        tempo = int(after[1]) if re.fullmatch("[0-9]{2,3}", after[1]) and int(after[1]) in TEMPI else None
         found.append(IrealTune(title, re.sub(r"^(\S+) (\S+)$", r"\2 \1", composer), style, key, tempo, some[at]))
         gap = next((n for n in lengths if some[at + n : at + n + 2] == ["", ""]), None)
         start += at + (gap + 2 if gap else lengths[0])

@@ -69,6 +69,12 @@ def _share(chord: Chord, tonic: int, minor: bool) -> float:
     return sum((tone - tonic) % 12 in scale for tone in chord.tones) / len(chord.tones)
 
 
+def letter_of(root: str, degree: int, tone: int) -> tuple[str, int]:
+    """The letter of a degree of a chord, and the sharps that its pitch class needs, below 0 for flats."""
+    letter = "CDEFGAB"[("CDEFGAB".index(root[0]) + degree - 1) % 7]
+    return letter, (tone - LETTERS[letter] + 6) % 12 - 6
+
+
 def scale_names(key: str) -> dict[int, str]:
     """The names of the pitch classes of a key's scale, such as "Eb"; in minor also of the raised sixth and seventh."""
     signs = fifths(key)

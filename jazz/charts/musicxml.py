@@ -1,4 +1,4 @@
-"""Lead sheets in MusicXML, plain or compressed. Nothing in a file is believed; work and memory are bounded."""
+"""Lead sheets in MusicXML, plain or compressed. Files are untrusted, so work and memory are bounded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from operator import itemgetter
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -26,7 +27,6 @@ FINEST = 1_000_000  # parts of a quarter
 GRID = 24  # places for chords in a quarter
 ROUNDING = Fraction(1, 16)  # quarters by which the notes of a measure may miss its length
 ROOTS = ("score-partwise", "score-timewise")
-# Signs in a direction: its words, and the names of its elements and of the attributes of its sounds.
 # Signs are looked for in the words of a direction, its elements and the attributes of its sounds.
 CODA = "(?:coda|\N{MUSICAL SYMBOL CODA}|\u2295)"
 JUMP = rf"(?:\b(?P<capo>d\.? ?c\b|da ?capo)|\b(?:d\.? ?s\b|dal ?segno))(?:.*(?P<fine>\bal fine)|.*(?P<coda>{CODA}))?"
@@ -70,7 +70,7 @@ def read_musicxml(content: bytes) -> Chart:
     ------
     NumpyrnnError
         if it is no score, declares entities, has no chord, changes its meter, or has more than 20,000,000 bytes
-        unpacked, 500,000 elements, 10,000 measures or 1,000 different chords
+        unpacked, 500,000 elements or attributes, 10,000 measures or 1,000 different chords
     """
     root = parse(unpacked(content), ROOTS)
     parts = defaultdict[str, dict[int, Element]](dict)  # the measures of each part, by place
@@ -83,6 +83,7 @@ def read_musicxml(content: bytes) -> Chart:
             inner.attrib |= {"number": outer.get("number", ""), "implicit": outer.get("implicit", "")}
             parts[inner.get("id", "")][place] = inner
     chosen = [part for part, measures in parts.items() if any(m.find("harmony") is not None for m in measures.values())]
+    chosen.sort(key=lambda part: _is_transposed(parts[part]))
     if not chosen:
         raise NumpyrnnError("a chart must have chords, the score has no harmony elements")
     count = 1 + max(max(measures) for measures in parts.values() if measures)
@@ -97,9 +98,15 @@ def read_musicxml(content: bytes) -> Chart:
             with naming(f"measure {bar.number}"):
                 divisions = _read(measure, divisions, bars, place, part == chosen[0])
     guesses = [f"{len(chosen)} parts have chords, those of the first are read"] if len(chosen) > 1 else []
-    if any(measure.find("attributes/transpose") is not None for measure in parts[chosen[0]].values()):
+    if _is_transposed(parts[chosen[0]]):
         guesses.append("the part is for a transposing instrument, its chords are read as written")
     return _chart(root, [*parts[chosen[0]].values()], [bars[place] for place in range(count)], guesses)
+
+
+def _is_transposed(part: Mapping[int, Element]) -> bool:
+    """Whether a part sounds at another pitch than it is written, unless it is an octave away."""
+    steps = (step for measure in part.values() for step in measure.iterfind("attributes/transpose/chromatic"))
+    return any(number(step.text, "a transposition") % 12 for step in steps)
 
 
 # ------------------------------------------------------------------------------------------------- measures as written
@@ -188,21 +195,13 @@ def _signs(direction: Element) -> dict[str, Any]:
     words = plain(" ".join(e.text or "" for e in direction.iter("words")))
     sounds = [name for sound in direction.iter("sound") for name, value in sound.items() if value != "no"]
     text = " ".join([words, *(e.tag for e in direction.iter()), *sounds]).lower()
-    signs: dict[str, Any] = {}
-    after = next(((name, found) for name, sign in AFTER.items() if (found := sign.search(text))), None)
-    if after and after[0] == "jump":
-        aim = " al Fine" if after[1]["fine"] else " al Coda" if after[1]["coda"] else ""
-        signs["jump"] = ("D.C." if after[1]["capo"] else "D.S.") + aim
-    elif after:
-        signs[after[0]] = True
-    else:
-        signs |= {name: True for name, sign in BEFORE.items() if sign.search(text)}
-    if "forward-repeat" in sounds:
-        signs["begins"] = True
-    marks = [
-        e for e in direction.iter() if e.tag == "rehearsal" or (e.get("enclosure", "none") != "none" and not signs)
-    ]
-    section = plain(" ".join(mark.text or "" for mark in marks))[:40]
+    after = [name for name, sign in AFTER.items() if sign.search(text)][:1]
+    signs: dict[str, Any] = dict.fromkeys(after or [n for n, sign in BEFORE.items() if sign.search(text)], True)
+    if "jump" in signs and (jump := AFTER["jump"].search(text)):
+        aim = " al Fine" if jump["fine"] else " al Coda" if jump["coda"] else ""
+        signs["jump"] = ("D.C." if jump["capo"] else "D.S.") + aim
+    marks = [*direction.iter("rehearsal")] or [e for e in direction.iter() if e.get("enclosure", "none") != "none"]
+    section = plain(" ".join(mark.text or "" for mark in marks if not signs or mark.tag == "rehearsal"))[:40]
     return signs | ({"section": section} if section else {})
 
 
@@ -240,13 +239,9 @@ def _chart(root: Element, measures: Sequence[Element], bars: Sequence[_Bar], gue
         codas[0].signs["to_coda"] = codas[0].signs.pop("coda")
         guesses.append(f"the coda sign of measure {codas[0].number} is taken as To Coda")
     bars = _joined(bars, full, guesses)
-    return Chart(
-        _measures(bars, full, guesses),
-        meter,
-        **read_head(root, measures),
-        pickup=bars[0].length % full,
-        guesses=guesses[:MAX_GUESSES] + [f"and {len(guesses) - MAX_GUESSES} others"] * (len(guesses) > MAX_GUESSES),
-    )
+    form, more = _measures(bars, full, guesses), len(guesses) - MAX_GUESSES
+    told = guesses[:MAX_GUESSES] + [f"and {more} others"] * (more > 0)
+    return Chart(form, meter, **read_head(root, measures), pickup=bars[0].length % full, guesses=told)
 
 
 def _one_meter(bars: Sequence[_Bar], guesses: list[str]) -> tuple[int, int]:
@@ -283,17 +278,19 @@ def _joined(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> list[_B
             joined.append(bar)
     first, *others = joined
     if others and 0 < first.length < full - ROUNDING:
-        guesses.append(
-            f"measure {first.number} is a pickup of {first.length} quarters"
-            + "; its chords are not played" * bool(first.harmonies)
-        )
+        lost = "; its chords are not played" * bool(first.harmonies)
+        guesses.append(f"measure {first.number} is a pickup of {_quarters(first.length)}{lost}")
         others[0].signs = {n: first.signs[n] for n in AT_THE_BEGINNING if n in first.signs} | others[0].signs
     else:
         first.length = full
     for bar in others[:-1]:
         if 0 < bar.length < full - ROUNDING and bar.length + first.length != full:
-            guesses.append(f"measure {bar.number} lasts {bar.length} quarters and is filled up to {full}")
+            guesses.append(f"measure {bar.number} lasts {_quarters(bar.length)} and is filled up to {full}")
     return joined
+
+
+def _quarters(length: Fraction) -> str:
+    return f"{length} quarter" + "s" * (length != 1)
 
 
 def _measures(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> list[Measure]:
@@ -326,18 +323,16 @@ def _alone(chord: Chord) -> Chord:
 def _placed(bars: Sequence[_Bar], full: Fraction, guesses: list[str]) -> dict[int, list[Change]]:
     """The chords of each bar with their onsets. A pickup is the end of a bar."""
     placed, known = defaultdict[int, list[Change]](list), dict[object, Chord]()
-    times = [
-        (
-            round((place * full + (full - bar.length) * (place == 0) + onset) * GRID),
-            onset >= (bar.length or full),
+    harmonies = []
+    for place, bar in enumerate(bars):
+        start = place * full + (full - bar.length) * (place == 0)
+        for (
+            onset,
             element,
-            bar,
-        )
-        for place, bar in enumerate(bars)
-        for onset, element in bar.harmonies
-    ]
-    # A chord at the end of a measure gives way to one at the beginning of the next.
-    for time, _, element, bar in sorted(times, key=lambda item: (item[0], item[2].get("type") == "alternate", item[1])):
+        ) in bar.harmonies:  # one at the end of a measure gives way to one at the beginning of the next
+            rank = element.get("type") == "alternate", onset >= (bar.length or full)
+            harmonies.append((round((start + onset) * GRID), rank, element, bar))
+    for time, _, element, bar in sorted(harmonies, key=itemgetter(0, 1)):
         content = tuple((e.tag, e.text, *e.attrib.values()) for e in element.iter() if e.tag != "offset")
         if content not in known:
             with naming(f"measure {bar.number}"):

@@ -1,4 +1,4 @@
-"""XML that is not to be believed, plain or in a zip: work and memory are bounded, and no entity is declared."""
+"""Untrusted XML, plain or in a zip archive. Work and memory are bounded; declarations of entities are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.archive import Archive
 
 MAX_BYTES = 20_000_000  # of a score, unpacked
-MAX_ELEMENTS = 500_000
+MAX_ELEMENTS = 500_000  # and attributes
 MAX_DEPTH = 50
 CONTAINER = "META-INF/container.xml"
 
@@ -38,7 +38,7 @@ def unpacked(content: bytes) -> bytes:
 
 
 def _member(archive: Archive, name: str) -> bytes:
-    """A member of a zip. No more of it is inflated than its header says."""
+    """The content of a member of a zip. No more is inflated than its header says."""
     if archive.zip.getinfo(name).flag_bits & 1:
         raise NumpyrnnError(f"a score must not be encrypted, {name[:80]} is")
     if {"..", ""} & {*re.split(r"[/\\]", name)}:
@@ -49,7 +49,7 @@ def _member(archive: Archive, name: str) -> bytes:
 
 
 def parse(xml: bytes, roots: Sequence[str]) -> Element:
-    """The root of an XML document without declarations of entities. Prefixes of names are dropped."""
+    """The root element of an XML document. Prefixes of names are dropped, and declarations of entities are refused."""
     parser, builder, opened, depth = expat.ParserCreate(), TreeBuilder(), 0, 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
@@ -72,8 +72,9 @@ def parse(xml: bytes, roots: Sequence[str]) -> Element:
 
     parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, builder.data
     parser.EntityDeclHandler = parser.AttlistDeclHandler = refuse
-    if len(xml) > MAX_BYTES:
-        raise NumpyrnnError(f"a score must have at most {MAX_BYTES:,} bytes, got {len(xml):,}")
+    for what, most, got in (("bytes", MAX_BYTES, len(xml)), ("attributes", MAX_ELEMENTS, xml.count(b"="))):
+        if got > most:
+            raise NumpyrnnError(f"a score must have at most {most:,} {what}, got {got:,}")
     try:
         parser.Parse(xml.lstrip(b" \t\r\n"), True)
     except NumpyrnnError:

@@ -8,9 +8,10 @@ from fractions import Fraction
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from .chart import TEMPI
+
 TONICS = {fifths: "FCGDAEB"[(fifths + 1) % 7] + "b" * (fifths < -1) + "#" * (fifths > 5) for fifths in range(-7, 11)}
 UNITS = dict(zip(("whole", "half", "quarter", "eighth", "16th"), (Fraction(4, 2**n) for n in range(5))))  # quarters
-TEMPI = range(20, 401)
 
 
 def read_head(root: Element, measures: Iterable[Element]) -> dict[str, Any]:
@@ -55,10 +56,7 @@ def _tempo_and_feel(root: Element) -> tuple[int | None, str]:
     for element in root.iter():
         text, unit = element.get("tempo", "") if element.tag == "sound" else "", Fraction(1)
         if element.tag == "metronome":
-            text, unit = (
-                element.findtext("per-minute", ""),
-                UNITS.get(element.findtext("beat-unit", ""), Fraction(0)),
-            )
+            text, unit = element.findtext("per-minute", ""), UNITS.get(element.findtext("beat-unit", ""), Fraction(0))
             unit *= 2 - Fraction(1, 2 ** len(element.findall("beat-unit-dot")[:4]))
         if not tempo and (found := re.search(r"[0-9]{1,4}(\.[0-9]{1,6})?", text[:100])):
             tempo = round(Fraction(found[0]) * unit)

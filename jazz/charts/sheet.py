@@ -11,27 +11,13 @@ from xml.etree.ElementTree import Element, indent, tostring
 from ..changes import Changes
 from ..chords import Chord
 from .chart import Chart, Measure, bar_length, fifths, parse_key
+from .harmony import WRITTEN, Degree, natural, semitones
 from .key import estimate_key
 
 DIVISIONS = 10080  # of a quarter, as music21 writes them
 BARS_A_LINE = 4
-# Semitones above the root of the degrees of each kind, from the specification: kinds in thirds, then the others.
-_IN_THIRDS = {
-    **{"major": (4, 7), "minor": (3, 7), "augmented": (4, 8), "diminished": (3, 6)},
-    **{"dominant": (4, 7, 10), "major-seventh": (4, 7, 11), "minor-seventh": (3, 7, 10), "major-minor": (3, 7, 11)},
-    **{"augmented-seventh": (4, 8, 10), "half-diminished": (3, 6, 10), "diminished-seventh": (3, 6, 9)},
-    **{"dominant-ninth": (4, 7, 10, 2), "major-ninth": (4, 7, 11, 2), "minor-ninth": (3, 7, 10, 2)},
-    **{"dominant-11th": (4, 7, 10, 2, 5), "major-11th": (4, 7, 11, 2, 5), "minor-11th": (3, 7, 10, 2, 5)},
-    **{"dominant-13th": (4, 7, 10, 2, 5, 9), "major-13th": (4, 7, 11, 2, 5, 9), "minor-13th": (3, 7, 10, 2, 5, 9)},
-}
-_KINDS = {kind: {1: 0} | dict(zip((3, 5, 7, 9, 11, 13), tones, strict=False)) for kind, tones in _IN_THIRDS.items()} | {
-    **{"power": {1: 0, 5: 7}, "suspended-second": {1: 0, 2: 2, 5: 7}, "suspended-fourth": {1: 0, 4: 5, 5: 7}},
-    **{"major-sixth": {1: 0, 3: 4, 5: 7, 6: 9}, "minor-sixth": {1: 0, 3: 3, 5: 7, 6: 9}},
-}
-_ADDED = {2: 2, 3: 4, 4: 5, 5: 7, 6: 9, 9: 2, 11: 5, 13: 9}  # what an added degree is relative to
 Notes = Sequence[Sequence[Element]]
 Clef = tuple[str, int, int]
-Degree = tuple[int, int, str]  # value, alter and type: (9, -1, "add") is a flat ninth that the kind lacks
 _HEAD = b"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML 4.0 Partwise//EN" "http://www.musicxml.org/dtds/partwise.dtd">
 """
@@ -76,31 +62,30 @@ def score(
     bytes, UTF-8
     """
     part, bars_on_line, sound = _node("part", id="P1"), 0, list[Element]()
-    attributes = _attributes(chart, clef, slashes=program is None)
+    attributes = _attributes(chart, clef)
     if chart.pickup:
         part.append(_node("measure", attributes, _rest(chart.pickup), number=0, implicit="yes"))
+        attributes = _node("attributes")
+    if program is None:
+        attributes.append(_node("measure-style", _node("slash", type="start", use_stems="no")))
     for i, (signs, (left, right), below) in enumerate(zip(chart.measures, _barlines(chart), notes, strict=True)):
         breaks = bool(i and (bars_on_line == BARS_A_LINE or signs.section))
         bars_on_line = 1 if breaks else bars_on_line + 1
-        head = [None if chart.pickup else attributes, _tempo(chart)] if i == 0 else []
+        head = [attributes, _tempo(chart)] if i == 0 else []
         inside = [*left, *head, *_signs(signs, bar_length(chart.meter)), *_with_chords(below, signs.chords), *right]
         part.append(_node("measure", _node("print", new_system="yes") if breaks else None, *inside, number=i + 1))
     if program is not None:
         sound.append(_node("score-instrument", _node("instrument-name", name), id="P1-I1"))
         sound.append(_node("midi-instrument", _node("midi-program", program + 1), id="P1-I1"))
-    root = _node(
-        "score-partwise",
-        _node("work", _node("work-title", chart.title)) if chart.title else None,
-        _node("identification", _node("creator", chart.composer, type="composer")) if chart.composer else None,
-        _node("part-list", _node("score-part", _node("part-name", name), *sound, id="P1")),
-        part,
-        version="4.0",
-    )
+    work = _group("work", work_title=chart.title) if chart.title else None
+    author = _node("identification", _node("creator", chart.composer, type="composer")) if chart.composer else None
+    parts = _node("part-list", _node("score-part", _node("part-name", name), *sound, id="P1"))
+    root = _node("score-partwise", work, author, parts, part, version="4.0")
     indent(root)
     return _HEAD + tostring(root, encoding="unicode").encode() + b"\n"
 
 
-def _node(tag: str, /, *inside: Element | str | int | None, **attributes: object) -> Element:
+def _node(tag: str, /, *inside: object, **attributes: object) -> Element:
     """An element with what is inside. In names of attributes, _ stands for -; only printable letters are written."""
     element = Element(tag, {name.replace("_", "-"): _plain(value) for name, value in attributes.items()})
     for part in inside:
@@ -129,8 +114,8 @@ def kind_of(chord: Chord) -> tuple[str, list[Degree]]:
         wanted = dict[int, list[int]]()
         for degree, tone in zip(chord.degrees, chord.intervals, strict=True):
             wanted.setdefault(unfolded.get(degree, degree), []).append(tone)
-        kinds = [kind for kind, of_kind in _KINDS.items() if 7 in of_kind or 7 not in wanted]
-        found += [(kind, _differences(_KINDS[kind], wanted)) for kind in kinds]
+        kinds = {kind: semitones(kind) for kind in WRITTEN}
+        found += [(k, _differences(tones, wanted)) for k, tones in kinds.items() if 7 in tones or 7 not in wanted]
     return min(found, key=lambda pair: sum(1 if degree == (11, 0, "subtract") else 2 for degree in pair[1]))
 
 
@@ -139,10 +124,10 @@ def _differences(kind: dict[int, int], wanted: dict[int, list[int]]) -> list[Deg
     for degree in sorted({*kind, *wanted}):
         old, new = kind.get(degree), wanted.get(degree, [])
         if old is not None and len(new) == 1:
-            found += [(degree, new[0] - old, "alter")] * (new[0] != old)
+            found += [Degree(degree, new[0] - old, "alter")] * (new[0] != old)
         else:
-            found += [(degree, 0, "subtract")] * (old is not None)
-            found += [(degree, tone - _ADDED[degree], "add") for tone in new]
+            found += [Degree(degree, 0, "subtract")] * (old is not None)
+            found += [Degree(degree, tone - natural(degree), "add") for tone in new]
     return found
 
 
@@ -163,8 +148,9 @@ def harmony(chord: Chord, offset: Fraction = Fraction(0)) -> Element:
         inside = [_note_name("root", root), _node("kind", kind, **({"text": printed} if printed else {}))]
         inside += [_note_name("bass", bass)] if bass else []
         for value, alter, type_ in degrees:
-            parts = _node("degree-value", value), _node("degree-alter", alter), _node("degree-type", type_)
-            inside.append(_node("degree", *parts, print_object="no"))
+            degree = _group("degree", degree_value=value, degree_alter=alter, degree_type=type_)
+            degree.set("print-object", "no")
+            inside.append(degree)
     return _node("harmony", *inside, _node("offset", round(offset * DIVISIONS)) if offset else None)
 
 
@@ -189,18 +175,17 @@ def _with_chords(notes: Sequence[Element], chords: Sequence[tuple[Fraction, Chor
 # ------------------------------------------------------------------------------------------------ around the notes
 
 
-def _attributes(chart: Chart, clef: Clef, slashes: bool) -> Element:
-    (beats, unit), (sign, line, octaves) = chart.meter, clef
-    octave = _node("clef-octave-change", octaves) if octaves else None
-    mode, slash = "minor" if chart.key.endswith("m") else "major", _node("slash", type="start", use_stems="no")
-    return _node(
-        "attributes",
-        _node("divisions", DIVISIONS),
-        _node("key", _node("fifths", fifths(chart.key)), _node("mode", mode)),
-        _node("time", _node("beats", beats), _node("beat-type", unit)),
-        _node("clef", _node("sign", sign), _node("line", line), octave),
-        _node("measure-style", slash) if slashes else None,
-    )
+def _attributes(chart: Chart, clef: Clef) -> Element:
+    sign, line, octaves = clef
+    key = _group("key", fifths=fifths(chart.key), mode="minor" if chart.key.endswith("m") else "major")
+    time = _group("time", beats=chart.meter[0], beat_type=chart.meter[1])
+    staff = _group("clef", sign=sign, line=line, clef_octave_change=octaves or None)
+    return _node("attributes", _node("divisions", DIVISIONS), key, time, staff)
+
+
+def _group(tag: str, **parts: object) -> Element:
+    """An element with elements that hold these values, unless they are None."""
+    return _node(tag, *(_node(name.replace("_", "-"), value) for name, value in parts.items() if value is not None))
 
 
 def _rest(length: Fraction, **attributes: str) -> Element:
@@ -212,9 +197,9 @@ def _tempo(chart: Chart) -> Element | None:
     types, sound = [], _node("sound", **{"tempo": chart.tempo} if chart.tempo else {})
     if chart.feel == "swing" and chart.meter[1] <= 4:
         types.append(_node("words", "Swing"))
-        sound.append(_node("swing", _node("first", 2), _node("second", 1), _node("swing-type", "eighth")))
+        sound.append(_group("swing", first=2, second=1, swing_type="eighth"))
     if chart.tempo:
-        types.append(_node("metronome", _node("beat-unit", "quarter"), _node("per-minute", chart.tempo)))
+        types.append(_group("metronome", beat_unit="quarter", per_minute=chart.tempo))
     inside = [*(_node("direction-type", element) for element in types), sound]
     return _node("direction", *inside, placement="above") if types else None
 

@@ -1,6 +1,6 @@
 """Charts typed as text: bars, repeats, endings, labels and jumps with signs that a keyboard has.
 
-A line becomes tokens, and tokens become measures. docs/charts.md shows the whole notation.
+Lines become tokens (`lines.TOKEN`), and tokens become measures. docs/charts.md shows the whole notation.
 """
 
 from __future__ import annotations
@@ -14,49 +14,14 @@ from music.files import naming
 from numpyrnn import NumpyrnnError
 
 from ..chords import Chord, parse_chord
-from ..symbols import NO_WIDTH
 from .chart import JUMPS, LONGEST, MAX_CHORDS, Change, Chart, Measure, bar_length, parse_meter, spread
-from .head import FIELDS, WORDS, read_field
+from .head import FIELDS, WORDS, field_of, read_field
+from .lines import CAPO, DAL, JUMP_LIKE, LABEL, NAMED, SECTION, TIMES, TOKEN, is_label, is_words, labelled, plain_lines
 
 MAX_TEXT = 1_000_000  # characters
-SIGNS = {"𝄆": "|:", "𝄇": ":|", "𝄍": " / ", "𝄎": "%", "𝄏": "%%", "𝄉": " D.S. ", "𝄊": " D.C. "}
-SIGNS |= dict.fromkeys("│┃¦\u2223\u01c0❘┊𝄀", "|") | dict.fromkeys("║‖∥𝄁𝄂𝄃", "||") | dict.fromkeys(NO_WIDTH, "")
-LOOK_ALIKES = str.maketrans({chr(0xFEE0 + code): chr(code) for code in range(33, 127)} | SIGNS)  # full-width letters
-COMMENT = re.compile(
-    r"^(?:(?:#|;|//).*|[-=_*~═─]{3,}$)|(?<= )#(?= |$|(?!ma|mi|dim|sus|aug|add|alt|dom|no)[^\W\d_]{3}).*", re.IGNORECASE
-)
-NAMED = re.compile(r"([^\W\d_][^|:=\[\]()]{0,39}?)( ?)[:=](?![|:]) ?(.*)")  # a field of the head, or a label
-PARTS = (
-    "intro|verse|chorus|bridge|solos?|interlude|outro|refrain|tag|vamp|head|theme|turnaround|instrumental|break|ending"
-)
-SECTION = rf"(?:{PARTS}|pre-?chorus|(?:section|part) \w+|[A-H] (?:section|part))\b(?: ?\d{{1,2}}\b)?"
-LABEL = re.compile(rf"[A-Z]\d?'{{0,3}}|(?i:{SECTION}|coda|segno).*")
-END = r"(?![^\s|:])"  # the end of a word
-TIMES = r"[(\[]?(?:play(?:ed)? |repeat )?(?:[x\u00d7] ?\d+|\d+ ?(?:[x\u00d7]|times))(?: times)?[)\]]?"
-CAPO, DAL = r"d\. ?c\b\.?|dc\b\.?|da capo", r"d\. ?s\b\.?|ds\b\.?|dal? segno|d\.? ?[𝄋§]"
-JUMP = rf"(?:{CAPO}|{DAL})(?:[ ,]*(?:al|to|till|until) ?[^\s|()\[\]]+(?: ?[𝄌⊕])?)?"
-LEAVE = r"fine\b\.?|to ?(?:the )?(?:coda\b ?[𝄌⊕]?|[𝄌⊕])"
-ARRIVE = r"[𝄋§](?: ?segno\b)?|segno\b|[𝄌⊕]? ?coda\b"
-TOKENS = {
-    "bar": r":? ?\|+(?: ?:(?! ?\|))?|::",
-    "times": f"(?i:{TIMES}){END}",
-    "meter": rf"\[?T?\d{{1,2}}/(?:16|1|2|4|8)\]?{END}",
-    "ending": r"\[?\d+(?:st|nd|rd|th)?(?:(?:\.? ?[,&\u2013-] ?|\.)\d+)*(?:[.)\]]+:?|(?=[A-GN(%\s|]|$))"
-    r"(?: ?(?i:ending|time)\b:?)?",
-    "jump": rf"(?i:[(\[]?(?:{JUMP})[)\]]?){END}",
-    "leave": rf"(?i:[(\[]?(?:{LEAVE})[)\]]?){END}",
-    "arrive": rf"(?i:[(\[]?(?:{ARRIVE})[)\]]?:?){END}",
-    "sign": "[𝄌⊕]",
-    "label": rf"\[[^\[\]|]*\]:?|\*+[^*|\s]+\**|(?i:{SECTION}):?",
-    "hold": rf"(?:[/.]+|%{{1,2}}|[-\u2013\u2014]+){END}",
-    "chord": rf"(?:(?i:n\.? ?c\.|nc|no chord){END}|(?:\([^()|]*\)|:(?! ?\|)|[^\s|:])+)"
-    rf"(?: (?!(?i:{TIMES}|\((?:{JUMP}|{LEAVE}|{ARRIVE})))\([^()|]*\))*",
-}
-JUMP_LIKE = re.compile(r"(?i:[(\[]?(?:d\.?[cs]\.|dal?\b|al\b|to\b|fin|coda|segno))")
 A_JUMP = f"a jump must be one of {', '.join(JUMPS)}, Fine, To Coda, Coda or Segno"
-CHORD_LIKE = re.compile(r"\(?[A-G](?:[#b♭♯(/+^ø-]|m(?![a-z]{2})|maj|dim|aug|sus|M|$|\S*\d)|[%/.-]+$|N\.?C")
 HOLD = ("/", "%", "-")  # within a bar
-TOKEN = re.compile("|".join(f"(?P<{kind}>{pattern})" for kind, pattern in TOKENS.items()))
+REPEATS = {"./.": "%", ".//.": "%%"}
 
 
 def parse_chart(text: str, meter: tuple[int, int] | None = None) -> Chart:
@@ -85,11 +50,12 @@ def parse_chart(text: str, meter: tuple[int, int] | None = None) -> Chart:
     """
     if len(text) > MAX_TEXT:
         raise NumpyrnnError(f"changes must have at most {MAX_TEXT} characters, got {len(text)}")
-    lines = text.translate(LOOK_ALIKES).splitlines()
+    plain = plain_lines(text)
+    lines = labelled(plain)
     reader = _Reader(meter, len(lines) > 1)
-    texts = [re.sub(r"\[(?=[|:])|(?<=[|:])\]", "|", COMMENT.sub("", " ".join(line.split()))).strip() for line in lines]
-    reader.barred = any("|" in line for line in texts)
-    for reader.line, line in enumerate(texts, 1):
+    reader.barred = any("|" in line for line in lines)
+    reader.guesses += ["letters outside of the bar lines are read as labels"] * (lines != plain)
+    for reader.line, line in enumerate(lines, 1):
         reader.read_line(line)
     return reader.chart()
 
@@ -100,7 +66,7 @@ class _Reader:
     Attributes
     ----------
     meter : (beats, unit)
-    line : int, the line that is read, from 1
+    line, first : int, the line that is read, from 1, and the index of its first measure
     barred : bool, whether the text has bar lines
     head : dict, the fields above the first bar
     measures : list of Measure, so far
@@ -115,12 +81,17 @@ class _Reader:
 
     def __init__(self, meter: tuple[int, int] | None, several_lines: bool) -> None:
         self.given, self.meter, self.several_lines = meter, meter or (4, 4), several_lines
-        self.line, self.barred, self.opened, self.leaves = 0, False, False, False
+        self.line, self.first, self.barred, self.opened, self.leaves = 0, 0, False, False, False
         self.measures: list[Measure] = []
         self.head, self.before, self.after = dict[str, Any](), dict[str, Any](), dict[str, Any]()
         self.words, self.guesses, self.unbarred = list[str](), list[str](), list[int]()
         self.endings: tuple[int, ...] = ()
         self.begun: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether a repeat ends with the last measure."""
+        return bool(self.measures and self.measures[-1].ends)
 
     @property
     def where(self) -> str:
@@ -138,7 +109,7 @@ class _Reader:
         line = self.read_name(line)
         if not line or ("|" not in line and self.several_lines and self.read_title(line)):
             return
-        first = len(self.measures)
+        self.first = len(self.measures)
         for token in TOKEN.finditer(line):
             kind = str(token.lastgroup)
             if not self.barred and kind not in ("chord", "hold"):
@@ -151,7 +122,7 @@ class _Reader:
         self.opened = False
         if 1 not in self.endings:
             self.endings = ()  # the last ending ends with its line
-        chords = sum(len(measure.chords) for measure in self.measures[first:])
+        chords = sum(len(measure.chords) for measure in self.measures[self.first :])
         if "|" not in line and (chords > 1 or (self.barred and line in "ABCDEFG")):
             self.unbarred.append(self.line)
 
@@ -172,20 +143,19 @@ class _Reader:
                     self.head[field] = read_field(field, rest, self.guesses.append)
             return ""
         if rest and "|" not in rest and not LABEL.fullmatch(name):
-            raise NumpyrnnError(f"{at}: a name must be a label or a field of the head ({fields}), got {line[:40]!r}")
+            what = f"a name must be a label or a field of the head ({fields}), and a comment must begin with #"
+            raise NumpyrnnError(f"{at}: {what}, got {line[:40]!r}")
         self.read_label(name)
         return str(rest)
 
     def read_title(self, line: str) -> bool:
-        """Take a line of words above the first bar as the title or the composer. Below it, such a line is an error."""
-        words, first = line.split(), TOKEN.match(line)
-        some = first and first.lastgroup == "chord" and len(words) >= 2 - self.barred
-        if not some or 2 * sum(map(bool, map(CHORD_LIKE.match, words))) >= len(words):
+        """Take a line of words above the first bar as a field of the head. Below it, such a line is an error."""
+        field, value = field_of(line, self.head)
+        if field not in ("tempo", "key") and not is_words(line, bool(self.measures)):
             return False
-        field = next((field for field in ("title", "composer") if not self.head.get(field)), "")
         if self.measures or self.before or not field:
             raise NumpyrnnError(f"line {self.line} must have chords, or # before a comment, got {line[:40]!r}")
-        self.head[field] = read_field(field, re.sub("^(?i:by) ", "", line), self.guesses.append)
+        self.head[field] = read_field(field, value, lambda _: None)
         self.guesses.append(f"line {self.line}, {line[:40]!r}, is read as the {field}")
         return True
 
@@ -193,11 +163,12 @@ class _Reader:
 
     def read_hold(self, sign: str) -> None:
         """Read signs for held beats."""
+        sign = REPEATS.get(sign, sign)
         self.words += [sign] if sign[0] == "%" else ["/" if sign[0] in "/." else "-"] * len(sign)
 
     def read_chord(self, word: str) -> None:
         """Read a chord, with held beats in C// and without the comma in C, G."""
-        symbol = word.rstrip(",;")
+        symbol = re.sub("^([A-G]) (?=#)", r"\1", word.rstrip(",;"))  # F #m7
         chord = symbol.rstrip("/")
         self.words += [chord] * bool(chord) + ["/"] * (len(symbol) - len(chord))
 
@@ -211,7 +182,7 @@ class _Reader:
             self.guesses += [f"bar {len(self.measures) + 1} is empty, it holds the chord before it"] * ends
         self.close()
         self.opened = not ends or begins
-        if ends and (not self.measures or self.measures[-1].ends):
+        if ends and (not self.measures or self.ended):
             raise self.fail("a repeat must have a bar before its end", sign)
         if begins and self.begun is not None and not ends:
             raise NumpyrnnError(f"a repeat must end before the next, bar {len(self.measures) + 1} begins a second")
@@ -227,10 +198,15 @@ class _Reader:
             self.endings = ()
 
     def read_times(self, sign: str) -> None:
-        """Read how often a repeat is played."""
-        times = int(re.findall(r"\d+", sign)[0][:6])
-        if self.words or not self.measures or not self.measures[-1].ends or not 1 <= times <= LONGEST:
-            raise self.fail(f"how often a repeat is played, 1 to {LONGEST}, must stand after :|", sign)
+        """Read how often a repeat is played, or a line without signs of repeats."""
+        times, line = int(re.findall(r"\d+", sign)[0][:6]), self.measures[self.first :]
+        whole = line and self.begun is None and not any(m.begins or m.ends or m.endings for m in line)
+        if self.words or self.after or not (whole or self.ended) or not 1 <= times <= LONGEST:
+            raise self.fail(f"how often a repeat is played, 1 to {LONGEST}, must stand after :| or a line", sign)
+        if whole:
+            self.measures[self.first] = replace(line[0], begins=True)
+            where = f" in line {self.line}" * self.several_lines
+            self.guesses.append(f"{sign}{where} is read as a repeat of the line")
         self.sign_last(ends=times)
 
     def read_meter(self, sign: str) -> None:
@@ -245,13 +221,18 @@ class _Reader:
         """Read the number of an ending, such as `1.`, `[2` or `1-3.`."""
         ranges = re.findall(r"(\d+)(?:st|nd|rd|th)?(?:\.? ?[-\N{EN DASH}] ?(\d+))?", sign)
         numbers = [range(int(first[:6]), int((last or first)[:6]) + 1) for first, last in ranges]
-        if sign[0] == "[":
+        if sign[0] in "[(":
             self.close()
         misplaced = self.words or not self.barred or "endings" in self.before
         if misplaced or not all(some and 0 < some[0] <= some[-1] < 100 for some in numbers):
             raise self.fail("an ending must be like |1. or |1-3., at the beginning of a bar", sign)
         if self.endings or (self.measures and self.measures[-1].endings):
             self.begun = None
+        signs = ((i, self.measures[i]) for i in range(len(self.measures) - 1, 0, -1))
+        before = next((i for i, m in signs if m.endings or m.begins or m.section), 0)
+        last = self.measures[before] if self.ended else Measure([])
+        if last.endings and numbers[0][0] == last.endings[-1] + 1:  # the ending before this one has several lines
+            self.measures[before:] = [replace(m, endings=last.endings) for m in self.measures[before:]]
         self.endings = self.before["endings"] = tuple(sorted({n for some in numbers for n in some}))
 
     def read_label(self, sign: str) -> None:
@@ -261,6 +242,8 @@ class _Reader:
             self.close()
         if not name or self.words or len(name) > 40 or "section" in self.before or re.search(TIMES, name):
             raise self.fail("a label must be one short name before its bars, without a number of times", sign)
+        if sign[0] == "[" and not is_label(name):
+            raise self.fail("a label must not be a chord, and a chord must not stand in square brackets", sign)
         self.endings = ()
         self.before |= {name.lower(): True} if name.lower() in ("coda", "segno") else {"section": name}
 
@@ -374,8 +357,11 @@ class _Reader:
         """See that endings come in turn and each but the last ends with a repeat sign."""
         before = Measure([])
         for i, measure in enumerate([*self.measures, Measure([])]):
+            if measure.endings and not before.endings and (i == 0 or self.measures[i - 1].ends):
+                what = "an ending must follow bars that are repeated, and numbers of bars are not read"
+                raise NumpyrnnError(f"bar {i + 1}: {what}, got ending {measure.endings[0]}")
             after_first = before.endings <= measure.endings if before.endings else 1 in measure.endings
-            if measure.endings and not after_first:
+            if measure.endings and not (after_first and measure.endings[0] <= max(before.endings, default=0) + 1):
                 raise NumpyrnnError(f"bar {i + 1}: endings must come in turn, got ending {measure.endings[0]}")
             if before.endings and measure.endings != before.endings and not before.ends:
                 if not measure.endings and 1 in before.endings:

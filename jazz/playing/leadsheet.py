@@ -23,9 +23,9 @@ from numpyrnn import NumpyrnnError
 
 from ..changes import Changes
 from ..charts.chart import Chart, Measure, fifths, parse_key
-from ..charts.key import estimate_key, scale_names
+from ..charts.key import estimate_key, letter_of, scale_names
 from ..charts.sheet import score
-from ..chords import LETTERS, Chord
+from ..chords import Chord
 from ..grammar import NAMES, Element
 
 BLACK = {"#": {1: "C#", 3: "D#", 6: "F#", 8: "G#", 10: "A#"}, "-": {1: "D-", 3: "E-", 6: "G-", 8: "A-", 10: "B-"}}
@@ -98,8 +98,7 @@ def spelling(symbol: Chord, key: str = "") -> dict[int, str]:
     for tone, degree in zip(symbol.tones, symbol.degrees, strict=True):
         if "alt" in quality.lower():
             degree = {3: 3, 8: 13}.get((tone - symbol.root) % 12, degree)  # the altered scale: b9, b10, b5, b13
-        letter = "CDEFGAB"[("CDEFGAB".index(root[0]) + degree - 1) % 7]
-        alter = (tone - LETTERS[letter] + 6) % 12 - 6
+        letter, alter = letter_of(root, degree, tone)
         if abs(alter) <= 1:
             names[tone] = letter + ("", "#", "-")[alter]
     if bass and len(bass) < 3 and symbol.bass is not None:

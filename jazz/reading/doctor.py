@@ -16,7 +16,13 @@ from ..tunes import Tune
 from .corpus import read_music
 from .tracks import NO_CHORDS, RULED_OUT, Choice, Part, Score, bars_of, choose, parts_of, tune_of_midi
 
+KINDS = {"C": "chord tones", "S": "scale tones", "A": "approach tones", "X": "other notes", "R": "rests"}
 CLOSE = 1.0  # points; if the best part leads by less, the report names the option that chooses the next
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun, such as "1 bar" and "2 bars"."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def diagnose(
@@ -51,7 +57,7 @@ def diagnose(
     tempos = [as_tempo(tempo) for _, tempo in midi.tempos]
     speed = f"{tempos[0]}" if min(tempos) == max(tempos) else f"{min(tempos)} to {max(tempos)}"
     seconds = midi.seconds(midi.length)
-    yield f"{shown(path, KEPT)}: {len(bars)} bars in {meters}, {speed} quarters a minute, {seconds:.0f} s."
+    yield f"{shown(path, KEPT)}: {counted(len(bars), 'bar')} in {meters}, {speed} quarters a minute, {seconds:.0f} s."
     if midi.faults:
         yield "What is damaged in the file:"
         yield from (f"  {fault}" for fault in midi.faults)
@@ -97,10 +103,10 @@ def diagnose(
         yield f"Chords: no part looks like them; they are estimated from {source}, bar by bar."
     values = [value for bar in tune.values() for value in bar]
     kinds = Counter(value.kind for value in values)
-    shares = ", ".join(f"{kind} {kinds[kind] / len(values):.0%}" for kind in "CSAXR")
+    shares = ", ".join(f"{name} {kinds[kind] / len(values):.0%}" for kind, name in KINDS.items())
     yield (
         f"\nTo be learned: {len(values):,} values, {len({str(value) for value in values})} of them different, "
-        f"in {len(tune.bars)} bars; {shares}."
+        f"in {counted(len(tune.bars), 'bar')}; {shares}."
     )
     yield f"Left out: {'; '.join(left_out) or 'nothing.'}"
 
