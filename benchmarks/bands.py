@@ -10,9 +10,10 @@ import argparse
 import json
 from pathlib import Path
 
+from jazz.reading.wjazzd import read_transcriptions
 from jazz.yardstick.bands import FILE, LENGTHS, WHOLE, bands_of
 from jazz.yardstick.measures import measure
-from jazz.yardstick.wjazzd import read_transcriptions
+from jazz.yardstick.solo import Solo
 from numpyrnn import NumpyrnnError
 from numpyrnn.files import atomic_write
 
@@ -40,7 +41,7 @@ def chosen(database):
         on_refused=lambda why: print(f"Left out: {why}"),
     )
     return [
-        played.solo()
+        Solo.of_transcription(played)
         for played in by_players
         if set(played.meters) == {(4, 4)}
         and TEMPOS[0] <= played.tempo <= TEMPOS[1]

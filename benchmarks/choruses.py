@@ -12,12 +12,13 @@ from math import isnan
 from pathlib import Path
 
 from jazz.reading.choruses import read_chorus, tune_of_chorus
+from jazz.reading.wjazzd import read_transcriptions
 from jazz.yardstick.bands import bands_for, share_inside
 from jazz.yardstick.measures import measure
 from jazz.yardstick.reading import read_solo
 from jazz.yardstick.report import distance_line
+from jazz.yardstick.solo import Solo
 from jazz.yardstick.statistics import mean, percentile
-from jazz.yardstick.wjazzd import read_transcriptions
 from workbench.copies import Copies
 
 LONGEST, RARE, VALUES = 9, 7, 8  # of runs
@@ -39,7 +40,7 @@ def read_players(path):
     """The solos of the database that can be read."""
     if path.is_dir() and (zips := sorted(path.glob("*.zip"))):
         path = zips[0]
-    return [each.solo() for each in read_transcriptions(path, on_refused=lambda error: None)]
+    return [Solo.of_transcription(each) for each in read_transcriptions(path, on_refused=lambda error: None)]
 
 
 def describe_each(solos, players):

@@ -22,7 +22,7 @@ from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 
-from .changes import FORMS, LONGEST, form_chart
+from .changes import FORMS, LONGEST, form_chart, parse_meter
 from .changes import form as shipped_form
 from .charts.chart import Chart
 from .charts.drawing import draw
@@ -34,6 +34,7 @@ from .playing.band import INSTRUMENTS
 from .reading.choruses import read_chorus
 from .reading.corpus import chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
 from .reading.doctor import diagnose
+from .reading.wjazzd import Chosen, is_database, parse_tempos
 from .training import JazzTraining
 
 OUT = Path("solo.mid")
@@ -42,7 +43,9 @@ flag = partial(click.option, is_flag=True)
 SHEET = Path("chart.musicxml")
 WRITTEN = (".txt", ".musicxml", *ENGRAVERS)  # endings of a chart's files
 ENDINGS = f"{', '.join(WRITTEN[:-1])} or {WRITTEN[-1]}"
-RECIPE = "Values as three parts or as single symbols, with context; or the network of the course or of deepjazz."
+RECIPE = """Values as three parts ("parts", or "solos" with less dropout) or as single symbols, with context; or the
+network of the course or of deepjazz  [default: parts; solos for the Weimar Jazz Database]"""
+MOST_SHOWN = 20  # solos and files that were left out
 
 part_options = shared.options_of(
     option("--melody", metavar="PART", help="Number or name of the melody's part  [default: found automatically]"),
@@ -182,28 +185,52 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @app.command()
 @shared.data_files_options
 @part_options
-@option("--recipe", type=click.Choice(list(RECIPES)), default="parts", help=RECIPE)
+@option("--performer", multiple=True, help="Of the database, the solos by this player; can be repeated.")
+@option("--style", multiple=True, help="Of the database, the solos in this style, such as bebop; can be repeated.")
+@option("--tempo", metavar="RANGE", help="Of the database, the solos at these tempos, such as 100-260.")
+@option("--meter", help="Of the database, the solos in this meter, such as 4/4.")
+@option("--recipe", type=click.Choice(list(RECIPES)), help=RECIPE)
 @option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
 @option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
-@training_options("jazz.npz", epochs=120)
+@training_options("jazz.npz")
 def train(
-    run: TrainingRun, data: list[Path], recipe: str, hidden: int | None, layers: int | None, **which: Any
+    run: TrainingRun,
+    data: list[Path],
+    performer: tuple[str, ...],
+    style: tuple[str, ...],
+    tempo: str | None,
+    meter: str | None,
+    recipe: str | None,
+    hidden: int | None,
+    layers: int | None,
+    **which: Any,
 ) -> None:
-    """Learn from MIDI files or written choruses (default: the shipped choruses).
+    """Learn from MIDI files, written choruses, or solos of the Weimar Jazz Database (default: the shipped choruses).
 
-    A fifth of the tunes is held out (of a single tune, its last bars); training stops early when it no longer improves.
-    Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume continues training.
+    The database is given as wjazzd.db or in its CSV form, a folder or zip file. A fifth of the tunes is held out (of a
+    single tune, its last bars), with all solos over them; training stops early when it no longer improves. Writes the
+    model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume continues training.
     """
+    from tqdm import tqdm
+
     if checkpoint := run.resumed(KIND):
         run.learn(JazzTraining.resume(checkpoint))
-    base = RECIPES[recipe]
+    tempos, beats = tempo and parse_tempos(tempo), meter and parse_meter(meter)
+    chosen, solos = Chosen(performer, style, tempos or None, beats or None), any(map(is_database, data))
+    if chosen != Chosen() and not solos:
+        raise click.UsageError("--performer, --style, --tempo and --meter choose solos of the Weimar Jazz Database")
+    base = RECIPES[recipe or ("solos" if solos else "parts")]
     settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=run.seed or 0)
-
-    def left_out(why: NumpyrnnError) -> None:
-        click.echo(f"Left out: {why}", err=True)
-
-    tunes = read_tunes(data or shipped_choruses(), **which, on_refused=left_out)
-    run.learn(JazzTraining.of_tunes(tunes, settings))
+    refused: list[NumpyrnnError] = []
+    progress = partial(tqdm, unit="solo", delay=2, leave=False)
+    tunes = read_tunes(data or shipped_choruses(), **which, on_refused=refused.append, chosen=chosen, progress=progress)
+    for why in refused[:MOST_SHOWN]:
+        click.echo(f"Left out: {shown(why, 400)}", err=True)
+    if len(refused) > MOST_SHOWN:
+        click.echo(f"Left out: {len(refused) - MOST_SHOWN} more.", err=True)
+    if solos:
+        click.echo(f"{len(tunes)} solos are used, {len(refused)} cannot be used.")
+    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos))
 
 
 @app.command()

@@ -38,6 +38,7 @@ class Settings(TrainingSettings):
     width : int, values in a crop
     clip_norm : float, largest norm of the gradients
     average : float, decay of the averaged weights
+    epochs : int, in total, at most
     patience : int, training ends after this many epochs without a better held-out loss
     seed : int, for the split, the weights, the order and the dropout
 
@@ -62,6 +63,7 @@ class Settings(TrainingSettings):
     width: int = within(32, 1, 4096)
     clip_norm: float = above(1.0, 0)
     average: float = share(0.98)
+    epochs: int = within(120, 1, HIGHEST)
     patience: int = within(12, 1, HIGHEST)
     seed: int = within(0, 0, (1 << 63) - 1)
 
@@ -80,6 +82,7 @@ class Settings(TrainingSettings):
 _PLAIN = Settings(form="atomic", context=(), embedding=0, input_dropout=0.0, weight_dropout=0.0, average=0.0)
 RECIPES = {
     "parts": Settings(),
+    "solos": Settings(dropout=0.2, input_dropout=0.1, weight_dropout=0.1, batch_size=32, epochs=22),
     "atomic": Settings(form="atomic"),
     "course": replace(_PLAIN, hidden=64, dropout=0.0, learning_rate=0.01, decay=0.01, batch_size=32, width=30),
     "deepjazz": replace(

@@ -26,8 +26,12 @@ from .soloist import Soloist
 from .tokens import is_of_value, stream
 from .tunes import Bar, Tune
 
+LONGEST_PIECE, HELD_OUT_BATCH = 500, 32  # values of a held-out tune that are read at once, and pieces in a batch
 
-def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[list[Tune], list[Tune]]:
+
+def split_tunes(
+    tunes: Sequence[Tune], seed: int, share: float = 0.2, by_group: bool = False
+) -> tuple[list[Tune], list[Tune]]:
     """Hold out whole tunes, or the last bars of a single tune.
 
     Parameters
@@ -35,6 +39,8 @@ def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[l
     tunes : list of Tune
     seed : int
     share : float, default 0.2, share of the tunes or bars that is held out
+    by_group : bool, default False
+        Hold out whole groups of tunes: groups are taken at random until they have this share of the tunes.
 
     Returns
     -------
@@ -43,7 +49,7 @@ def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[l
     Raises
     ------
     NumpyrnnError
-        if a single tune has fewer than two bars
+        if a single tune has fewer than two bars, or all tunes are one group that must stay together
     """
     if len(tunes) == 1:
         tune = tunes[0]
@@ -51,8 +57,14 @@ def split_tunes(tunes: Sequence[Tune], seed: int, share: float = 0.2) -> tuple[l
         if n < 1:
             raise NumpyrnnError(f"{tune.name} must have two bars or more to learn from, it has {len(tune.bars)}")
         return [replace(tune, bars=tune.bars[:n])], [replace(tune, bars=tune.bars[n:], name=f"{tune.name}, the end")]
-    order = np.random.default_rng(seed).permutation(len(tunes))
-    held_out = set(order[: max(1, round(len(tunes) * share))].tolist())
+    groups = [tune.group if by_group and tune.group else i for i, tune in enumerate(tunes)]
+    names, wanted = list(dict.fromkeys(groups)), max(1, round(len(tunes) * share))
+    if len(names) < 2:
+        raise NumpyrnnError(f"there must be two tunes or more to hold one out, all {len(tunes)} are versions of one")
+    held_out = set[int]()
+    for number in np.random.default_rng(seed).permutation(len(names)):
+        if len(held_out) < wanted:
+            held_out.update(i for i, group in enumerate(groups) if group == names[number])
     return [t for i, t in enumerate(tunes) if i not in held_out], [t for i, t in enumerate(tunes) if i in held_out]
 
 
@@ -100,15 +112,15 @@ class JazzTraining(Training):
         self.title = f"{self.network} on {len(self.training)} tunes"
 
     @classmethod
-    def of_tunes(cls, tunes: Sequence[Tune], settings: Settings) -> Self:
-        """Set up a training on tunes, and hold some of them out.
+    def of_tunes(cls, tunes: Sequence[Tune], settings: Settings, by_group: bool = False) -> Self:
+        """Set up a training on tunes, and hold some of them out; see `split_tunes`.
 
         Raises
         ------
         NumpyrnnError
             if the training or the held-out part has no tune of two values or more
         """
-        parts = split_tunes(tunes, settings.seed)
+        parts = split_tunes(tunes, settings.seed, by_group=by_group)
         streams = [[stream(tune, settings.context, settings.form) for tune in part] for part in parts]
         vocabulary = Vocabulary(token for part in streams for values in part for value in values for token in value)
         training, held_out = (
@@ -136,8 +148,11 @@ class JazzTraining(Training):
         return lambda rng: masked(padded(crops(tunes, s.width, rng, s.step), s.batch_size, rng), self.predicted)
 
     def held_out_batches(self) -> Iterable[Batch]:
-        """The held-out tunes, as one batch."""
-        return masked(padded([np.array(tune.ids) for tune in self.held_out], len(self.held_out)), self.predicted)
+        """The held-out tunes, as batches of tunes of similar length; long ones are cut, which bounds the memory."""
+        span = LONGEST_PIECE * self.settings.step
+        pieces = [tune.ids[i : i + span + 1] for tune in self.held_out for i in range(0, len(tune.ids) - 1, span)]
+        arrays = [np.array(piece) for piece in sorted(pieces, key=len, reverse=True)]
+        return masked(padded(arrays, HELD_OUT_BATCH), self.predicted)
 
     def describe(self) -> str:
         """The data and the network, in one line."""

@@ -126,6 +126,7 @@ OWN_WORDS = {  # options that mean something of their own in some commands
     "--epochs": {"jazz course": "without held-out data", "piano compare": "of each network"},
     "--form": {"jazz improvise": "lists them all", "jazz chart": "instead of a file"},
     "--length": {"sonnets write": "characters", "piano play": "tokens"},
+    "--meter": {"jazz train": "of solos"},
     "--model": {"piano train": "the old word for --network, hidden"},
     "--primer": {"jazz improvise": "two bars", "piano play": "a window"},
     "--recipe": {"jazz train": "of values", "sonnets train": "of texts"},
@@ -136,6 +137,7 @@ OWN_WORDS = {  # options that mean something of their own in some commands
         "piano evaluate": "tokens",
     },
     "--seed": {"numpyrnn gradcheck": "not of a training"},
+    "--tempo": {"jazz train": "a range"},
 }
 SAMPLING = {"--temperature", "--top-k", "--top-p", "--seed", "--model"}
 OPTIONS = [

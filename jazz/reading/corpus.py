@@ -18,6 +18,7 @@ from ..swing import swung
 from ..tunes import Tune, chord_pitches
 from .choruses import Chorus, read_chorus, tune_of_chorus
 from .tracks import bars_of, choose, tune_of_midi
+from .wjazzd import Chosen, Progress, is_database, read_solos
 
 LONGEST_EXCERPT = 600  # seconds; rendering so much takes 0.5 GB
 
@@ -35,16 +36,20 @@ def read_tunes(
     to_bar: int | None = None,
     encoding: str = ENCODING,
     on_refused: Callable[[NumpyrnnError], object] | None = None,
+    chosen: Chosen | None = None,
+    progress: Progress = lambda entries: entries,
 ) -> list[Tune]:
-    """Read tunes from MIDI files and from written choruses (.txt).
+    """Read tunes from MIDI files, from written choruses (.txt) and from the Weimar Jazz Database.
 
     Parameters
     ----------
-    paths : files, or folders of files
+    paths : files, folders of files, or the database in one of its forms
     melody, chords, from_bar, to_bar : for MIDI files, see `tracks.choose` and `tracks.tune_of_midi`
     encoding : str, default "latin-1", of the parts' names in MIDI files, where they are not UTF-8
     on_refused : function, optional
-        Called with the error of each unusable file in a folder. By default the first such error is raised.
+        Called with the error of each unusable file in a folder, or solo in the database. By default the first such
+        error is raised.
+    chosen, progress : for the database, see `wjazzd.read_solos`
 
     Returns
     -------
@@ -53,7 +58,7 @@ def read_tunes(
     Raises
     ------
     NumpyrnnError
-        if a named file, or every file of a folder, cannot be used
+        if a named file, or all of a folder or database, cannot be used
     """
     check_encoding(encoding)
 
@@ -66,6 +71,9 @@ def read_tunes(
 
     tunes: list[Tune] = []
     for path in paths:
+        if is_database(path):
+            tunes += read_solos(path, chosen, on_refused, progress)
+            continue
         files, before = sorted(path.iterdir()) if os.path.isdir(path) else [path], len(tunes)
         for file in files:
             if file != path and file.suffix.lower() not in (*MIDI_ENDINGS, ".txt"):

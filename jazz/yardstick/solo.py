@@ -8,37 +8,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import NamedTuple
 
 from numpyrnn import NumpyrnnError
 
-from ..charts.chart import Change
+from ..charts.chart import Change, bar_length
+from ..reading.transcription import Note as Note
+from ..reading.transcription import Transcription
 from .harmony import NO_HARMONY, Harmony, harmony_of
 
 ON_THE_BEAT = Fraction(3, 10)  # a single note before this place in the beat counts as on the beat
 SECOND = Fraction(2, 5)  # of two notes, the second on the half begins here or later
 PHRASE_GAP = Fraction(19, 20)  # quarters; a longer silence ends a phrase
-
-
-class Note(NamedTuple):
-    """A note of a solo.
-
-    Attributes
-    ----------
-    bar : int, from 0
-    place : Fraction, quarters from the beginning of the bar, at first where it is written or was noted down, after the
-        reduction 0, 1/4, 1/3, 1/2, 2/3 or 3/4 of a beat
-    pitch : int, MIDI number
-    begin, end : Fraction, when it was performed, in quarters from the beginning of the solo
-    loudness : float, dB, or None if it is not known
-    """
-
-    bar: int
-    place: Fraction
-    pitch: int
-    begin: Fraction
-    end: Fraction
-    loudness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +49,12 @@ class Solo:
         if len(reduced) < 2:
             raise NumpyrnnError(f"a solo must have at least two notes to be measured, it has {len(reduced)}")
         return cls(name, reduced, chords, bars, tempo)
+
+    @classmethod
+    def of_transcription(cls, played: Transcription) -> Solo:
+        """Reduce the notes of a transcribed solo."""
+        lengths = [bar_length(meter) for meter in played.meters]
+        return cls.of(played.name, played.notes, played.chords, lengths, played.tempo)
 
     @cached_property
     def starts(self) -> list[Fraction]:

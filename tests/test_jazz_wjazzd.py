@@ -9,7 +9,8 @@ from fractions import Fraction
 
 import pytest
 
-from jazz.yardstick.wjazzd import COLUMNS, read_rows, read_transcriptions, transcription
+from jazz.reading.transcription import transcription
+from jazz.reading.wjazzd import COLUMNS, read_rows, read_transcriptions
 from numpyrnn import NumpyrnnError
 
 F = Fraction
@@ -105,7 +106,7 @@ def test_an_unusable_solo_is_named_and_the_others_are_read(tmp_path):
     path = packed(tmp_path / "all.zip", pair("A_1") | pair("B_2", **{"melody/B_2.csv": b"onset\n1\n2\n"}))
     refused = []
     assert [read.name for read in read_transcriptions(path, on_refused=refused.append)] == ["A_1"]
-    assert "B_2.csv: a CSV file must have the columns onset, duration, bar" in str(refused[0])
+    assert "B_2: a CSV file must have the columns onset, duration, bar" in str(refused[0])
     with pytest.raises(NumpyrnnError, match="B_2"):
         list(read_transcriptions(path))
 
@@ -117,7 +118,7 @@ WRONG = [
     ("melody", 1, {"pitch": "128"}, "pitch 128"),
     ("melody", 1, {"pitch": "nan"}, "must hold a number, it holds 'nan'"),
     ("melody", 1, {"pitch": "9" * 5000}, "must hold a number"),
-    ("melody", 1, {"pitch": "60.5"}, "whole number"),
+    ("melody", 1, {"beat": "1.5"}, "whole number"),
     ("melody", 1, {"beat": "5"}, "beat 5 of bar 1 is not"),
     ("melody", 2, {"bar": "0"}, "bars in order"),
     ("melody", 2, {"bar": "999999"}, "bars in order"),
