@@ -16,7 +16,12 @@ from .charts.chart import parse_meter as parse_meter
 from .charts.text import parse_chart
 from .chords import Chord
 
-FORMS = ("blues-f", "blues-cm", "rhythm-changes", "ii-v-i", "minor-ii-v-i", "modal", "bossa", "waltz")
+FORMS = (
+    *("blues-f", "blues-cm", "rhythm-changes", "ii-v-i", "minor-ii-v-i", "modal", "bossa", "waltz"),
+    *("blues-bb", "blues-c", "blues-g-slow", "blues-34", "rhythm-changes-ab", "aaba-eb", "aaba-g", "abac-c", "abac-f"),
+    *("swing-aaba", "swing-16", "verse-ab", "verse-bb", "cool-ab", "hard-bop-fm", "minor-aaba", "giant-cycle"),
+    *("modal-g", "ballad-bb", "ballad-db", "bossa-dm", "waltz-am"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Solos of a model, played over the shipped forms in 4/4 to be measured."""
+"""Solos of a model, played over seven shipped forms to be measured."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.sampling import Sampler
 
-from ..changes import FORMS, form
+from ..changes import form
 from ..soloist import LONGEST_COPY, Soloist
 from .reading import solo_of_notes
 from .solo import Solo
 
+SEVEN = ("blues-f", "blues-cm", "rhythm-changes", "ii-v-i", "minor-ii-v-i", "modal", "bossa")  # forms in 4/4
 LEAST_BARS = 32  # of a solo
 
 
@@ -26,7 +27,7 @@ def played(
     top_p: float | None = None,
     progress: Callable[[Sequence[int]], Iterable[int]] = lambda items: items,
 ) -> list[Solo]:
-    """Play solos over the shipped forms in 4/4, in turn, each as often as 32 bars need.
+    """Play solos over seven shipped forms in turn, each as often as 32 bars need.
 
     Parameters
     ----------
@@ -40,10 +41,9 @@ def played(
     -------
     list of Solo; those that `jazz improvise` plays with the same seeds, forms and numbers of choruses
     """
-    forms = [changes for changes in map(form, FORMS) if changes.meter == (4, 4)]
     solos = []
     for number in progress(range(count)):
-        changes = forms[number % len(forms)]
+        changes = form(SEVEN[number % len(SEVEN)])
         changes = changes.times(-(-LEAST_BARS // len(changes.bars)))
         sampler = Sampler(np.random.default_rng([seed + number, 0]), temperature, top_k, top_p)
         line = Soloist(checkpoint, sampler, longest_copy=LONGEST_COPY).play(changes)
