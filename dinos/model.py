@@ -23,6 +23,7 @@ from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey, best_ngram
 from workbench.settings import HIGHEST, above, check_network, one_of, share, within
 from workbench.settings import Settings as TrainingSettings
+from workbench.terminal import counted
 from workbench.training import Training
 
 from .names import END, LONGEST, encode, show, vocabulary_of
@@ -121,7 +122,7 @@ class NameTraining(Training):
             )
         super().__init__(settings, vocabulary, build(settings, vocabulary), adam, patience=settings.patience)
         self.items, self.starred = len(self.training), False
-        self.title = f"{settings.cell.upper()} on {self.items:,} names"
+        self.title = f"{settings.cell.upper()} on {counted(self.items, 'name')}"
         self.refusal = f"more than {settings.copies:.2%} of its names would now be copies"
 
     @classmethod
@@ -168,7 +169,7 @@ class NameTraining(Training):
 
     def describe(self) -> str:
         """The data and the network, in one line."""
-        data = f"{self.items:,} names to learn, {len(self.held_out):,} held out, {len(self.vocabulary)} characters"
+        data = f"{counted(self.items, 'name')} to learn, {len(self.held_out):,} held out, {len(self.vocabulary)} characters"
         return f"{data}; {self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters."
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:

@@ -17,6 +17,7 @@ from numpyrnn.checks import Array
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
 from workbench.ngram import KneserNey, best_ngram
+from workbench.terminal import counted
 from workbench.training import Training
 
 from .changes import form
@@ -110,7 +111,7 @@ class JazzTraining(Training):
         self.places = settings.parts
         self.items = sum(len(tune.ids) // (settings.width * settings.step) + 1 for tune in training)
         self.network = f"{settings.layers} x LSTM({settings.hidden})"
-        self.title = f"{self.network} on {len(self.training)} tunes"
+        self.title = f"{self.network} on {counted(len(self.training), 'tune')}"
 
     @classmethod
     def of_tunes(cls, tunes: Sequence[Tune], settings: Settings, by_group: bool = False) -> Self:
@@ -158,7 +159,8 @@ class JazzTraining(Training):
     def describe(self) -> str:
         """The data and the network, in one line."""
         learned, unseen = (sum(sum(tune.bars) for tune in part) for part in (self.training, self.held_out))
-        data = f"{learned:,} values of {len(self.training)} tunes to learn, {unseen:,} of {len(self.held_out)} held out"
+        tunes = counted(len(self.training), "tune")
+        data = f"{counted(learned, 'value')} of {tunes} to learn, {unseen:,} of {len(self.held_out)} held out"
         size = f"{self.network}, {self.model.params.flat.size:,} parameters"
         return f"{data}, {len(self.vocabulary)} tokens; {size}."
 

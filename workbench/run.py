@@ -249,8 +249,8 @@ class TrainingRun(NamedTuple):
                 plot_history(records, self.files.plot, training.title, ngrams, unit)
             say(self.files.told(bool(records)))
         model = quoted(self.files.model)
-        more = f"{training.program} train --resume {model} --epochs {2 * epochs}"
-        what_next(*(f"{words} --model {model}" for words in training.uses), *[more] * (cut and not status))
+        more = f"{training.program} train --resume {model} --epochs {epochs if status else 2 * epochs}"
+        what_next(*[more] * (cut and not self.slim), *(f"{words} --model {model}" for words in training.uses))
         sys.exit(status)
 
     def train(self, training: Training, epochs: int) -> int:
@@ -306,8 +306,7 @@ class TrainingRun(NamedTuple):
                     raise
             saver.write(resumable=status != 0 or not self.slim)
             if status:
-                command = f"{training.program} train --resume {quoted(self.files.model)} --epochs {epochs}"
-                click.echo(f"Interrupted after {counted(trainer.epoch, 'epoch')}; resume with: {command}", err=True)
+                say(f"Interrupted after {counted(trainer.epoch, 'epoch')}.")
         if trainer.diverged and trainer.best_loss == inf:
             loss = f"its loss is {training.places * loss_of(trainer.history[0]):.3g} nats a {training.per}"
             raise NumpyrnnError(

@@ -71,10 +71,15 @@ def working(on: str) -> Iterator[None]:
 def what_next(*commands: str) -> None:
     """Say on standard error what can be typed next."""
     sys.stdout.flush()
-    click.echo("\n  ".join(["Next:", *commands]), err=True)
+    narrow, width = sys.stderr.isatty(), max(shutil.get_terminal_size().columns, NARROWEST) - 4
+    click.echo("Next:", err=True)
+    for words in commands:
+        whole = not narrow or "'" in words  # a quoted name may have spaces
+        lines = [words] if whole else wrap(words, width, break_long_words=False, break_on_hyphens=False)
+        click.echo("  " + " \\\n  ".join(lines), err=True)
 
 
-def option(name: str, path: Any) -> str:
+def with_file(name: str, path: Any) -> str:
     """An option with its file, as it is typed after a command; empty if there is no file."""
     return "" if path is None else f" {name} {quoted(path)}"
 

@@ -126,7 +126,7 @@ class Training:
                 done = 0
                 bar.update(self.items * record["epoch"] - bar.n)
                 if "desc" not in options:
-                    bar.set_description(f"epoch {record['epoch'] + 1}")
+                    bar.set_description_str(f"epoch {min(record['epoch'] + 1, epochs)}")
 
             yield on_batch, on_epoch
 
