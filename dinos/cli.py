@@ -13,7 +13,7 @@ from workbench import options as shared
 from workbench.files import data_path, load_model, read_text
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table, table
-from workbench.terminal import counted, quoted, say, what_next, with_file, working
+from workbench.terminal import counted, fitted, quoted, say, what_next, with_file, working
 
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
 from .names import read_names, show, split_names
@@ -38,7 +38,7 @@ def sample(n: int, model: Path | None, **how: Any) -> None:
     """Print names, and mark each as known (from the data) or new."""
     checkpoint = load_model(model, KIND)
     names = sample_names(checkpoint, n, **how)
-    click.echo(listing(names, set().union(*names_of(checkpoint))))
+    click.echo(fitted(listing(names, set().union(*names_of(checkpoint)))))
     what_next(f"dinos evaluate{with_file('--model', model)}", "dinos train YOUR-NAMES.txt")
 
 

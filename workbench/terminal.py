@@ -25,11 +25,11 @@ def replaces(stream: Any) -> bool:
 
 def fitted(text: str) -> str:
     """Break the lines of a text at the width of the terminal; without a terminal, they stay as they are."""
-    if not sys.stdout.isatty():
+    columns, lines = max(shutil.get_terminal_size().columns, NARROWEST), list[str]()
+    if not sys.stdout.isatty() or 2 * max(map(len, text.split("\n"))) <= columns:
         return text
     from tqdm.utils import disp_len  # the width, in which a Chinese character counts twice
 
-    columns, lines = max(shutil.get_terminal_size().columns, NARROWEST), list[str]()
     for line in text.split("\n"):
         if disp_len(line) > columns:
             width = columns if disp_len(line) == len(line) else columns // 2
