@@ -39,7 +39,7 @@ from workbench.terminal import counted, progress_bar, quoted, say, what_next, wi
 
 from .compare import HEADER, Row, compared, line, plot_rows, records_of
 from .corpus import Piece, default_cache, read_pieces
-from .doctor import diagnose
+from .doctor import NOTHING, diagnose
 from .evaluation import best_ngrams, measure, uniform
 from .model import KIND, MODELS, SPLITS, material_of
 from .play import perform
@@ -232,8 +232,11 @@ def doctor(data: list[Path], min_count: int, window: int, out: str | None, force
         check_out(path, force)
         check_not_read([path], data, "read")
     paths, cache = sources(data, no_cache)
+    lines = list[str]()
     for text in diagnose(paths, min_count, window, cache, path, file_bar):
         say(text)
+        lines.append(text)
     if path is not None:
         say(f"\nWritten: {shown_path(path)}.")
-    what_next(f"piano train{f' {quoted(*data)}' * bool(data)} --min-count {min_count} --window {window}")
+    limits = f" --min-count {min_count} --window {window}" * (not any(NOTHING in text for text in lines))
+    what_next(f"piano train{f' {quoted(*data)}' * bool(data)}{limits}")

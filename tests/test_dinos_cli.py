@@ -247,7 +247,7 @@ def test_force_replaces_what_is_there(folder):
         ("sample --model places.txt", 1, "places.txt must be a model file"),
         ("sample --model folder", 1, "folder must be a model file, it is a folder"),
         ("sample --model jazz.npz", 1, "jazz.npz must be a model of dinos, it is one of jazz"),
-        ("sample --model model.npz --prefix Xo", 1, "got 'x'"),
+        ("sample --model model.npz --prefix Xo", 1, "got 'X'"),
         ("sample --model model.npz --temperature -1", 2, "'--temperature': -1.0 is not in the range"),
         ("sample --model model.npz --temperature nan", 2, "nan is not a finite number"),
         ("sample --model model.npz -n 0", 2, "'-n': 0 is not in the range"),

@@ -405,3 +405,14 @@ def test_the_model_is_not_replaced_by_a_poem(learned):
     assert done.status == 1
     assert "model.npz is the model and must not be replaced" in done.err
     assert (learned / "model.npz").read_bytes() == before
+
+
+def test_an_evaluation_shows_a_sample_and_warns_of_held_out_text_that_was_learned(folder):
+    (folder / "again.txt").write_text(TEXT * 3, "utf-8")
+    do_well(folder, "train", "again.txt", *TINY, "--epochs", 1, "-o", "again.npz")
+    printed = do_well(folder, "evaluate", "--model", "again.npz", "--samples", 200)
+    assert re.search(r"^Warning: \d+ of \d+ held-out passages of 50 characters also stand in the tr", printed, re.M)
+    opening = printed.split("The network's sample begins:\n")[1].splitlines()
+    assert 1 <= len(opening) <= 4
+    assert opening[0].strip().lower() in TEXT.lower()
+    assert "Warning" not in do_well(folder, "evaluate", "--model", "model.npz", "--samples", 9)

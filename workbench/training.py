@@ -18,6 +18,7 @@ from numpyrnn.train import Record
 from .files import check_model
 from .terminal import counted, progress_bar
 
+SMALL_LETTERS = "Capital letters are learned as small ones; --keep-case keeps them."
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {remaining} left"
 OnBatch = Callable[[Batch], None] | None
 OnEpoch = Callable[[Record], None] | None
