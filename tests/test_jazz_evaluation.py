@@ -202,7 +202,7 @@ def test_the_command_prints_the_figures(checkpoint, tmp_path):
     expected = measure(checkpoint, form("modal"), 2, 1, 0.5)
     (tunes, values), (unseen, unseen_values) = expected["training"], expected["held_out"]
     learned = f"trained on {tunes} tunes, {values} values"
-    assert done.stdout.startswith(f"{unseen} held-out tunes, {unseen_values} values; {learned}.\n")
+    assert done.stdout.startswith(f"{counted(unseen, "held-out tune")}, {unseen_values} values; {learned}.\n")
     above, below = done.stdout.split("\ncopied, 2 solos of 32 bars")
     rows = {line[:52].rstrip(): line[52:].split() for line in above.splitlines()}
     for name, loss in expected["losses"].items():
