@@ -243,7 +243,7 @@ def test_choruses_follow_each_other():
 
 
 def test_an_unknown_form_is_refused_with_the_known_ones():
-    with pytest.raises(NumpyrnnError, match=r"blues-f, .*waltz, got 'polka'"):
+    with pytest.raises(NumpyrnnError, match=r"blues-f, .*waltz-am, got 'polka'"):
         form("polka")
 
 

@@ -212,4 +212,4 @@ def test_the_command_prints_the_figures(checkpoint, tmp_path):
         assert rows[name][:2] == [f"{share:.1%}", str(max(run.length for run in runs))]
     solos = played(checkpoint, 2, 1, 0.5)
     far = f"{distance([measure_solo(solo) for solo in solos], bands_for(solos)):.2f}"
-    assert f"2 solos over the shipped forms in 4/4, at least 32 bars each.\nDistance from players: {far} " in below
+    assert f"2 solos over seven shipped forms, at least 32 bars each.\nDistance from players: {far} " in below
