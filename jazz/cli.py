@@ -195,6 +195,7 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @option("--recipe", type=click.Choice(list(RECIPES)), help=RECIPE)
 @option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
 @option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
+@flag("--whole-forms", help="Hold out whole forms, with all choruses over them.")
 @training_options("jazz.npz")
 def train(
     run: TrainingRun,
@@ -206,13 +207,15 @@ def train(
     recipe: str | None,
     hidden: int | None,
     layers: int | None,
+    whole_forms: bool,
     **which: Any,
 ) -> None:
     """Learn from MIDI files, written choruses, or solos of the Weimar Jazz Database (default: the shipped choruses).
 
     The database is given as wjazzd.db or in its CSV form, a folder or zip file. A fifth of the tunes is held out (of a
-    single tune, its last bars), with all solos over them; training stops early when it no longer improves. Writes the
-    model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume continues training.
+    single tune, its last bars), with all solos over them. Another tenth, if there are ten tunes or more, decides when
+    training ends. Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume
+    continues training.
     """
     if checkpoint := run.resumed(KIND):
         run.learn(JazzTraining.resume(checkpoint))
@@ -233,7 +236,7 @@ def train(
         click.echo(f"Left out: {len(refused) - MOST_SHOWN} more.", err=True)
     if solos:
         say(f"{counted(len(tunes), 'solo')} used, {len(refused)} cannot be used.")
-    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos))
+    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms))
 
 
 @app.command()
@@ -266,7 +269,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solo
     say(f"{table((29, 22, 14, 1), rows)}\n")
     with working("Measuring solos beside those of players"):
         measured = played(checkpoint, solos, seed or 0, progress=partial(progress_bar), **how)
-    say(f"{counted(solos, 'solo')} over the shipped forms in 4/4, at least 32 bars each.\n{distance_line(measured)}")
+    say(f"{counted(solos, 'solo')} over seven shipped forms, at least 32 bars each.\n{distance_line(measured)}")
     what_next(f"jazz improvise{with_file('--model', model)}")
 
 
