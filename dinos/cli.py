@@ -62,6 +62,9 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
         training = NameTraining.resume(checkpoint)
         if data is not None and set(read_names(data, training.keep_case)) != {*training.training, *training.held_out}:
             raise NumpyrnnError(f"{data} must hold the names that {run.resume} was trained on, it holds others")
+    elif start := run.started(KIND):
+        names = read_names(data or "", bool(start.config.get("keep_case")))
+        training = NameTraining.started(names, start, run.seed or 0)
     else:
         names = read_names(data or data_path("dinos.txt"), keep_case)
         copies = copies if copies is not None else DEFAULTS.copies if len(names) >= 500 else 1.0

@@ -19,6 +19,7 @@ from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler, generate
 from numpyrnn.vocab import Vocabulary
 from workbench.files import CHECKS
+from workbench.grow import gentle, mixed
 from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey, best_ngram
 from workbench.settings import HIGHEST, above, check_network, one_of, share, within
@@ -26,7 +27,7 @@ from workbench.settings import Settings as TrainingSettings
 from workbench.terminal import counted
 from workbench.training import SMALL_LETTERS, Training
 
-from .names import END, LONGEST, encode, show, tokens_of, vocabulary_of
+from .names import END, LONGEST, encode, show, split_names, tokens_of, vocabulary_of
 
 KIND = "dinos"
 ROUNDS = 100  # at most; in each, empty names are drawn again
@@ -57,6 +58,7 @@ class Settings(TrainingSettings):
     patience : int, training ends after this many epochs without a better held-out loss
     copies : float, training ends when more than this share of the model's names would be copies; never if 1
     seed : int, for the split, the weights, the order and the dropout
+    own : int, how many training names, the first ones, are not those of the model that training started from; or 0
 
     Raises
     ------
@@ -81,6 +83,7 @@ class Settings(TrainingSettings):
     patience: int = within(10, 1, HIGHEST)
     copies: float = within(0.0085, 0, 1)
     seed: int = within(0, 0, (1 << 63) - 1)
+    own: int = within(0, 0)
 
 
 def build(settings: Settings, vocabulary: Vocabulary) -> Sequential:
@@ -134,6 +137,14 @@ class NameTraining(Training):
         self.refusal = f"more than {settings.copies:.2%} of its names would now be copies"
 
     @classmethod
+    def started(cls, names: Sequence[str], start: Checkpoint, seed: int) -> Self:
+        """A training on names that starts from the weights of a model, and learns the model's names too."""
+        training, held_out = split_names(names, seed)
+        others = [name for name in chain(*names_of(start)) if name not in {*names}]
+        settings = gentle(Settings.of(start), seed, len(training), copies=1.0)
+        return cls([*training, *others], held_out, settings, bool(start.config.get("keep_case"))).grown(start)
+
+    @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
         """A new training with the names and settings of a model file."""
         keep_case = bool(checkpoint.config.get("keep_case"))
@@ -147,7 +158,14 @@ class NameTraining(Training):
         """A function from a random generator to the batches of one epoch."""
         names = encode(self.training, self.vocabulary)
         soft = self._soft_targets([ids[1:] for ids in names]) if self.settings.teacher else None
-        return lambda rng: padded(names, self.settings.batch_size, rng, soft)
+        lengths, own = list(map(len, names)), [i < self.settings.own for i in range(len(names))]
+
+        def of_epoch(rng: Generator) -> Iterable[Batch]:
+            chosen = mixed(lengths, own, rng)
+            targets = soft and [soft[i] for i in chosen]
+            return padded([names[i] for i in chosen], self.settings.batch_size, rng, targets)
+
+        return of_epoch
 
     def _soft_targets(self, names: Sequence[Array]) -> list[Array]:
         """Soften each name with an n-gram that is not fitted on it, and so does not know it by heart."""

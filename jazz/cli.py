@@ -29,7 +29,7 @@ from .charts.chart import Chart
 from .charts.drawing import draw
 from .charts.files import in_key, read_chart, source_of
 from .evaluation import RUN, measure
-from .model import KIND, RECIPES
+from .model import KIND, RECIPES, Settings
 from .playing import performance
 from .playing.band import INSTRUMENTS
 from .reading.choruses import read_chorus
@@ -225,6 +225,8 @@ def train(
         raise click.UsageError("--performer, --style, --tempo and --meter choose solos of the Weimar Jazz Database")
     base = RECIPES[recipe or ("solos" if solos else "parts")]
     settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=run.seed or 0)
+    if start := run.started(KIND, *which, "performer", "style", "tempo", "meter"):
+        settings = replace(Settings.of(start), seed=run.seed or 0)
     refused: list[NumpyrnnError] = []
     progress = partial(progress_bar, unit="solo", delay=1)
     with working("Reading the tunes"):
@@ -236,7 +238,7 @@ def train(
         click.echo(f"Left out: {len(refused) - MOST_SHOWN} more.", err=True)
     if solos:
         say(f"{counted(len(tunes), 'solo')} used, {len(refused)} cannot be used.")
-    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms))
+    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms, start=start))
 
 
 @app.command()

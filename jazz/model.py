@@ -43,6 +43,8 @@ class Settings(TrainingSettings):
     epochs : int, in total, at most
     patience : int, training ends after this many epochs without a better held-out loss
     seed : int, for the split, the weights, the order and the dropout
+    own : int, how many training tunes, the first ones, are not those of the model that training started from
+        They are learned more often than the others. 0: it did not start from a model.
 
     Raises
     ------
@@ -68,6 +70,7 @@ class Settings(TrainingSettings):
     epochs: int = within(120, 1, HIGHEST)
     patience: int = within(12, 1, HIGHEST)
     seed: int = within(0, 0, (1 << 63) - 1)
+    own: int = within(0, 0)
 
     @property
     def parts(self) -> int:

@@ -17,6 +17,7 @@ from numpyrnn.checks import Array
 from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
 from numpyrnn.vocab import Vocabulary
+from workbench.grow import gentle, mixed
 from workbench.ngram import KneserNey, best_ngram
 from workbench.terminal import counted
 from workbench.training import Training
@@ -139,8 +140,12 @@ class JazzTraining(Training):
         self.title = f"{self.network} on {counted(len(self.training), 'tune')}"
 
     @classmethod
-    def of_tunes(cls, tunes: Sequence[Tune], settings: Settings, by_group: bool = False) -> Self:
+    def of_tunes(
+        cls, tunes: Sequence[Tune], settings: Settings, by_group: bool = False, start: Checkpoint | None = None
+    ) -> Self:
         """Set up a training on tunes, and hold some of them out; see `three_parts`.
+
+        If it starts from the weights of the model `start`, the tunes that this model learned are learned too.
 
         Raises
         ------
@@ -149,7 +154,9 @@ class JazzTraining(Training):
         """
         parts = three_parts(tunes, settings.seed, by_group)
         streams = [[stream(tune, settings.context, settings.form) for tune in part] for part in parts]
-        vocabulary = Vocabulary(token for part in streams for values in part for value in values for token in value)
+        known = start.vocabulary.tokens if start else []
+        tokens = (token for part in streams for values in part for value in values for token in value)
+        vocabulary = Vocabulary(chain(known, tokens))
         encoded = Parts(
             *(
                 [encode_tune(tune, values, vocabulary) for tune, values in zip(*both, strict=True) if len(values) > 1]
@@ -159,12 +166,20 @@ class JazzTraining(Training):
         if not encoded.training or not encoded.held_out:
             counts = [sum(map(len, streams[i])) for i in (0, 2)]
             raise NumpyrnnError(f"training and held-out part must have two values or more, got {counts}")
-        return cls(encoded, settings, vocabulary)
+        if start is None:
+            return cls(encoded, settings, vocabulary)
+        ids, own = np.array([vocabulary.ids[token] for token in known]), len(encoded.training)
+        encoded.training.extend(replace(tune, ids=ids[tune.ids].tolist()) for tune in chain(*tunes_of(start)[:2]))
+        return cls(encoded, gentle(settings, settings.seed, own), vocabulary).grown(start)
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
         """A new training with the tunes and settings of a model file."""
         return cls(tunes_of(checkpoint), Settings.of(checkpoint), checkpoint.vocabulary)
+
+    def kind_of(self, token: str) -> str:
+        """What begins a token: "interval ", "chord: " and so on."""
+        return token[: token.index(" ") + 1]
 
     def data(self) -> dict[str, Any]:
         """The tunes."""
@@ -173,7 +188,13 @@ class JazzTraining(Training):
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
         """A function from a random generator to the batches of one epoch."""
         tunes, s = [np.array(tune.ids) for tune in self.training], self.settings
-        return lambda rng: masked(padded(crops(tunes, s.width, rng, s.step), s.batch_size, rng), self.predicted)
+
+        def of_epoch(rng: Generator) -> Iterator[Batch]:
+            chosen = mixed(list(map(len, tunes)), [i < s.own for i in range(len(tunes))], rng)
+            read = crops([tunes[i] for i in chosen], s.width, rng, s.step)
+            return masked(padded(read, s.batch_size, rng), self.predicted)
+
+        return of_epoch
 
     def held_out_batches(self) -> Iterable[Batch]:
         """The held-out tunes, as batches of tunes of similar length; long ones are cut, which bounds the memory."""

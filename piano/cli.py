@@ -136,6 +136,9 @@ def train(
     """
     if checkpoint := run.resumed(KIND):
         run.learn(PianoTraining.resume(checkpoint))
+    if start := run.started(KIND, "no_cache"):
+        rhythm = material_of(start).settings.rhythm
+        run.learn(PianoTraining.started(pieces_to_learn(data, no_cache, rhythm), start, run.seed or 0))
     if model is not None:
         if model not in MODELS or network not in (None, model):
             raise click.UsageError("--model is a file, which train takes as --resume; --network chooses the network")

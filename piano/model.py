@@ -21,6 +21,7 @@ from numpyrnn.layers import GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from numpyrnn.vocab import Vocabulary
 from workbench.copies import Copies
 from workbench.files import CHECKS
+from workbench.grow import mixed
 from workbench.settings import HIGHEST, above, check_network, one_of, share, within
 from workbench.settings import Settings as TrainingSettings
 from workbench.terminal import counted
@@ -69,6 +70,7 @@ class Settings(TrainingSettings):
     transpose : bool, whether the training part is learned in all twelve keys
     split : "piece" or "random", whether pieces or windows are held out
     seed : int, for the split, the weights, the order and the dropout
+    own : int, how many training pieces, the first ones, are not those of the model that training started from; or 0
 
     Raises
     ------
@@ -100,6 +102,7 @@ class Settings(TrainingSettings):
     transpose: bool = False
     split: str = one_of("piece", SPLITS)
     seed: int = within(0, 0, (1 << 63) - 1)
+    own: int = within(0, 0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -291,7 +294,10 @@ class Material:
         """
         s = self.settings
         if s.reads_crops:
-            return padded(crops(self.learned.sequences * self.times, s.width, rng), s.batch_size, rng)
+            sequences, n = self.learned.sequences, len(self.training)
+            own = [i % n < s.own for i in range(len(sequences))]
+            chosen = [i for _ in range(self.times) for i in mixed(list(map(len, sequences)), own, rng)]
+            return padded(crops([sequences[i] for i in chosen], s.width, rng), s.batch_size, rng)
         starts = rng.permutation(self.learned.starts)
         return windows_at(self.learned.ids, starts, s.window, s.batch_size, last_only=s.windowed)
 

@@ -12,6 +12,7 @@ from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
+from workbench.grow import gentle
 from workbench.terminal import counted
 from workbench.training import Training
 
@@ -20,6 +21,7 @@ from .corpus import Piece, split_by_piece
 from .evaluation import best_ngrams
 from .model import KIND, Material, Settings, build, material_of
 from .play import compose
+from .tokens import PITCHES, name_of
 
 SHOWN = 10  # sampled tokens, shown during training
 
@@ -46,6 +48,17 @@ class PianoTraining(Training):
         """Set up a training on pieces, and hold out some of them or of their windows."""
         parts = split_by_piece(pieces, settings.seed) if settings.split == "piece" else (pieces, [])
         return cls(Material(*parts, settings))
+
+    @classmethod
+    def started(cls, pieces: Sequence[Piece], start: Checkpoint, seed: int) -> Self:
+        """A training on pieces that starts from the weights of a model, and learns the model's pieces too."""
+        before, (training, held_out) = material_of(start), split_by_piece(pieces, seed)
+        settings = gentle(before.settings, seed, len(training), split="piece")
+        return cls(Material([*training, *before.training, *before.held_out], held_out, settings)).grown(start)
+
+    def kind_of(self, token: str) -> bool:
+        """Whether a token is a chord, not a single note."""
+        return name_of(token) not in PITCHES
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:

@@ -110,6 +110,8 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
     """
     if checkpoint := run.resumed(KIND, "data", "plain_data"):
         run.learn(SonnetTraining.resume(checkpoint, given_text(checkpoint, data)))
+    if start := run.started(KIND):
+        run.learn(SonnetTraining.started(given_text(start, data) or "", start, run.seed or 0))
     chosen = {"epochs": run.epochs, "seed": run.seed, **sizes}
     settings = replace(RECIPES[recipe], **{name: value for name, value in chosen.items() if value is not None})
     path = data or data_path("sonnets.txt")  # no variable holds the text itself, so that it can be freed

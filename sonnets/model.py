@@ -17,13 +17,14 @@ from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
 from workbench.files import CHECKS
+from workbench.grow import gentle, mixed_text
 from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey
 from workbench.settings import check_network
 from workbench.training import SMALL_LETTERS, Training
 
 from .recipes import Settings
-from .text import START, check_text, kept, measured, texts_of
+from .text import START, check_text, kept, measured, split_text, texts_of
 from .write import TEMPERATURE, continue_prompt
 
 KIND = "sonnets"
@@ -199,6 +200,14 @@ class SonnetTraining(Training):
         self.title = f"{self.network} on {L:,} characters"
 
     @classmethod
+    def started(cls, text: str, start: Checkpoint, seed: int) -> Self:
+        """A training on a text that starts from the weights of a model, and learns the model's text if it keeps it."""
+        training, held_out = split_text(text)
+        others = "".join(texts_of(start)) if "training" in start.config else ""
+        settings = gentle(Settings.of(start), seed, len(training))
+        return cls(training + others, held_out, settings, bool(start.config.get("keep_case"))).grown(start)
+
+    @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
         """A new training with the text and settings of a model file; `given` is the text if the file lacks it."""
         return cls(*texts_of(checkpoint, *given), Settings.of(checkpoint), bool(checkpoint.config.get("keep_case")))
@@ -211,10 +220,15 @@ class SonnetTraining(Training):
         """A function from a random generator to the batches of one epoch."""
         s, ids, size = self.settings, self.ids, len(self.vocabulary)
         if s.stride:
-            return lambda rng: shuffled_windows(ids, s, rng)
+            return lambda rng: shuffled_windows(ids[mixed_text(len(ids), s.own, rng)], s, rng)
         taught = s.teacher and len(ids) * size <= TAUGHT
         soft = softened(ids, size, s.teacher, s.teacher_order) if taught else None
-        return lambda rng: shifted_streams(ids, s, rng, soft)
+
+        def of_epoch(rng: Generator) -> Iterator[Batch]:
+            places = mixed_text(len(ids), s.own, rng)
+            return shifted_streams(ids[places], s, rng, None if soft is None else soft[places])
+
+        return of_epoch
 
     def held_out_batches(self) -> Iterable[Batch]:
         """The held-out text."""

@@ -31,6 +31,8 @@ class Settings(TrainingSettings):
     average : float, decay of the averaged weights
     epochs : int
     seed : int, for weights, order and dropout
+    own : int, how many characters of the training text, the first ones, are not the text of the model that training
+        started from; or 0
 
     Raises
     ------
@@ -59,6 +61,7 @@ class Settings(TrainingSettings):
     average: float = share(0.0)
     epochs: int = within(36, 1, HIGHEST)
     seed: int = within(0, 0, (1 << 63) - 1)
+    own: int = within(0, 0)
 
 
 # "streams" follows char-rnn (Karpathy 2015); "course" has the deep-learning course's network, windows and optimiser.

@@ -21,6 +21,7 @@ from numpyrnn.measure import loss_of
 from numpyrnn.signals import handled, held, interrupt, status_of
 from numpyrnn.train import Record
 
+from .files import data_path, load_model
 from .history import plot_history, write_history
 from .options import (
     COUNT,
@@ -39,6 +40,8 @@ from .training import Training
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 FREE = ("epochs", "out", "force", "resume", "plot", "slim", "on_nan")  # options that a resumed training may be given
+SHIPPED = "shipped"
+START = f"Start from the weights of a model file, or from the {SHIPPED} model; keeps its settings, learns its data too."
 ON_NAN = ["stop", "rollback"]
 NAN = "On NaN or infinity: stop, or go back to the last good epoch and halve the learning rate."
 LATE = (
@@ -69,17 +72,20 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
         @click.option("-o", "--out", type=NAME, help=f"Model file, or FOLDER/  [default: {out} or the resumed one]")
         @force_option
         @click.option("--resume", type=PATH, help="Resume the training of this model file.")
+        @click.option("--start", type=NAME, metavar="MODEL", help=START)
         @click.option("--plot", type=NAME, help="PNG of the curves, or FOLDER/  [default: beside the model]")
         @click.option("--slim", is_flag=True, help="Save a smaller model file, which cannot be resumed.")
         @click.option("--on-nan", type=click.Choice(ON_NAN), default=ON_NAN[0], show_default=True, help=NAN)
         @wraps(command)
         def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
             data, model = given.get("data"), output_path(given.pop("out"), resume or Path(out))
-            inputs = data if isinstance(data, list) else [data]
+            start = given.pop("start")
+            start = data_path(f"models/{Path(out).stem}.npz") if start == SHIPPED else start and Path(start)
+            inputs = [*(data if isinstance(data, list) else [data]), start]
             plot = given.pop("plot")
             plot = None if plot is None else output_path(plot, Path(f"{model.stem}.png"))
             files = outputs(model, plot, resume, given.pop("force"), inputs)
-            run = TrainingRun(files, epochs, seed, resume, slim, given.pop("on_nan"))
+            run = TrainingRun(files, epochs, seed, resume, slim, given.pop("on_nan"), start)
             return command(run=run, **given)
 
         return of_run
@@ -178,6 +184,15 @@ class Saver:
         tqdm.write(f"{words}: {error}", file=sys.stderr)
 
 
+def _only(what: str, *allowed: str) -> None:
+    """Raise if the user gave other parameters than those that are `FREE` or allowed."""
+    context = click.get_current_context()
+    fixed = [option.name or "" for option in context.command.params if option.name not in (*FREE, *allowed)]
+    if given := [name for name in fixed if context.get_parameter_source(name) in GIVEN]:
+        words = ", ".join(dict.fromkeys(f"--{name.removeprefix('plain_').replace('_', '-')}" for name in given))
+        raise click.UsageError(f"{what} keeps its settings, got {words}")
+
+
 class TrainingRun(NamedTuple):
     """What the user asked for; `training_options` makes it.
 
@@ -185,7 +200,7 @@ class TrainingRun(NamedTuple):
     ----------
     files : Outputs
     epochs : int, the total number; None: that of the settings
-    seed, resume, slim, on_nan : the options of these names
+    seed, resume, slim, on_nan, start : the options of these names
     """
 
     files: Outputs
@@ -194,6 +209,7 @@ class TrainingRun(NamedTuple):
     resume: Path | None
     slim: bool
     on_nan: str = "stop"
+    start: Path | None = None
 
     def resumed(self, kind: str, *allowed: str) -> Checkpoint | None:
         """Load the checkpoint to resume, or return None if there is none.
@@ -210,13 +226,30 @@ class TrainingRun(NamedTuple):
         """
         if self.resume is None:
             return None
-        context = click.get_current_context()
-        fixed = [option.name or "" for option in context.command.params if option.name not in (*FREE, *allowed)]
-        given = [name for name in fixed if context.get_parameter_source(name) in GIVEN]
-        if given:
-            words = ", ".join(dict.fromkeys(f"--{name.removeprefix('plain_').replace('_', '-')}" for name in given))
-            raise click.UsageError(f"a resumed training keeps its settings, got {words}")
+        _only("a resumed training", *allowed)
         return load(self.resume, kind)
+
+    def started(self, kind: str, *allowed: str) -> Checkpoint | None:
+        """Load the model from which a new training starts, or return None if there is none.
+
+        Parameters
+        ----------
+        kind : the kind of the model file, such as "dinos"
+        *allowed : parameters besides the data and the seed that may be given: those that choose the data
+
+        Raises
+        ------
+        click.UsageError
+            if the user gave no data, or a setting of the network
+        NumpyrnnError
+            if the model cannot be read, or does not hold what its program needs
+        """
+        if self.start is None:
+            return None
+        _only("a training that starts from a model", "start", "seed", "data", "plain_data", *allowed)
+        if not click.get_current_context().params.get("data") and not click.get_current_context().params["plain_data"]:
+            raise click.UsageError("a training that starts from a model needs data to learn")
+        return load_model(self.start, kind)
 
     def learn(self, training: Training) -> NoReturn:
         """Train, report the result, draw the curves, and exit."""

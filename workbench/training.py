@@ -16,6 +16,7 @@ from numpyrnn.optim import Optimizer
 from numpyrnn.train import Record
 
 from .files import check_model
+from .grow import grow
 from .terminal import counted, progress_bar
 
 SMALL_LETTERS = "Capital letters are learned as small ones; --keep-case keeps them."
@@ -164,6 +165,15 @@ class Training:
         best.params.flat[...] = self.trainer.best
         config = {"settings": asdict(self.settings), **self.data()}
         return Checkpoint(self.program, best, self.vocabulary, config, self.trainer.state() if resumable else None)
+
+    def kind_of(self, token: str) -> Any:
+        """What a token has in common with those that are alike; see `grow`."""
+        return None
+
+    def grown(self, start: Checkpoint) -> Self:
+        """Begin with the weights of another model of the same settings, and return the training."""
+        grow(self.model, self.vocabulary, start.model, start.vocabulary, self.kind_of)
+        return self
 
     @classmethod
     def resume(cls, checkpoint: Checkpoint, *given: Any) -> Self:
