@@ -14,7 +14,6 @@ from numpyrnn.checks import Array
 
 RATE = 0.5  # of the model's learning rate
 TIMES = 4  # how often an epoch reads the own sequences
-REPLAY = 1
 
 
 def grow(
@@ -70,7 +69,7 @@ def mixed(lengths: Sequence[int], own: Sequence[bool], rng: Generator) -> list[i
     if not any(own):
         return list(range(len(lengths)))
     chosen = [i for i, is_own in enumerate(own) if is_own] * TIMES
-    left = sum(lengths[i] for i in chosen) * REPLAY
+    left = sum(lengths[i] for i in chosen)
     for i in rng.permutation([i for i, is_own in enumerate(own) if not is_own]):
         if left <= 0:
             break

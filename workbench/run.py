@@ -247,7 +247,8 @@ class TrainingRun(NamedTuple):
         if self.start is None:
             return None
         _only("a training that starts from a model", "start", "seed", "data", "plain_data", *allowed)
-        if not click.get_current_context().params.get("data") and not click.get_current_context().params["plain_data"]:
+        given = click.get_current_context().params
+        if not given.get("data") and not given.get("plain_data"):
             raise click.UsageError("a training that starts from a model needs data to learn")
         return load_model(self.start, kind)
 
@@ -308,7 +309,7 @@ class TrainingRun(NamedTuple):
         trainer, saver, status = training.trainer, Saver(training, self.files), 0
         trainer.on_nan, moments = self.on_nan, {1, epochs // 4, epochs // 2, 3 * epochs // 4}
         if trainer.epoch == 0:
-            saver.say("untrained")
+            saver.say("untrained" if self.start is None else "at the start")
         say(training.heading(epochs))
         before, begun = trainer.epoch, time.monotonic()
         with held():  # so that a second signal does not break the saving after the first

@@ -173,6 +173,8 @@ class Training:
     def grown(self, start: Checkpoint) -> Self:
         """Begin with the weights of another model of the same settings, and return the training."""
         grow(self.model, self.vocabulary, start.model, start.vocabulary, self.kind_of)
+        for weights in (self.trainer.weights, self.trainer.averaged, self.trainer.best):
+            weights[...] = self.model.params.flat
         return self
 
     @classmethod
