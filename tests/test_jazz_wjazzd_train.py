@@ -45,7 +45,7 @@ def trained(folder):
 
 def test_solos_are_learned_and_those_that_cannot_be_are_named(folder, trained):
     assert "Left out: wjazzd.db, CleoO'Horn_GreenLamp-1: a note must lie in its beat" in trained.err
-    assert "5 solos are used, 1 cannot be used." in trained.out
+    assert "5 solos used, 1 cannot be used." in trained.out
     assert "nats a value" in trained.out
     settings = load(folder / "jazz.npz", "jazz").config["settings"]
     assert settings["batch_size"] == 32  # of the recipe "solos"
@@ -73,7 +73,7 @@ def test_solos_are_chosen_by_options(folder):
     training, _, held_out = tunes_of(load(folder / "chosen.npz", "jazz"))
     assert {tune.group for tune in (*training, *held_out)} == {"bluepage", "slowdoor"}
     done = do(folder, "train", "wjazzd.db", "--performer", "ben", *TINY, "-o", "ben.npz")
-    assert "2 solos are used, 0 cannot be used." in done.out
+    assert "2 solos used, 0 cannot be used." in done.out
 
 
 @pytest.mark.parametrize(
