@@ -19,7 +19,6 @@ from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sampl
 from .names import END, read_names, show, split_names
 
 DEFAULTS = Settings()
-EXAMPLES = 500  # names from which `inspect` judges the units
 COPIES = "Stop when more than this share of the model's names would be copies; never if 1"
 
 
@@ -108,7 +107,7 @@ def inspect(name: str, model: Path | None, out: str | None, force: bool) -> None
     """
     files = pictures(out, force, model)
     checkpoint = load_model(model, KIND)
-    examples = [f"{END}{known}{END}" for known in names_of(checkpoint)[0][:EXAMPLES]]
+    examples = [f"{END}{known}{END}" for known in names_of(checkpoint)[0][:500]]
     look_inside(checkpoint, name, examples, files, END)
 
 

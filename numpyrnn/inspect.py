@@ -35,8 +35,7 @@ from .vocab import Vocabulary
 __all__ = ["CLASSES", "Answer", "Saliency", "gates", "gradient_norms", "saliency", "top_units"]
 __all__ += ["plot_gates", "plot_gradient_norms", "plot_saliency", "plot_units"]
 
-COMMON = 5  # a token that occurs less often is not named among those after which a unit is highest
-NAMED = 3  # tokens after which a unit is highest
+COMMON, NAMED = 5, 3  # of tokens after which a unit is highest: how often they occur at least, and how many are named
 SIDE_BY_SIDE = 32  # texts that are read in one batch
 VOWELS, OPENING, CLOSING = {*"aeiou"}, "\u201c\u201e\u00ab", "\u201d\u00bb"  # the latter are quotation marks
 
@@ -329,10 +328,11 @@ def _flat(model: Layer) -> list[Layer]:
 
 def _column(ids: Any) -> Array:
     """One sequence of ids as (T, 1)."""
-    ids = to_array("ids", ids)
-    if ids.ndim != 1 or not ids.size or not is_integer(ids):
-        raise NumpyrnnError(f"ids must be one sequence of integers, not empty, got {ids.dtype} of shape {ids.shape}")
-    return ids.reshape(-1, 1)
+    found = to_array("ids", ids)
+    if found.ndim != 1 or not found.size or not is_integer(found):
+        came = f"{found.dtype} of shape {found.shape}"
+        raise NumpyrnnError(f"ids must be one sequence of integers, not empty, got {came}")
+    return found[:, None]
 
 
 def _vectors(size: int, embedding: Embedding | None, ids: Array) -> Array:

@@ -48,27 +48,22 @@ def plot_gates(
         if there is nothing to draw, or `tokens` does not fit
     """
     check_range("the number of layers to draw", len(gates), 1)
-    maps = [
-        (i, names[k : k + 3]) for i, one in enumerate(gates) for names in [list(one)] for k in range(0, len(one), 3)
-    ]
-    T, columns = len(gates[0]["h"]), max(len(names) for _, names in maps)
-    figure = _figure((0.7 + columns * (1.0 + min(max(T, 12), 40) * 0.14), 0.6 + 2.6 * len(maps)), title)
-    for (i, names), row in zip(maps, figure.subplots(len(maps), columns, squeeze=False)):
-        h = gates[i]["h"]
+    T, panels = len(gates[0]["h"]), [(i, name) for i, one in enumerate(gates) for name in one]
+    rows, columns = -(-len(panels) // 3), min(3, len(panels))
+    figure = _figure((0.7 + columns * (1.0 + min(max(T, 12), 40) * 0.14), 0.6 + 2.6 * rows), title)
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    for axes, (i, name) in zip(grid, panels):
+        h, values = gates[i]["h"], gates[i][name]
         order = np.argsort(-h.std(axis=0), kind="stable")[: check_count("units", units)]
         order = order[np.argsort(np.abs(h[:, order]).argmax(axis=0), kind="stable")]
-        row[0].set_ylabel(f"unit ({len(order)} of {h.shape[1]})")
-        for axes in row[len(names) :]:
-            axes.set_visible(False)
-        for name, axes in zip(names, row):
-            values, layer = gates[i][name], f"layer {i + 1}: " if len(gates) > 1 else ""
-            most = float(np.abs(values).max()) or 1.0
-            limits = {"vmin": 0, "vmax": 1, "cmap": "cividis"} if name in OPEN else {"vmin": -most, "vmax": most}
-            image = axes.imshow(values[:, order].T, aspect="auto", interpolation="none", **{"cmap": "PuOr", **limits})
-            figure.colorbar(image, ax=axes)
-            axes.set_title(f"{layer}{NAMES.get(name, '')} {name}", size=10)
-            axes.set_yticks([])
-            _tokens(axes, tokens, T)
+        most = 1 if name in OPEN else float(np.abs(values).max()) or 1.0
+        limits = {"vmin": 0 if name in OPEN else -most, "vmax": most, "cmap": "cividis" if name in OPEN else "PuOr"}
+        figure.colorbar(axes.imshow(values[:, order].T, aspect="auto", interpolation="none", **limits), ax=axes)
+        axes.set_title(f"layer {i + 1}: {NAMES.get(name, '')} {name}", size=10)
+        axes.set(yticks=[], ylabel=f"unit ({len(order)} of {h.shape[1]})")
+        _tokens(axes, tokens, T)
     return figure
 
 
@@ -94,7 +89,7 @@ def plot_saliency(found: Any, tokens: Sequence[str] | None = None, title: str = 
     """
     norms = [one.norm for one in (found if isinstance(found, list) else [found])]
     check_range("the number of rows to draw", len(norms), 1)
-    T, first = len(norms[-1]), len(norms[0])
+    T = len(norms[-1])
     values = np.full((len(norms), T), np.nan)
     for row, norm in zip(values, norms):
         row[: len(norm)] = norm / (norm.max() or 1)
@@ -104,7 +99,7 @@ def plot_saliency(found: Any, tokens: Sequence[str] | None = None, title: str = 
     figure.colorbar(image, label="|d log p / d x|,\nlargest = 1")
     axes.set(xlabel="token that was read", ylabel="predicted")
     _tokens(axes, tokens, T)
-    _tokens(axes, tokens and tokens[first:], len(norms), "y")
+    _tokens(axes, tokens and tokens[len(norms[0]) :], len(norms), "y")
     return figure
 
 
@@ -157,11 +152,10 @@ def plot_units(answers: Iterable[Any], title: str = "What units answer to") -> F
     check_range("the number of units to draw", len(answers), 1)
     figure = _figure((8.0, 1.3 + 0.32 * len(answers)), title)
     axes = figure.subplots()
-    values = [answer.correlation for answer in answers]
-    axes.barh(np.arange(len(answers)), values, color=[COLOURS[value < 0] for value in values])
     names = [f"{a.what}: layer {a.layer + 1}, unit {a.unit}" for a in answers]
-    axes.set_yticks(np.arange(len(answers)), names, parse_math=False)
+    axes.set_yticks(range(len(answers)), names, parse_math=False)
     for i, answer in enumerate(answers):
+        axes.barh(i, answer.correlation, color=COLOURS[answer.correlation < 0])
         axes.text(1.05, i, readable(*answer.highest), va="center", parse_math=False)
     axes.text(1.05, -1, "highest after", va="center")
     axes.set(xlim=(-1, 1), ylim=(len(answers) - 0.5, -0.5), xlabel="correlation of h with the class")

@@ -27,7 +27,6 @@ from .recipes import RECIPES
 from .text import BLANK, START, opening, read_plain, split_text, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, continue_prompt
 
-EXAMPLES = 10_000  # characters of the training text from which `inspect` judges the units
 WORDS = f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
 
 
@@ -146,5 +145,5 @@ def inspect(text: str, model: Path | None, out: str | None, force: bool) -> None
     files = pictures(out, force, model)
     checkpoint = load_model(model, KIND)
     learned = checkpoint.config.get("training") or "\n\n".join(checkpoint.config["openings"])
-    examples = [START + part for part in BLANK.split(learned[:EXAMPLES]) if part]
+    examples = [START + part for part in BLANK.split(learned[:10_000]) if part]
     look_inside(checkpoint, text, examples, files)

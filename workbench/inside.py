@@ -32,10 +32,8 @@ def pictures(out: str | None, force: bool, model: Path | None) -> list[Path]:
     """The files of the pictures, checked and reserved, from the options of the command."""
 
     def files_of(name: Path) -> list[Path]:
-        if not name.name:
-            raise NumpyrnnError(f"pictures must have a file name, got {str(name)!r}")
-        stem = name.stem if name.suffix.lower() == ".png" else name.name
-        return [name.with_name(f"{stem}-{picture}.png") for picture in PICTURES]
+        stem = (name.stem if name.suffix.lower() == ".png" else name.name) or "inspect"
+        return [name.parent / f"{stem}-{picture}.png" for picture in PICTURES]
 
     files = files_of(choose_out(out, Path("inspect.png"), files_of, force))
     check_not_read(files, [model], "the model")
@@ -62,17 +60,16 @@ def look_inside(
     """
     from numpyrnn import inspect, plots
 
-    model, vocabulary = checkpoint.model, checkpoint.vocabulary
     text = composed(text if checkpoint.config.get("keep_case") else text.lower())
     if not 1 <= len(text) <= MOST:
         raise NumpyrnnError(f"the text must have from 1 to {MOST} characters, got {len(text):,}")
-    known = "".join(token for token in vocabulary.tokens if token != end)
+    known = "".join(token for token in checkpoint.vocabulary.tokens if token != end)
     if unknown := sorted(set(text) - set(known)):
         came = " ".join(map(repr, unknown))
         raise NumpyrnnError(f"the text must be of the model's characters ({known.strip():.80}), got {came}")
     tokens = f"\n{text}{end}"
-    ids = vocabulary.encode(tokens)
-    found = [inspect.saliency(model, ids, t) for t in range(1, len(ids))]
+    ids = checkpoint.vocabulary.encode(tokens)
+    found = [inspect.saliency(checkpoint, ids, t) for t in range(1, len(ids))]
     rows = [("character", "probability", "depends most on")]
     for t, (_, norm, log_p) in enumerate(found, 1):
         most = int(norm.argmax())
@@ -80,14 +77,14 @@ def look_inside(
         rows.append((plots.readable(tokens[t]), f"{exp(log_p):.3f}", origin))
     click.echo(f"{table((12, 12, 20), rows)}\n")
     click.echo("Measuring gradients and units ...", err=True)
-    norms = {f"layer {i}": one for i, one in enumerate(inspect.gradient_norms(model, ids), 1)}
+    norms = {f"layer {i}": one for i, one in enumerate(inspect.gradient_norms(checkpoint, ids), 1)}
     for name, one in norms.items():
         click.echo(f"Of a gradient in {name}, {one[-1]:.1e} is left {len(one) - 1} characters before.")
     answers = inspect.top_units(checkpoint, examples, n=2)
     units = [(a.what, a.layer + 1, a.unit, f"{a.correlation:.2f}", plots.readable(*a.highest)) for a in answers]
     click.echo(f"\n{table((20, 6, 6, 13, 16), [('class', 'layer', 'unit', 'correlation', 'highest after'), *units])}")
     title = f"Gates and states while the network reads {text!r}"
-    drawn = [plots.plot_gates(inspect.gates(model, ids), tokens, title), plots.plot_saliency(found, tokens)]
+    drawn = [plots.plot_gates(inspect.gates(checkpoint, ids), tokens, title), plots.plot_saliency(found, tokens)]
     drawn += [plots.plot_gradient_norms(norms), plots.plot_units(answers)]
     write_together(dict(zip(files, map(png, drawn), strict=True)))
     click.echo(f"\nWritten: {', '.join(map(shown_path, files))}.")
