@@ -21,7 +21,7 @@ STYLES = ("-", "--", "-.", ":")
 NAMES = {"o": "output gate", "i": "input gate", "f": "forget gate", "r": "reset gate", "z": "update gate"}
 NAMES |= {"g": "candidate", "n": "candidate", "h": "hidden state", "c": "cell state"}
 OPEN = "oifrz"  # gates, from 0 to 1; all others have both signs
-MOST_TICKS = 60
+MOST_TOKENS, MOST_NUMBERS = 45, 10  # along an axis
 
 
 def plot_gates(
@@ -50,7 +50,7 @@ def plot_gates(
     check_range("the number of layers to draw", len(gates), 1)
     T, panels = len(gates[0]["h"]), [(i, name) for i, one in enumerate(gates) for name in one]
     rows, columns = -(-len(panels) // 3), min(3, len(panels))
-    figure = _figure((0.7 + columns * (1.0 + min(max(T, 12), 40) * 0.14), 0.6 + 2.6 * rows), title)
+    figure = _figure((0.7 + columns * (1.0 + min(max(T, 12), MOST_TOKENS) * 0.14), 0.6 + 2.6 * rows), title)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(panels) :]:
         axes.remove()
@@ -99,7 +99,7 @@ def plot_saliency(found: Any, tokens: Sequence[str] | None = None, title: str = 
     figure.colorbar(image, label="|d log p / d x|,\nlargest = 1")
     axes.set(xlabel="token that was read", ylabel="predicted")
     _tokens(axes, tokens, T)
-    _tokens(axes, tokens and tokens[len(norms[0]) :], len(norms), "y")
+    _tokens(axes, tokens, len(norms), "y", len(norms[0]))
     return figure
 
 
@@ -177,12 +177,12 @@ def _figure(size: tuple[float, float], title: str) -> Figure:
     return figure
 
 
-def _tokens(axes: Any, tokens: Sequence[str] | None, size: int, axis: str = "x") -> None:
-    """Name the steps of an axis by their tokens or, if there are too many, some of them by their numbers."""
-    if tokens is not None and len(tokens) < size:
-        raise NumpyrnnError(f"tokens must have one for each of {size} steps, got {len(tokens)}")
-    step = -(-size // MOST_TICKS) if tokens is None or size > MOST_TICKS else 1
-    places = range(0, size, step)
-    names = [str(i) if tokens is None or step > 1 else readable(tokens[i]) for i in places]
+def _tokens(axes: Any, tokens: Sequence[str] | None, size: int, axis: str = "x", first: int = 0) -> None:
+    """Name the steps of an axis, from `first` on, by their tokens or, if there are many, some by their numbers."""
+    if tokens is not None and len(tokens) < first + size:
+        raise NumpyrnnError(f"tokens must have one for each of {first + size} steps, got {len(tokens)}")
+    named = tokens is not None and size <= MOST_TOKENS
+    places = range(0, size, 1 if named else -(-size // MOST_NUMBERS))
+    names = [readable(tokens[first + i]) if tokens and named else str(first + i) for i in places]
     getattr(axes, f"set_{axis}ticks")(places, names, parse_math=False, size=9)
     axes.tick_params(axis=axis, length=0)
