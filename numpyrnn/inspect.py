@@ -35,9 +35,9 @@ from .vocab import Vocabulary
 __all__ = ["CLASSES", "Answer", "Saliency", "gates", "gradient_norms", "saliency", "top_units"]
 __all__ += ["plot_gates", "plot_gradient_norms", "plot_saliency", "plot_units"]
 
-COMMON, NAMED = 5, 3  # of tokens after which a unit is highest: how often they occur at least, and how many are named
+COMMON, NAMED = 5, 3  # rarer tokens are not named as those after which a unit is highest; how many are named
 SIDE_BY_SIDE = 32  # texts that are read in one batch
-VOWELS, OPENING, CLOSING = {*"aeiou"}, "\u201c\u201e\u00ab", "\u201d\u00bb"  # the latter are quotation marks
+VOWELS, OPENING, CLOSING, EITHER = {*"aeiou"}, "\u201e\u00ab", "\u201d\u00bb", '"\u201c'  # of quotation marks
 
 
 class Saliency(NamedTuple):
@@ -83,7 +83,7 @@ def in_quotes(tokens: Sequence[str]) -> list[float]:
     """Whether a token stands between double quotation marks, with the opening one, without the closing one."""
 
     def after(inside: bool, token: str) -> bool:
-        return not inside if token == '"' else token in OPENING or (inside and token not in CLOSING)
+        return not inside if token in EITHER else token in OPENING or (inside and token not in CLOSING)
 
     return list(map(float, accumulate(tokens, after, initial=False)))[1:]
 
@@ -298,14 +298,15 @@ def _correlations(rows: Array, marks: Array) -> list[float]:
     """The correlation of each column of `rows` (steps, H) with `marks` (steps,); 0 where one of them never changes."""
     rows, marks = rows - rows.mean(axis=0), marks - marks.mean()
     scale = np.linalg.norm(rows, axis=0) * np.linalg.norm(marks)
-    return list(map(float, np.divide(marks @ rows, scale, out=np.zeros(len(scale)), where=scale > 1e-12)))
+    found = np.divide(marks @ rows, scale, out=np.zeros(len(scale)), where=scale > 1e-12)
+    return list(map(float, found.clip(-1, 1)))
 
 
 def _highest(values: Array, ids: Array, vocabulary: Vocabulary) -> tuple[str, ...]:
     """The tokens after which the values are highest in the mean."""
     counts = np.bincount(ids, minlength=len(vocabulary))
     means = np.bincount(ids, values, len(vocabulary)) / np.maximum(counts, 1)
-    common = np.flatnonzero(counts >= min(COMMON, counts.max()))
+    common = np.flatnonzero(counts >= max(1, min(COMMON, np.sort(counts)[-NAMED:][0])))
     return tuple(vocabulary.decode(common[np.argsort(-means[common], kind="stable")][:NAMED]))
 
 
