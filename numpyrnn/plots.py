@@ -152,7 +152,7 @@ def plot_units(answers: Iterable[Any], title: str = "What units answer to") -> F
     check_range("the number of units to draw", len(answers), 1)
     figure = _figure((8.0, 1.3 + 0.32 * len(answers)), title)
     axes = figure.subplots()
-    names = [f"{a.what}: layer {a.layer + 1}, unit {a.unit}" for a in answers]
+    names = [f"{shown(a.what, 30)}: layer {a.layer + 1}, unit {a.unit}" for a in answers]
     axes.set_yticks(range(len(answers)), names, parse_math=False)
     for i, answer in enumerate(answers):
         axes.barh(i, answer.correlation, color=COLOURS[answer.correlation < 0])
@@ -185,4 +185,4 @@ def _tokens(axes: Any, tokens: Sequence[str] | None, size: int, axis: str = "x",
     places = range(0, size, 1 if named else -(-size // MOST_NUMBERS))
     names = [readable(tokens[first + i]) if tokens and named else str(first + i) for i in places]
     getattr(axes, f"set_{axis}ticks")(places, names, parse_math=False, size=9)
-    axes.tick_params(axis=axis, length=0)
+    axes.tick_params(axis=axis, length=0, rotation=90 if axis == "x" and max(map(len, names)) > 3 else 0)
