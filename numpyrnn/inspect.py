@@ -285,7 +285,7 @@ def top_units(
         marks = np.concatenate([_marks(what, function, text) for text in texts])
         found = [(i, j, r) for i, rows in enumerate(h) for j, r in enumerate(_correlations(rows, marks))]
         best = sorted(found, key=lambda one: -abs(one[2]))[:n]
-        answers += [Answer(i, j, what, r, _highest(h[i][:, j], read, vocabulary)) for i, j, r in best if r]
+        answers += [Answer(i, j, what, float(r), _highest(h[i][:, j], read, vocabulary)) for i, j, r in best if r]
     return sorted(answers, key=lambda answer: -abs(answer.correlation))
 
 
@@ -298,8 +298,7 @@ def _correlations(rows: Array, marks: Array) -> list[float]:
     """The correlation of each column of `rows` (steps, H) with `marks` (steps,); 0 where one of them never changes."""
     rows, marks = rows - rows.mean(axis=0), marks - marks.mean()
     scale = np.linalg.norm(rows, axis=0) * np.linalg.norm(marks)
-    found = np.divide(marks @ rows, scale, out=np.zeros(len(scale)), where=scale > 1e-12)
-    return list(map(float, found.clip(-1, 1)))
+    return list(np.divide(marks @ rows, scale, out=np.zeros(len(scale)), where=scale > 1e-12).clip(-1, 1))
 
 
 def _highest(values: Array, ids: Array, vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -319,7 +318,7 @@ def _opened(model: Any) -> tuple[Callable[[Any], Array], list[Layer]]:
     if not any(isinstance(layer, Recurrent) for layer in layers):
         raise NumpyrnnError(f"the model must have a recurrent layer (RNN, LSTM or GRU), got {model!r:.80}")
     embedding = layers.pop(0) if isinstance(layers[0], Embedding) else None
-    return partial(_vectors, model.input_size, embedding), layers
+    return partial(_vectors, getattr(model, "input_size", 0), embedding), layers
 
 
 def _flat(model: Layer) -> list[Layer]:
