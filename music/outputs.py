@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from numpyrnn.checks import NumpyrnnError
-from numpyrnn.files import atomic_write, check_new
-from numpyrnn.signals import held
+from numpyrnn.files import write_together as write_together
 
 from .engraving import ENGRAVERS, check_installed
 from .midi import Midi, midi_bytes
@@ -175,26 +172,3 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
 def left_over(path: str | Path, written: Iterable[Path]) -> list[Path]:
     """List the files of a common name that were there before a piece was written, and are not of this piece."""
     return [file for file in side_by_side(path, (*ENDINGS, *ENGRAVERS)) if file not in written and file.exists()]
-
-
-def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write several files: all of them or none.
-
-    Parameters
-    ----------
-    contents : the bytes of each file
-
-    Raises
-    ------
-    NumpyrnnError
-        if one of the files cannot be written
-    """
-    with held(), ExitStack() as stack:
-        files = [stack.enter_context(atomic_write(path)) for path in contents]
-        for file, content in zip(files, contents.values(), strict=True):
-            file.write(content)
-        for file in files:  # a full disk must raise before the first file is replaced
-            file.flush()
-            os.fsync(file.fileno())
-        for path in contents:  # nor may another program have made one
-            check_new(path)
