@@ -14,7 +14,7 @@ import click
 
 from numpyrnn.checks import NumpyrnnError, shown
 from numpyrnn.cli import PATH as PATH
-from numpyrnn.cli import SEED, AnyPath
+from numpyrnn.cli import SEED, AnyPath, Group
 from numpyrnn.files import TakenError, check_plain_file, real, reserved
 from numpyrnn.output import output_is_optional
 
@@ -77,11 +77,17 @@ sampling_options = sampling_options_of(1.0)
 def default_group(command: str) -> type[click.Group]:
     """Make a click group class that runs `command` if the user names no command."""
 
-    class DefaultGroup(click.Group):
+    class DefaultGroup(Group):
         def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-            if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
+            begun = args and args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")
+            if begun or not (args or ctx.resilient_parsing):  # a shell that completes the first word needs the commands
                 args = [command, *args]
             return super().parse_args(ctx, args)
+
+        def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+            of_command = self.commands[command].shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
+            known = super().shell_complete(ctx, incomplete)
+            return known + [item for item in of_command if item.value not in {one.value for one in known}]
 
     return DefaultGroup
 
