@@ -18,6 +18,7 @@ from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
+from workbench.about import About
 from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
@@ -38,6 +39,9 @@ from .reading.wjazzd import Chosen, is_database, parse_tempos
 from .training import JazzTraining
 
 OUT = Path("solo.mid")
+PYTHON = """import jazz
+
+print(jazz.improvise("Dm7 | G7 | Cmaj7 | %", model={path!r}, seed=1).write("solo.mid"))"""
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
 SHEET = Path("chart.musicxml")
@@ -352,3 +356,6 @@ def score(files: tuple[Path, ...], melody: str | None, chords: str | None, encod
 
     for block in score_files(files, load_model(model, KIND), melody, chords, encoding):
         click.echo(block)
+
+
+about = About(app, JazzTraining, PYTHON, RECIPES, "recipe")

@@ -1,4 +1,4 @@
-"""Gradient checks of functions in a user's own file, which is run like any Python program: see `docs/check-your-own.md`.
+"""Gradient checks of functions in a user's own file, which is run like any program: see `docs/check-your-own.md`.
 
 A case is a function without arguments that returns what is to be checked.
 """
@@ -20,7 +20,9 @@ from .gradcheck import GradientReport, check_gradients, check_layer
 from .layer import Layer
 
 MOST_BYTES = 1 << 20  # of a file
-FORMS = "forward, backward and arrays, or a layer, alone or with its input, or what check_gradients or check_layer returns"
+FORMS = (
+    "forward, backward and arrays, or a layer, alone or with its input, or what check_gradients or check_layer returns"
+)
 
 
 def check_file(spec: str, seed: int = 0) -> Iterator[tuple[str, GradientReport]]:

@@ -107,21 +107,25 @@ def info(model: Path) -> None:
     from .checkpoint import load
 
     checkpoint = load(model)
-    kind, size = shown(checkpoint.kind), checkpoint.model.params.flat.size
-    path = shown(model, KEPT)
-    click.echo(f"{path}: a model of {kind}, {size:,} parameters, {model.stat().st_size:,} bytes\n")
+    programs = [program.load() for program in entry_points(group=ABOUT, name=checkpoint.kind)]
+    about = [program(model, checkpoint) for program in programs]  # raises if the file is none of the program's
+    path, kind, size = shown(model, KEPT), shown(checkpoint.kind), checkpoint.model.params.flat.size
+    by = "" if programs or kind == "numpyrnn" else ", a program that is not installed here"
+    click.echo(f"{path}: a model of {kind}{by}, {size:,} parameters, {model.stat().st_size:,} bytes\n")
     click.echo(checkpoint.model.summary())
     resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
-    for program in entry_points(group=ABOUT, name=checkpoint.kind):
-        for line in program.load()(model, checkpoint):
-            click.echo(line)
+    if not programs:
+        use = f"generate([{checkpoint.vocabulary.tokens[0]!r}], 20)" if checkpoint.vocabulary else "model(ids)"
+        click.echo(f"\nIn Python:\n\n    import numpyrnn\n\n    print(numpyrnn.load({str(model)!r}).{use})")
+    for line in (line for lines in about for line in lines):
+        click.echo(line)
 
 
 @app.command(epilog='Example: eval "$(numpyrnn completion bash)"')
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """Print a script with which a shell completes the commands, options and files of numpyrnn and of all programs.
+    r"""Print a script with which a shell completes the commands, options and files of numpyrnn and of all programs.
 
     To load it in every new shell:
 

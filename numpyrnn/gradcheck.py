@@ -74,7 +74,7 @@ class GradientError:
 
 
 class GradientReport(list[GradientError]):
-    """The errors of all gradients of a check. It prints as a table, the hints, and `note`, which says what was checked."""
+    """The errors of all gradients of a check. It prints as a table, hints, and `note`, which says what was checked."""
 
     note = ""
 

@@ -14,6 +14,7 @@ import click
 from music.outputs import endings_of, left_over, side_by_side
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.signals import handled, interrupt, status_of
+from workbench.about import About
 from workbench.files import data_path, load_model
 from workbench.history import write_history
 from workbench.options import (
@@ -46,6 +47,10 @@ from .play import perform
 from .training import PianoTraining
 
 OUT = Path("piano.mid")
+PYTHON = """from numpyrnn import load
+from piano.play import perform
+
+print(perform(load({path!r}), seed=1).write("piano.mid"))"""
 KINDS = "lstm and wavenet-simple are the article's, with a loss after each window; the others have one at every step."
 NETWORK = "lstm-steps"
 SPLIT = "Hold out a fifth of the pieces or, as in the article, of all windows; this leaks because windows overlap."
@@ -233,3 +238,6 @@ def doctor(data: list[Path], min_count: int, window: int, out: str | None, force
         click.echo(text)
     if path is not None:
         click.echo(f"\nWritten: {shown_path(path)}.")
+
+
+about = About(app, PianoTraining, PYTHON, MODELS, "network")

@@ -16,6 +16,7 @@ from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
 from numpyrnn.signals import handled, interrupt
 from workbench import options as shared
+from workbench.about import About
 from workbench.files import data_path, load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table
@@ -26,6 +27,10 @@ from .recipes import RECIPES
 from .text import opening, read_plain, split_text, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, continue_prompt
 
+PYTHON = """from numpyrnn import Sampler, load
+from sonnets.write import continue_prompt
+
+print("".join(continue_prompt(load({path!r}), "", Sampler(1, temperature=0.8))))"""
 WORDS = f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
 
 
@@ -130,3 +135,6 @@ def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | No
     click.echo(f"{f'of {samples:,} characters':28}{'longest run in the training text':>36}")
     for name, (run, number, line) in figures["copied"].items():
         click.echo(f"{name:28}{len(run):8}  {run!r}{f', line {number}: {line.strip():.80}' if run else ''}")
+
+
+about = About(app, SonnetTraining, PYTHON, RECIPES, "recipe")

@@ -78,6 +78,8 @@ def default_group(command: str) -> type[click.Group]:
     """Make a click group class that runs `command` if the user names no command."""
 
     class DefaultGroup(Group):
+        usual = command
+
         def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
             begun = args and args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")
             if begun or not (args or ctx.resilient_parsing):  # a shell that completes the first word needs the commands
