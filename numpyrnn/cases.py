@@ -77,12 +77,13 @@ def checked(made: Any, seed: int) -> GradientReport:
     """Check what a case returned."""
     if isinstance(made, GradientReport):
         return made
-    parts = made if isinstance(made, tuple) else (made,)
-    if parts and isinstance(parts[0], Layer):
-        return check_layer(*parts, seed=seed)
-    if len(parts) in (3, 4) and callable(parts[0]) and callable(parts[1]):
-        return check_gradients(*parts, seed=seed)
-    raise NumpyrnnError(f"a case must return {FORMS}, got {made!r:.80}")
+    parts = made if isinstance(made, tuple) and made else (made,)
+    of_functions = len(parts) > 2 and callable(parts[0]) and callable(parts[1])
+    if not of_functions and not isinstance(parts[0], Layer):
+        raise NumpyrnnError(f"a case must return {FORMS}, got {made!r:.80}")
+    check: Any = check_layer if isinstance(parts[0], Layer) else check_gradients
+    report: GradientReport = check(*parts, seed=seed)
+    return report
 
 
 @contextmanager

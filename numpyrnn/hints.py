@@ -56,7 +56,7 @@ def box(mask: Array) -> str:
     """The smallest index expression that covers all true elements, such as "[:, 4:7]"."""
     axes = []
     for axis, size in enumerate(mask.shape):
-        (hit,) = mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)).nonzero()
+        (hit,) = np.nonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))
         first, last = int(hit[0]), int(hit[-1])
         whole = ":" if (first, last) == (0, size - 1) and len(hit) == size else f"{first}:{last + 1}"
         spread = str(hit.tolist()).replace(" ", "") if len(hit) < last - first + 1 else whole

@@ -39,7 +39,7 @@ class Real(click.FloatRange):
 seed_option = click.option(
     "--seed",
     type=SEED,
-    help="The same seed gives the same result  [default: 0 to train or evaluate, random to sample]",
+    help="Makes chance repeatable: the same seed gives the same result  [default: 0 to train or evaluate, else random]",
 )
 top_k_option = click.option("--top-k", type=COUNT, help="Draw only among the k most probable.")
 top_p_option = click.option(
