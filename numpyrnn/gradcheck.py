@@ -19,7 +19,7 @@ import numpy as np
 
 from .checks import Array, NumpyrnnError, check_count, check_finite, check_shape, is_integer
 from .convolution import CausalConv1D, GatedBlock, GatedStack
-from .hints import hint
+from .hints import grouped, hint
 from .layer import Layer, leaves, map_state
 from .layers import Dense, Dropout, Embedding, GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from .losses import softmax_cross_entropy
@@ -86,9 +86,9 @@ class GradientReport(list[GradientError]):
     def __repr__(self) -> str:
         rows = [("name", "shape", "error", "worst at", "backward", "witness", "verdict"), *(e.row() for e in self)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        hints = [f"{error.what}: {error.hint}." for error in self if error.hint]
         end = self.note + ("All gradients are right." if self.ok else "Not all gradients are right.")
-        return "\n".join([*("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows), *hints, end])
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*lines, *grouped({error.what: error.hint for error in self if error.hint}), end])
 
 
 def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) -> Array:

@@ -18,33 +18,42 @@ def hint(name: str, gradients: Mapping[str, Array], slopes: Mapping[str, Array],
     ----------
     name : str, the array whose gradient is wrong
     gradients, slopes : dicts by name: what backward returned, and the derivatives
-    wrong : boolean array, which elements are wrong; none if only their sum of errors is too large
+    wrong : boolean array, which elements are wrong; none if each is nearly right, but the error in the norm too large
 
     Returns
     -------
     str, such as "4 of 28 elements are wrong, all in [:, 6]; backward gives 2 times the derivative"
     """
-    n = np.count_nonzero(wrong)
-    where = "" if n in (0, wrong.size) else f", all in {box(wrong)}"
-    count = "all" if n == wrong.size else f"{n} of"
-    are = "is" if n == 1 else "are"
-    found = f"{count} {wrong.size} elements {are} wrong{where}" if n else "many elements are slightly wrong"
-    reason = relation(gradients[name], slopes[name])
+    n, where = np.count_nonzero(wrong), box(wrong)
+    found = "all elements are wrong" if n == wrong.size else f"{n} of {wrong.size} elements are wrong{where}"
     others = (other for other, slope in slopes.items() if other != name and same(gradients[name], slope))
-    reason = reason or next((f"backward gives the derivative of {other}" for other in others), "")
+    reason = next((f"backward gives the derivative of {other}" for other in others), "")
+    reason = relation(gradients[name], slopes[name]) or reason
     return "; ".join(filter(None, (found, reason)))
+
+
+def grouped(hints: Mapping[str, str]) -> list[str]:
+    """One line for all arrays with the same hint; `hints` is a dict by their names."""
+    return [
+        f"{', '.join(name for name in hints if hints[name] == one)}: {one}." for one in dict.fromkeys(hints.values())
+    ]
 
 
 def relation(ours: Array, slope: Array) -> str:
     """Say how a wrong gradient follows from the derivative; empty if in none of these ways."""
     if not ours.any():
         return "backward gives zeros"
-    if not slope.any():
-        return "the derivative is zero"
+    if not slope.any() or ours.size < 2:  # a single number is a multiple of any other
+        return ""
     factor = float((ours * slope).sum() / (slope * slope).sum())
-    if np.count_nonzero(slope) > 1 and same(ours, factor * slope):  # a single number is always a multiple
+    if same(ours, slope):
+        return "backward gives the derivative with few digits, as float32 does"
+    if same(ours, factor * slope):
         return f"backward gives {factor:.6g} times the derivative"
-    return "backward gives the transposed derivative" if ours.ndim == 2 and same(ours.T, slope) else ""
+    if ours.ndim == 2 and same(ours.T, slope):
+        return "backward gives the transposed derivative"
+    ordered = same(np.sort(ours, axis=None), np.sort(slope, axis=None))
+    return "backward gives the numbers of the derivative in another order" if ordered else ""
 
 
 def same(a: Array, b: Array) -> bool:
@@ -53,12 +62,11 @@ def same(a: Array, b: Array) -> bool:
 
 
 def box(mask: Array) -> str:
-    """The smallest index expression that covers all true elements, such as "[:, 4:7]"."""
+    """Where all true elements lie, such as ", all in [:, 4:7]"; empty if that is the whole array."""
     axes = []
     for axis, size in enumerate(mask.shape):
         (hit,) = np.nonzero(mask.any(axis=tuple(i for i in range(mask.ndim) if i != axis)))
-        first, last = int(hit[0]), int(hit[-1])
-        whole = ":" if (first, last) == (0, size - 1) and len(hit) == size else f"{first}:{last + 1}"
-        spread = str(hit.tolist()).replace(" ", "") if len(hit) < last - first + 1 else whole
-        axes.append(str(first) if first == last and size > 1 else spread)
-    return f"[{', '.join(axes)}]"
+        first, stop = (int(hit[0]), int(hit[-1]) + 1) if len(hit) else (0, size)
+        within = f"{first}:{stop}" if stop - first > 1 else str(first)
+        axes.append(":" if len(hit) in (0, size) else within if len(hit) == stop - first else str(hit.tolist()))
+    return "" if set(axes) <= {":"} else f", all in [{', '.join(axes)}]"
