@@ -142,7 +142,7 @@ def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientRe
         norm = float(np.linalg.norm(ours - exact)) / max(float(np.linalg.norm(exact)), ROUGHLY_ZERO * largest)
         rough = _relative(ours - central, central, largest)
         error = GradientError(name, norm, worst, rough, ours.shape, index, our, its, why)
-        wrong = errors > (WORST_CENTRAL if why else WORST)
+        wrong = ~(errors <= (WORST_CENTRAL if why else WORST))  # NaN is wrong
         report.append(error if error.ok else replace(error, hint=hint(name, gradients, judges, wrong)))
     return report
 

@@ -18,14 +18,15 @@ def hint(name: str, gradients: Mapping[str, Array], slopes: Mapping[str, Array],
     ----------
     name : str, the array whose gradient is wrong
     gradients, slopes : dicts by name: what backward returned, and the derivatives
-    wrong : boolean array, which elements are wrong; none if each is nearly right, but the error in the norm too large
+    wrong : boolean array, which elements are wrong; none if only all errors together are too large
 
     Returns
     -------
     str, such as "4 of 28 elements are wrong, all in [:, 6]; backward gives 2 times the derivative"
     """
     n, where = np.count_nonzero(wrong), box(wrong)
-    found = "all elements are wrong" if n == wrong.size else f"{n} of {wrong.size} elements are wrong{where}"
+    some = f"{n} of {wrong.size} elements {'is' if n == 1 else 'are'} wrong{where}"
+    found = "all elements are wrong" if n == wrong.size else some if n else "small errors add up"
     others = (other for other, slope in slopes.items() if other != name and same(gradients[name], slope))
     reason = next((f"backward gives the derivative of {other}" for other in others), "")
     reason = relation(gradients[name], slopes[name]) or reason
@@ -41,8 +42,8 @@ def grouped(hints: Mapping[str, str]) -> list[str]:
 
 def relation(ours: Array, slope: Array) -> str:
     """Say how a wrong gradient follows from the derivative; empty if in none of these ways."""
-    if not ours.any():
-        return "backward gives zeros"
+    if not (ours.any() and np.isfinite(ours).all()):
+        return "backward gives NaN or infinity" if ours.any() else "backward gives zeros"
     if not slope.any() or ours.size < 2:  # a single number is a multiple of any other
         return ""
     factor = float((ours * slope).sum() / (slope * slope).sum())
