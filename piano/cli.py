@@ -93,7 +93,7 @@ def file_progress(files: Sequence[Any]) -> Any:
     return tqdm(files, unit="file", delay=1, leave=False)
 
 
-@app.command(epilog="Example: piano play --primer data/piano/maple-leaf-rag.mid --length 100 --seed 1")
+@app.command(epilog="Example: piano play --primer data/piano/maple-leaf-rag.mid --length 100")
 @click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Number of new tokens.")
 @seed_option
 @sampling_options
@@ -137,7 +137,7 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
     return read_pieces(paths, rhythm, cache, lambda why: click.echo(f"Left out: {why}", err=True), file_progress)
 
 
-@app.command(epilog="Example: piano train data/piano --transpose --rhythm --min-count 20 -o mine.npz")
+@app.command(epilog="Example: piano train data/piano --transpose -o mine.npz")
 @pieces_options
 @click.option("--network", type=click.Choice(list(MODELS)), help=f"{KINDS}  [default: {NETWORK}]")
 @click.option("--model", hidden=True, help="The old word for --network.")

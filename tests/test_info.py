@@ -166,7 +166,11 @@ def test_what_it_shows_for_python_and_as_next_commands_works(folder, program, tm
     assert [words[1] for words in commands][1:] == ["evaluate", "train"]
     for name, command, *words in commands:
         if command == "evaluate":  # which takes long
-            assert tree.PROGRAMS[name].commands[command].make_context(command, words)
+            assert (
+                tree.PROGRAMS[name]
+                .commands[command]
+                .make_context(command, words, **tree.PROGRAMS[name].context_settings)
+            )
         else:
             more = ["--epochs", "3"] * (command == "train")
             status, _, errors = tree.invoke(name, [command, *words, *more])

@@ -63,7 +63,9 @@ def sampling_options_of(temperature: float) -> Decorator:
 
 def model_option(default: str) -> Decorator:
     """Make the option `--model`: a model file, by default the shipped one."""
-    return click.option("--model", type=PATH, help=f"Model file  [default: the shipped {default}]")
+    return click.option(
+        "--model", type=PATH, help=f"A model file that train has written  [default: the shipped {default}]"
+    )
 
 
 def options_of(*options: Decorator) -> Decorator:
