@@ -10,7 +10,6 @@ import click
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
-from workbench.about import About
 from workbench.files import data_path, load_model, read_text
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table, table
@@ -19,18 +18,10 @@ from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sampl
 from .names import read_names, show, split_names
 
 DEFAULTS = Settings()
-PYTHON = """from numpyrnn import load
-from dinos.model import sample_names
-
-print(sample_names(load({path!r}), 5, seed=1))"""
 COPIES = "Stop when more than this share of the model's names would be copies; never if 1"
 
 
-@click.group(
-    cls=shared.default_group("sample"),
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: dinos -n 20 --seed 1",
-)
+@click.group(cls=shared.default_group("sample"), epilog="Example: dinos -n 20 --seed 1")
 @click.version_option(__version__, prog_name="dinos")
 def app() -> None:
     """Invent dinosaur names. The default command is `sample`."""
@@ -139,6 +130,3 @@ def course(data: Path | None, iterations: int) -> None:
     ix_to_char = dict(enumerate(characters))
     char_to_ix = {char: ix for ix, char in ix_to_char.items()}
     model(names, ix_to_char, char_to_ix, iterations, vocab_size=len(characters))
-
-
-about = About(app, NameTraining, PYTHON, {"": DEFAULTS})

@@ -18,7 +18,6 @@ from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
-from workbench.about import About
 from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
@@ -39,9 +38,6 @@ from .reading.wjazzd import Chosen, is_database, parse_tempos
 from .training import JazzTraining
 
 OUT = Path("solo.mid")
-PYTHON = """import jazz
-
-print(jazz.improvise("Dm7 | G7 | Cmaj7 | %", model={path!r}, seed=1).write("solo.mid"))"""
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
 SHEET = Path("chart.musicxml")
@@ -66,11 +62,7 @@ chart_options = shared.options_of(
 )
 
 
-@click.group(
-    cls=shared.default_group("improvise"),
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: jazz --seed 1 -o solo.mid",
-)
+@click.group(cls=shared.default_group("improvise"), epilog="Example: jazz --seed 1 -o solo.mid")
 @click.version_option(__version__, prog_name="jazz")
 def app() -> None:
     """Improvise jazz solos over chord changes. The default command is `improvise`."""
@@ -360,6 +352,3 @@ def score(files: tuple[Path, ...], melody: str | None, chords: str | None, encod
 
     for block in score_files(files, load_model(model, KIND), melody, chords, encoding):
         click.echo(block)
-
-
-about = About(app, JazzTraining, PYTHON, RECIPES, "recipe")

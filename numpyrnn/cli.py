@@ -40,16 +40,16 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """A group of such commands."""
+    """A group of such commands. Each of them has the option `-h`."""
 
     command_class = Command
 
+    def __init__(self, **attributes: Any):
+        super().__init__(**attributes)
+        self.context_settings["help_option_names"] = ["-h", "--help"]
 
-@click.group(
-    cls=Group,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: numpyrnn info data/models/dinos.npz",
-)
+
+@click.group(cls=Group, epilog="Example: numpyrnn info data/models/dinos.npz")
 @click.version_option(__version__, prog_name="numpyrnn")
 def app() -> None:
     """Recurrent networks in NumPy."""

@@ -14,7 +14,6 @@ import click
 from music.outputs import endings_of, left_over, side_by_side
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.signals import handled, interrupt, status_of
-from workbench.about import About
 from workbench.files import data_path, load_model
 from workbench.history import write_history
 from workbench.options import (
@@ -47,10 +46,6 @@ from .play import perform
 from .training import PianoTraining
 
 OUT = Path("piano.mid")
-PYTHON = """from numpyrnn import load
-from piano.play import perform
-
-print(perform(load({path!r}), seed=1).write("piano.mid"))"""
 KINDS = (
     "The article's LSTM or simple WaveNet, which predict after each window; or a gated WaveNet or LSTM, at every step"
 )
@@ -58,11 +53,7 @@ NETWORK = "lstm-steps"
 SPLIT = "Hold out a fifth of the pieces or, as in the article, of all windows; this leaks because windows overlap."
 
 
-@click.group(
-    cls=default_group("play"),
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: piano --seed 1 -o piece.mid",
-)
+@click.group(cls=default_group("play"), epilog="Example: piano --seed 1 -o piece.mid")
 @click.version_option(__version__, prog_name="piano")
 def app() -> None:
     """Compose piano music in the style of MIDI files. The default command is `play`."""
@@ -244,6 +235,3 @@ def doctor(data: list[Path], min_count: int, window: int, out: str | None, force
         click.echo(text)
     if path is not None:
         click.echo(f"\nWritten: {shown_path(path)}.")
-
-
-about = About(app, PianoTraining, PYTHON, MODELS, "network")

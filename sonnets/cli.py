@@ -16,7 +16,6 @@ from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
 from numpyrnn.signals import handled, interrupt
 from workbench import options as shared
-from workbench.about import About
 from workbench.files import data_path, load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table
@@ -27,10 +26,6 @@ from .recipes import RECIPES
 from .text import opening, read_plain, split_text, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, continue_prompt
 
-PYTHON = """from numpyrnn import Sampler, load
-from sonnets.write import continue_prompt
-
-print("".join(continue_prompt(load({path!r}), "", Sampler(1, temperature=0.8))))"""
 WORDS = f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
 
 
@@ -39,11 +34,7 @@ def given_text(checkpoint: Checkpoint, data: Path | None) -> str | None:
     return None if data is None else read_plain(data, bool(checkpoint.config.get("keep_case")))
 
 
-@click.group(
-    cls=shared.default_group("write"),
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: sonnets --lines 14 --seed 1",
-)
+@click.group(cls=shared.default_group("write"), epilog="Example: sonnets --lines 14 --seed 1")
 @click.version_option(__version__, prog_name="sonnets")
 def app() -> None:
     """Continue a line in the style of the sonnets or of any text. The default command is `write`."""
@@ -147,6 +138,3 @@ def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | No
     click.echo(f"{f'of {samples:,} characters':28}{'longest run in the training text':>36}")
     for name, (run, number, line) in figures["copied"].items():
         click.echo(f"{name:28}{len(run):8}  {run!r}{f', line {number}: {line.strip():.80}' if run else ''}")
-
-
-about = About(app, SonnetTraining, PYTHON, RECIPES, "recipe")
