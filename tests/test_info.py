@@ -107,7 +107,7 @@ def test_the_loss_and_the_epochs_are_those_of_the_training(folder, program):
     (loss, *_) = re.findall(r"\d+\.\d{3}", field(printed, "Held-out loss"))
     assert float(loss) == pytest.approx(state["best_loss"], abs=6e-4)
     best = next(r["epoch"] for r in state["history"] if r["valid_loss"] == state["best_loss"])
-    assert field(printed, "Epochs") == f"2, of which the file has the best: epoch {best}"
+    assert field(printed, "Epochs") == f"2; the weights are those of epoch {best}"
     assert "can be resumed." in printed
 
 
@@ -193,7 +193,9 @@ def test_a_long_text_is_not_in_the_file_and_its_first_lines_are(tmp_path, monkey
     printed = info(tmp_path / "long.npz")
     assert field(printed, "Data").startswith("the model does not keep its text of ")
     assert field(printed, "Begins with") == "once / upon a time / upon a time / upon a time / upon a time"
+    assert field(printed, "Epochs") == "not known without the text"
     assert "Held-out loss" not in printed
+    assert printed.count("long.npz --data FILE\n") == 2
 
 
 @pytest.mark.parametrize("program", TRAINED)

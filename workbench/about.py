@@ -18,7 +18,7 @@ from .files import check_model
 from .training import Training, best_epoch
 
 MOST_NAMES, BEGINNING = 5, 1000  # names that are shown; characters of a text in which they are looked for
-WIDEST, COLUMN = 120, 15  # characters of a line, and of its title
+WIDEST, COLUMN, LONGEST_PATH = 120, 15, 1000  # characters: of a line, of its title, and of a path
 
 
 @dataclass(frozen=True)
@@ -49,18 +49,19 @@ class About:
             if the file is not a model of the program
         """
         check_model(checkpoint)
-        return self._lines(shlex.quote(str(path)), path, checkpoint)
+        return self._lines(shown(shlex.quote(str(path)), LONGEST_PATH), path, checkpoint)
 
     def _lines(self, file: str, path: Path, checkpoint: Checkpoint) -> Iterator[str]:
-        training, epochs, program = None, "not kept, because the file cannot be resumed", self.training.program
+        program, training, resumable = self.training.program, None, checkpoint.training is not None
+        epochs = "not known without the text" if resumable else "not kept, because the file cannot be resumed"
         try:
-            training = (self.training.of if checkpoint.training is None else self.training.resume)(checkpoint)
+            training = (self.training.resume if resumable else self.training.of)(checkpoint)
             data = training.describe()
         except NumpyrnnError as error:  # the file does not keep a long text
             data = str(error)
-        if training and checkpoint.training is not None:
-            epochs = f"{training.trainer.epoch}, of which the file has the best: epoch {best_epoch(training.trainer)}"
-        settings = checkpoint.config["settings"].items()
+        if training and resumable:
+            epochs = f"{training.trainer.epoch}; the weights are those of epoch {best_epoch(training.trainer)}"
+        settings, rest = checkpoint.config["settings"].items(), "" if training else " --data FILE"
         yield ""
         yield entry("Data", data)
         yield entry("Begins with", " / ".join(names_in(checkpoint.config)))
@@ -68,9 +69,10 @@ class About:
         yield entry("Settings", ", ".join(f"{name} {shown(value)}" for name, value in settings))
         yield entry("Command", self.command(checkpoint))
         yield "\nIn Python:\n\n" + indent(self.python.format(path=str(path)), "    ")
-        yield f"\nNext:\n\n    {program} {self.app.usual} --model {file}\n    {program} evaluate --model {file}"
-        if checkpoint.training is not None:
-            yield f"    {program} train --resume {file}"
+        yield f"\nNext:\n\n    {program} {self.app.usual} --model {file}"
+        yield f"    {program} evaluate --model {file}{rest}"
+        if resumable:
+            yield f"    {program} train --resume {file}{rest}"
         if training:
             yield f"\n{entry('Held-out loss', held_out(training, checkpoint))}"
 
