@@ -9,6 +9,7 @@ import io
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -25,8 +26,8 @@ FORMS = (
 )
 
 
-def check_file(spec: str, seed: int = 0) -> Iterator[tuple[str, GradientReport]]:
-    """Run a file and check its cases. What they print themselves is dropped.
+def checks_of(spec: str, seed: int = 0) -> Iterator[tuple[str, Callable[[], GradientReport]]]:
+    """Run a file and find its cases. What a case prints itself is dropped.
 
     Parameters
     ----------
@@ -35,20 +36,17 @@ def check_file(spec: str, seed: int = 0) -> Iterator[tuple[str, GradientReport]]
 
     Yields
     ------
-    name of the case, as "FILE.py:CASE", and its GradientReport
+    name of the case, as "FILE.py:CASE", and a function that checks it
 
     Raises
     ------
     NumpyrnnError
-        if there is no such file or case, the user's code raises, or what a case returns cannot be checked
+        if there is no such file or case, the user's code raises, or (by the functions) a case cannot be checked
     """
     file, _, wanted = spec.rpartition(":")
     file, wanted = (file.rstrip(":"), wanted) if file and wanted.isidentifier() else (spec, "")
-    found = cases_of(Path(file), wanted)
-    for name, case in found.items():
-        with one_line(f"{file}:{name}", Path(file)), redirect_stdout(io.StringIO()):
-            report = checked(case(), seed)
-        yield f"{file}:{name}", report
+    for name, case in cases_of(Path(file), wanted).items():
+        yield f"{file}:{name}", partial(report_of, f"{file}:{name}", Path(file), case, seed)
 
 
 def cases_of(path: Path, wanted: str = "") -> dict[str, Callable[[], Any]]:
@@ -71,6 +69,12 @@ def cases_of(path: Path, wanted: str = "") -> dict[str, Callable[[], Any]]:
         needs = f"define a function {wanted}" if wanted else "define a function whose name begins with case"
         raise NumpyrnnError(f"{path} must {needs}, its cases are: {', '.join(cases) or 'none'}")
     return cases
+
+
+def report_of(name: str, path: Path, case: Callable[[], Any], seed: int) -> GradientReport:
+    """Call a case, and check what it returns."""
+    with one_line(name, path), redirect_stdout(io.StringIO()):
+        return checked(case(), seed)
 
 
 def checked(made: Any, seed: int) -> GradientReport:

@@ -67,12 +67,14 @@ def gradcheck(context: click.Context, files: tuple[Path, ...], seed: int) -> Non
     status is 1 if a gradient is wrong. See docs/check-your-own.md.
     """
     if files:
-        from .cases import check_file
+        from .cases import checks_of
 
         wrong = []
         for spec in files:
-            for name, found in check_file(str(spec), seed):
-                click.echo(f"{name}\n{found}\n")
+            for name, check in checks_of(str(spec), seed):
+                click.echo(name)
+                found = check()
+                click.echo(f"{found}\n")
                 wrong += [] if found.ok else [name]
         context.exit(1 if wrong else 0)
     check_layers(context, seed)
