@@ -44,8 +44,8 @@ class Group(click.Group):
 
     command_class = Command
 
-    def __init__(self, **attributes: Any):
-        super().__init__(**attributes)
+    def __init__(self, *given: Any, **attributes: Any):
+        super().__init__(*given, **attributes)
         self.context_settings["help_option_names"] = ["-h", "--help"]
 
 
