@@ -62,7 +62,7 @@ chart_options = shared.options_of(
 )
 
 
-@click.group(cls=shared.default_group("improvise"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=shared.default_group("improvise"), epilog="Example: jazz --seed 1 -o solo.mid")
 @click.version_option(__version__, prog_name="jazz")
 def app() -> None:
     """Improvise jazz solos over chord changes. The default command is `improvise`."""
@@ -139,7 +139,7 @@ def told(chart: Chart) -> Chart:
     return chart
 
 
-@app.command()
+@app.command(epilog='Example: jazz chart "Dm7 G7 | Cmaj7 | %" -o chart.musicxml')
 @click.argument("chords", metavar="[FILE|CHORDS|LINK]", required=False)
 @option("--form", metavar="NAME", help=f"A shipped form instead: {', '.join(FORMS)}")
 @chart_options
@@ -182,7 +182,7 @@ def chart_file(chart: Chart, ending: str) -> bytes:
     return sheet if ending == ".musicxml" else ENGRAVERS[ending](sheet)
 
 
-@app.command()
+@app.command(epilog="Example: jazz train data/choruses/*.txt --epochs 20 -o mine.npz")
 @shared.data_files_options
 @part_options
 @option("--performer", multiple=True, help="Of the database, the solos by this player; can be repeated.")
@@ -190,8 +190,8 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @option("--tempo", metavar="RANGE", help="Of the database, the solos at these tempos, such as 100-260.")
 @option("--meter", help="Of the database, the solos in this meter, such as 4/4.")
 @option("--recipe", type=click.Choice(list(RECIPES)), help=RECIPE)
-@option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
-@option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
+@option("--hidden", type=click.IntRange(1, 4096), help="Units in each recurrent layer  [default: the recipe's]")
+@option("--layers", type=click.IntRange(1, 8), help="Number of recurrent layers  [default: the recipe's]")
 @flag("--whole-forms", help="Hold out whole forms, with all choruses over them.")
 @training_options("jazz.npz")
 def train(
@@ -236,7 +236,7 @@ def train(
     run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms))
 
 
-@app.command()
+@app.command(epilog="Example: jazz evaluate --samples 5")
 @shared.model_option("jazz model")
 @shared.seed_option
 @shared.sampling_options
@@ -268,7 +268,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solo
     click.echo(f"{solos} solos over seven shipped forms, at least 32 bars each.\n{distance_line(measured)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz doctor data/piano/maple-leaf-rag.mid")
 @click.argument("file", type=shared.PATH)
 @part_options
 def doctor(file: Path, **which: Any) -> None:
@@ -277,7 +277,7 @@ def doctor(file: Path, **which: Any) -> None:
         click.echo(line)
 
 
-@app.command()
+@app.command(epilog="Example: jazz listen data/choruses/blues-f-1.txt --bars 12")
 @click.argument("file", type=shared.PATH)
 @option("--from-bar", type=shared.COUNT, default=1, help="The first bar to use, from 1.")
 @option("--bars", type=shared.COUNT, default=16, help="Number of bars.")
@@ -296,7 +296,7 @@ def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -
     click.echo(f"Written: {shared.shown_path(path)}.")
 
 
-@app.command()
+@app.command(epilog="Example: jazz choruses data/choruses/blues-f-1.txt -o midi")
 @option("-o", "--out", type=shared.PATH, default=Path("choruses"), help="The folder to write into.")
 @flag("--straight", help="Straight eighths, without swing.")
 @shared.force_option
@@ -316,7 +316,7 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
     click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {shared.shown_path(out)}.")
 
 
-@app.command()
+@app.command(epilog="Example: jazz course --midi original_metheny.mid --epochs 10")
 @option("--midi", type=shared.PATH, required=True, help="The course's file, original_metheny.mid.")
 @option("--epochs", type=shared.COUNT, default=100, help="Number of epochs.")
 @shared.seed_option
@@ -333,7 +333,7 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     replay(midi, out, epochs, seed or 0, click.echo)
 
 
-@app.command()
+@app.command(epilog="Example: jazz score data/choruses/blues-f-1.txt")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=shared.PATH)
 @option(
     "--melody", metavar="PART", help='Number or name of the melody\'s part  [default: "Solo" or found automatically]'

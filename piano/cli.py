@@ -46,19 +46,21 @@ from .play import perform
 from .training import PianoTraining
 
 OUT = Path("piano.mid")
-KINDS = "lstm and wavenet-simple are the article's, with a loss after each window; the others have one at every step."
+KINDS = (
+    "The article's LSTM or simple WaveNet, which predict after each window; or a gated WaveNet or LSTM, at every step"
+)
 NETWORK = "lstm-steps"
 SPLIT = "Hold out a fifth of the pieces or, as in the article, of all windows; this leaks because windows overlap."
 
 
-@click.group(cls=default_group("play"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=default_group("play"), epilog="Example: piano --seed 1 -o piece.mid")
 @click.version_option(__version__, prog_name="piano")
 def app() -> None:
     """Compose piano music in the style of MIDI files. The default command is `play`."""
 
 
 min_count_option = click.option(
-    "--min-count", type=COUNT, default=50, show_default=True, help="How often a token must occur."
+    "--min-count", type=COUNT, default=50, show_default=True, help="How often a token must occur to be learned."
 )
 window_option = click.option(
     "--window", type=click.IntRange(8, 4096), default=32, show_default=True, help="Tokens before the predicted one."
@@ -82,7 +84,7 @@ def file_progress(files: Sequence[Any]) -> Any:
     return tqdm(files, unit="file", delay=1, leave=False)
 
 
-@app.command()
+@app.command(epilog="Example: piano play --primer data/piano/maple-leaf-rag.mid --length 100")
 @click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Number of new tokens.")
 @seed_option
 @sampling_options
@@ -126,7 +128,7 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
     return read_pieces(paths, rhythm, cache, lambda why: click.echo(f"Left out: {why}", err=True), file_progress)
 
 
-@app.command()
+@app.command(epilog="Example: piano train data/piano --transpose -o mine.npz")
 @pieces_options
 @click.option("--network", type=click.Choice(list(MODELS)), help=f"{KINDS}  [default: {NETWORK}]")
 @click.option("--model", hidden=True, help="The old word for --network.")
@@ -151,7 +153,7 @@ def train(
     run.learn(PianoTraining.of_pieces(pieces_to_learn(data, no_cache, settings.rhythm), settings))
 
 
-@app.command()
+@app.command(epilog="Example: piano compare data/piano --epochs 5")
 @pieces_options
 @learning_options
 @click.option("--epochs", type=COUNT, help="Largest number for each model  [default: the model's own]")
@@ -199,7 +201,7 @@ def compare(
     sys.exit(0 if whole else status_of(KeyboardInterrupt(*came)))
 
 
-@app.command()
+@app.command(epilog="Example: piano evaluate --samples 200")
 @model_option("piano model")
 @click.option("--samples", type=COUNT, default=500, show_default=True, help="Tokens to sample.")
 @seed_option
@@ -216,7 +218,7 @@ def evaluate(model: Path | None, samples: int, seed: int | None, **how: Any) -> 
         click.echo(f"  {name}: {copied}")
 
 
-@app.command()
+@app.command(epilog="Example: piano doctor data/piano -o tokens.png")
 @pieces_options
 @min_count_option
 @window_option

@@ -93,6 +93,14 @@ def usual(program, command):
     return chosen
 
 
+def help_of(program, name, columns):
+    """The help of a command, or of the program if `name` is None, in a terminal of this width."""
+    app = PROGRAMS[program]
+    command = app if name is None else app.commands[name]
+    settings = app.context_settings  # click keeps the names of the help option that it is given first
+    return command.get_help(click.Context(command, info_name=name, terminal_width=columns, **settings))
+
+
 def is_path(parameter):
     return isinstance(parameter.type, click.Path)
 
