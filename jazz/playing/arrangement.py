@@ -63,6 +63,11 @@ class Arrangement:
     two: Collection[int] = ()
 
     @cached_property
+    def bar(self) -> Fraction:
+        """Length of a bar in quarters."""
+        return self.changes.bar
+
+    @cached_property
     def pulse(self) -> Fraction:
         """Length of a beat: a quarter, or in 3/8, 6/8, 9/8, 12/8 and so on a dotted quarter."""
         beats, unit = self.changes.meter
@@ -71,7 +76,7 @@ class Arrangement:
     @cached_property
     def beats(self) -> tuple[tuple[Fraction, Fraction], ...]:
         """(onset, length) of each beat in a bar."""
-        return beats_of(self.changes.bar, self.pulse)
+        return beats_of(self.bar, self.pulse)
 
     @cached_property
     def chorus(self) -> int:
@@ -106,13 +111,13 @@ class Arrangement:
     @cached_property
     def slots(self) -> int:
         """The whole eighths in a bar."""
-        return int(self.changes.bar / HALF)
+        return int(self.bar / HALF)
 
     @cached_property
     def rests(self) -> list[list[bool]]:
         """For each bar and each eighth in it, whether the soloist rests there; without a solo, never."""
         starts, ends = np.array([*self.phrases, (np.inf, np.inf)]).T
-        bars = float(self.changes.bar) * np.arange(len(self.changes.bars))
+        bars = float(self.bar) * np.arange(len(self.changes.bars))
         times = bars[:, None] + np.arange(self.slots) / 2
         phrase = np.searchsorted(starts, times, "right") - 1
         resting = ((phrase < 0) | (times >= ends[phrase])) & bool(self.phrases)
@@ -122,8 +127,8 @@ class Arrangement:
         """The chords of each bar, except N.C.; a chord that lasts longer is cut at the bar line."""
         pieces: list[list[Piece]] = [[] for _ in self.changes.bars]
         for onset, length, chord, after in self.changes.spans():
-            end, bar = onset + length, int(onset // self.changes.bar)
-            while (line := (bar + 1) * self.changes.bar) < end:
+            end, bar = onset + length, int(onset // self.bar)
+            while (line := (bar + 1) * self.bar) < end:
                 pieces[bar].append((onset, line - onset, chord, chord))
                 onset, bar = line, bar + 1
             pieces[bar].append((onset, end - onset, chord, after))

@@ -39,10 +39,10 @@ def bass(arrangement: Arrangement, rng: Generator) -> list[Note]:
     The bass of every chord is on its first beat. No two bars in a row have the same pitches and rhythm where the
     chords leave a choice.
     """
-    changes, player = arrangement.changes, Bassist(arrangement, rng)
-    notes, before = list[Note](), list[tuple[Fraction, Fraction, int]]()
+    player, notes = Bassist(arrangement, rng), list[Note]()
+    before = list[tuple[Fraction, Fraction, int]]()
     for bar, pieces in enumerate(arrangement.bars()):
-        start, last, goal = bar * changes.bar, player.last, player.goal
+        start, last, goal = bar * arrangement.bar, player.last, player.goal
         for _ in range(TRIES):
             player.last, player.goal = last, goal
             strokes = [stroke for piece in pieces for stroke in player.play(bar, piece)]
@@ -95,20 +95,20 @@ class Bassist:
         self.last = line[-1]
         edges = [*(onset + beats[place][0] for place in places), onset + length]
         strokes = list[Stroke]()
-        for pitch, start, end in zip(line, edges, edges[1:], strict=False):
-            strokes += self.stroke(start, end - start, pitch, 0 if two else SKIPS)
+        for start, end, pitch, following in zip(edges, edges[1:], line, [*line[1:], self.goal], strict=False):
+            strokes += self.stroke(start, end - start, pitch, following, 0 if two else SKIPS)
         return strokes
 
     def next_root(self, root: int, pitch_class: int, beats: int) -> int:
         """The next root's pitch: mostly the nearest, at times in the other octave if there is time to walk there."""
         goal = nearest(pitch_class, root)
-        others = [pitch for pitch in (goal - 12, goal + 12) if pitch in BASS_RANGE]
+        others = [pitch for pitch in (goal - 12, goal + 12) if pitch in BASS_RANGE and abs(pitch - root) <= 3 * beats]
         return others[0] if others and beats > 2 and self.rng.random() < 0.25 else goal
 
     def walk(self, chord: Chord, root: int, goal: int, count: int) -> list[int]:
         """A line of quarters: chord tones on strong beats, the scale between them, and at last a lead into the goal."""
         line, leads = [root], count > 1 and goal % 12 != root % 12
-        aim = self.approach(chord, root, goal) if leads else goal
+        aim = self.approach(chord, root, goal, count - 1) if leads else goal
         for i in range(1, count - leads):
             reach = 5 * (count - leads - i)
             tones = [pitch for pitch in tones_in_range(chord, strong=i % 2 == 0) if pitch != line[-1]]
@@ -122,21 +122,27 @@ class Bassist:
         place = self.rng.random() * sum(weights)
         return options[min(bisect(list(accumulate(weights)), place), len(options) - 1)]
 
-    def approach(self, chord: Chord, last: int, goal: int) -> int:
-        """The note before a new root: a semitone or a step of the scale away from it, or a tone of the chord."""
-        kind = next(self.approaches)
-        tones = [pitch for pitch in tones_in_range(chord, strong=True) if 3 <= abs(pitch - goal) <= 7]
-        steps = [pitch for pitch in (goal - 2, goal + 2) if pitch in BASS_RANGE]
-        scale = [pitch for pitch in steps if pitch % 12 in walkable(chord)] or steps
-        options = {"semitone": [p for p in (goal - 1, goal + 1) if p in BASS_RANGE], "scale": scale, "chord": tones}[kind]
-        return pick(self.rng, [pitch for pitch in options if pitch != last] or [p for p in steps if p != last] or options)
+    def approach(self, chord: Chord, last: int, goal: int, steps: int) -> int:
+        """The note before a new root: a semitone or a step of the scale away from it, or a tone of the chord.
+
+        It is reached from `last` in so many steps.
+        """
+        near = [p for p in BASS_RANGE if 0 < abs(p - goal) <= 7 and p != last]
+        scale = [p for p in near if abs(p - goal) == 2]
+        options = {
+            "semitone": [p for p in near if abs(p - goal) == 1],
+            "scale": [p for p in scale if p % 12 in walkable(chord)] or scale,
+            "chord": [p for p in near if abs(p - goal) > 2 and p % 12 in chord.tones],
+        }[next(self.approaches)]
+        return pick(self.rng, [p for p in options if abs(p - last) <= 7 * steps] or scale or near)
 
     def two_beat(self, chord: Chord, root: int, goal: int, count: int) -> tuple[list[int], list[int]]:
         """Places and pitches of a bar in two: root and fifth; at times a last beat leads into the next chord."""
         places = [0] if count < 4 else [*range(0, count - 1, 2)]
         fifths = [self.fifth(chord, root) for _ in places[1:]]
         if count > 2 and self.rng.random() < (0.35 if count > 3 else 0.6):
-            lead = self.approach(chord, [root, *fifths][-1], goal) if goal % 12 != root % 12 else self.fifth(chord, root)
+            last = [root, *fifths][-1]
+            lead = self.fifth(chord, root) if goal % 12 == root % 12 else self.approach(chord, last, goal, 1)
             return [*places, count - 1], [root, *fifths, lead]
         return places, [root, *fifths]
 
@@ -145,14 +151,14 @@ class Bassist:
         tone = chord.tones[2] if len(chord.tones) > 2 else chord.tones[0]
         return nearest(tone, root + pick(self.rng, (7, -5)))
 
-    def stroke(self, onset: Fraction, duration: Fraction, pitch: int, skips: float) -> list[Stroke]:
+    def stroke(self, onset: Fraction, duration: Fraction, pitch: int, following: int, skips: float) -> list[Stroke]:
         """A note, at times cut short by ghosted notes: an eighth before the next beat, or two triplets that drop."""
         velocity, rng = LOUD + int(self.rng.random() * 12), self.rng
         if duration != 1 or rng.random() > skips:
             return [(onset, duration, pitch, velocity)]
         if rng.random() < 0.7 or self.arrangement.tempo > FAST:
             return [(onset, HALF, pitch, velocity), (onset + HALF, HALF, pitch, GHOST)]
-        drop = pitch - 12 if pitch - 12 in BASS_RANGE else pitch
+        drop = pitch - 12 if pitch - 12 in BASS_RANGE and abs(pitch - 12 - following) <= 7 else pitch
         third = Fraction(1, 3)
         ghosts = [(onset + i * third, third, tone, GHOST) for i, tone in ((1, pitch), (2, drop))]
         return [(onset, third, pitch, velocity), *ghosts]
@@ -164,8 +170,9 @@ class Bassist:
         places = [i for i in range(count) if rhythm[i % len(rhythm)] != "-"]
         pitches = {"R": root, "5": self.fifth(chord, root)}
         edges = [*(onset + i * HALF for i in places), onset + length]
+        loud = [(84 if i % 4 == 0 else 74) + int(self.rng.random() * 4) for i in range(count)]
         return [
-            (start, end - start, pitches[rhythm[i % len(rhythm)]], (84 if i % 4 == 0 else 74) + int(self.rng.random() * 4))
+            (start, end - start, pitches[rhythm[i % len(rhythm)]], loud[i])
             for i, start, end in zip(places, edges, edges[1:], strict=False)
         ]
 
@@ -173,7 +180,13 @@ class Bassist:
 def step_weight(pitch: int, line: list[int], onwards: int) -> float:
     """How well a pitch continues a line: by step, in the same direction, and to a pitch that was not just heard."""
     step = pitch - line[-1]
-    return STEPS.get(abs(step), 0.1) * (1.6 if step * onwards > 0 else 1) * (0.3 if pitch in line else 1)
+    if abs(step) == 12 and len(line) > 1:
+        return 0.01  # octaves leap from the root
+    return (
+        STEPS.get(abs(step), 0.1 if abs(step) < 10 else 0.001)
+        * (1.6 if step * onwards > 0 else 1)
+        * (0.3 if pitch in line else 1)
+    )
 
 
 @lru_cache(1024)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import lru_cache
 
 from numpy.random import Generator
 
@@ -16,7 +17,6 @@ from .arrangement import DRUMS, EVEN, HALF, Arrangement, note, pick
 KICK, STICK, SNARE, CLOSED_HAT, PEDAL_HAT, OPEN_HAT = 36, 37, 38, 42, 44, 46
 CRASH, RIDE, BELL = 49, 51, 53
 TOMS = (50, 48, 47, 45, 43, 41)  # from high to low
-SHORT = Fraction(1, 4)
 FAST = 220  # quarters a minute; above it, no feathered kick and fewer skips of the ride
 
 # Rhythms in eighths, repeated or cut to the length of the bar: s snare, k kick, x the side stick.
@@ -24,7 +24,7 @@ BEHIND = ("...s....", ".......s", ".....s..", "...k....", ".......k", ".s......"
 ANSWERS = ("...s..k.", ".s.k..s.", "k..s..s.", "...s.k.s", ".s..s..k", "..sk...s", "s..k..s.", ".k.s.s..", ".s.s.k.k")
 KICKS = {
     "straight": ("k...k...", "k..k....", "k..kk...", "k.....k.", "k..k..k.", "k...k..k"),
-    "bossa": ("k..kk..k", "k..kk..k", "k...k..k", "k..kk...", "k..k...k"),
+    "bossa": ("k..kk..k", "k..kk..k", "k..kk..k", "k...k..k", "k..kk...", "k..k...k"),
 }
 STICKS = {
     "straight": ("..x...x.", "..x...x.", "..x..x..", "..x...xx", "..x....x"),
@@ -38,8 +38,7 @@ CELLS = {
 }
 RATE = 11  # strokes a second in a fill
 SURFACES = {  # where accents and strokes are played; "around" goes from the high tom to the low one
-    **{"snare": (SNARE, SNARE), "toms": (48, 43), "floor": (41, SNARE), "kick": (SNARE, KICK), "cymbal": (CRASH, SNARE)},
-    "around": TOMS,
+    **{"snare": (SNARE, SNARE), "toms": (48, 43), "floor": (41, SNARE), "kick": (SNARE, KICK), "around": TOMS},
 }
 
 
@@ -51,7 +50,7 @@ def drums(arrangement: Arrangement, rng: Generator) -> list[Note]:
             strokes = {(Fraction(0), CRASH): 84.0, (Fraction(0), KICK): 70.0}
         else:
             strokes = player.bar(bar)
-        notes += drum_notes(bar * changes.bar, changes.bar, strokes)
+        notes += drum_notes(bar * arrangement.bar, arrangement.bar, strokes)
     return notes
 
 
@@ -79,8 +78,9 @@ def trade(changes: Changes, rng: Generator, bars: Sequence[int], tempo: float = 
         player.pedal()
         if number == len(bars) - 1:
             player.roll(player.cells(), "around" if rng.random() < 0.7 else "toms", crescendo=True)
+            player.hit(Fraction(0), CRASH, 84)
         elif number % 4 == 2:
-            player.roll(player.cells(), pick(rng, ("around", "kick", "cymbal", "floor")))
+            player.roll(player.cells(), pick(rng, ("around", "kick", "floor")))
         else:
             end = motif[: len(motif) // 2] + player.cells()[len(motif) // 2 :]
             player.roll(end if number % 2 else motif, pick(rng, ("toms", "floor") if number % 2 else ("snare", "kick")))
@@ -110,11 +110,18 @@ def count_in(changes: Changes, bars: int = 1) -> list[Note]:
 
 
 def drum_notes(start: Fraction, length: Fraction, strokes: Mapping[tuple[Fraction, int], float]) -> list[Note]:
-    """The strokes of a bar, (onset in the bar, drum) with their velocities, as notes."""
+    """The strokes of a bar, (onset in the bar, drum) with their velocities, as notes; triplets are shorter."""
+    short, triplet = min(Fraction(1, 4), length / 4), Fraction(1, 6)
     return [
-        note(DRUMS, start + onset, min(SHORT, length - onset), drum, max(1, min(127, int(velocity))))
+        note(DRUMS, start + onset, short if onset.denominator % 3 else triplet, drum, max(1, min(127, int(velocity))))
         for (onset, drum), velocity in strokes.items()
     ]
+
+
+@lru_cache(1024)
+def last_eighth(onset: Fraction, length: Fraction) -> Fraction:
+    """The place of the last whole eighth of a beat."""
+    return onset + (int(length / HALF) - 1) * HALF
 
 
 class Drummer:
@@ -132,7 +139,9 @@ class Drummer:
         self.backs = [i for i in range(len(arrangement.beats)) if i % 2]
         self.even = arrangement.changes.feel in EVEN
         self.ballad = arrangement.changes.feel == "ballad"
-        self.sticks = ""
+        self.left = TOMS[4] if arrangement.changes.feel == "bossa" else SNARE  # where the left hand comments
+        self.sticks = self.kicks = ""
+        self.rhythms = [*map(self.playable, arrangement.beats)]  # of each beat in a fill
 
     def hit(self, onset: Fraction, drum: int, velocity: float) -> None:
         """Add a stroke; a ballad is softer."""
@@ -147,21 +156,21 @@ class Drummer:
         if since == 0 and len(arrangement.beats) == 3:
             self.backs = pick(rng, ([1], [1, 2]))  # a waltz has the hi-hat on 2, or on 2 and 3
         count = len(arrangement.beats) - self.fill_beats(bar, since, left)
-        until = arrangement.beats[count][0] if count < len(arrangement.beats) else arrangement.changes.bar
+        slots = int(2 * arrangement.beats[count][0]) if count < len(arrangement.beats) else arrangement.slots
         if self.even:
-            self.even_time(bar, section % 2 == 0, until)
+            self.even_time(bar, section % 2 == 0, slots)
         elif self.ballad and bar < arrangement.chorus:
             self.brushes(count)
         else:
             self.ride(count)
         if not self.even:
             self.pedal()
-        self.comment(bar, until)
-        self.roll(self.cells()[count:], pick(rng, [*SURFACES]), crescendo=True)
+        self.comment(bar, slots)
+        self.roll(self.cells(count), pick(rng, [*SURFACES]), crescendo=True)
         if bar % arrangement.chorus == 0:
             for cymbal in (RIDE, CLOSED_HAT):
                 self.strokes.pop((Fraction(0), cymbal), None)
-            self.hit(Fraction(0), CRASH, 88)
+            self.hit(Fraction(0), CRASH, 72 if self.even or self.ballad else 88)
             self.hit(Fraction(0), KICK, 76)
         elif since == 0 and (Fraction(0), RIDE) in self.strokes:
             self.strokes[Fraction(0), BELL] = self.strokes.pop((Fraction(0), RIDE))
@@ -170,7 +179,8 @@ class Drummer:
     def fill_beats(self, bar: int, since: int, left: int) -> int:
         """How many beats at the end of a bar are a fill, for its place in the section; more where the soloist rests."""
         beats, rng = len(self.arrangement.beats), self.rng
-        ends = left == 1 and since > 0
+        final = len(self.arrangement.changes.bars) - self.arrangement.changes.ending - 1
+        ends = left == 1 and (since > 0 or bar == final)
         if beats == 1 or not (ends or (since + 1) % 8 == 0 or ((since + 1) % 4 == 0 and rng.random() < 0.6)):
             return 0
         resting = any(self.arrangement.rests[bar][self.arrangement.slots // 2 :])
@@ -180,40 +190,38 @@ class Drummer:
         """The ride cymbal on every beat, with a skip before the beats after 2 and 4, and a feathered kick."""
         beats, rng = self.arrangement.beats, self.rng
         fast, chance = self.arrangement.tempo > FAST, rng.random()
-        skips = {back for back in self.backs if chance < 0.45 or (0.6 < chance and rng.random() < 0.5)}
+        skips = {back for back in self.backs if chance < 0.45 or (chance > 0.6 and rng.random() < 0.5)}
         skips |= {int(rng.random() * len(beats))} if chance > 0.75 and not fast else set()
         for i, (onset, length) in enumerate(beats[:count]):
             self.hit(onset, RIDE, 74 + 10 * rng.random() + 8 * (i in self.backs))
-            if i in skips:
-                self.hit(onset + (length / 2 if length == 1 else length * 2 / 3), RIDE, 58 + 10 * rng.random())
+            if i in skips and length >= 1:
+                self.hit(last_eighth(onset, length), RIDE, 58 + 10 * rng.random())
             if not fast and (len(beats) != 3 or i == 0):
                 self.hit(onset, KICK, 30 + 6 * rng.random())
 
     def brushes(self, count: int) -> None:
-        """A soft snare drum on every beat, as brushes sound, with a sweep before some; the kick on every second beat."""
+        """A soft snare drum on every beat, as of brushes, with a sweep before some; the kick on every second beat."""
         rng = self.rng
         for i, (onset, length) in enumerate(self.arrangement.beats[:count]):
             self.hit(onset, SNARE, 30 + 6 * rng.random() + 12 * (i in self.backs))
-            if rng.random() < 0.4:
-                self.hit(onset + (length / 2 if length == 1 else length * 2 / 3), SNARE, 22 + 6 * rng.random())
+            if rng.random() < 0.4 and length >= 1:
+                self.hit(last_eighth(onset, length), SNARE, 22 + 6 * rng.random())
             if i % 2 == 0:
                 self.hit(onset, KICK, 40 + 6 * rng.random())
             elif rng.random() < 0.2:
                 self.hit(onset, STICK, 40)
 
-    def even_time(self, bar: int, ride: bool, until: Fraction) -> None:
+    def even_time(self, bar: int, ride: bool, slots: int) -> None:
         """Eighths on the hi-hat, or in every second section on the ride; the kick and the side stick in a rhythm."""
         feel, rng = self.arrangement.changes.feel, self.rng
-        if bar % 2 == 0 or not self.sticks:
-            self.sticks = pick(rng, STICKS[feel])
-        kick, shift = pick(rng, KICKS[feel]), bar % 2 * self.arrangement.slots
+        if bar % 2 == 0:
+            self.sticks, self.kicks = pick(rng, STICKS[feel]), pick(rng, KICKS[feel])
+        shift = bar % 2 * self.arrangement.slots
         opened = len(self.eighths) - 1 if rng.random() < 0.2 else -1
-        for slot, onset in enumerate(self.eighths):
-            if onset >= until:
-                break
+        for slot, onset in enumerate(self.eighths[:slots]):
             cymbal = RIDE if ride else OPEN_HAT if slot == opened else CLOSED_HAT
             self.hit(onset, cymbal, (60 if slot % 2 == 0 else 46) + 6 * rng.random())
-            if kick[slot % 8] == "k":
+            if self.kicks[slot % 8] == "k":
                 self.hit(onset, KICK, 56 + 6 * rng.random())
             if self.sticks[(shift + slot) % len(self.sticks)] == "x":
                 self.hit(onset, STICK, 62 + 8 * rng.random())
@@ -225,39 +233,39 @@ class Drummer:
         for i in self.backs:
             self.hit(self.arrangement.beats[i][0], PEDAL_HAT, 62)
 
-    def comment(self, bar: int, until: Fraction) -> None:
+    def comment(self, bar: int, slots: int) -> None:
         """Snare and kick: an answer in the solo's rests, now and then a single light stroke in its phrases."""
         rng, solo = self.rng, self.arrangement.phrases
         quiet = pick(rng, ANSWERS if not solo and rng.random() < 0.4 else BEHIND) if rng.random() < 0.5 else "."
         answer = pick(rng, ANSWERS)
-        for onset, rests in zip(self.eighths, self.arrangement.rests[bar], strict=True):
-            figure = answer if rests else quiet
-            sign = figure[int(2 * onset) % len(figure)]
-            if onset >= until:
-                break
-            if sign != "." and not {(onset, SNARE), (onset, STICK)} & {*self.strokes}:
+        for slot, rests in enumerate(self.arrangement.rests[bar][:slots]):
+            onset, figure = self.eighths[slot], answer if rests else quiet
+            sign = figure[slot % len(figure)]
+            if sign != "." and (onset, SNARE) not in self.strokes and (onset, STICK) not in self.strokes:
                 velocity = (58 if rests else 44) + 10 * rng.random()
-                self.hit(onset, KICK if sign == "k" else STICK if self.even else SNARE, velocity)
+                self.hit(onset, KICK if sign == "k" else self.left, velocity)
 
-    def cells(self) -> list[tuple[Fraction, Fraction, str]]:
-        """(onset, length, rhythm) of each beat of a bar that is played freely, at most as fast as hands can play."""
-        found = []
-        for onset, length in self.arrangement.beats:
-            cells = CELLS["three" if length != 1 else "even" if self.even else "swing"]
-            slow = [cell for cell in cells if len(cell) * self.arrangement.tempo <= RATE * 60 * length]
-            found.append((onset, length, pick(self.rng, slow or ("X.",))))
-        return found
+    def playable(self, beat: tuple[Fraction, Fraction]) -> Sequence[str]:
+        """The rhythms of a beat, (onset, length), that are not too fast."""
+        cells = CELLS["three" if beat[1] != 1 else "even" if self.even else "swing"]
+        return [cell for cell in cells if len(cell) * self.arrangement.tempo <= RATE * 60 * beat[1]] or ("X.",)
+
+    def cells(self, first: int = 0) -> list[tuple[Fraction, Fraction, str]]:
+        """(onset, length, rhythm) of each beat from the given one to the end of a bar, for a fill or a solo."""
+        beats = zip(self.arrangement.beats[first:], self.rhythms[first:], strict=True)
+        return [(*beat, pick(self.rng, rhythms)) for beat, rhythms in beats]
 
     def roll(self, cells: Sequence[tuple[Fraction, Fraction, str]], surface: str, crescendo: bool = False) -> None:
         """Play the rhythms of beats on a part of the kit, with the kick under some accents."""
         drums, total = SURFACES[surface], len(cells)
         for i, (onset, length, cell) in enumerate(cells):
+            step = length / len(cell) if length == 1 else HALF
             for k, sign in enumerate(cell):
-                if sign == ".":
+                if sign == "." or k * step >= length:
                     continue
                 progress = (i + k / len(cell)) / total
                 place = int(progress * len(drums)) if surface == "around" else int(sign == "x")
                 level = (92 if sign == "X" else 62) * (0.75 + 0.25 * progress if crescendo else 1)
-                self.hit(onset + length * k / len(cell), drums[place], level + 6 * self.rng.random())
+                self.hit(onset + k * step, drums[place], level + 6 * self.rng.random())
                 if sign == "X" and surface != "kick" and self.rng.random() < 0.3:
-                    self.hit(onset + length * k / len(cell), KICK, 0.8 * level)
+                    self.hit(onset + k * step, KICK, 0.8 * level)
