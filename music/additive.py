@@ -17,6 +17,7 @@ PIECE = 1 << 20  # samples corrected at a time, likewise
 NOISE = 3  # s, after which the noise comes again
 SEED = 1  # for the noise
 Band = tuple[float, float]
+Points = Callable[[Array], tuple[Array, Array]]
 
 
 def block_of(rate: int) -> int:
@@ -24,9 +25,7 @@ def block_of(rate: int) -> int:
     return rate // BLOCKS
 
 
-def additive(
-    frequencies: Array, points: Callable[[Array], tuple[Array, Array]], noise: Band, n: int, rate: int
-) -> Array:
+def additive(frequencies: Array, points: Points, noise: Band, n: int, rate: int) -> Array:
     """Sum partials and noise.
 
     Within blocks of about 1.4 ms each partial crossfades between two sinusoids: one with the phase and level of the
@@ -60,7 +59,8 @@ def additive(
         sound[first:last] = np.concatenate([partials[:-1], partials[1:]], axis=1, dtype=np.float32) @ waves
         if hiss.any():
             hiss = hiss.astype(np.float32)
-            sound[first:last] += grains[np.arange(first, last) % len(grains)] * (hiss[:-1] + rising * np.diff(hiss, axis=0))
+            shape = hiss[:-1] + rising * np.diff(hiss, axis=0)
+            sound[first:last] += grains[np.arange(first, last) % len(grains)] * shape
     return sound.ravel()[:n]
 
 

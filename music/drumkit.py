@@ -9,7 +9,7 @@ import numpy as np
 
 from numpyrnn.checks import Array
 
-from .additive import HIGHEST, SEED, Band, additive, block_of, centred
+from .additive import HIGHEST, SEED, Band, Points, additive, block_of, centred
 
 RING = 1.8  # s, the longest sound of a cymbal
 FALL = 0.03  # s, time constant of a falling pitch
@@ -99,19 +99,21 @@ def drum_parts(drum: Drum, rate: int) -> tuple[Array, Array]:
     frequencies = np.array([tone for tone in drum.tones if tone * (1 + drum.drop) < HIGHEST * rate])
     decays = drum.decay * np.sqrt(frequencies.min(initial=np.inf) / frequencies)
     phases = np.random.default_rng(SEED).uniform(0, 1, len(frequencies)) * (len(frequencies) > 4)
-    quick = block_of(rate) / rate
-    parts = []
-    for tones in (True, False):
 
-        def points(times: Array, tones: bool = tones) -> tuple[Array, Array]:
-            shape = np.minimum(times / quick, 1) * np.clip(1 - times / length, 0, 1)
-            cycles = phases + frequencies * (times + drum.drop * FALL * (1 - np.exp(-times / FALL)))
-            levels, angles = tones * shape * np.exp(-times / decays), 2 * pi * cycles
-            partials = np.concatenate([levels * np.cos(angles), levels * np.sin(angles)], axis=1)
-            return partials, (1 - tones) * shape * np.exp(-times / drum.hiss)
+    def fading(times: Array) -> Array:
+        return np.minimum(times * rate / block_of(rate), 1) * np.clip(1 - times / length, 0, 1)
 
-        sound = additive(frequencies, points, drum.noise, round(length * rate), rate)
-        stroke = float(np.sqrt(np.mean(sound[: round(STROKE * rate)] ** 2))) or 1
-        part = np.sqrt(1 - drum.share if tones else drum.share)
-        parts.append(centred(sound * np.float32(part / stroke)))
-    return parts[0], parts[1]
+    def tones(times: Array) -> tuple[Array, Array]:
+        levels = fading(times) * np.exp(-times / decays)
+        angles = 2 * pi * (phases + frequencies * (times + drum.drop * FALL * (1 - np.exp(-times / FALL))))
+        return np.concatenate([levels * np.cos(angles), levels * np.sin(angles)], axis=1), np.zeros_like(times)
+
+    def noise(times: Array) -> tuple[Array, Array]:
+        return np.zeros((len(times), 0)), fading(times) * np.exp(-times / drum.hiss)
+
+    def part(share: float, partials: Array, points: Points) -> Array:
+        sound = additive(partials, points, drum.noise, round(length * rate), rate)
+        stroke = float(np.sqrt(np.mean(sound[: round(STROKE * rate)] ** 2))) or 1.0
+        return centred(sound * np.float32(np.sqrt(share) / stroke))
+
+    return part(1 - drum.share, frequencies, tones), part(drum.share, frequencies[:0], noise)

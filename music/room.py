@@ -10,7 +10,7 @@ from numpyrnn.checks import Array
 
 LENGTH = 0.5  # s, in which the reverberation falls by 60 dB
 GAP = 0.006  # s, before the first reflection
-LEVEL = 0.22  # RMS of the room's answer, relative to the sound itself
+LEVEL = 0.17  # amplitude of the room's answer within the band, relative to the sound itself
 BAND = 250, 5000  # Hz, what the walls reflect
 SIZE = 1 << 16  # samples transformed at a time
 SEED = 2
@@ -26,7 +26,7 @@ def response(rate: int) -> Array:
     band = hz**2 / (hz**2 + low**2) / (1 + 1j * hz / high)
     answer = np.fft.irfft(np.fft.rfft(noise, 2 * n) * band)[:, :n]
     answer *= np.clip((LENGTH - times) / 0.05, 0, 1)
-    answer *= LEVEL / np.sqrt(2) / np.linalg.norm(answer, axis=1, keepdims=True)
+    answer *= LEVEL / 2**0.5 * np.sqrt(np.mean(np.abs(band) ** 2)) / np.linalg.norm(answer, axis=1, keepdims=True)
     return answer.astype(np.float32)
 
 

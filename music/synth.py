@@ -27,7 +27,7 @@ TAIL = 1.9  # s, room after the last note for sounds that die away
 CUT = 0.01  # s, fade-out if the end of the piece is cut off
 SHORT = 2.0  # s, longest notes that are cached
 MIDDLE = 0  # the channel that stands in the middle
-KIT_GAIN = 1.0  # level of the drums relative to the voices
+KIT_GAIN = 0.85  # level of the drums relative to the voices
 
 
 def render(
@@ -39,10 +39,10 @@ def render(
 ) -> Array:
     """Render the sound of a piece; the same input gives the same samples.
 
-    A4 is 440 Hz. A note begins at the sample nearest to its onset and passes 1 % of its peak within 2 ms. Its release
-    takes up to 0.3 s. Drums ring up to 1.8 s, whatever their written duration, and the room adds half a second. The
-    instrument on channel 0 stands in the middle, and so does an instrument that plays alone. A mix that would exceed
-    -1 dB of full scale is scaled down as a whole.
+    A4 is 440 Hz. A note begins at the sample nearest to its onset and passes 1 % of its peak within 2 ms, or 6 ms if it
+    is blown or bowed. Its release takes up to 0.3 s. Drums ring up to 1.8 s, whatever their written duration, and the
+    room adds half a second. The instrument on channel 0 stands in the middle, and so does an instrument that plays
+    alone. A mix that would exceed -1 dB of full scale is scaled down as a whole.
 
     Parameters
     ----------

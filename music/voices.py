@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from math import pi
+from math import ceil, pi
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from .additive import HIGHEST, Band, additive, block_of, centred
 
 GAIN = 0.25  # share of full scale for a note at full velocity; most pieces then need no scaling
 FAINTEST = 1e-3  # of the strongest partial; fainter ones are left out
+TOP = 13000  # Hz; higher partials are left out, too
 VIBRATO = 5.2  # Hz
 CHIFF = 0.03  # s, time constant of the noise at the beginning
 MIDDLE_C = 261.6  # Hz
@@ -108,7 +109,7 @@ JAZZ_GUITAR = replace(NYLON, levels=series(20, 0.8, 0.2), stretch=5e-5, cutoff=7
 MUTED_GUITAR = replace(JAZZ_GUITAR, decay=0.06, sustain=0.2, fade=0.15)
 DISTORTED = replace(STEEL, levels=series(30, 0.4), cutoff=3000, attack=0.005, sustain=0.9, fade=3, vibrato=6)
 BASS = Voice(series(20, 0.8, 0.22), cutoff=480, attack=0.006, decay=0.18, sustain=0.6, fade=0.7, damping=0.6,
-             release=0.08, chiff=0.05, air=(200, 1800), pan=0.1)
+             release=0.08, chiff=0.05, air=(200, 1800), gain=0.88, pan=0.1)
 ELECTRIC_BASS = replace(BASS, cutoff=700, fade=1.2)
 STRINGS = Voice(series(24, 0.8), formants=((450, 250), (1100, 500), (2600, 900)), cutoff=2000, attack=0.05,
                 sustain=0.9, release=0.2, vibrato=12, breath=0.015, chiff=0.03, air=(1000, 6000), pan=-0.15)
@@ -123,10 +124,11 @@ TROMBONE = replace(TRUMPET, formants=((550, 300), (1500, 600)), cutoff=1100, att
 TUBA = replace(TROMBONE, formants=((300, 200),), cutoff=500)
 MUTED_TRUMPET = replace(TRUMPET, formants=((1700, 250), (3300, 500)), cutoff=3000, bright=1.4, breath=0.012)
 HORN = replace(TROMBONE, levels=series(20, 0.6), formants=((420, 250),), cutoff=800, attack=0.03)
-SAX = Voice(series(28, 0.45), formants=((560, 300), (1350, 450), (2800, 900)), cutoff=1400, bright=3, attack=0.018,
-            decay=0.12, sustain=0.85, release=0.07, vibrato=14, tremolo=0.1, breath=0.02, chiff=0.12, air=(800, 4500))
-OBOE = replace(SAX, levels=series(24, 0.2), formants=((1100, 250), (2900, 500)), cutoff=2000, bright=1.2, breath=0.01,
-               chiff=0.03)
+SAX = Voice(series(28, 0.45), formants=((560, 300), (1350, 450), (2800, 900)), cutoff=1400, bright=2.6, attack=0.018,
+            decay=0.12, sustain=0.85, release=0.07, vibrato=14, tremolo=0.1, breath=0.02, chiff=0.12, air=(800, 4500),
+            gain=0.95)
+OBOE = replace(SAX, levels=series(24, 0.2), formants=((1100, 250), (2900, 500)), cutoff=2000, bright=1.2, vibrato=8,
+               breath=0.01, chiff=0.03)
 BASSOON = replace(OBOE, formants=((480, 150), (1200, 300)), cutoff=1000)
 CLARINET = Voice(series(21, 0.6, even=0.12), cutoff=1400, bright=1.6, attack=0.02, sustain=0.95, release=0.06,
                  breath=0.012, chiff=0.03)
@@ -186,7 +188,7 @@ def spectrum(voice: Voice, pitch: int, velocity: int, rate: int) -> tuple[Array,
     levels = np.array(voice.levels) / (1 + (frequencies / cutoff) ** 2)
     if voice.formants:
         levels *= FLOOR + sum(1 / (1 + ((frequencies - at) / width) ** 2) for at, width in voice.formants)
-    heard = (levels > FAINTEST * levels.max()) & (frequencies < HIGHEST * rate)
+    heard = (levels > FAINTEST * levels.max()) & (frequencies < min(HIGHEST * rate, TOP))
     levels = levels[heard]
     return ratios[heard], frequencies[heard], levels / (np.linalg.norm(levels) or 1)
 
@@ -206,10 +208,10 @@ def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array
 
     Returns
     -------
-    (hold + release,) float32, with a mean of 0
+    (hold + release, rounded up to a block,) float32, with a mean of 0
     """
     ratios, frequencies, levels = spectrum(voice, pitch, velocity, rate)
-    n = hold + round(voice.release * rate)
+    n = ceil((hold + voice.release * rate) / block_of(rate)) * block_of(rate)  # so that it ends with silence
     if not len(levels):
         return np.zeros(n, np.float32)
     strength = GAIN * voice.gain * loudness(velocity)
@@ -227,6 +229,7 @@ def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array
         passing = (1 - voice.sustain) * np.exp(-times / (voice.decay * slowness))
         shape = np.minimum(times / attacks, 1) * (lasting + passing) * release * (strength * levels)
         noise = np.minimum(times / attacks[0], 1) * (voice.breath + voice.chiff * np.exp(-times / CHIFF))
-        return np.concatenate([shape * np.cos(angles), shape * np.sin(angles)], axis=1), strength / np.sqrt(2) * release * noise
+        noise *= release * (strength / np.sqrt(2))
+        return np.concatenate([shape * np.cos(angles), shape * np.sin(angles)], axis=1), noise
 
     return centred(additive(frequencies, points, voice.air, n, rate))

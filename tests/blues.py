@@ -42,7 +42,7 @@ def bass():
 
 def piano():
     """Two chords a bar, one of them off the beat."""
-    strikes = [(Fraction(0), 2 * THIRD), (Fraction(5, 3), Fraction(4, 3))]
+    strikes = [(Fraction(0), 2 * THIRD), (Fraction(5, 3), 2 * THIRD)]
     return [
         Note(4 * bar + at + bar % 2, length, pitch, 60 + bar % 3, 1, 0)
         for bar, chord in enumerate(CHORDS)
