@@ -73,8 +73,9 @@ def coloured(band: Band, rate: int) -> Array:
     frequencies, (low, high) = np.fft.rfftfreq(n, 1 / rate), band
     spectrum *= frequencies**4 / (frequencies**4 + low**4) / (1 + (frequencies / high) ** 4)
     spectrum[frequencies > HIGHEST * rate] = 0
-    noise = np.fft.irfft(spectrum, n)
-    return (noise / noise.std()).astype(np.float32)
+    noise: Array = np.fft.irfft(spectrum, n).astype(np.float32)
+    noise /= noise.std()
+    return noise
 
 
 def centred(sound: Array) -> Array:

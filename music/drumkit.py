@@ -50,9 +50,9 @@ def plate(n: int, low: float, high: float) -> tuple[float, ...]:
 # fmt: off
 KICK = Drum((52.0, 95.0), 0.11, (150, 2500), 0.012, 0.12, drop=1.2, gain=1.0)
 SNARE = Drum((185.0, 285.0, 330.0, 470.0), 0.06, (900, 9000), 0.09, 0.7, drop=0.15, gain=0.8, pan=-0.05)
-STICK = Drum((830.0, 1270.0, 1710.0, 2460.0), 0.018, (1500, 8000), 0.012, 0.4, gain=0.4, pan=-0.05)
+STICK = Drum((830.0, 1270.0, 1710.0, 2460.0), 0.018, (1500, 8000), 0.012, 0.4, gain=0.5, pan=-0.05)
 CLAP = Drum((), 0.1, (800, 5000), 0.08, 1.0, gain=0.7)
-CLOSED_HAT = Drum(plate(60, 3000, 14000), 0.05, (5500, 14000), 0.035, 0.7, gain=0.35, pan=-0.2)
+CLOSED_HAT = Drum(plate(60, 3000, 14000), 0.05, (5500, 14000), 0.035, 0.7, gain=0.4, pan=-0.2)
 PEDAL_HAT = replace(CLOSED_HAT, noise=(4000, 11000), hiss=0.03, decay=0.03, gain=0.3)
 OPEN_HAT = replace(CLOSED_HAT, decay=0.35, hiss=0.25)
 RIDE = Drum(plate(160, 380, 13000), 1.0, (3000, 12000), 0.12, 0.45, gain=0.5, pan=0.15)

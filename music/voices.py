@@ -12,7 +12,7 @@ from numpyrnn.checks import Array
 
 from .additive import HIGHEST, Band, additive, block_of, centred
 
-GAIN = 0.25  # share of full scale for a note at full velocity; most pieces then need no scaling
+GAIN = 0.3  # share of full scale for a note at full velocity; most pieces then need no scaling
 FAINTEST = 1e-3  # of the strongest partial; fainter ones are left out
 TOP = 13000  # Hz; higher partials are left out, too
 VIBRATO = 5.2  # Hz

@@ -96,9 +96,7 @@ def file_progress(files: Sequence[Any]) -> Any:
 @engraving_options
 @click.option("-o", "--out", type=NAME, help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]")
 @force_option
-def play(
-    model: Path | None, soundfont: Path | None, dry: bool, out: str | None, force: bool, **options: Any
-) -> None:
+def play(model: Path | None, soundfont: Path | None, dry: bool, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece and write it as MIDI, sound, picture and score, side by side."""
     from tqdm import tqdm
 

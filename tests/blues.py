@@ -5,7 +5,7 @@ from fractions import Fraction
 from music.midi import Midi, Note
 
 TEMPO = 400_000  # microseconds a quarter, 150 quarters a minute
-CHORDS = "F7 Bb7 F7 F7 Bb7 Bb7 F7 D7 Gm7 C7 F7 C7".split()
+CHORDS = ["F7", "Bb7", "F7", "F7", "Bb7", "Bb7", "F7", "D7", "Gm7", "C7", "F7", "C7"]
 VOICINGS = {
     "F7": (51, 55, 57, 62),
     "Bb7": (50, 56, 60, 65),

@@ -220,6 +220,15 @@ def test_a_sound_font_makes_the_sound(folder, monkeypatch):
     assert (folder / "x.wav").read_bytes() == b"RIFF by another"
 
 
+def test_dry_leaves_the_room_out(folder):
+    do_well(folder, "--chords", SHORT, "--seed", 1, "-o", "x", "--model", "model.npz")
+    do_well(folder, "--chords", SHORT, "--seed", 1, "-o", "y", "--model", "model.npz", "--dry")
+    do_well(folder, "listen", "x.mid", "-o", "z.wav", "--dry")
+    assert (folder / "x.mid").read_bytes() == (folder / "y.mid").read_bytes()
+    assert len((folder / "y.wav").read_bytes()) < len((folder / "x.wav").read_bytes())
+    assert (folder / "y.wav").read_bytes() == (folder / "z.wav").read_bytes()
+
+
 def test_force_replaces_and_nothing_else_does(folder):
     do_well(folder, "--chords", SHORT, "--seed", 1, "-o", "x", "--model", "model.npz")
     (folder / "x.mid").unlink()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from music import voices
-from music.voices import VOICES, Voice, spectrum, tone, voice_of
+from music.voices import Voice, spectrum, tone, voice_of
 
 RATE = 44100
 ALL = {name: voice for name, voice in vars(voices).items() if isinstance(voice, Voice)}
