@@ -25,7 +25,7 @@ def block_of(rate: int) -> int:
     return rate // BLOCKS
 
 
-def additive(frequencies: Array, points: Points, noise: Band, n: int, rate: int) -> Array:
+def additive(frequencies: Array, points: Points, noise: Band, n: int, rate: int, start: int = 0) -> Array:
     """Sum partials and noise.
 
     Within blocks of about 1.4 ms each partial crossfades between two sinusoids: one with the phase and level of the
@@ -41,6 +41,7 @@ def additive(frequencies: Array, points: Points, noise: Band, n: int, rate: int)
     noise : lowest and highest frequency of the noise, Hz
     n : int, samples
     rate : int, samples a second
+    start : int, default 0, the block of the noise to begin with, so that notes need not have the same noise
 
     Returns
     -------
@@ -60,7 +61,7 @@ def additive(frequencies: Array, points: Points, noise: Band, n: int, rate: int)
         if hiss.any():
             hiss = hiss.astype(np.float32)
             shape = hiss[:-1] + rising * np.diff(hiss, axis=0)
-            sound[first:last] += grains[np.arange(first, last) % len(grains)] * shape
+            sound[first:last] += grains[np.arange(start + first, start + last) % len(grains)] * shape
     return sound.ravel()[:n]
 
 

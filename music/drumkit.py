@@ -23,7 +23,7 @@ class Drum:
     Attributes
     ----------
     tones : (Hz, ...), frequencies of the modes of a membrane or a bar
-    decay : s, time constant of the lowest tone; a tone at twice the frequency takes 0.7 times as long
+    decay : s, time constant of the lowest tone; a tone at twice the frequency takes 0.8 times as long
     noise : lowest and highest frequency of the noise, Hz
     hiss : s, time constant of the noise
     share : share of noise in the power of the stroke; the rest is tones
@@ -50,14 +50,14 @@ def plate(n: int, low: float, high: float) -> tuple[float, ...]:
 # fmt: off
 KICK = Drum((52.0, 95.0), 0.11, (150, 2500), 0.012, 0.12, drop=1.2, gain=1.0)
 SNARE = Drum((185.0, 285.0, 330.0, 470.0), 0.06, (900, 9000), 0.09, 0.7, drop=0.15, gain=0.8, pan=-0.05)
-STICK = Drum((830.0, 1270.0, 1710.0, 2460.0), 0.018, (1500, 8000), 0.012, 0.4, gain=0.5, pan=-0.05)
+STICK = Drum((830.0, 1270.0, 1710.0, 2460.0), 0.018, (1500, 8000), 0.012, 0.4, gain=0.6, pan=-0.05)
 CLAP = Drum((), 0.1, (800, 5000), 0.08, 1.0, gain=0.7)
-CLOSED_HAT = Drum(plate(60, 3000, 14000), 0.05, (5500, 14000), 0.035, 0.7, gain=0.4, pan=-0.2)
-PEDAL_HAT = replace(CLOSED_HAT, noise=(4000, 11000), hiss=0.03, decay=0.03, gain=0.3)
-OPEN_HAT = replace(CLOSED_HAT, decay=0.35, hiss=0.25)
-RIDE = Drum(plate(160, 380, 13000), 1.0, (3000, 12000), 0.12, 0.45, gain=0.5, pan=0.15)
-BELL = Drum(plate(14, 750, 8000), 0.8, (3000, 12000), 0.04, 0.15, gain=0.5, pan=0.15)
-CRASH = Drum(plate(140, 350, 15000), 0.7, (2500, 14000), 0.35, 0.6, gain=0.8, pan=-0.2)
+CLOSED_HAT = Drum(plate(60, 3000, 14000), 0.05, (5500, 14000), 0.035, 0.7, gain=0.5, pan=-0.2)
+PEDAL_HAT = replace(CLOSED_HAT, noise=(4000, 11000), hiss=0.03, decay=0.03, gain=0.35)
+OPEN_HAT = replace(CLOSED_HAT, decay=0.3, hiss=0.25)
+RIDE = Drum(plate(160, 380, 13000), 0.7, (3000, 12000), 0.12, 0.45, gain=0.5, pan=0.15)
+BELL = Drum(plate(14, 750, 8000), 0.6, (3000, 12000), 0.04, 0.15, gain=0.5, pan=0.15)
+CRASH = Drum(plate(140, 350, 15000), 0.6, (2500, 14000), 0.35, 0.6, gain=0.8, pan=-0.2)
 TOM = Drum((80.0, 127.0, 171.0), 0.18, (200, 3000), 0.02, 0.12, drop=0.35)
 BONGO = Drum((330.0, 525.0, 705.0), 0.07, (500, 5000), 0.012, 0.15, drop=0.1, gain=0.7, pan=0.3)
 AGOGO = Drum((910.0, 1370.0, 2450.0), 0.15, (2000, 8000), 0.01, 0.1, gain=0.5, pan=0.3)
@@ -81,15 +81,17 @@ KIT |= {75: replace(BLOCK, tones=(2500.0,)), 76: BLOCK, 77: replace(BLOCK, tones
 KIT |= {71: replace(TRIANGLE, tones=(2350.0,)), 72: replace(TRIANGLE, tones=(2350.0,), decay=0.3)}
 # fmt: on
 OTHER = BLOCK
+OPEN, CLOSING = 46, (42, 44)  # an open hi-hat rings until it is closed
 
 
-def drum_parts(drum: Drum, rate: int) -> tuple[Array, Array]:
+def drum_parts(drum: Drum, rate: int, take: int = 0) -> tuple[Array, Array]:
     """Render a drum's tones and noise separately, because a softer stroke has less noise.
 
     Parameters
     ----------
     drum : Drum
     rate : int, samples a second
+    take : int, default 0; no two strokes on a drum are the same
 
     Returns
     -------
@@ -97,8 +99,8 @@ def drum_parts(drum: Drum, rate: int) -> tuple[Array, Array]:
     """
     length = min(7 * max(drum.decay, drum.hiss), RING)
     frequencies = np.array([tone for tone in drum.tones if tone * (1 + drum.drop) < HIGHEST * rate])
-    decays = drum.decay * np.sqrt(frequencies.min(initial=np.inf) / frequencies)
-    phases = np.random.default_rng(SEED).uniform(0, 1, len(frequencies)) * (len(frequencies) > 4)
+    decays = drum.decay * (frequencies.min(initial=np.inf) / frequencies) ** 0.3
+    phases = np.random.default_rng([SEED, take]).uniform(0, 1, len(frequencies)) * (len(frequencies) > 4)
 
     def fading(times: Array) -> Array:
         return np.minimum(times * rate / block_of(rate), 1) * np.clip(1 - times / length, 0, 1)
@@ -112,7 +114,7 @@ def drum_parts(drum: Drum, rate: int) -> tuple[Array, Array]:
         return np.zeros((len(times), 0)), fading(times) * np.exp(-times / drum.hiss)
 
     def part(share: float, partials: Array, points: Points) -> Array:
-        sound = additive(partials, points, drum.noise, round(length * rate), rate)
+        sound = additive(partials, points, drum.noise, round(length * rate), rate, 331 * take)
         stroke = float(np.sqrt(np.mean(sound[: round(STROKE * rate)] ** 2))) or 1.0
         return centred(sound * np.float32(np.sqrt(share) / stroke))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import wave
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
@@ -15,7 +17,7 @@ import numpy as np
 from numpyrnn.checks import Array, NumpyrnnError, check_count, check_range, check_shape
 from numpyrnn.files import atomic_write
 
-from .drumkit import KIT, OTHER, drum_parts
+from .drumkit import CLOSING, KIT, OPEN, OTHER, drum_parts
 from .midi import DRUMS, Midi, Note
 from .room import LENGTH, add_room
 from .voices import GAIN, loudness, tone, voice_of
@@ -27,6 +29,8 @@ TAIL = 1.9  # s, room after the last note for sounds that die away
 CUT = 0.01  # s, fade-out if the end of the piece is cut off
 SHORT = 2.0  # s, longest notes that are cached
 MIDDLE = 0  # the channel that stands in the middle
+TAKES = 3  # of each drum, in turn
+CHOKE = 0.03  # s, in which a closed hi-hat falls silent
 KIT_GAIN = 0.85  # level of the drums relative to the voices
 
 
@@ -68,10 +72,10 @@ def render(
     timed, end = _timed(midi, seconds)
     room = 0 if dry else LENGTH
     size = min(ceil((end + TAIL + room) * rate), ceil((seconds or MAX_SECONDS + TAIL + room) * rate))
-    mix, stop, player = np.zeros((2, size), np.float32), 0, _Player(rate, (note for note, _, _ in timed))
+    mix, stop, player = np.zeros((2, size), np.float32), 0, _Player(rate, timed)
     for note, onset, duration in progress(timed):
         start = min(round(onset * rate), size)
-        sound, pan = player.play(note, min(round(duration * rate), size - start))
+        sound, pan = player.play(note, onset, min(round(duration * rate), size - start))
         stop = max(stop, start + len(sound))
         sound, angle = sound[: size - start], (pan + 1) * pi / 4
         for channel, share in zip(mix, (cos(angle), sin(angle)), strict=True):  # constant power
@@ -112,23 +116,39 @@ def _timed(midi: Midi, seconds: float | None) -> tuple[list[tuple[Note, float, f
 class _Player:
     """Renders single notes, and caches their sounds."""
 
-    def __init__(self, rate: int, notes: Iterable[Note]):
+    def __init__(self, rate: int, timed: list[tuple[Note, float, float]]):
         self.rate = rate
-        self.alone = len({DRUMS if note.channel == DRUMS else voice_of(note.program) for note in notes}) == 1
+        self.alone = len({DRUMS if note.channel == DRUMS else voice_of(note.program) for note, _, _ in timed}) == 1
+        self._closings = sorted(at for note, at, _ in timed if note.channel == DRUMS and note.pitch in CLOSING)
+        self._strokes: Counter[int] = Counter()
         self._tone = lru_cache(256)(tone)
         self._drum = lru_cache(128)(drum_parts)
 
-    def play(self, note: Note, hold: int) -> tuple[Array, float]:
-        """Render a note held for `hold` samples: its float32 sound and its pan."""
+    def play(self, note: Note, onset: float, hold: int) -> tuple[Array, float]:
+        """Render a note at `onset`, s, held for `hold` samples: its float32 sound and its pan."""
         if note.channel == DRUMS:
             drum = KIT.get(note.pitch, OTHER)
-            tones, noise = self._drum(drum, self.rate)
+            tones, noise = self._drum(drum, self.rate, self._strokes[note.pitch] % TAKES)
+            self._strokes[note.pitch] += 1
             strength = GAIN * KIT_GAIN * drum.gain * loudness(note.velocity)
-            return strength * tones + strength * (0.5 + note.velocity / 254) * noise, drum.pan
+            sound = strength * tones + strength * (0.5 + note.velocity / 254) * noise
+            if note.pitch == OPEN:
+                sound = self._closed(sound, onset)
+            return sound, drum.pan
         voice = voice_of(note.program)
         make = self._tone if hold <= SHORT * self.rate else tone
         pan = 0.0 if self.alone or note.channel == MIDDLE else voice.pan
         return make(voice, note.pitch, note.velocity, hold, self.rate), pan
+
+    def _closed(self, sound: Array, onset: float) -> Array:
+        """Let an open hi-hat fall silent when it is next closed."""
+        after = bisect_right(self._closings, onset)
+        if after == len(self._closings):
+            return sound
+        end, fade = round((self._closings[after] - onset) * self.rate), np.linspace(1, 0, round(CHOKE * self.rate))
+        sound = sound[: end + len(fade)]
+        sound[end:] *= fade[: len(sound[end:])].astype(np.float32)
+        return sound
 
 
 def wav_bytes(samples: Array, rate: int = 44100) -> bytes:

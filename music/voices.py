@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, replace
-from math import ceil, pi
+from math import ceil, pi, sin
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def series(n: int, slope: float, pluck: float = 0.0, even: float = 1.0) -> tuple
     pluck : share of the string beyond the place where it is struck or plucked; default 0, it is neither
     even : level of the even partials, default 1
     """
-    shares = (abs(np.sin(pi * k * pluck)) if pluck else 1.0 for k in range(1, n + 1))
+    shares = (abs(sin(pi * k * pluck)) if pluck else 1.0 for k in range(1, n + 1))
     return tuple(float(share) * k**-slope * (1 if k % 2 else even) for k, share in enumerate(shares, 1))
 
 
@@ -232,4 +232,4 @@ def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array
         noise *= release * (strength / np.sqrt(2))
         return np.concatenate([shape * np.cos(angles), shape * np.sin(angles)], axis=1), noise
 
-    return centred(additive(frequencies, points, voice.air, n, rate))
+    return centred(additive(frequencies, points, voice.air, n, rate, 97 * pitch + velocity))

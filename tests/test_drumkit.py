@@ -1,11 +1,14 @@
 """The drum kit: cymbals of noise and partials out of tune, drums that differ, every note of General MIDI."""
 
+from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from music.drumkit import KIT, OTHER, drum_parts
+from music.midi import Midi, Note
+from music.synth import render
 
 RATE = 44100
 CYMBALS = {"ride": 51, "hi-hat": 42, "pedal": 44, "open hi-hat": 46, "crash": 49, "ride 2": 59, "splash": 55}
@@ -89,3 +92,27 @@ def test_a_drum_can_be_made_at_any_rate(rate):
         assert len(tones) == len(noise) <= 1.8 * rate + 1
         assert np.isfinite(tones).all()
         assert np.isfinite(noise).all()
+
+
+def test_no_two_strokes_on_a_cymbal_are_the_same():
+    hits = Midi([Note(Fraction(4 * i), Fraction(1), 51, 80, 9) for i in range(2)])
+    samples = render(hits, dry=True).astype(float)
+    one, two = samples[: RATE // 2, 0], samples[2 * RATE : 2 * RATE + RATE // 2, 0]
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.3
+    assert np.sqrt(np.mean(one**2)) == pytest.approx(np.sqrt(np.mean(two**2)), rel=0.15)
+
+
+@pytest.mark.parametrize("closing", [42, 44])
+def test_an_open_hi_hat_rings_until_it_is_closed(closing):
+    def sound(*hits):
+        notes = [Note(Fraction(at), Fraction(1, 8), pitch, 90, 9) for at, pitch in hits]
+        return render(Midi(notes), dry=True).astype(float)[RATE // 2 :, 0]  # from the first beat
+
+    alone, closed, other = sound((0, 46)), sound((0, 46), (1, closing)), sound((0, 46), (1, 51))
+    only = sound((1, closing))
+    late = slice(RATE // 10, RATE // 4)
+    assert np.sqrt(np.mean(alone[late] ** 2)) > 50
+    np.testing.assert_allclose(closed[late], only[late], atol=2)
+    assert np.sqrt(np.mean(other[late] ** 2)) > np.sqrt(np.mean(alone[late] ** 2))
+    again = sound((0, 46), (Fraction(1, 2), 46), (1, closing))
+    np.testing.assert_allclose(again[late], only[late], atol=2)
