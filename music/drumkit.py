@@ -43,7 +43,7 @@ class Drum:
 
 
 def plate(n: int, low: float, high: float) -> tuple[float, ...]:
-    """List the frequencies of a plate's modes: as dense at any height, and not in tune with each other."""
+    """List the frequencies of a plate's modes: spread at random, so that they form no chord."""
     return tuple(map(float, np.sort(np.random.default_rng([SEED, n]).uniform(low, high, n))))
 
 
@@ -91,7 +91,7 @@ def drum_parts(drum: Drum, rate: int, take: int = 0) -> tuple[Array, Array]:
     ----------
     drum : Drum
     rate : int, samples a second
-    take : int, default 0; no two strokes on a drum are the same
+    take : int, default 0; the takes differ in the phases of their tones and in their noise
 
     Returns
     -------

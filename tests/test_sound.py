@@ -118,6 +118,38 @@ def test_the_peak_stays_under_one_decibel_below_full_scale(rate, dry):
     assert 10 ** (-1.1 / 20) < np.abs(samples.astype(float)).max() / 32768 < 10 ** (-1 / 20)
 
 
+@pytest.mark.torture
+def test_any_notes_become_sound_within_limits_and_twice_the_same(rounds, tell):
+    """Of any program and drum, together or apart, long or of no length, at any rate."""
+    number = 0
+    for seed in range(rounds(3, 50)):
+        rng = np.random.default_rng(seed)
+        notes = [
+            Note(
+                Fraction(int(rng.integers(0, 64)), 16),
+                Fraction(int(rng.integers(0, 32) ** 2), int(rng.integers(1, 400))),
+                *map(int, (rng.integers(0, 128), rng.integers(0, 128), rng.integers(0, 16), rng.integers(0, 128))),
+            )
+            for _ in range(int(rng.integers(1, 60)))
+        ]
+        rate, dry, seconds = (
+            int(rng.integers(8000, 48001)),
+            bool(seed % 2),
+            [None, 5 * rng.random() + 0.3][seed % 3 % 2],
+        )
+        music = piece(*notes)
+        if seconds is not None and min(note.onset for note in notes) >= 2 * seconds:
+            continue
+        samples = render(music, rate, seconds, dry=dry)
+        assert samples.dtype == np.int16
+        assert np.abs(samples.astype(float)).max() / 32768 < 10 ** (-1 / 20)
+        assert np.abs(samples[:1].astype(int)).max(initial=0) <= 1
+        assert np.abs(samples[-1:].astype(int)).max(initial=0) <= 3
+        np.testing.assert_array_equal(render(music, rate, seconds, dry=dry), samples)
+        number += len(notes)
+    tell(f"{number:,} notes of any kind: none above -1 dB of full scale, none that begins or ends with a step")
+
+
 @pytest.mark.parametrize("dry", [True, False])
 def test_there_is_no_direct_current_in_a_mix(dry):
     assert np.abs(render(blues(), dry=dry).mean(axis=0)).max() < 0.5
