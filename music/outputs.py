@@ -44,18 +44,19 @@ class Performance(ABC):
     def summary(self) -> str:
         """Describe the piece in a few lines."""
 
-    def wav(self, rate: int = RATE) -> bytes:
+    def wav(self, rate: int = RATE, dry: bool = False) -> bytes:
         """Render the sound, 16-bit stereo, as the bytes of a WAV file.
 
         Parameters
         ----------
         rate : int, default 44100, samples a second
+        dry : bool, default False; True leaves the room out
 
         Returns
         -------
         bytes
         """
-        return wav_bytes(render(self.midi, rate), rate)
+        return wav_bytes(render(self.midi, rate, dry=dry), rate)
 
     def svg(self) -> bytes:
         """Engrave the score, as the bytes of an SVG file. This needs the extra `score`."""
@@ -66,7 +67,12 @@ class Performance(ABC):
         return ENGRAVERS[".pdf"](self.musicxml())
 
     def contents(
-        self, soundfont: str | Path | None = None, score: bool = True, svg: bool = False, pdf: bool = False
+        self,
+        soundfont: str | Path | None = None,
+        score: bool = True,
+        svg: bool = False,
+        pdf: bool = False,
+        dry: bool = False,
     ) -> dict[str, bytes]:
         """Make the content of each file.
 
@@ -74,13 +80,14 @@ class Performance(ABC):
         ----------
         soundfont : file, optional, see `write`
         score, svg, pdf : bool, see `endings_of`
+        dry : bool, default False; True leaves the room out of the sound
 
         Returns
         -------
         dict from a file's ending, such as ".mid", to its bytes
         """
         wanted = endings_of(score, svg, pdf)
-        wav = self.wav() if soundfont is None else render_soundfont(self.midi, soundfont)
+        wav = self.wav(dry=dry) if soundfont is None else render_soundfont(self.midi, soundfont, dry)
         made = {".mid": midi_bytes(self.midi), ".wav": wav, ".png": self.png()}
         if score:
             made[".musicxml"] = xml = self.musicxml()
