@@ -10,12 +10,14 @@ from xml.etree.ElementTree import Element, indent, tostring
 
 from ..changes import Changes
 from ..chords import Chord
+from ..feels import FEELS, swings
 from .chart import Chart, Measure, bar_length, fifths, parse_key
 from .harmony import WRITTEN, Degree, natural, semitones
 from .key import estimate_key
 
 DIVISIONS = 10080  # of a quarter, as music21 writes them
 BARS_A_LINE = 4
+WORDS = {**{feel: feel.capitalize() for feel in FEELS}, "straight": "Straight eighths", "bossa": "Bossa nova"}
 Notes = Sequence[Sequence[Element]]
 Clef = tuple[str, int, int]
 _HEAD = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -195,9 +197,10 @@ def _rest(length: Fraction, **attributes: str) -> Element:
 def _tempo(chart: Chart) -> Element | None:
     """Feel and tempo. Eighths swing only if they are not the beat."""
     types, sound = [], _node("sound", **{"tempo": chart.tempo} if chart.tempo else {})
-    if chart.feel == "swing" and chart.meter[1] <= 4:
-        types.append(_node("words", "Swing"))
-        sound.append(_group("swing", first=2, second=1, swing_type="eighth"))
+    if chart.feel and (chart.meter[1] <= 4 or not swings(chart.feel)):
+        types.append(_node("words", WORDS[chart.feel]))
+        swing = _group("swing", first=2, second=1, swing_type="eighth")
+        sound.append(swing if swings(chart.feel) else _node("swing", _node("straight")))
     if chart.tempo:
         types.append(_group("metronome", beat_unit="quarter", per_minute=chart.tempo))
     inside = [*(_node("direction-type", element) for element in types), sound]

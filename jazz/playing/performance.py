@@ -25,6 +25,7 @@ from ..charts.chart import Chart, parse_key
 from ..charts.files import check_meter, read_chart
 from ..evaluation import Copied
 from ..evaluation import longest_copy as find_longest_copy
+from ..feels import feel_in, swings
 from ..grammar import Element, Value, parse_value
 from ..model import KIND, training_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
@@ -209,16 +210,19 @@ def improvise(
     if minutes > MAX_SECONDS / 60:
         raise NumpyrnnError(f"a solo must last at most {MAX_SECONDS // 60} minutes, this one would last {minutes:.0f}")
     checkpoint = model if isinstance(model, Checkpoint) else load_model(model, KIND)
-    usual = TRIPLET_FEEL if changes.feel == "swing" else STRAIGHT
+    usual = TRIPLET_FEEL if swings(changes.feel) else STRAIGHT
     ratio = usual if swing is None else as_ratio(swing)
-    changes = replace(changes, feel="straight" if ratio == STRAIGHT else "swing").times(choruses)
+    if swings(changes.feel) != (ratio != STRAIGHT):
+        changes = replace(changes, feel="straight" if ratio == STRAIGHT else feel_in("swing", changes.meter))
+    changes = changes.times(choruses)
     if ending:
         changes = changes.with_ending()
     chance = seed if temperature else 0  # at temperature 0, nothing is left to chance
     sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
     soloist = Soloist(checkpoint, sampler, density, longest_copy)
     line = soloist.play(changes, primer_values(primer, checkpoint, changes), on_bar)
-    notes = accompany(changes, np.random.default_rng([chance, 1]), instruments or ())
+    band = replace(changes, feel="swing" if swings(changes.feel) else "straight")
+    notes = accompany(band, np.random.default_rng([chance, 1]), instruments or ())
     for element in line.elements:
         if element.pitches:
             played = note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))
