@@ -10,8 +10,8 @@ from jazz.changes import FORMS, form_chart
 from jazz.charts.chart import Chart, Measure, slot_onsets
 from jazz.charts.drawing import draw
 from jazz.charts.text import parse_chart
-from jazz.feels import FEELS
 from jazz.chords import parse_chord
+from jazz.feels import FEELS
 
 METERS = ((4, 4), (3, 4), (5, 4), (6, 8), (2, 2), (7, 8))
 SYMBOLS = [
