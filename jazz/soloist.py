@@ -21,10 +21,12 @@ from .model import Settings, training_values
 from .tokens import DURATION, INTERVAL, KIND, WHOLE, Place, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
-LOW, HIGH = 55, 82  # the range of the instrument, G3 to B flat 5
+LOW, HIGH = 55, 82  # the range of the instrument by default, G3 to B flat 5
+OCTAVE = 12  # semitones, the least range
 LONGEST_COPY = 8  # values
+TEMPO = 130  # quarters a minute
 TONE = 2  # semitones, the largest step to which an approach tone resolves
-START, NEAR = 67, 7  # the pitch near which a line begins; the largest leap to a bar's first note, in semitones
+NEAR = 7  # semitones, the largest leap to a bar's first note
 ONE = Fraction(1)
 Meaning = TypeVar("Meaning")
 Pair = tuple[str, str] | None
@@ -65,6 +67,7 @@ class Spot:
     first : bool, whether no note has begun in this bar yet
     rest : bool, whether a rest is allowed
     resolve : bool, whether the next pitch must be at most a whole tone away, after an approach tone
+    low, high : int, the range of the instrument
     """
 
     place: Place
@@ -74,6 +77,13 @@ class Spot:
     first: bool
     rest: bool
     resolve: bool
+    low: int = LOW
+    high: int = HIGH
+
+    @property
+    def start(self) -> int:
+        """The pitch near which a line begins, just below the middle of the range."""
+        return (self.low + self.high) // 2 - 1
 
     @property
     def now(self) -> Fraction:
@@ -87,11 +97,11 @@ class Spot:
 
     def pitches(self, value: Value) -> list[int]:
         """The pitches that a value allows here; none if the value is not allowed."""
-        low, high, previous = LOW, HIGH, self.place.previous
+        low, high, previous = self.low, self.high, self.place.previous
         if self.first:
             if value.interval:
                 return []
-            centre = min(max(START if previous is None else previous, low), high)
+            centre = min(max(self.start if previous is None else previous, low), high)
             low, high = max(low, centre - NEAR), min(high, centre + NEAR)
         elif not value.interval:
             return []
@@ -139,6 +149,7 @@ class Soloist:
         2 halves the probability of rests and favours short notes, 0.5 does the opposite.
     longest_copy : int, optional
         The longest run of values that may equal a run in a training tune; default: no limit.
+    low, high : int, default 55 and 82 (G3 to B flat 5), the range of the instrument, an octave at least
 
     Raises
     ------
@@ -146,8 +157,19 @@ class Soloist:
         if a setting is out of range, or the model does not know the parts of a value
     """
 
-    def __init__(self, checkpoint: Checkpoint, sampler: Sampler, density: float = 1.0, longest_copy: int | None = None):
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        sampler: Sampler,
+        density: float = 1.0,
+        longest_copy: int | None = None,
+        low: int = LOW,
+        high: int = HIGH,
+    ):
         check_range("density", density, 0, open_low=True)
+        self.low, self.high = check_count("low", low, 0, 127), check_count("high", high, 0, 127)
+        if high - low < OCTAVE:
+            raise NumpyrnnError(f"the range must be at least an octave, got the pitches {low} to {high}")
         self.settings, self.ids = Settings.of(checkpoint), checkpoint.vocabulary.ids
         self.sampler, self.step = sampler, Stepper(checkpoint.model)
         self.kinds = self._meanings(KIND, str)
@@ -176,7 +198,12 @@ class Soloist:
         return {i: read(token.removeprefix(start)) for token, i in self.ids.items() if token.startswith(start)}
 
     def play(
-        self, changes: Changes, primer: Sequence[Value] = (), on_bar: Callable[[int], object] | None = None
+        self,
+        changes: Changes,
+        primer: Sequence[Value] = (),
+        on_bar: Callable[[int], object] | None = None,
+        tempo: float = TEMPO,
+        style: str | None = None,
     ) -> Line:
         """Improvise over changes.
 
@@ -185,11 +212,19 @@ class Soloist:
         changes : Changes
         primer : sequence of Value with which the line begins, up to the first that does not fit
         on_bar : function, optional, called with the number of bars just completed, to show progress
+        tempo : float, default 130, quarters a minute; phrases are longer at speed
+        style : str, optional, the manner, such as "bebop", one of `styles`; default: that of the form
 
         Returns
         -------
         Line
+
+        Raises
+        ------
+        NumpyrnnError
+            if the model does not know the style, or the tempo is out of range
         """
+        check_range("tempo", tempo, 20, 400)
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
         quoted, chords = list(reversed(primer)), chord_elements(changes.flat())
@@ -205,7 +240,7 @@ class Soloist:
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
             resolve = sounding is not None and line.values[-1].kind == "A"
             rest = silence < bar.length and not resolve and (now == bar.onset or sounding is not None)  # one at a time
-            spot = Spot(place, bar, changes.end, sounding, first=played is not bar, rest=rest, resolve=resolve)
+            spot = Spot(place, bar, changes.end, sounding, played is not bar, rest, resolve, self.low, self.high)
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
             value = self._quote(spot, quoted.pop()) if quoted else None
             if value is None:  # the primer is over or does not fit: from here on the model plays
@@ -312,7 +347,7 @@ class Soloist:
         At temperature 0 it is the most probable one, and the lowest of equally probable ones.
         """
         pitches, rng = np.array(spot.pitches(value)), self.sampler.rng
-        previous = START if spot.place.previous is None else spot.place.previous
+        previous = spot.start if spot.place.previous is None else spot.place.previous
         centre = previous if value.interval is None else previous + sum(map(semitones, value.interval)) / 2
         distance = abs(pitches - centre)
         if self.sampler.temperature == 0:
