@@ -108,7 +108,7 @@ class NameTraining(Training):
     keep_case : bool, default False, whether capitals are kept
     """
 
-    program, unit = KIND, "name"
+    program, uses = KIND, (f"{KIND} sample", f"{KIND} evaluate")
 
     def __init__(self, training: Sequence[str], held_out: Sequence[str], settings: Settings, keep_case: bool = False):
         self.training, self.held_out, self.keep_case = list(training), list(held_out), keep_case
@@ -120,7 +120,7 @@ class NameTraining(Training):
                 f"names of {len(vocabulary)} letters must have at most {most} in all, they have {steps}"
             )
         super().__init__(settings, vocabulary, build(settings, vocabulary), adam, patience=settings.patience)
-        self.items = len(self.training)
+        self.items, self.starred = len(self.training), False
         self.title = f"{settings.cell.upper()} on {self.items:,} names"
         self.refusal = f"more than {settings.copies:.2%} of its names would now be copies"
 
@@ -173,8 +173,9 @@ class NameTraining(Training):
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
         """Five names, with a star after each known one."""
-        known = {*self.training, *self.held_out}
-        return ", ".join(show(name) + "*" * (name in known) for name in sample_names(checkpoint, SHOWN, seed))
+        names, known = sample_names(checkpoint, SHOWN, seed), {*self.training, *self.held_out}
+        self.starred |= not known.isdisjoint(names)
+        return ", ".join(show(name) + "*" * (name in known) for name in names)
 
     def ngrams(self) -> dict[str, float]:
         """The held-out loss of the best Kneser-Ney n-gram, nats a character."""
@@ -183,9 +184,8 @@ class NameTraining(Training):
         return {f"Kneser-Ney, order {ngram.order}": loss}
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """What the star means, the best held-out loss, and why training ended."""
-        loss = f"{self.trainer.best_loss:.3f} nats a character"
-        return f"A star marks names that are known.\nHeld-out loss {loss}, {self.ending(status)}."
+        """What the star means, if one was shown, and the verdict."""
+        return "A star marks names that are known.\n" * self.starred + super().verdict(ngrams, status)
 
 
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:

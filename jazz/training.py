@@ -98,7 +98,7 @@ class JazzTraining(Training):
     predicted : (V,) boolean, which tokens belong to values; the loss counts only these as targets
     """
 
-    program, per = KIND, "value"
+    program, per, uses = KIND, "value", (f"{KIND} improvise", f"{KIND} evaluate")
 
     def __init__(
         self, training: list[EncodedTune], held_out: list[EncodedTune], settings: Settings, vocabulary: Vocabulary
@@ -108,6 +108,7 @@ class JazzTraining(Training):
         optimizer = OPTIMISERS[settings.optimiser](settings.learning_rate, decay=settings.decay)
         super().__init__(settings, vocabulary, build(settings, vocabulary), optimizer, patience=settings.patience)
         self.places = settings.parts
+        self.items = sum(len(tune.ids) // (settings.width * settings.step) + 1 for tune in training)
         self.network = f"{settings.layers} x LSTM({settings.hidden})"
         self.title = f"{self.network} on {len(self.training)} tunes"
 
@@ -174,7 +175,7 @@ class JazzTraining(Training):
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
         """The best loss, why training ended, and whether the n-gram is better."""
         words = super().verdict(ngrams, status)
-        if self.places * self.trainer.best_loss > min(ngrams.values()):
+        if ngrams and self.places * self.trainer.best_loss > min(ngrams.values()):
             n = sum(sum(tune.bars) for tune in self.training)
             words += f"\nThe n-gram is better: {n:,} values are too little music for this network."
         return words

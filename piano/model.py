@@ -270,6 +270,18 @@ class Material:
             moved = self._usual.get(name_of(moved))
         return -1 if moved is None else self.vocabulary.ids[moved]
 
+    @property
+    def times(self) -> int:
+        """How often crops of each learned sequence are read in an epoch."""
+        return len(KEYS) * len(self.training) // len(self.sources)
+
+    @property
+    def items(self) -> int:
+        """About how many windows or crops an epoch has."""
+        if not self.settings.reads_crops:
+            return len(self.learned.starts)
+        return self.times * sum(len(ids) // self.settings.width + 1 for ids in self.learned.sequences)
+
     def batches(self, rng: Generator) -> Iterator[Batch]:
         """The batches of one epoch.
 
@@ -278,8 +290,7 @@ class Material:
         """
         s = self.settings
         if s.reads_crops:
-            times = len(KEYS) * len(self.training) // len(self.sources)
-            return padded(crops(self.learned.sequences * times, s.width, rng), s.batch_size, rng)
+            return padded(crops(self.learned.sequences * self.times, s.width, rng), s.batch_size, rng)
         starts = rng.permutation(self.learned.starts)
         return windows_at(self.learned.ids, starts, s.window, s.batch_size, last_only=s.windowed)
 

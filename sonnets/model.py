@@ -180,7 +180,7 @@ class SonnetTraining(Training):
         if a part is too short
     """
 
-    program, unit = KIND, "character"
+    program, uses = KIND, (f"{KIND} write", f"{KIND} evaluate")
 
     def __init__(self, training: str, held_out: str, settings: Settings, keep_case: bool = False):
         s, L = settings, len(training)
