@@ -12,7 +12,7 @@ import click
 
 from music.engraving import ENGRAVERS
 from music.midi import write_midi
-from music.outputs import left_over, write_together
+from music.outputs import write_together
 from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
@@ -22,22 +22,20 @@ from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 
-from .changes import FORMS, LONGEST, form_chart, parse_meter
+from .changes import FORMS, form_chart, parse_meter
 from .changes import form as shipped_form
 from .charts.chart import Chart
 from .charts.drawing import draw
 from .charts.files import in_key, read_chart, source_of
 from .evaluation import RUN, measure
 from .model import KIND, RECIPES
-from .playing import performance
-from .playing.band import INSTRUMENTS
+from .playing.command import chart_options, improvise, instruments, told
 from .reading.choruses import read_chorus
 from .reading.corpus import chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
 from .reading.doctor import diagnose
 from .reading.wjazzd import Chosen, is_database, parse_tempos
 from .training import JazzTraining
 
-OUT = Path("solo.mid")
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
 SHEET = Path("chart.musicxml")
@@ -55,12 +53,6 @@ part_options = shared.options_of(
     option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis."),
 )
 
-chart_options = shared.options_of(
-    option("--tune", metavar="TITLE", help="The title, a part of it, or the number of the tune, if there are several."),
-    option("--meter", help="The meter of changes that say none  [default: 4/4]"),
-    option("--key", help='The key, like "Bb" or "F#m"  [default: the chart\'s]'),
-)
-
 
 @click.group(cls=shared.default_group("improvise"), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="jazz")
@@ -68,75 +60,8 @@ def app() -> None:
     """Improvise jazz solos over chord changes. The default command is `improvise`."""
 
 
-@app.command()
-@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a file, or a link of iReal Pro.')
-@option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
-@chart_options
-@shared.seed_option
-@shared.sampling_options
-@option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
-@option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
-@option(
-    "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
-)
-@flag("--ending", help="Add a bar: a held chord that resolves the last one.")
-@option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 130 or the chart's]")
-@option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the chart's]")
-@flag("--straight", help="Straight eighths, without swing.")
-@option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program, from 1.")
-@shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
-@option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
-@shared.model_option("jazz model")
-@flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
-@shared.engraving_options
-@option("-o", "--out", type=shared.NAME, help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
-@shared.force_option
-def improvise(
-    swing: float | None,
-    straight: bool,
-    soundfont: Path | None,
-    no_lead_sheet: bool,
-    chords: str | None,
-    out: str | None,
-    force: bool,
-    **options: Any,
-) -> None:
-    """Play a new solo over changes and write it as MIDI, sound, picture and lead sheet, side by side."""
-    from tqdm import tqdm
-
-    if straight and swing is not None:
-        raise click.UsageError("--swing and --straight exclude each other")
-    if chords is not None and options["form"] is not None:
-        raise click.UsageError("--chords and --form exclude each other")
-    if chords is None and options["meter"] is not None:
-        raise click.UsageError("--meter goes with --chords; a form has its own")
-    if chords is None and options["tune"] is not None:
-        raise click.UsageError("--tune goes with --chords")
-    read = None if chords is None else told(read_chart(source_of(chords), options["tune"], options["meter"]))
-    if read and read.pickup:
-        click.echo(f"The pickup of {read.pickup} quarters is left out.", err=True)
-    kinds = {"lead_sheet": not no_lead_sheet, "svg": options.pop("svg"), "pdf": options.pop("pdf")}
-
-    def files_of(name: Path) -> list[Path]:
-        return performance.output_files(name, **kinds)
-
-    path = shared.choose_out(out, OUT, files_of, force)
-    shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
-    instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
-    options |= {"swing": 0.5 if straight else swing, "instruments": instruments}
-    with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
-        solo = performance.improvise(read, on_bar=progress.update, **options)
-    files = solo.write(path, soundfont, **kinds)
-    old = map(shared.shown_path, left_over(path, files))
-    remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
-    click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
-
-
-def told(chart: Chart) -> Chart:
-    """Print what was guessed while a chart was read, and return the chart."""
-    for guess in chart.guesses:
-        click.echo(shown(guess, 200), err=True)
-    return chart
+app.add_command(improvise)
+app.add_command(instruments)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import html
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ class Performance(ABC):
 
         Parameters
         ----------
-        path : the files' common name, see `side_by_side`
+        path : the files' common name, see `side_by_side`; its folder is made
         soundfont : file, optional
             Render the sound with FluidSynth and this soundfont.
         **options : more arguments of `contents`
@@ -111,6 +111,8 @@ class Performance(ABC):
         """
         contents = self.contents(soundfont, **options)
         files = side_by_side(path, contents)
+        with suppress(OSError):  # the error of writing says more
+            files[0].parent.mkdir(parents=True, exist_ok=True)
         write_together(dict(zip(files, contents.values(), strict=True)))
         return files
 

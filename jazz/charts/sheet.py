@@ -47,7 +47,12 @@ def chart_sheet(chart: Chart) -> bytes:
 
 
 def score(
-    chart: Chart, notes: Notes, name: str = "Chords", clef: Clef = ("G", 2, 0), program: int | None = None
+    chart: Chart,
+    notes: Notes,
+    name: str = "Chords",
+    clef: Clef = ("G", 2, 0),
+    program: int | None = None,
+    higher: tuple[int, int] | None = None,
 ) -> bytes:
     """Write a chart that has a key as MusicXML.
 
@@ -58,6 +63,7 @@ def score(
     name : str, of the part
     clef : (sign, line, octave change)
     program : int, General MIDI program of the part, from 0; without one, slashes stand for the notes
+    higher : (letters within an octave, semitones), optional, by which everything is written higher than it sounds
 
     Returns
     -------
@@ -65,6 +71,10 @@ def score(
     """
     part, bars_on_line, sound = _node("part", id="P1"), 0, list[Element]()
     attributes = _attributes(chart, clef)
+    if higher is not None:
+        octaves, semitones = divmod(higher[1], 12)
+        down = {"diatonic": -higher[0], "chromatic": -semitones, "octave_change": -octaves or None}
+        attributes.append(_group("transpose", **down))
     if chart.pickup:
         part.append(_node("measure", attributes, _rest(chart.pickup), number=0, implicit="yes"))
         attributes = _node("attributes")
