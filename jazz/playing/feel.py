@@ -22,9 +22,9 @@ from ..grammar import SIXTEENTH, Element
 from ..swing import STRAIGHT
 from .band import SOLO, note
 
-RATIOS, TEMPI = (1.6, 1.2), (90, 230)  # an eighth on the beat over the next one, at slow and at fast tempos
+RATIOS, TEMPI = (1.6, 1.22), (90, 230)  # an eighth on the beat over the next one, at slow and at fast tempos
 LATE, UNEVEN, FARTHEST = 15.0, 2.5, 6.0  # milliseconds behind the beat: mean, spread, the most that a note differs
-SHORT, SLURRED, FULL = 0.82, 0.9, 0.97  # of the time to the next note: before a tongued note, into the beat, long notes
+SHORT, SLURRED, FULL = 0.84, 0.9, 0.97  # of the time to the next note: before a tongued note, into the beat, long notes
 GAP = Fraction(11, 100)  # quarters, the longest silence that articulation makes; a longer one would be a rest
 LONG = 1  # quarters; such notes are held
 PHRASE = Fraction(19, 20)  # quarters of silence that end a phrase
