@@ -140,6 +140,8 @@ def improvise(
             raise NumpyrnnError(f"{name} must be a path, got {path!r:.80}")
     if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
         raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r}")
+    if trade is not None and "drums" not in (instruments or ()):
+        raise NumpyrnnError("trade needs the drums, which are left out")
     unused = [name for name, value in {"takes": takes > 1, "primer": primer, "style": style}.items() if value]
     if not solo and unused:
         raise NumpyrnnError(f"{unused[0]} must be left out if the solo is left out")
@@ -153,9 +155,9 @@ def improvise(
         chords, form = replace(before.changes, key=parse_key(key) if key else before.changes.key), None
     changes, ratio = with_feel(read_changes(chords, form, meter, tune, key), feel, swing)
     if tempo is None:
-        tempo = changes.tempo or (before.tempo if before else None) or (SLOW if changes.feel == "ballad" else TEMPO)
+        tempo = changes.tempo or (before.tempo if before else 0) or (SLOW if changes.feel == "ballad" else TEMPO)
     check_range("tempo", tempo, 20, 400)
-    times = choruses + 2 * (before is not None)
+    times = choruses + 2 * (before.times if before else 0)
     if len(changes.bars) * times > LONGEST:
         raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {times}")
     minutes = float(changes.end * times / tempo)

@@ -19,7 +19,6 @@ from workbench.terminal import counted
 from ..changes import Changes
 from ..charts.chart import Change
 from ..chords import QUALITIES, Chord, parse_chord
-from ..feels import swings
 from ..grammar import Element
 from ..instruments import NAMES, OCTAVE, Instrument
 from ..reading.choruses import read_chorus
@@ -33,18 +32,20 @@ from .drums import trade
 
 @dataclass(frozen=True)
 class Head:
-    """A written melody over one chorus.
+    """A written melody over a form.
 
     Attributes
     ----------
     melody : list of Element, its notes
     changes : Changes, of the form, or its own
-    tempo : int, quarters a minute, or None if the file says none
+    tempo : int, quarters a minute
+    times : int, how often the form is played in it
     """
 
     melody: Sequence[Element]
     changes: Changes
-    tempo: int | None = None
+    tempo: int
+    times: int = 1
 
 
 def read_head(path: str | Path, form: Changes | None = None) -> Head:
@@ -74,14 +75,15 @@ def read_head(path: str | Path, form: Changes | None = None) -> Head:
         with naming(path):
             melody, own, most = _of_midi(midi, path.stem, form)
         tempo = round(60_000_000 / midi.tempos[0][1])
+    tempo = min(max(tempo, 20), 400)
     if form is None:
-        return Head(melody, own, min(max(tempo, 20), 400))
-    bars = len(own.bars)
-    if own.meter != form.meter or not bars <= len(form.bars) <= most:
+        return Head(melody, own, tempo)
+    bars, times = len(own.bars), -(-len(own.bars) // len(form.bars))
+    if own.meter != form.meter or times * len(form.bars) > most:
         meters = ["{}/{}".format(*one.meter) for one in (form, own)]
-        wanted, got = f"{len(form.bars)} bars of {meters[0]}", f"{bars} of {meters[1]}"
-        raise NumpyrnnError(f"{path}: a head must have the length and the meter of the form, {wanted}, it has {got}")
-    return Head(melody, form)
+        wanted, got = f"{counted(len(form.bars), 'bar')} of {meters[0]}", f"{counted(bars, 'bar')} of {meters[1]}"
+        raise NumpyrnnError(f"{path}: a head must fit the form, {wanted}, or several times that; it has {got}")
+    return Head(melody, form, tempo, times)
 
 
 def _of_midi(midi: Midi, title: str, form: Changes | None) -> tuple[list[Element], Changes, int]:
@@ -158,12 +160,13 @@ class Road:
     @classmethod
     def of(cls, form: Changes, choruses: int, ending: bool, head: Head | None, trade: int | None) -> Road:
         """Plan a piece; an error if it is too short for trades."""
-        solo, every = form.times(choruses), form.times(choruses + 2 * (head is not None))
+        before = head.times if head else 0
+        solo, every = form.times(choruses), form.times(choruses + 2 * before)
         if trade is not None and not 1 <= check_count("trade", trade) < len(solo.bars):
             bars = counted(len(solo.bars), "bar")
             raise NumpyrnnError(f"trade must be less than the bars of the solo, got {trade} of {bars}")
         every = every.with_ending() if ending else every
-        return cls(solo if head else every, every, form.end * (head is not None), head, trade or 0)
+        return cls(solo if head else every, every, form.end * before, head, trade or 0)
 
     @property
     def trades(self) -> list[range]:
@@ -203,8 +206,10 @@ class Road:
 
     def band(self, rng: Generator, instruments: Sequence[str], line: Line, tempo: float) -> list[Note]:
         """What the band plays, with even eighths."""
-        feel = "swing" if swings(self.all.feel) else "straight"
-        notes = accompany(replace(self.all, feel=feel), rng, instruments)
+        bar = self.all.bar
+        in_head = {n for n in range(len(self.all.bars)) if not 0 <= bar * n - self.start < self.choruses.end}
+        solo = [(e.onset, e.end) for e in notes_of(line)]
+        notes = accompany(self.all, rng, instruments, solo, tempo, in_head if self.head else ())
         if not self.each:
             return notes
         ends = ((n, self.end_in(n.onset, n.onset + n.duration)) for n in notes)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import isnan
 
-from ..grammar import SIXTEENTH, TRIPLET, Element, quantise
+from ..grammar import SIXTEENTH, TRIPLET, Element
 from ..tunes import Tune, chord_elements, make_bars
 from .rhythm import lateness, swing
 from .solo import Solo
@@ -58,9 +58,9 @@ def written(solo: Solo) -> Iterator[Element]:
         found = grid(int(beat))
         return beat + found[min(found, key=lambda known: abs(known - within))]
 
-    onsets = [*map(place, begins), solo.length]
-    ends = [note.end - behind for note in solo.notes]
-    for note, end, (onset, following), begin in zip(solo.notes, ends, pairwise(onsets), [*begins[1:], solo.length], strict=True):
+    onsets, begins = [*map(place, begins), solo.length], [*begins[1:], solo.length]
+    for note, (onset, following), begin in zip(solo.notes, pairwise(onsets), begins, strict=True):
+        end = note.end - behind
         stop = following if begin - end < TOUCHING else min(max(place(end), onset + SIXTEENTH), following)
         if stop > onset:
             yield Element(onset, stop - onset, (note.pitch,))
