@@ -62,8 +62,8 @@ def played(
     place = placing(notes, swing_of(tempo) if swing is None else swing) if uneven else lambda time: time
     quarter = tempo / 60_000  # a millisecond in quarters
     late = LATE + np.clip(UNEVEN * rng.standard_normal(len(notes)), -FARTHEST, FARTHEST)
-    onsets = [place(n.onset) + ticks(quarter * ms) for n, ms in zip(notes, late, strict=True)]
-    ends = [min(place(n.end) + ticks(quarter * LATE), changes.end) for n in notes]
+    onsets = [ticks(float(place(n.onset)) + quarter * ms) for n, ms in zip(notes, late, strict=True)]
+    ends = [min(ticks(float(place(n.end)) + quarter * LATE), changes.end) for n in notes]
     made, loud = [], velocities(notes, rng)
     for i, element in enumerate(notes):
         following = notes[i + 1] if i + 1 < len(notes) else None
