@@ -21,6 +21,7 @@ from workbench import options as shared
 from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
+from workbench.terminal import counted, progress_bar, quoted, say, what_next, with_file, working
 
 from .changes import FORMS, form_chart, parse_meter
 from .changes import form as shipped_form
@@ -91,10 +92,12 @@ def chart(chords: str | None, form: str | None, out: tuple[str, ...], force: boo
         shared.check_out(path, force)
     write_together(contents)
     click.echo(draw(read, shutil.get_terminal_size().columns))
-    bars = f"{len(read.measures)} bar{'s' * (len(read.measures) != 1)}"
+    bars = counted(len(read.measures), "bar")
     click.echo(f"# {bars}." if played == len(read.measures) else f"# {bars}, {played} are played.")
     if contents:
         click.echo(f"Written: {', '.join(map(shared.shown_path, contents))}.")
+    same = {"form": form, "chords": chords, **which}
+    what_next("jazz" + "".join(f" --{name} {quoted(text)}" for name, text in same.items() if text))
 
 
 def chart_file(chart: Chart, ending: str) -> bytes:
@@ -117,6 +120,7 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @option("--recipe", type=click.Choice(list(RECIPES)), help=RECIPE)
 @option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
 @option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
+@flag("--whole-forms", help="Hold out whole forms, with all choruses over them.")
 @training_options("jazz.npz")
 def train(
     run: TrainingRun,
@@ -128,16 +132,16 @@ def train(
     recipe: str | None,
     hidden: int | None,
     layers: int | None,
+    whole_forms: bool,
     **which: Any,
 ) -> None:
     """Learn from MIDI files, written choruses, or solos of the Weimar Jazz Database (default: the shipped choruses).
 
     The database is given as wjazzd.db or in its CSV form, a folder or zip file. A fifth of the tunes is held out (of a
-    single tune, its last bars), with all solos over them; training stops early when it no longer improves. Writes the
-    model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume continues training.
+    single tune, its last bars), with all solos over them. Another tenth, if there are ten tunes or more, decides when
+    training ends. Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume
+    continues training.
     """
-    from tqdm import tqdm
-
     if checkpoint := run.resumed(KIND):
         run.learn(JazzTraining.resume(checkpoint))
     tempos, beats = tempo and parse_tempos(tempo), meter and parse_meter(meter)
@@ -147,15 +151,17 @@ def train(
     base = RECIPES[recipe or ("solos" if solos else "parts")]
     settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=run.seed or 0)
     refused: list[NumpyrnnError] = []
-    progress = partial(tqdm, unit="solo", delay=2, leave=False)
-    tunes = read_tunes(data or shipped_choruses(), **which, on_refused=refused.append, chosen=chosen, progress=progress)
+    progress = partial(progress_bar, unit="solo", delay=1)
+    with working("Reading the tunes"):
+        files = data or shipped_choruses()
+        tunes = read_tunes(files, **which, on_refused=refused.append, chosen=chosen, progress=progress)
     for why in refused[:MOST_SHOWN]:
         click.echo(f"Left out: {shown(why, 400)}", err=True)
     if len(refused) > MOST_SHOWN:
         click.echo(f"Left out: {len(refused) - MOST_SHOWN} more.", err=True)
     if solos:
-        click.echo(f"{len(tunes)} solos are used, {len(refused)} cannot be used.")
-    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos))
+        say(f"{counted(len(tunes), 'solo')} used, {len(refused)} cannot be used.")
+    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms))
 
 
 @app.command()
@@ -167,27 +173,29 @@ def train(
 @option("--solos", type=shared.COUNT, default=20, help="Solos to measure beside those of players.")
 def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solos: int, **how: Any) -> None:
     """Compare held-out loss with n-grams', and measure how much of new solos is copied."""
-    from tqdm import tqdm
-
     from .yardstick.quality import played
     from .yardstick.report import distance_line
 
-    changes, checkpoint = shipped_form(form), load_model(model, KIND)
-    progress = partial(tqdm, delay=2, leave=False)
-    found = measure(checkpoint, changes, samples, seed or 0, progress=progress, **how)
+    changes = shipped_form(form)
+    with working("Measuring losses and copies"):
+        checkpoint, progress = load_model(model, KIND), partial(progress_bar, delay=1)
+        found = measure(checkpoint, changes, samples, seed or 0, progress=progress, **how)
     (tunes, values), (held_out, unseen) = found["training"], found["held_out"]
-    click.echo(f"{held_out} held-out tunes, {unseen:,} values; trained on {tunes} tunes, {values:,} values.\n")
+    learned = f"trained on {counted(tunes, 'tune')}, {counted(values, 'value')}"
+    say(f"{counted(held_out, 'held-out tune')}, {counted(unseen, 'value')}; {learned}.\n")
     losses = [(name, f"{loss:.3f}") for name, loss in found["losses"].items()]
-    click.echo(f"{table((52, 14), [('', 'nats a value'), *losses])}\n")
-    title = f"copied, {samples} solos of {len(changes.bars)} bars"
+    say(f"{table((46, 14), [('', 'nats a value'), *losses])}\n")
+    title = f"copied, {counted(samples, 'solo')} of {counted(len(changes.bars), 'bar')}"
     rows = [(title, f"in runs of {RUN} or more", "longest run", "")]
     for name, (runs, share) in found["copies"].items():
         longest = max(runs, key=lambda run: run.length)
         where = f"   bar {longest.bar} of {shown(longest.tune)}" if longest.length else ""
         rows.append((name, f"{share:.1%}", f"{longest.length}", where))
-    click.echo(f"{table((36, 22, 14, 1), rows)}\n")
-    measured = played(checkpoint, solos, seed or 0, progress=progress, **how)
-    click.echo(f"{solos} solos over the shipped forms in 4/4, at least 32 bars each.\n{distance_line(measured)}")
+    say(f"{table((29, 22, 14, 1), rows)}\n")
+    with working("Measuring solos beside those of players"):
+        measured = played(checkpoint, solos, seed or 0, progress=partial(progress_bar), **how)
+    say(f"{counted(solos, 'solo')} over seven shipped forms, at least 32 bars each.\n{distance_line(measured)}")
+    what_next(f"jazz improvise{with_file('--model', model)}")
 
 
 @app.command()
@@ -196,7 +204,8 @@ def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solo
 def doctor(file: Path, **which: Any) -> None:
     """Show what a MIDI file holds, what would be learned from it, and what is left out and why."""
     for line in diagnose(file, **which):
-        click.echo(line)
+        say(line)
+    what_next(f"jazz train {quoted(file)}")
 
 
 @app.command()
@@ -207,15 +216,15 @@ def doctor(file: Path, **which: Any) -> None:
 @shared.force_option
 def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -> None:
     """Render an excerpt of a MIDI file or a written chorus as a WAV file."""
-    from tqdm import tqdm
-
     path = shared.output_path(out, Path(f"{file.stem}.wav"))
     if path.suffix.lower() != ".wav":
         raise NumpyrnnError(f"sound is written as a .wav file, got {path}")
     shared.check_out(path, force)
-    progress = partial(tqdm, unit="note", delay=1, leave=False)
-    write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress))
-    click.echo(f"Written: {shared.shown_path(path)}.")
+    with working("Rendering the sound"):
+        progress = partial(progress_bar, unit="note", delay=1)
+        write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress))
+    say(f"Written: {shared.shown_path(path)}.")
+    what_next(f"jazz train {quoted(file)}")
 
 
 @app.command()
@@ -226,16 +235,18 @@ def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -
 def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) -> None:
     """Convert written choruses to MIDI files (default: the shipped ones)."""
     paths = texts or shipped_choruses()
-    found = {out / f"{path.stem}.mid": read_chorus(path) for path in paths}
+    with working("Reading the choruses"):
+        found = {out / f"{path.stem}.mid": read_chorus(path) for path in paths}
     if len(found) < len(paths):
         raise NumpyrnnError("choruses must have different names, two of these would give the same MIDI file")
     for path in found:
         shared.check_out(path, force)
-    for path, chorus in found.items():
+    for path, chorus in progress_bar(found.items(), unit="chorus", delay=1):
         write_midi(path, chorus_midi(chorus, straight))
-    bars = sum(len(chorus.changes.bars) for chorus in found.values())
-    notes = sum(len(chorus.melody) for chorus in found.values())
-    click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {shared.shown_path(out)}.")
+    bars = counted(sum(len(chorus.changes.bars) for chorus in found.values()), "bar")
+    notes = counted(sum(len(chorus.melody) for chorus in found.values()), "note")
+    say(f"{counted(len(found), 'chorus')}, {bars}, {notes}: {shared.shown_path(out)}.")
+    what_next(f"jazz listen {quoted(next(iter(found)))}")
 
 
 @app.command()
@@ -252,7 +263,8 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     load_music_utils(midi)  # a wrong file is refused before the output files
     for name in FILES:
         shared.check_out(out / name, force)
-    replay(midi, out, epochs, seed or 0, click.echo)
+    replay(midi, out, epochs, seed or 0, say)
+    what_next(f"jazz train {quoted(midi)}")
 
 
 @app.command()
@@ -275,5 +287,7 @@ def score(files: tuple[Path, ...], melody: str | None, chords: str | None, encod
     """
     from .yardstick.report import score_files
 
-    for block in score_files(files, load_model(model, KIND), melody, chords, encoding):
-        click.echo(block)
+    with working("Measuring the solos"):
+        blocks = list(score_files(files, load_model(model, KIND), melody, chords, encoding))
+    say("\n".join(blocks))
+    what_next(f"jazz listen {quoted(files[0])}")

@@ -12,6 +12,7 @@ from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
+from workbench.terminal import counted
 from workbench.training import Training
 
 from .batches import accuracy
@@ -37,7 +38,7 @@ class PianoTraining(Training):
         self.material, settings = material, material.settings
         model, adam = build(settings, len(material.vocabulary)), Adam(settings.learning_rate, beta2=settings.beta2)
         super().__init__(settings, material.vocabulary, model, adam, patience=settings.patience)
-        self.title = f"{settings.model} on {len(material.training)} pieces"
+        self.title = f"{settings.model} on {counted(len(material.training), 'piece')}"
         self.items = material.items
 
     @classmethod

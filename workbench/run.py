@@ -94,10 +94,8 @@ class Outputs(NamedTuple):
     history: Path
     plot: Path
 
-    def told(self, history: bool = True) -> str:
-        """Name the files; without a history, only the model."""
-        words = "Model {}, history {}, curves {}." if history else "Model {}."
-        return words.format(*map(shown_path, self))
+    def __str__(self) -> str:
+        return "Model {}, history {}, curves {}.".format(*map(shown_path, self))
 
 
 def outputs(
@@ -247,10 +245,12 @@ class TrainingRun(NamedTuple):
             unit, records = f"nats a {training.per}", training.shown(trainer.history)
             if records:
                 plot_history(records, self.files.plot, training.title, ngrams, unit)
-            say(self.files.told(bool(records)))
+            say(str(self.files) if records else f"Model {shown_path(self.files.model)}.")
         model = quoted(self.files.model)
-        more = f"{training.program} train --resume {model} --epochs {2 * epochs}"
-        what_next(*(f"{words} --model {model}" for words in training.uses), *[more] * (cut and not status))
+        more = f"{training.program} train --resume {model} --epochs {epochs if status else 2 * epochs}"
+        what_next(
+            *[more] * bool(cut and (status or not self.slim)), *(f"{words} --model {model}" for words in training.uses)
+        )
         sys.exit(status)
 
     def train(self, training: Training, epochs: int) -> int:
@@ -306,8 +306,7 @@ class TrainingRun(NamedTuple):
                     raise
             saver.write(resumable=status != 0 or not self.slim)
             if status:
-                command = f"{training.program} train --resume {quoted(self.files.model)} --epochs {epochs}"
-                click.echo(f"Interrupted after {counted(trainer.epoch, 'epoch')}; resume with: {command}", err=True)
+                say(f"Interrupted after {counted(trainer.epoch, 'epoch')}.")
         if trainer.diverged and trainer.best_loss == inf:
             loss = f"its loss is {training.places * loss_of(trainer.history[0]):.3g} nats a {training.per}"
             raise NumpyrnnError(

@@ -25,11 +25,11 @@ def replaces(stream: Any) -> bool:
 
 def fitted(text: str) -> str:
     """Break the lines of a text at the width of the terminal; without a terminal, they stay as they are."""
-    if not sys.stdout.isatty():
+    columns, lines = max(shutil.get_terminal_size().columns, NARROWEST), list[str]()
+    if not sys.stdout.isatty() or 2 * max(map(len, text.split("\n"))) <= columns:
         return text
     from tqdm.utils import disp_len  # the width, in which a Chinese character counts twice
 
-    columns, lines = max(shutil.get_terminal_size().columns, NARROWEST), list[str]()
     for line in text.split("\n"):
         if disp_len(line) > columns:
             width = columns if disp_len(line) == len(line) else columns // 2
@@ -71,10 +71,15 @@ def working(on: str) -> Iterator[None]:
 def what_next(*commands: str) -> None:
     """Say on standard error what can be typed next."""
     sys.stdout.flush()
-    click.echo("\n  ".join(["Next:", *commands]), err=True)
+    narrow, width = sys.stderr.isatty(), max(shutil.get_terminal_size().columns, NARROWEST) - 4
+    click.echo("Next:", err=True)
+    for words in commands:
+        whole = not narrow or "'" in words  # a quoted name may have spaces
+        lines = [words] if whole else wrap(words, width, break_long_words=False, break_on_hyphens=False)
+        click.echo("  " + " \\\n  ".join(lines), err=True)
 
 
-def option(name: str, path: Any) -> str:
+def with_file(name: str, path: Any) -> str:
     """An option with its file, as it is typed after a command; empty if there is no file."""
     return "" if path is None else f" {name} {quoted(path)}"
 
@@ -86,7 +91,7 @@ def quoted(*paths: Any) -> str:
 
 def counted(n: int, noun: str) -> str:
     """A number and its noun, such as "1 bar", "1,200 bars" or "2 batches"."""
-    plural = "es" if noun.endswith(("ch", "s")) else "s"
+    plural = "es" if noun in ("batch", "chorus") else "s"
     return f"{n:,} {noun}{plural * (n != 1)}"
 
 

@@ -18,6 +18,7 @@ from numpyrnn.train import Record
 from .files import check_model
 from .terminal import counted, progress_bar
 
+SMALL_LETTERS = "Capital letters are learned as small ones; --keep-case keeps them."
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {remaining} left"
 OnBatch = Callable[[Batch], None] | None
 OnEpoch = Callable[[Record], None] | None
@@ -71,6 +72,14 @@ class Training:
         """The batches on which the held-out loss is measured."""
         raise NotImplementedError
 
+    def validation_batches(self) -> Iterable[Batch]:
+        """The batches whose loss decides when training ends; by default the held-out ones."""
+        return self.held_out_batches()
+
+    def held_out_loss(self) -> float:
+        """The held-out loss of the best weights, nats per item (`per`)."""
+        return self.places * self.trainer.best_loss
+
     def data(self) -> dict[str, Any]:
         """The data that the model file holds besides the settings, in values that JSON can hold."""
         raise NotImplementedError
@@ -104,7 +113,7 @@ class Training:
         self, epochs: int, on_batch: OnBatch = None, on_epoch: OnEpoch = None, on_rollback: OnRollback = None
     ) -> list[Record]:
         """Train up to `epochs` epochs in total; see `Trainer.run`."""
-        parts = self.batches(), epochs, self.held_out_batches, self.accept
+        parts = self.batches(), epochs, self.validation_batches, self.accept
         return self.trainer.run(*parts, on_batch, on_epoch, on_rollback)
 
     @contextmanager
@@ -126,7 +135,7 @@ class Training:
                 done = 0
                 bar.update(self.items * record["epoch"] - bar.n)
                 if "desc" not in options:
-                    bar.set_description(f"epoch {record['epoch'] + 1}")
+                    bar.set_description_str(f"epoch {min(record['epoch'] + 1, epochs)}")
 
             yield on_batch, on_epoch
 
@@ -188,7 +197,7 @@ class Training:
         ngrams : losses by name; empty if training did not end by itself, so that no comparison is fair
         status : int, default 0, the exit status
         """
-        loss = f"{self.places * self.trainer.best_loss:.3f} nats a {self.per}"
+        loss = f"{self.held_out_loss():.3f} nats a {self.per}"
         beside = f" The best n-gram: {min(ngrams.values()):.3f}." if ngrams else ""
         return f"Held-out loss {loss}, {self.ending(status)}.{beside}"
 
