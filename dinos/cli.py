@@ -14,6 +14,7 @@ from workbench.files import data_path, load_model, read_text
 from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table, table
+from workbench.terminal import counted, fitted, quoted, say, what_next, with_file, working
 
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
 from .names import END, read_names, show, split_names
@@ -38,7 +39,8 @@ def sample(n: int, model: Path | None, **how: Any) -> None:
     """Print names, and mark each as known (from the data) or new."""
     checkpoint = load_model(model, KIND)
     names = sample_names(checkpoint, n, **how)
-    click.echo(listing(names, set().union(*names_of(checkpoint))))
+    click.echo(fitted(listing(names, set().union(*names_of(checkpoint)))))
+    what_next(f"dinos evaluate{with_file('--model', model)}", "dinos train YOUR-NAMES.txt")
 
 
 @app.command(epilog="Example: dinos train data/dinos.txt --cell gru --epochs 20 -o mine.npz")
@@ -96,22 +98,25 @@ def evaluate(model: Path | None, seed: int | None, samples: int, **how: Any) -> 
     """Compare held-out loss with an n-gram's, and measure how much of a sample is copied."""
     from .evaluation import measure  # late: a quick start of the other commands
 
-    figures = measure(load_model(model, KIND), samples, seed or 0, **how)
-    click.echo(f"{figures['held_out']} held-out names, {figures['places']:,} characters (ends included); ", nl=False)
-    click.echo(f"trained on {figures['training']:,}.\n\n{loss_table(figures['losses'], 'character')}\n")
+    with working(f"Measuring losses, and {counted(samples, 'name')} of the network and of an n-gram"):
+        figures = measure(load_model(model, KIND), samples, seed or 0, **how)
+    held_out = f"{counted(figures['held_out'], 'held-out name')}, {counted(figures['places'], 'character')}"
+    say(f"{held_out} (ends included); trained on {figures['training']:,}.\n")
+    say(f"{loss_table(figures['losses'], 'character')}\n")
     network, ngram, data = figures["samples"]["network"], figures["samples"]["n-gram"], figures["data"]
     rows = [
-        (f"of {samples:,} names sampled", "network", "n-gram", "the data"),
+        (f"of {counted(samples, 'name')} sampled", "network", "n-gram", "the data"),
         ("in the training set", f"{network.in_training:.2%}", f"{ngram.in_training:.2%}"),
         ("in the held-out set", f"{network.in_held_out:.2%}", f"{ngram.in_held_out:.2%}"),
         ("new", f"{network.new:.2%}", f"{ngram.new:.2%}"),
         (f"ending in -{shown(figures['ending'])}", *(f"{found.ending:.1%}" for found in (network, ngram, data))),
         ("mean length", *(f"{found.length:.2f}" for found in (network, ngram, data))),
     ]
-    click.echo(f"{table((28, 10, 10, 10), rows)}\n\nLongest run that a new name copies from a training name:")
+    say(f"{table((28, 10, 10, 10), rows)}\n\nLongest run that a new name copies from a training name:")
     for kind, found in figures["samples"].items():
         run = f"{found.longest_run!r} ({len(found.longest_run)}) of {show(found.run_of)}, from {show(found.run_from)}"
-        click.echo(f"  {kind}: {run if found.longest_run else 'none'}")
+        say(f"  {kind}: {run if found.longest_run else 'none'}")
+    what_next(f"dinos sample{with_file('--model', model)}")
 
 
 @app.command(epilog="Example: dinos inspect Tyrannosaurus -o rex.png")
@@ -146,3 +151,4 @@ def course(data: Path | None, iterations: int) -> None:
     ix_to_char = dict(enumerate(characters))
     char_to_ix = {char: ix for ix, char in ix_to_char.items()}
     model(names, ix_to_char, char_to_ix, iterations, vocab_size=len(characters))
+    what_next(f"dinos train{f' {quoted(data)}' if data else ''}")

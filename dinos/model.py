@@ -23,9 +23,10 @@ from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey, best_ngram
 from workbench.settings import HIGHEST, above, check_network, one_of, share, within
 from workbench.settings import Settings as TrainingSettings
-from workbench.training import Training
+from workbench.terminal import counted
+from workbench.training import SMALL_LETTERS, Training
 
-from .names import END, LONGEST, encode, show, vocabulary_of
+from .names import END, LONGEST, encode, show, tokens_of, vocabulary_of
 
 KIND = "dinos"
 ROUNDS = 100  # at most; in each, empty names are drawn again
@@ -106,13 +107,21 @@ class NameTraining(Training):
     training, held_out : lists of distinct names
     settings : Settings
     keep_case : bool, default False, whether capitals are kept
+    vocabulary : Vocabulary, default that of the names
     """
 
-    program, unit = KIND, "name"
+    program, uses = KIND, (f"{KIND} sample", f"{KIND} evaluate")
 
-    def __init__(self, training: Sequence[str], held_out: Sequence[str], settings: Settings, keep_case: bool = False):
+    def __init__(
+        self,
+        training: Sequence[str],
+        held_out: Sequence[str],
+        settings: Settings,
+        keep_case: bool = False,
+        vocabulary: Vocabulary | None = None,
+    ):
         self.training, self.held_out, self.keep_case = list(training), list(held_out), keep_case
-        vocabulary, adam = vocabulary_of([*training, *held_out]), Adam(settings.learning_rate, beta2=0.99)
+        vocabulary, adam = vocabulary or vocabulary_of([*training, *held_out]), Adam(settings.learning_rate, beta2=0.99)
         steps = sum(len(name) + 1 for name in training)
         if settings.teacher and steps * len(vocabulary) > MAX_TARGETS:
             most = MAX_TARGETS // len(vocabulary)
@@ -120,14 +129,15 @@ class NameTraining(Training):
                 f"names of {len(vocabulary)} letters must have at most {most} in all, they have {steps}"
             )
         super().__init__(settings, vocabulary, build(settings, vocabulary), adam, patience=settings.patience)
-        self.items = len(self.training)
-        self.title = f"{settings.cell.upper()} on {self.items:,} names"
+        self.items, self.starred = len(self.training), False
+        self.title = f"{settings.cell.upper()} on {counted(self.items, 'name')}"
         self.refusal = f"more than {settings.copies:.2%} of its names would now be copies"
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
         """A new training with the names and settings of a model file."""
-        return cls(*names_of(checkpoint), Settings.of(checkpoint), bool(checkpoint.config.get("keep_case")))
+        keep_case = bool(checkpoint.config.get("keep_case"))
+        return cls(*names_of(checkpoint), Settings.of(checkpoint), keep_case, checkpoint.vocabulary)
 
     def data(self) -> dict[str, Any]:
         """The names."""
@@ -167,14 +177,17 @@ class NameTraining(Training):
         return float(np.exp(np.concatenate(log_p)).sum())
 
     def describe(self) -> str:
-        """The data and the network, in one line."""
-        data = f"{self.items:,} names to learn, {len(self.held_out):,} held out, {len(self.vocabulary)} characters"
-        return f"{data}; {self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters."
+        """The data and the network, in one line; a second one if capitals are lost."""
+        data = f"{counted(self.items, 'name')} to learn, {len(self.held_out):,} held out"
+        case = f"\n{SMALL_LETTERS}" * (not self.keep_case)
+        network = f"{self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters"
+        return f"{data}, {len(self.vocabulary)} characters; {network}.{case}"
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
         """Five names, with a star after each known one."""
-        known = {*self.training, *self.held_out}
-        return ", ".join(show(name) + "*" * (name in known) for name in sample_names(checkpoint, SHOWN, seed))
+        names, known = sample_names(checkpoint, SHOWN, seed), {*self.training, *self.held_out}
+        self.starred |= not known.isdisjoint(names)
+        return ", ".join(show(name) + "*" * (name in known) for name in names)
 
     def ngrams(self) -> dict[str, float]:
         """The held-out loss of the best Kneser-Ney n-gram, nats a character."""
@@ -183,9 +196,8 @@ class NameTraining(Training):
         return {f"Kneser-Ney, order {ngram.order}": loss}
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """What the star means, the best held-out loss, and why training ended."""
-        loss = f"{self.trainer.best_loss:.3f} nats a character"
-        return f"A star marks names that are known.\nHeld-out loss {loss}, {self.ending(status)}."
+        """What the star means, if one was shown, and the verdict."""
+        return "A star marks names that are known.\n" * self.starred + super().verdict(ngrams, status)
 
 
 def names_of(checkpoint: Checkpoint) -> tuple[list[str], list[str]]:
@@ -202,15 +214,11 @@ def _is_name(name: Any) -> bool:
 
 def check(checkpoint: Checkpoint) -> None:
     """Raise unless a model file holds a generator: its names, their characters, and the network of its settings."""
-    names, settings = names_of(checkpoint), Settings.of(checkpoint)
-    vocabulary = vocabulary_of([*chain(*names)])
+    names, settings, vocabulary = names_of(checkpoint), Settings.of(checkpoint), checkpoint.vocabulary
+    known = vocabulary_of([*chain(*names)]), Vocabulary(END + "".join(chain(*names)))  # the second in older files
     if len({*chain(*names)}) < sum(map(len, names)):
         raise NumpyrnnError("the names of a model must be distinct, it has one twice")
-    if (
-        not all(names)
-        or checkpoint.vocabulary != vocabulary
-        or not isinstance(checkpoint.config.get("keep_case"), bool)
-    ):
+    if not all(names) or vocabulary not in known or not isinstance(checkpoint.config.get("keep_case"), bool):
         raise NumpyrnnError("the model must know the characters of its names, and whether capitals are kept")
     check_network(checkpoint, lambda: build(settings, vocabulary))
 
@@ -252,16 +260,19 @@ def sample_names(
         if the prefix is too long or has unknown characters, a setting is out of range, or the model writes too many
         empty names
     """
-    if not checkpoint.config.get("keep_case"):
-        prefix = prefix.lower()
     if len(prefix) > LONGEST:
         raise NumpyrnnError(f"prefix must have at most {LONGEST} characters, it has {len(prefix):,}")
-    unknown = sorted(set(prefix) - set(checkpoint.vocabulary.tokens) | set(prefix) & {END})
-    if unknown:
-        known = "".join(token for token in checkpoint.vocabulary.tokens if token != END)
-        came = " ".join(map(repr, unknown))
+    keep_case, vocabulary = bool(checkpoint.config.get("keep_case")), checkpoint.vocabulary
+
+    def read(text: str) -> list[str]:
+        return tokens_of(text if keep_case else text.lower(), vocabulary)
+
+    letters = {*vocabulary.tokens} - {END}
+    if wrong := sorted(typed for typed in {*tokens_of(prefix, vocabulary)} if not letters.issuperset(read(typed))):
+        known, came = "".join(sorted(letters)), " ".join(map(repr, wrong))
         raise NumpyrnnError(f"prefix must be of the model's characters ({known:.80}), got {came}")
-    prompt, end = checkpoint.vocabulary.encode(END + prefix), int(checkpoint.vocabulary.encode(END)[0])
+    prompt, end = vocabulary.encode([END, *read(prefix)]), int(vocabulary.encode(END)[0])
+    prefix = "".join(read(prefix))
     sampler = Sampler(np.random.default_rng(seed), temperature, top_k, top_p)
     names: list[str] = []
     for _ in range(ROUNDS):  # empty names are drawn again

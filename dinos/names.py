@@ -63,14 +63,28 @@ def split_names(names: Sequence[str], seed: int, share: float = 0.1) -> tuple[li
     return shuffled[n_held_out:], shuffled[:n_held_out]
 
 
+def characters(text: str) -> list[str]:
+    """The characters as a reader counts them (grapheme clusters, UAX 29): an emoji family is one."""
+    if text.isascii():
+        return list(text)
+    import regex  # late: a quick start
+
+    return regex.findall(r"\X", text)  # type: ignore[no-any-return]
+
+
 def vocabulary_of(names: Sequence[str]) -> Vocabulary:
     """The vocabulary of the names: their characters and END."""
-    return Vocabulary(END + "".join(names))
+    return Vocabulary([END, *characters(END.join(names))])
+
+
+def tokens_of(text: str, vocabulary: Vocabulary) -> list[str]:
+    """The tokens of a name. Where a vocabulary has code points only, as in older files, they are code points."""
+    return characters(text) if any(len(token) > 1 for token in vocabulary.tokens) else list(text)
 
 
 def encode(names: Sequence[str], vocabulary: Vocabulary) -> list[Array]:
     """Encode every name as the ids of END, its characters, and END."""
-    return [vocabulary.encode(END + name + END) for name in names]
+    return [vocabulary.encode([END, *tokens_of(name, vocabulary), END]) for name in names]
 
 
 def show(name: str) -> str:

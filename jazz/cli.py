@@ -12,7 +12,7 @@ import click
 
 from music.engraving import ENGRAVERS
 from music.midi import write_midi
-from music.outputs import left_over, write_together
+from music.outputs import write_together
 from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
@@ -21,23 +21,22 @@ from workbench import options as shared
 from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
+from workbench.terminal import counted, progress_bar, quoted, say, what_next, with_file, working
 
-from .changes import FORMS, LONGEST, form_chart, parse_meter
+from .changes import FORMS, form_chart, parse_meter
 from .changes import form as shipped_form
 from .charts.chart import Chart
 from .charts.drawing import draw
 from .charts.files import in_key, read_chart, source_of
 from .evaluation import RUN, measure
 from .model import KIND, RECIPES
-from .playing import performance
-from .playing.band import INSTRUMENTS
+from .playing.command import chart_options, improvise, instruments, told
 from .reading.choruses import read_chorus
 from .reading.corpus import chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
 from .reading.doctor import diagnose
 from .reading.wjazzd import Chosen, is_database, parse_tempos
 from .training import JazzTraining
 
-OUT = Path("solo.mid")
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
 SHEET = Path("chart.musicxml")
@@ -55,12 +54,6 @@ part_options = shared.options_of(
     option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis."),
 )
 
-chart_options = shared.options_of(
-    option("--tune", metavar="TITLE", help="The title, a part of it, or the number of the tune, if there are several."),
-    option("--meter", help="The meter of changes that say none  [default: 4/4]"),
-    option("--key", help='The key, like "Bb" or "F#m"  [default: the chart\'s]'),
-)
-
 
 @click.group(cls=shared.default_group("improvise"), epilog="Example: jazz --seed 1 -o solo.mid")
 @click.version_option(__version__, prog_name="jazz")
@@ -68,77 +61,8 @@ def app() -> None:
     """Improvise jazz solos over chord changes. The default command is `improvise`."""
 
 
-@app.command()
-@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a file, or a link of iReal Pro.')
-@option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
-@chart_options
-@shared.seed_option
-@shared.sampling_options
-@option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
-@option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
-@option(
-    "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
-)
-@flag("--ending", help="Add a bar: a held chord that resolves the last one.")
-@option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 130 or the chart's]")
-@option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the chart's]")
-@flag("--straight", help="Straight eighths, without swing.")
-@option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program, from 1.")
-@shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
-@option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
-@shared.dry_option
-@shared.model_option("jazz model")
-@flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
-@shared.engraving_options
-@option("-o", "--out", type=shared.NAME, help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
-@shared.force_option
-def improvise(
-    swing: float | None,
-    straight: bool,
-    soundfont: Path | None,
-    dry: bool,
-    no_lead_sheet: bool,
-    chords: str | None,
-    out: str | None,
-    force: bool,
-    **options: Any,
-) -> None:
-    """Play a new solo over changes and write it as MIDI, sound, picture and lead sheet, side by side."""
-    from tqdm import tqdm
-
-    if straight and swing is not None:
-        raise click.UsageError("--swing and --straight exclude each other")
-    if chords is not None and options["form"] is not None:
-        raise click.UsageError("--chords and --form exclude each other")
-    if chords is None and options["meter"] is not None:
-        raise click.UsageError("--meter goes with --chords; a form has its own")
-    if chords is None and options["tune"] is not None:
-        raise click.UsageError("--tune goes with --chords")
-    read = None if chords is None else told(read_chart(source_of(chords), options["tune"], options["meter"]))
-    if read and read.pickup:
-        click.echo(f"The pickup of {read.pickup} quarters is left out.", err=True)
-    kinds = {"lead_sheet": not no_lead_sheet, "svg": options.pop("svg"), "pdf": options.pop("pdf")}
-
-    def files_of(name: Path) -> list[Path]:
-        return performance.output_files(name, **kinds)
-
-    path = shared.choose_out(out, OUT, files_of, force)
-    shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
-    instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
-    options |= {"swing": 0.5 if straight else swing, "instruments": instruments}
-    with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
-        solo = performance.improvise(read, on_bar=progress.update, **options)
-    files = solo.write(path, soundfont, dry=dry, **kinds)
-    old = map(shared.shown_path, left_over(path, files))
-    remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
-    click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
-
-
-def told(chart: Chart) -> Chart:
-    """Print what was guessed while a chart was read, and return the chart."""
-    for guess in chart.guesses:
-        click.echo(shown(guess, 200), err=True)
-    return chart
+app.add_command(improvise)
+app.add_command(instruments)
 
 
 @app.command(epilog='Example: jazz chart "Dm7 G7 | Cmaj7 | %" -o chart.musicxml')
@@ -168,10 +92,12 @@ def chart(chords: str | None, form: str | None, out: tuple[str, ...], force: boo
         shared.check_out(path, force)
     write_together(contents)
     click.echo(draw(read, shutil.get_terminal_size().columns))
-    bars = f"{len(read.measures)} bar{'s' * (len(read.measures) != 1)}"
+    bars = counted(len(read.measures), "bar")
     click.echo(f"# {bars}." if played == len(read.measures) else f"# {bars}, {played} are played.")
     if contents:
         click.echo(f"Written: {', '.join(map(shared.shown_path, contents))}.")
+    same = {"form": form, "chords": chords, **which}
+    what_next("jazz" + "".join(f" --{name} {quoted(text)}" for name, text in same.items() if text))
 
 
 def chart_file(chart: Chart, ending: str) -> bytes:
@@ -216,8 +142,6 @@ def train(
     training ends. Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume
     continues training.
     """
-    from tqdm import tqdm
-
     if checkpoint := run.resumed(KIND):
         run.learn(JazzTraining.resume(checkpoint))
     tempos, beats = tempo and parse_tempos(tempo), meter and parse_meter(meter)
@@ -227,14 +151,16 @@ def train(
     base = RECIPES[recipe or ("solos" if solos else "parts")]
     settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=run.seed or 0)
     refused: list[NumpyrnnError] = []
-    progress = partial(tqdm, unit="solo", delay=2, leave=False)
-    tunes = read_tunes(data or shipped_choruses(), **which, on_refused=refused.append, chosen=chosen, progress=progress)
+    progress = partial(progress_bar, unit="solo", delay=1)
+    with working("Reading the tunes"):
+        files = data or shipped_choruses()
+        tunes = read_tunes(files, **which, on_refused=refused.append, chosen=chosen, progress=progress)
     for why in refused[:MOST_SHOWN]:
         click.echo(f"Left out: {shown(why, 400)}", err=True)
     if len(refused) > MOST_SHOWN:
         click.echo(f"Left out: {len(refused) - MOST_SHOWN} more.", err=True)
     if solos:
-        click.echo(f"{len(tunes)} solos are used, {len(refused)} cannot be used.")
+        say(f"{counted(len(tunes), 'solo')} used, {len(refused)} cannot be used.")
     run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms))
 
 
@@ -247,27 +173,29 @@ def train(
 @option("--solos", type=shared.COUNT, default=20, help="Solos to measure beside those of players.")
 def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solos: int, **how: Any) -> None:
     """Compare held-out loss with n-grams', and measure how much of new solos is copied."""
-    from tqdm import tqdm
-
     from .yardstick.quality import played
     from .yardstick.report import distance_line
 
-    changes, checkpoint = shipped_form(form), load_model(model, KIND)
-    progress = partial(tqdm, delay=2, leave=False)
-    found = measure(checkpoint, changes, samples, seed or 0, progress=progress, **how)
+    changes = shipped_form(form)
+    with working("Measuring losses and copies"):
+        checkpoint, progress = load_model(model, KIND), partial(progress_bar, delay=1)
+        found = measure(checkpoint, changes, samples, seed or 0, progress=progress, **how)
     (tunes, values), (held_out, unseen) = found["training"], found["held_out"]
-    click.echo(f"{held_out} held-out tunes, {unseen:,} values; trained on {tunes} tunes, {values:,} values.\n")
+    learned = f"trained on {counted(tunes, 'tune')}, {counted(values, 'value')}"
+    say(f"{counted(held_out, 'held-out tune')}, {counted(unseen, 'value')}; {learned}.\n")
     losses = [(name, f"{loss:.3f}") for name, loss in found["losses"].items()]
-    click.echo(f"{table((52, 14), [('', 'nats a value'), *losses])}\n")
-    title = f"copied, {samples} solos of {len(changes.bars)} bars"
+    say(f"{table((46, 14), [('', 'nats a value'), *losses])}\n")
+    title = f"copied, {counted(samples, 'solo')} of {counted(len(changes.bars), 'bar')}"
     rows = [(title, f"in runs of {RUN} or more", "longest run", "")]
     for name, (runs, share) in found["copies"].items():
         longest = max(runs, key=lambda run: run.length)
         where = f"   bar {longest.bar} of {shown(longest.tune)}" if longest.length else ""
         rows.append((name, f"{share:.1%}", f"{longest.length}", where))
-    click.echo(f"{table((36, 22, 14, 1), rows)}\n")
-    measured = played(checkpoint, solos, seed or 0, progress=progress, **how)
-    click.echo(f"{solos} solos over seven shipped forms, at least 32 bars each.\n{distance_line(measured)}")
+    say(f"{table((29, 22, 14, 1), rows)}\n")
+    with working("Measuring solos beside those of players"):
+        measured = played(checkpoint, solos, seed or 0, progress=partial(progress_bar), **how)
+    say(f"{counted(solos, 'solo')} over seven shipped forms, at least 32 bars each.\n{distance_line(measured)}")
+    what_next(f"jazz improvise{with_file('--model', model)}")
 
 
 @app.command(epilog="Example: jazz doctor data/piano/maple-leaf-rag.mid")
@@ -276,7 +204,8 @@ def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solo
 def doctor(file: Path, **which: Any) -> None:
     """Show what a MIDI file holds, what would be learned from it, and what is left out and why."""
     for line in diagnose(file, **which):
-        click.echo(line)
+        say(line)
+    what_next(f"jazz train {quoted(file)}")
 
 
 @app.command(epilog="Example: jazz listen data/choruses/blues-f-1.txt --bars 12")
@@ -288,15 +217,15 @@ def doctor(file: Path, **which: Any) -> None:
 @shared.force_option
 def listen(file: Path, from_bar: int, bars: int, dry: bool, out: str | None, force: bool) -> None:
     """Render an excerpt of a MIDI file or a written chorus as a WAV file."""
-    from tqdm import tqdm
-
     path = shared.output_path(out, Path(f"{file.stem}.wav"))
     if path.suffix.lower() != ".wav":
         raise NumpyrnnError(f"sound is written as a .wav file, got {path}")
     shared.check_out(path, force)
-    progress = partial(tqdm, unit="note", delay=1, leave=False)
-    write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress, dry=dry))
-    click.echo(f"Written: {shared.shown_path(path)}.")
+    with working("Rendering the sound"):
+        progress = partial(progress_bar, unit="note", delay=1)
+        write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress, dry=dry))
+    say(f"Written: {shared.shown_path(path)}.")
+    what_next(f"jazz train {quoted(file)}")
 
 
 @app.command(epilog="Example: jazz choruses data/choruses/blues-f-1.txt -o midi")
@@ -307,16 +236,18 @@ def listen(file: Path, from_bar: int, bars: int, dry: bool, out: str | None, for
 def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) -> None:
     """Convert written choruses to MIDI files (default: the shipped ones)."""
     paths = texts or shipped_choruses()
-    found = {out / f"{path.stem}.mid": read_chorus(path) for path in paths}
+    with working("Reading the choruses"):
+        found = {out / f"{path.stem}.mid": read_chorus(path) for path in paths}
     if len(found) < len(paths):
         raise NumpyrnnError("choruses must have different names, two of these would give the same MIDI file")
     for path in found:
         shared.check_out(path, force)
-    for path, chorus in found.items():
+    for path, chorus in progress_bar(found.items(), unit="chorus", delay=1):
         write_midi(path, chorus_midi(chorus, straight))
-    bars = sum(len(chorus.changes.bars) for chorus in found.values())
-    notes = sum(len(chorus.melody) for chorus in found.values())
-    click.echo(f"{len(found)} choruses, {bars:,} bars, {notes:,} notes: {shared.shown_path(out)}.")
+    bars = counted(sum(len(chorus.changes.bars) for chorus in found.values()), "bar")
+    notes = counted(sum(len(chorus.melody) for chorus in found.values()), "note")
+    say(f"{counted(len(found), 'chorus')}, {bars}, {notes}: {shared.shown_path(out)}.")
+    what_next(f"jazz listen {quoted(next(iter(found)))}")
 
 
 @app.command(epilog="Example: jazz course --midi original_metheny.mid --epochs 10")
@@ -333,7 +264,8 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     load_music_utils(midi)  # a wrong file is refused before the output files
     for name in FILES:
         shared.check_out(out / name, force)
-    replay(midi, out, epochs, seed or 0, click.echo)
+    replay(midi, out, epochs, seed or 0, say)
+    what_next(f"jazz train {quoted(midi)}")
 
 
 @app.command(epilog="Example: jazz score data/choruses/blues-f-1.txt")
@@ -356,5 +288,7 @@ def score(files: tuple[Path, ...], melody: str | None, chords: str | None, encod
     """
     from .yardstick.report import score_files
 
-    for block in score_files(files, load_model(model, KIND), melody, chords, encoding):
-        click.echo(block)
+    with working("Measuring the solos"):
+        blocks = list(score_files(files, load_model(model, KIND), melody, chords, encoding))
+    say("\n".join(blocks))
+    what_next(f"jazz listen {quoted(files[0])}")

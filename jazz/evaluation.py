@@ -16,6 +16,7 @@ from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
 from workbench.copies import Copies
 from workbench.ngram import KneserNey
+from workbench.terminal import counted
 
 from .changes import Changes
 from .model import EncodedTune, training_values, values_of
@@ -44,7 +45,7 @@ class Copied:
     bar: int = 0
 
     def __str__(self) -> str:
-        return f"{self.length} values, from bar {self.bar} of {shown(self.tune)}" if self.length else "none"
+        return f"{counted(self.length, 'value')}, from bar {self.bar} of {shown(self.tune)}" if self.length else "none"
 
 
 def longest_copy(values: Sequence[str], tunes: Tunes) -> Copied:

@@ -18,6 +18,7 @@ from numpyrnn.sampling import Sampler
 from numpyrnn.train import mean_loss
 from numpyrnn.vocab import Vocabulary
 from workbench.ngram import KneserNey, best_ngram
+from workbench.terminal import counted
 from workbench.training import Training
 
 from .changes import form
@@ -125,7 +126,7 @@ class JazzTraining(Training):
     predicted : (V,) boolean, which tokens belong to values; the loss counts only these as targets
     """
 
-    program, per = KIND, "value"
+    program, per, uses = KIND, "value", (f"{KIND} improvise", f"{KIND} evaluate")
 
     def __init__(self, parts: Parts[EncodedTune], settings: Settings, vocabulary: Vocabulary):
         self.parts, self.training, self.held_out = parts, parts.training, parts.held_out
@@ -133,8 +134,9 @@ class JazzTraining(Training):
         optimizer = OPTIMISERS[settings.optimiser](settings.learning_rate, decay=settings.decay)
         super().__init__(settings, vocabulary, build(settings, vocabulary), optimizer, patience=settings.patience)
         self.places = settings.parts
+        self.items = sum(len(tune.ids) // (settings.width * settings.step) + 1 for tune in self.training)
         self.network = f"{settings.layers} x LSTM({settings.hidden})"
-        self.title = f"{self.network} on {len(self.training)} tunes"
+        self.title = f"{self.network} on {counted(len(self.training), 'tune')}"
 
     @classmethod
     def of_tunes(cls, tunes: Sequence[Tune], settings: Settings, by_group: bool = False) -> Self:
@@ -194,7 +196,7 @@ class JazzTraining(Training):
     def describe(self) -> str:
         """The data and the network, in one line."""
         learned, chosen, unseen = (f"{sum(sum(tune.bars) for tune in part):,}" for part in self.parts)
-        data = f"{learned} values of {len(self.training)} tunes to learn, "
+        data = f"{learned} values of {counted(len(self.training), 'tune')} to learn, "
         if self.parts.validation:
             data += f"{chosen} of {len(self.parts.validation)} for validation, "
         data += f"{unseen} of {len(self.held_out)} held out"
@@ -214,7 +216,7 @@ class JazzTraining(Training):
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
         """The best loss, why training ended, and whether the n-gram is better."""
         words = super().verdict(ngrams, status)
-        if self.held_out_loss() > min(ngrams.values()):
+        if ngrams and self.held_out_loss() > min(ngrams.values()):
             n = sum(sum(tune.bars) for tune in self.training)
             words += f"\nThe n-gram is better: {n:,} values are too little music for this network."
         return words

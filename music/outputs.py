@@ -6,6 +6,7 @@ import base64
 import html
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class Performance(ABC):
 
         Parameters
         ----------
-        path : the files' common name, see `side_by_side`
+        path : the files' common name, see `side_by_side`; its folder is made
         soundfont : file, optional
             Render the sound with FluidSynth and this soundfont.
         **options : more arguments of `contents`
@@ -115,6 +116,8 @@ class Performance(ABC):
         """
         contents = self.contents(soundfont, **options)
         files = side_by_side(path, contents)
+        with suppress(OSError):  # the error of writing says more
+            files[0].parent.mkdir(parents=True, exist_ok=True)
         write_together(dict(zip(files, contents.values(), strict=True)))
         return files
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,10 +36,11 @@ from workbench.options import (
 )
 from workbench.run import TrainingRun, training_options
 from workbench.tables import table
+from workbench.terminal import counted, progress_bar, quoted, say, what_next, with_file, working
 
-from .compare import HEADER, compared, line, plot_rows, records_of
+from .compare import HEADER, Row, compared, line, plot_rows, records_of
 from .corpus import Piece, default_cache, read_pieces
-from .doctor import diagnose
+from .doctor import NOTHING, diagnose
 from .evaluation import best_ngrams, measure, uniform
 from .model import KIND, MODELS, SPLITS, material_of
 from .play import perform
@@ -51,6 +51,7 @@ KINDS = (
     "The article's LSTM or simple WaveNet, which predict after each window; or a gated WaveNet or LSTM, at every step"
 )
 NETWORK = "lstm-steps"
+file_bar = partial(progress_bar, unit="file", delay=1)
 SPLIT = "Hold out a fifth of the pieces or, as in the article, of all windows; this leaks because windows overlap."
 
 
@@ -78,13 +79,6 @@ learning_options = options_of(
 )
 
 
-def file_progress(files: Sequence[Any]) -> Any:
-    """A progress bar, shown if the files take longer than a second."""
-    from tqdm import tqdm
-
-    return tqdm(files, unit="file", delay=1, leave=False)
-
-
 @app.command(epilog="Example: piano play --primer data/piano/maple-leaf-rag.mid --length 100")
 @click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Number of new tokens.")
 @seed_option
@@ -100,22 +94,22 @@ def file_progress(files: Sequence[Any]) -> Any:
 @force_option
 def play(model: Path | None, soundfont: Path | None, dry: bool, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece and write it as MIDI, sound, picture and score, side by side."""
-    from tqdm import tqdm
-
     kinds = {"score": not options.pop("no_score"), "svg": options.pop("svg"), "pdf": options.pop("pdf")}
     files_of = partial(side_by_side, endings=endings_of(**kinds))
     path = choose_out(out, OUT, files_of, force)
     check_not_read(files_of(path), [options["primer"]], "the primer")
-    checkpoint = load_model(model, KIND)
-    music = perform(checkpoint, **options, progress=partial(tqdm, unit="note", delay=1, leave=False))
-    files = music.write(path, soundfont, dry=dry, **kinds)
+    with working("Composing"):
+        checkpoint = load_model(model, KIND)
+        music = perform(checkpoint, **options, progress=partial(progress_bar, unit="note", delay=1))
+    with working("Writing the files"):
+        files = music.write(path, soundfont, dry=dry, **kinds)
     material = material_of(checkpoint)
     copied = material.copied(material.vocabulary.encode(music.tokens[music.n_primer :]))
     old = map(shown_path, left_over(path, files))
     remark = "".join(f"\n{file} was there before and is not of this piece." for file in old)
-    click.echo(
-        f"{music.summary()}\nLongest run copied: {copied}.{remark}\nWritten: {', '.join(map(shown_path, files))}."
-    )
+    say(f"{music.summary()}\nLongest run copied: {copied}.{remark}\nWritten: {', '.join(map(shown_path, files))}.")
+    more = f"{with_file('--model', model)} --primer {quoted(path.with_suffix('.mid'))}"
+    what_next(f"piano play{more}", f"piano evaluate{with_file('--model', model)}")
 
 
 def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:
@@ -127,7 +121,7 @@ def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:
 def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piece]:
     """The pieces of files and folders. Files that cannot be used are named on standard error."""
     paths, cache = sources(data, no_cache)
-    return read_pieces(paths, rhythm, cache, lambda why: click.echo(f"Left out: {why}", err=True), file_progress)
+    return read_pieces(paths, rhythm, cache, lambda why: click.echo(f"Left out: {why}", err=True), file_bar)
 
 
 @app.command(epilog="Example: piano train data/piano --transpose -o mine.npz")
@@ -152,7 +146,9 @@ def train(
         click.echo(f"--model {model} is now called --network {model}.", err=True)
     usual = MODELS[network or model or NETWORK]
     settings = replace(usual, seed=run.seed or 0, epochs=run.epochs or usual.epochs, **chosen)
-    run.learn(PianoTraining.of_pieces(pieces_to_learn(data, no_cache, settings.rhythm), settings))
+    with working("Reading the pieces"):
+        training = PianoTraining.of_pieces(pieces_to_learn(data, no_cache, settings.rhythm), settings)
+    run.learn(training)
 
 
 @app.command(epilog="Example: piano compare data/piano --epochs 5")
@@ -178,9 +174,11 @@ def compare(
     check_out(history, force)
     check_not_read((path, history), data)
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
-    pieces, rows = pieces_to_learn(data, no_cache, chosen["rhythm"]), []
-    material = PianoTraining.of_pieces(pieces, every[0]).material
-    click.echo(f"{material.describe()}\n\n{HEADER}")
+    rows: list[Row] = []
+    with working("Reading the pieces"):
+        pieces = pieces_to_learn(data, no_cache, chosen["rhythm"])
+        material = PianoTraining.of_pieces(pieces, every[0]).material
+    say(f"{material.describe()}\n\n{HEADER}")
     came: list[int] = []
 
     def stop(number: int, frame: Any) -> None:
@@ -190,15 +188,18 @@ def compare(
     with handled(stop):
         for row in compared((PianoTraining.of_pieces(pieces, settings) for settings in every), epochs):
             rows.append(row)
-            click.echo(row)
-    ngrams = {f"{name}, order {ngram.order}": figures for name, ngram, figures in best_ngrams(material)}
+            say(str(row))
+    with working("Measuring the n-grams"):
+        ngrams = {f"{name}, order {ngram.order}": figures for name, ngram, figures in best_ngrams(material)}
     for name, figures in {**ngrams, "uniform": uniform(material)}.items():
-        click.echo(line(name, *figures))
+        say(line(name, *figures))
     if rows:
         write_history(history, records_of(rows))
         levels = {name: loss for name, (loss, _) in ngrams.items()}
         plot_rows(rows, path, f"{len(material.training)} pieces, split by {chosen['split']}", levels)
-        click.echo(f"\nCurves {shown_path(path)}, history {shown_path(history)}.")
+        say(f"\nCurves {shown_path(path)}, history {shown_path(history)}.")
+        best = min(rows, key=lambda row: row.loss).model
+        what_next(f"piano train{f' {quoted(*data)}' * bool(data)} --network {best}")
     whole = len(rows) == len(every) and not rows[-1].interrupted
     sys.exit(0 if whole else status_of(KeyboardInterrupt(*came)))
 
@@ -210,14 +211,16 @@ def compare(
 @sampling_options
 def evaluate(model: Path | None, samples: int, seed: int | None, **how: Any) -> None:
     """Compare held-out loss and accuracy with n-grams, and find the longest run that a sample copies."""
-    found = measure(load_model(model, KIND), samples, seed or 0, **how)
+    with working(f"Measuring losses, and {counted(samples, 'token')} of the network and of an n-gram"):
+        found = measure(load_model(model, KIND), samples, seed or 0, **how)
     material, figures = found["material"], found["figures"]
-    click.echo(f"{material.settings.model}: {material.describe()}\n")
+    say(f"{material.settings.model}: {material.describe()}\n")
     rows = [(name, f"{loss:.3f}", f"{right:.1%}") for name, (loss, right) in figures.items()]
-    click.echo(table((44, 14, 10), [("held out", "nats a token", "accuracy"), *rows]))
-    click.echo(f"\nLongest run copied from a training piece, in {samples} tokens:")
+    say(table((37, 13, 10), [("held out", "nats a token", "accuracy"), *rows]))
+    say(f"\nLongest run copied from a training piece, in {counted(samples, 'token')}:")
     for name, copied in found["copied"].items():
-        click.echo(f"  {name}: {copied}")
+        say(f"  {name}: {copied}")
+    what_next(f"piano play{with_file('--model', model)}")
 
 
 @app.command(epilog="Example: piano doctor data/piano -o tokens.png")
@@ -233,7 +236,11 @@ def doctor(data: list[Path], min_count: int, window: int, out: str | None, force
         check_out(path, force)
         check_not_read([path], data, "read")
     paths, cache = sources(data, no_cache)
-    for text in diagnose(paths, min_count, window, cache, path, file_progress):
-        click.echo(text)
+    lines = list[str]()
+    for text in diagnose(paths, min_count, window, cache, path, file_bar):
+        say(text)
+        lines.append(text)
     if path is not None:
-        click.echo(f"\nWritten: {shown_path(path)}.")
+        say(f"\nWritten: {shown_path(path)}.")
+    limits = f" --min-count {min_count} --window {window}" * (not any(NOTHING in text for text in lines))
+    what_next(f"piano train{f' {quoted(*data)}' * bool(data)}{limits}")

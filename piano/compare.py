@@ -14,7 +14,7 @@ from workbench.training import best_epoch
 
 from .training import PianoTraining
 
-WIDTHS = (34, 12, 8, 9, 9, 14, 10)
+WIDTHS = (16, 11, 7, 8, 8, 13, 9)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ HEADER = table(WIDTHS, [("", "parameters", "epochs", "s/epoch", "best at", "nats
 
 def line(name: str, loss: float, right: float, *numbers: str) -> str:
     """A line of the table; an n-gram has only a loss and an accuracy."""
-    return table(WIDTHS, [(name, *(numbers or [""] * 4), f"{loss:.3f}", f"{right:.1%}")])
+    widths = WIDTHS if numbers else (sum(WIDTHS[:5]), *WIDTHS[5:])
+    return table(widths, [(name, *numbers, f"{loss:.3f}", f"{right:.1%}")])
 
 
 def compared(trainings: Iterable[PianoTraining], epochs: int | None = None) -> Iterator[Row]:

@@ -14,6 +14,7 @@ from .corpus import Piece, Progress, read_pieces
 from .rhythm import Rhythms
 from .tokens import NAMES, PITCHES, count_names, keep_common
 
+NOTHING = "nothing can be learned"
 STEPS = (1, 2, 5, 10, 20, 50, 100, 200)  # numbers of occurrences
 
 
@@ -98,7 +99,7 @@ def _thresholds(pieces: Sequence[Sequence[str]], min_count: int, window: int) ->
     yield "With rhythm: different tokens with rhythm, if common names and rhythms replace rare ones."
     if not _windows(keep_common(pieces, min_count), window):
         remedy = "one, or more files" if _windows(keep_common(pieces, 1), window) else "window, or longer pieces"
-        yield f"With a min-count of {min_count} nothing can be learned: take a smaller {remedy}."
+        yield f"With a min-count of {min_count} {NOTHING}: take a smaller {remedy}."
 
 
 def _windows(pieces: Sequence[Sequence[str]], window: int) -> int:

@@ -23,6 +23,7 @@ from workbench.copies import Copies
 from workbench.files import CHECKS
 from workbench.settings import HIGHEST, above, check_network, one_of, share, within
 from workbench.settings import Settings as TrainingSettings
+from workbench.terminal import counted
 
 from .batches import after_whole_windows, all_windows, split_windows
 from .corpus import Piece
@@ -270,6 +271,18 @@ class Material:
             moved = self._usual.get(name_of(moved))
         return -1 if moved is None else self.vocabulary.ids[moved]
 
+    @property
+    def times(self) -> int:
+        """How often crops of each learned sequence are read in an epoch."""
+        return len(KEYS) * len(self.training) // len(self.sources)
+
+    @property
+    def items(self) -> int:
+        """About how many windows or crops an epoch has."""
+        if not self.settings.reads_crops:
+            return len(self.learned.starts)
+        return self.times * sum(len(ids) // self.settings.width + 1 for ids in self.learned.sequences)
+
     def batches(self, rng: Generator) -> Iterator[Batch]:
         """The batches of one epoch.
 
@@ -278,8 +291,7 @@ class Material:
         """
         s = self.settings
         if s.reads_crops:
-            times = len(KEYS) * len(self.training) // len(self.sources)
-            return padded(crops(self.learned.sequences * times, s.width, rng), s.batch_size, rng)
+            return padded(crops(self.learned.sequences * self.times, s.width, rng), s.batch_size, rng)
         starts = rng.permutation(self.learned.starts)
         return windows_at(self.learned.ids, starts, s.window, s.batch_size, last_only=s.windowed)
 
@@ -298,7 +310,8 @@ class Material:
         For a random split, a second line warns that it leaks.
         """
         keys = " in 12 keys" if self.settings.transpose else ""
-        learned = f"{len(self.learned.starts):,} windows of {len(self.training)} pieces{keys} to learn"
+        n, pieces = len(self.learned.starts), counted(len(self.training), "piece")
+        learned = f"{counted(n, 'window')} of {pieces}{keys} to learn"
         held_out = f"{len(self.unseen.starts):,} of {len(self.held_out) or 'the same'} held out"
         leak = f"\n{LEAK}" if self.settings.split == "random" else ""
         return f"{learned}, {held_out}, {len(self.vocabulary)} different tokens{network}.{leak}"
@@ -322,8 +335,8 @@ class Material:
         if not run.length:
             return "none"
         piece, key = self.sources[run.source]
-        moved = f", {abs(key)} semitones {'up' if key > 0 else 'down'}" if key else ""
-        return f"{run.length} tokens, from token {run.place + 1} of {shown(piece.name)}{moved}"
+        moved = f", {counted(abs(key), 'semitone')} {'up' if key > 0 else 'down'}" if key else ""
+        return f"{counted(run.length, 'token')}, from token {run.place + 1} of {shown(piece.name)}{moved}"
 
 
 def material_of(checkpoint: Checkpoint) -> Material:

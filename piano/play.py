@@ -20,6 +20,7 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array, check_count, check_range
 from numpyrnn.sampling import Sampler, stream
+from workbench.terminal import lasting
 
 from .model import Material, material_of
 from .tokens import PITCHES, WAIT, name_of, pitches_of, split_token, tokens_of
@@ -77,10 +78,11 @@ class Music(Performance):
         new, primer = _played(self.tokens[self.n_primer :]), _played(self.tokens[: self.n_primer])
         after = f" after the {len(primer)} of the primer" if primer else ""
         chords = sum(name not in PITCHES for name in new) / max(len(new), 1)
-        seconds = round(self.midi.seconds(self.midi.length))
+        seconds = self.midi.seconds(self.midi.length)
+        played = "1 note or chord" if len(new) == 1 else f"{len(new):,} notes and chords"
         return (
-            f"{len(new):,} notes and chords{after} ({chords:.0%} chords, {len(set(new))} different), "
-            f"{seconds // 60}:{seconds % 60:02} minutes at {self.tempo}. Seed {self.seed}."
+            f"{played}{after} ({chords:.0%} chords, {len(set(new))} different), "
+            f"{lasting(seconds)} at {self.tempo}. Seed {self.seed}."
         )
 
 

@@ -12,6 +12,7 @@ from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.optim import Adam
 from numpyrnn.sampling import Sampler
 from numpyrnn.vocab import Vocabulary
+from workbench.terminal import counted
 from workbench.training import Training
 
 from .batches import accuracy
@@ -31,15 +32,14 @@ class PianoTraining(Training):
     material : Material
     """
 
-    program, per = KIND, "token"
+    program, per, uses = KIND, "token", (f"{KIND} play", f"{KIND} evaluate")
 
     def __init__(self, material: Material):
         self.material, settings = material, material.settings
         model, adam = build(settings, len(material.vocabulary)), Adam(settings.learning_rate, beta2=settings.beta2)
         super().__init__(settings, material.vocabulary, model, adam, patience=settings.patience)
-        self.title = f"{settings.model} on {len(material.training)} pieces"
-        if not settings.reads_crops:
-            self.unit, self.items = "window", len(material.learned.starts)
+        self.title = f"{settings.model} on {counted(len(material.training), 'piece')}"
+        self.items = material.items
 
     @classmethod
     def of_pieces(cls, pieces: Sequence[Piece], settings: Settings) -> Self:
@@ -87,9 +87,9 @@ class PianoTraining(Training):
         return accuracy(self.checkpoint(resumable=False).model, self.held_out_batches())
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """The best held-out loss and accuracy, why training ended, and the best n-grams."""
+        """The best held-out loss and accuracy, why training ended, and the best n-grams, if `ngrams` has any."""
         reached = f"{self.trainer.best_loss:.3f} nats a token, accuracy {self.accuracy():.1%}"
         lines = [f"Held-out loss {reached}, {self.ending(status)}."]
-        for name, ngram, (loss, right) in best_ngrams(self.material):
+        for name, ngram, (loss, right) in best_ngrams(self.material) if ngrams else []:
             lines.append(f"{name}, best order {ngram.order}: {loss:.3f}, {right:.1%}.")
         return "\n".join(lines)

@@ -12,6 +12,7 @@ import click
 
 from numpyrnn import __version__
 from numpyrnn.checkpoint import Checkpoint
+from numpyrnn.checks import shown
 from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
 from numpyrnn.signals import handled, interrupt
@@ -20,14 +21,16 @@ from workbench.files import data_path, load_model
 from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table
+from workbench.terminal import counted, say, what_next, with_file, working
 
-from .evaluation import measure
+from .evaluation import PASSAGE, measure
 from .model import KIND, SonnetTraining
 from .recipes import RECIPES
 from .text import BLANK, START, opening, read_plain, split_text, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, continue_prompt
 
 WORDS = f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
+FIRST_LINES = 4  # of a sample, which `evaluate` shows
 
 
 def given_text(checkpoint: Checkpoint, data: Path | None) -> str | None:
@@ -71,13 +74,15 @@ def write(prompt: str | None, model: Path | None, unknown: str, out: str | None,
     prompt = opening(checkpoint, sampler.rng) if prompt is None else prompt
     if unknown == "skip":
         prompt = without_unknown(prompt, checkpoint)
-    poem = say(prompt, continue_prompt(checkpoint, prompt, sampler, **how))
+    poem = spoken(prompt, continue_prompt(checkpoint, prompt, sampler, **how))
     if out is not None:
         with atomic_write(path) as file:
             file.write(poem.encode())
+        click.echo(f"Written: {shared.shown_path(path)}.", err=True)
+    what_next(f"sonnets evaluate{with_file('--model', model)}", "sonnets train YOUR-TEXT.txt")
 
 
-def say(prompt: str, characters: Iterable[str]) -> str:
+def spoken(prompt: str, characters: Iterable[str]) -> str:
     """Print a poem while it is written, and return it; it ends with one newline, even when interrupted."""
     poem = held = ""
     try:
@@ -117,7 +122,9 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
     chosen = {"epochs": run.epochs, "seed": run.seed, **sizes}
     settings = replace(RECIPES[recipe], **{name: value for name, value in chosen.items() if value is not None})
     path = data or data_path("sonnets.txt")  # no variable holds the text itself, so that it can be freed
-    run.learn(SonnetTraining(*split_text(read_plain(path, keep_case)), settings, keep_case))
+    with working("Reading the text"):
+        training = SonnetTraining(*split_text(read_plain(path, keep_case)), settings, keep_case)
+    run.learn(training)
 
 
 @app.command(epilog="Example: sonnets evaluate --samples 500")
@@ -129,16 +136,26 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
 def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | None, **how: Any) -> None:
     """Compare held-out loss with an n-gram's, and find the longest run that a sample copies."""
     checkpoint = load_model(model, KIND)
-    figures = measure(checkpoint, given_text(checkpoint, data), samples, seed or 0, **how)
-    click.echo(f"{figures['held_out']:,} held-out characters; trained on {figures['training']:,}.")
+    with working("Measuring losses and copies"):
+        figures = measure(checkpoint, given_text(checkpoint, data), samples, seed or 0, **how)
+    say(f"{counted(figures['held_out'], 'held-out character')}; trained on {figures['training']:,}.")
     if figures["measured"] < figures["held_out"]:
-        click.echo(f"The losses are over the first {figures['measured']:,} held-out characters.")
+        say(f"The losses are over the first {figures['measured']:,} held-out characters.")
     if figures["counted"] < figures["training"]:
-        click.echo(f"The n-gram is fitted on the last {figures['counted']:,} training characters.")
-    click.echo(f"\n{loss_table(figures['losses'], 'character')}\n")
-    click.echo(f"{f'of {samples:,} characters':28}{'longest run in the training text':>36}")
+        say(f"The n-gram is fitted on the last {figures['counted']:,} training characters.")
+    if found := figures["repeated"]:
+        passage, number, line = found[0]
+        share = f"{len(found)} of {counted(figures['passages'], 'held-out passage')} of {PASSAGE} characters"
+        say(f"Warning: {share} also stand in the training part, so the losses are too low.")
+        say(f"One is {passage!r}, line {number}: {line.strip():.80}")
+    say(f"\n{loss_table(figures['losses'], 'character')}\n")
+    say(f"{'of ' + counted(samples, 'character'):28}{'longest run in the training text':>36}")
     for name, (run, number, line) in figures["copied"].items():
-        click.echo(f"{name:28}{len(run):8}  {run!r}{f', line {number}: {line.strip():.80}' if run else ''}")
+        say(f"{name:28}{len(run):8}  {run!r}{f', line {number}: {line.strip():.80}' if run else ''}")
+    say("\nThe network's sample begins:")
+    for line in figures["sample"].splitlines()[:FIRST_LINES]:
+        say(f"  {shown(line, PASSAGE * 2)}")
+    what_next(f"sonnets write{with_file('--model', model)}")
 
 
 @app.command(epilog='Example: sonnets inspect "Shall I compare thee" -o shall.png')

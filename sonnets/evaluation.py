@@ -16,6 +16,27 @@ from .recipes import Settings
 from .text import START, line_of, opening, texts_of
 from .write import continue_prompt
 
+PASSAGE = 50  # characters
+PASSAGES = 500  # of the held-out text that are looked for in the training part, at most
+
+
+def repeated(learned: str, held_out: str) -> tuple[list[tuple[str, int, str]], int]:
+    """Find passages of a held-out text that also stand in the training part.
+
+    Parameters
+    ----------
+    learned, held_out : str
+
+    Returns
+    -------
+    found : list of (passage, number of its line in the training part, that line)
+    n : int, how many passages were looked for, evenly spaced
+    """
+    starts = range(0, len(held_out) - PASSAGE + 1, PASSAGE)
+    passages = [held_out[i : i + PASSAGE] for i in starts[:: -(-len(starts) // PASSAGES) or 1]]
+    places = [(passage, place) for passage in passages if passage.strip() and (place := learned.find(passage)) >= 0]
+    return [(passage, *line_of(learned, place)) for passage, place in places], len(passages)
+
 
 def measure(
     checkpoint: Checkpoint, text: str | None = None, n_samples: int = 2000, seed: int = 0, **how: Any
@@ -39,7 +60,9 @@ def measure(
     - losses: dict from the name of a model to its held-out loss, nats a character;
     - copied: dict from the name of a sample to the longest run that it shares with the training text, the number of the
       run's line there (from 1), and that line. The network (by default at temperature 1) and the n-gram continue the
-      same random first line. The third sample is the beginning of the held-out text.
+      same random first line. The third sample is the beginning of the held-out text;
+    - sample: str, the network's sample, with its first line;
+    - repeated, passages: what `repeated` returns.
 
     Raises
     ------
@@ -65,4 +88,6 @@ def measure(
     losses = {"network": loss, f"Kneser-Ney, best order {ngram.order}": ngram_loss}
     losses |= {"unigram": unigram_loss, "uniform": float(np.log(len(vocabulary)))}
     sizes = {"training": len(learned), "held_out": len(held_out), "counted": len(training.counted)}
-    return {**sizes, "measured": len(training.unseen) - 1, "losses": losses, "copied": copied}
+    found = {"losses": losses, "copied": copied, "sample": prompt + samples["network"]}
+    found |= zip(("repeated", "passages"), repeated(learned, held_out), strict=True)
+    return {**sizes, "measured": len(training.unseen) - 1, **found}

@@ -20,7 +20,7 @@ from workbench.files import CHECKS
 from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey
 from workbench.settings import check_network
-from workbench.training import Training
+from workbench.training import SMALL_LETTERS, Training
 
 from .recipes import Settings
 from .text import START, check_text, kept, measured, texts_of
@@ -180,7 +180,7 @@ class SonnetTraining(Training):
         if a part is too short
     """
 
-    program, unit = KIND, "character"
+    program, uses = KIND, (f"{KIND} write", f"{KIND} evaluate")
 
     def __init__(self, training: str, held_out: str, settings: Settings, keep_case: bool = False):
         s, L = settings, len(training)
@@ -225,11 +225,12 @@ class SonnetTraining(Training):
         return batch.places
 
     def describe(self) -> str:
-        """The data and the network, in one line; a second line if an epoch reads only part of the text."""
+        """The data and the network, in one line; more lines if capitals are lost, or an epoch reads only part."""
         n, parameters = len(self.ids), self.model.params.flat.size
         text = f"{n:,} characters to learn, {self.n_held_out:,} held out, {len(self.vocabulary)} different ones"
+        case = f"\n{SMALL_LETTERS}" * (not self.kept["keep_case"])
         part = f"\nAn epoch reads {EPOCH:,} characters from a random place on." if n > EPOCH else ""
-        return f"{text}; {self.network}, {parameters:,} parameters.{part}"
+        return f"{text}; {self.network}, {parameters:,} parameters.{case}{part}"
 
     def sample(self, checkpoint: Checkpoint, seed: int) -> str:
         """One line of up to 80 characters."""

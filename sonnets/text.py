@@ -90,9 +90,10 @@ def line_of(text: str, position: int) -> tuple[int, str]:
     return text.count("\n", 0, position) + 1, text[start : end if end >= 0 else None]
 
 
-def check_prompt(prompt: str, vocabulary: Vocabulary) -> None:
-    """Raise unless a model knows all characters of a prompt; the error lists the unknown ones."""
+def check_prompt(prompt: str, vocabulary: Vocabulary, typed: str = "") -> None:
+    """Raise unless a model knows all characters of a prompt; the error lists the unknown ones, as they were typed."""
     if unknown := sorted(set(prompt) - set(vocabulary.tokens)):
+        unknown = [c for c in sorted(set(typed)) if not set(plain(c)) <= set(vocabulary.tokens)] or unknown
         known = "".join(token for token in vocabulary.tokens if token.strip())
         got = f"{' '.join(map(repr, unknown))} (--unknown skip drops them)"
         raise NumpyrnnError(f"prompt must be of the model's characters ({known:.80}), got {got}")

@@ -50,8 +50,8 @@ def continue_prompt(
         check_count("lines", lines, 1)
     length = length if length is not None else LENGTH if lines is None else LONGEST
     check_count("length", length, 1)
-    prompt = plain(prompt, bool(checkpoint.config.get("keep_case")))
-    check_prompt(prompt, vocabulary)
+    typed, prompt = prompt, plain(prompt, bool(checkpoint.config.get("keep_case")))
+    check_prompt(prompt, vocabulary, typed)
     before = START + prompt
     ids = stream(checkpoint.model, vocabulary.encode(before), sampler, settings.steps if settings.stride else None)
     return _limited((vocabulary.decode([i])[0] for i in ids), before, length, lines or inf)

@@ -104,8 +104,8 @@ def _no_late_bars():
     """Progress bars that appear after a delay never appear, so output is the same on a slow machine."""
     init = tqdm.__init__
 
-    def init_without_late_bars(self, *arguments, delay=0, **options):
-        init(self, *arguments, disable=delay > 0, **options)
+    def init_without_late_bars(self, *arguments, delay=0, disable=False, **options):
+        init(self, *arguments, disable=disable or delay > 0, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tqdm, "__init__", init_without_late_bars)

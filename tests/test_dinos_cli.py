@@ -247,7 +247,7 @@ def test_force_replaces_what_is_there(folder):
         ("sample --model places.txt", 1, "places.txt must be a model file"),
         ("sample --model folder", 1, "folder must be a model file, it is a folder"),
         ("sample --model jazz.npz", 1, "jazz.npz must be a model of dinos, it is one of jazz"),
-        ("sample --model model.npz --prefix Xo", 1, "got 'x'"),
+        ("sample --model model.npz --prefix Xo", 1, "got 'X'"),
         ("sample --model model.npz --temperature -1", 2, "'--temperature': -1.0 is not in the range"),
         ("sample --model model.npz --temperature nan", 2, "nan is not a finite number"),
         ("sample --model model.npz -n 0", 2, "'-n': 0 is not in the range"),
@@ -304,19 +304,20 @@ def test_ctrl_c_saves_what_was_learned_and_it_can_be_resumed(tmp_path):
         watchdog = threading.Timer(600, process.kill)
         watchdog.start()
         seen = b""
-        while not re.search(rb"epoch [2-9]", seen):  # in the progress bar
-            piece = os.read(process.stderr.fileno(), 4096)
+        while not re.search(rb" [2-9]/5000 ", seen):  # the line of an epoch
+            piece = os.read(process.stdout.fileno(), 4096)
             assert piece, seen.decode()
             seen += piece
         process.send_signal(signal.SIGINT)
         printed, errors = process.communicate()
         watchdog.cancel()
-    errors = errors.decode()
+    printed, errors = (seen + printed).decode(), errors.decode()
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    hint = r"Interrupted after (\d+) epochs; resume with: dinos train --resume a.npz --epochs 5000\n"
-    epochs = int(re.search(hint, errors)[1])
-    assert printed.decode().endswith("Model a.npz, history a.jsonl, curves a.png.\n")
+    epochs = int(re.search(r"^Interrupted after (\d+) epochs\.$", printed, re.MULTILINE)[1])
+    assert errors.startswith("Next:\n  dinos train --resume a.npz --epochs 5000\n")
+    assert "n-gram" not in printed
+    assert printed.endswith("Model a.npz, history a.jsonl, curves a.png.\n")
     assert load(tmp_path / "a.npz").training["epoch"] == len(read_history(tmp_path / "a.jsonl")) == epochs >= 2
 
     assert_well(run("train", "--resume", "a.npz", "--epochs", epochs + 1, cwd=tmp_path))
@@ -337,9 +338,10 @@ def test_ctrl_c_in_the_first_epoch_saves_the_beginning(folder, monkeypatch):
         patched.setattr(Trainer, "_update", interrupt)
         result = CliRunner().invoke(dinos.cli.app, arguments)
     assert result.exit_code == 130
-    assert "Interrupted after 0 epochs; resume with: dinos train --resume a.npz" in result.stderr
+    assert result.stdout.endswith("Interrupted after 0 epochs.\nModel a.npz.\n")
+    assert result.stderr.startswith("Next:\n  dinos train --resume a.npz --epochs 60\n")
     assert read_history(folder / "a.jsonl") == []
-    assert (folder / "a.png").exists()
+    assert not (folder / "a.png").exists()  # there is nothing to draw
     training = NameTraining.resume(load(folder / "a.npz", "dinos"))
     training.run(2)
     assert_array_equal(training.model.params.flat, load(folder / "model.npz").model.params.flat)
@@ -392,7 +394,7 @@ def test_an_evaluation_puts_the_n_gram_beside_the_network(places):
     done = run("evaluate", "--model", "model.npz", "--samples", 50, "--seed", 1, cwd=places)
     assert_well(done)
     held_out = load(places / "model.npz").config["held_out"]
-    assert done.stdout.startswith(f"1 held-out names, {len(held_out[0]) + 1} characters (ends included); trained on 7")
+    assert done.stdout.startswith(f"1 held-out name, {len(held_out[0]) + 1} characters (ends included); trained on 7")
     size = len(Vocabulary("\n" + "".join(PLACES)))
     uniform = re.search(r"^uniform +([\d.]+) +([\d.]+)$", done.stdout, re.MULTILINE)
     assert [float(figure) for figure in uniform.groups()] == [round(np.log(size), 3), round(np.log2(size), 3)]

@@ -12,9 +12,10 @@ from dinos.model import NameTraining, Settings, build, listing, names_of, sample
 from dinos.names import END, vocabulary_of
 from numpyrnn import GRU, LSTM, RNN, Dense, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint, load, save
+from numpyrnn.sampling import Sampler, generate
 from numpyrnn.stepper import Stepper
 from numpyrnn.vocab import Vocabulary
-from workbench.files import data_path
+from workbench.files import data_path, load_model
 
 NAMES = ["abel", "abacus", "baga", "cab", "dagal", "é京😀", "labac", "suba", "ulab", "gaba", "bagul", "clade"]
 HELD_OUT = ["ballad", "saga"]
@@ -252,7 +253,7 @@ def test_capitals_of_a_prefix_count_where_they_were_kept():
         sample_names(checkpoint, 5, prefix="abE")
 
 
-@pytest.mark.parametrize(("prefix", "unknown"), [("axyb", "'x' 'y'"), ("a\nb", r"'\\n'"), ("北", "'北'")])
+@pytest.mark.parametrize(("prefix", "unknown"), [("axyb", "'x' 'y'"), ("X", "'X'"), ("a\nb", r"'\\n'"), ("北", "'北'")])
 def test_unknown_characters_of_a_prefix_are_named(checkpoint, prefix, unknown):
     message = rf"prefix must be of the model's characters \(abcdeglsué京😀\), got {unknown}"
     with pytest.raises(NumpyrnnError, match=message):
@@ -364,3 +365,22 @@ def test_a_model_without_its_names_is_refused():
 def test_a_prefix_has_an_end():
     with pytest.raises(NumpyrnnError, match=r"^prefix must have at most 1000 characters, it has 1,001$"):
         sample_names(load(data_path("models/dinos.npz")), 1, 0, prefix="a" * 1001)
+
+
+def test_names_of_emoji_families_are_learned_whole_and_older_files_sample_as_before(tmp_path):
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    names, settings = [family + "a", "b" + family, "ab"], Settings(hidden=4, embedding=3)
+    training = NameTraining(names, ["ba"], settings)
+    save(tmp_path / "new.npz", training.checkpoint())
+    written = sample_names(load_model(tmp_path / "new.npz", "dinos"), 40, seed=1, prefix=family)
+    assert all(name.startswith(family) for name in written)
+    assert all("\u200d" not in name.replace(family, "") for name in written)
+
+    old = NameTraining(names, ["ba"], settings, vocabulary=Vocabulary("\n" + "".join(names)))
+    save(tmp_path / "old.npz", old.checkpoint())
+    checkpoint = load_model(tmp_path / "old.npz", "dinos")
+    assert NameTraining.resume(checkpoint).vocabulary.tokens == sorted({"\n", *"".join(names)})
+    prompts = checkpoint.vocabulary.encode("\n" + family)[:, None].repeat(5, axis=1)
+    ids = generate(checkpoint.model, prompts, Sampler(np.random.default_rng(1)), 60, 0)
+    drawn = [name for row in ids if (name := family + "".join(checkpoint.vocabulary.decode(row)).rstrip("\n"))]
+    assert sample_names(checkpoint, 5, seed=1, prefix=family) == drawn

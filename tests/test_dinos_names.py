@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dinos.names import END, encode, read_names, show, split_names, vocabulary_of
-from numpyrnn import NumpyrnnError
+from numpyrnn import NumpyrnnError, Vocabulary
 from workbench.files import data_path
 
 name_lists = st.lists(st.text("abcé京😀", min_size=1, max_size=6), min_size=2, max_size=40, unique=True)
@@ -160,3 +160,18 @@ def test_a_name_is_encoded_between_two_ends(names):
 )
 def test_a_name_is_shown_with_a_capital(name, shown):
     assert show(name) == shown
+
+
+FAMILY, FLAG, SYLLABLE = "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea", "\u0915\u093f"
+
+
+def test_what_a_reader_sees_as_one_character_is_one_token():
+    name = f"a{FAMILY}{FLAG}{SYLLABLE}"
+    vocabulary = vocabulary_of([name, "ab"])
+    assert vocabulary.tokens == sorted([END, "a", "b", FAMILY, FLAG, SYLLABLE])
+    assert vocabulary.decode(encode([name], vocabulary)[0]) == [END, "a", FAMILY, FLAG, SYLLABLE, END]
+
+
+def test_a_vocabulary_of_code_points_as_in_older_files_reads_code_points():
+    vocabulary = Vocabulary([END, *FAMILY, "a"])
+    assert vocabulary.decode(encode([FAMILY + "a"], vocabulary)[0]) == [END, *FAMILY, "a", END]

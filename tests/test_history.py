@@ -117,3 +117,9 @@ def test_epochs_are_marked_at_whole_numbers(tmp_path, epochs):
     marks = [mark for mark in axes.get_xticks() if low <= mark <= high]
     assert marks
     assert all(mark == round(mark) for mark in marks)
+
+
+def test_the_axis_of_a_single_epoch_is_one_epoch_wide(tmp_path):
+    with curves(tmp_path / "curves.png", "title", "nats", {}) as axes:
+        axes.plot([4], [1.0], "o", label="loss")
+    assert axes.get_xlim() == (3.5, 4.5)

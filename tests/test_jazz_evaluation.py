@@ -29,6 +29,7 @@ from numpyrnn.stepper import Stepper
 from numpyrnn.vocab import Vocabulary
 from workbench.files import data_path
 from workbench.ngram import KneserNey
+from workbench.terminal import counted
 
 NAMES = ("blues-f-1", "bossa-1", "waltz-1")
 CHANGES = parse_changes("Dm7 | G7 | Cmaj7 | %")
@@ -202,12 +203,12 @@ def test_the_command_prints_the_figures(checkpoint, tmp_path):
     expected = measure(checkpoint, form("modal"), 2, 1, 0.5)
     (tunes, values), (unseen, unseen_values) = expected["training"], expected["held_out"]
     learned = f"trained on {tunes} tunes, {values} values"
-    assert done.stdout.startswith(f"{unseen} held-out tunes, {unseen_values} values; {learned}.\n")
+    assert done.stdout.startswith(f"{counted(unseen, 'held-out tune')}, {unseen_values} values; {learned}.\n")
     above, below = done.stdout.split("\ncopied, 2 solos of 32 bars")
-    rows = {line[:52].rstrip(): line[52:].split() for line in above.splitlines()}
+    rows = {line[:46].rstrip(): line[46:].split() for line in above.splitlines()}
     for name, loss in expected["losses"].items():
         assert rows[name] == [f"{loss:.3f}"]
-    rows = {line[:36].rstrip(): line[36:].split(maxsplit=2) for line in below.splitlines()}
+    rows = {line[:29].rstrip(): line[29:].split(maxsplit=2) for line in below.splitlines()}
     for name, (runs, share) in expected["copies"].items():
         assert rows[name][:2] == [f"{share:.1%}", str(max(run.length for run in runs))]
     solos = played(checkpoint, 2, 1, 0.5)

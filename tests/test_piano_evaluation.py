@@ -67,7 +67,7 @@ def test_the_run_copied_is_the_longest_that_stands_in_a_piece(sample, sequences)
     learned = [material.vocabulary.decode(ids) for ids in material.learned.sequences]
     tokens = [NAMES[k] for k in sample]
     found = material.copied(material.vocabulary.encode(tokens))
-    n, place, name = re.fullmatch(r"(\d+) tokens, from token (\d+) of (p\d)", found).groups()
+    n, place, name = re.fullmatch(r"(\d+) tokens?, from token (\d+) of (p\d)", found).groups()
     length, start, source = int(n), int(place) - 1, learned[int(name[1:])]
 
     def runs(ids, width):

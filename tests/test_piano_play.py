@@ -230,7 +230,7 @@ def test_a_piece_repeats_with_its_seed(checkpoint):
     assert one.tokens != other.tokens
     new = perform(checkpoint, 12)
     assert perform(checkpoint, 12, seed=new.seed) == new
-    assert new.summary().endswith(f"0:06 minutes at 120. Seed {new.seed}.")
+    assert new.summary().endswith(f"6 seconds at 120. Seed {new.seed}.")
 
 
 @pytest.mark.parametrize(

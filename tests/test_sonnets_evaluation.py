@@ -11,7 +11,7 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.activations import log_softmax
 from sonnets import model as module
 from sonnets import text as text_module
-from sonnets.evaluation import measure
+from sonnets.evaluation import PASSAGE, PASSAGES, measure, repeated
 from sonnets.model import SonnetTraining
 from sonnets.recipes import RECIPES
 from sonnets.text import read_plain, split_text
@@ -109,3 +109,16 @@ def test_a_model_that_does_not_keep_its_text_is_evaluated_with_it(monkeypatch):
 def test_an_evaluation_needs_a_sample(checkpoint):
     with pytest.raises(NumpyrnnError, match="must be a whole number of at least 1, got 0"):
         measure(checkpoint, None, 0)
+
+
+def test_held_out_passages_that_were_learned_are_found():
+    passage = "a passage of more than fifty characters, the same in both parts, and " * 2
+    assert repeated(TRAINING, HELD_OUT) == ([], len(HELD_OUT) // PASSAGE)
+    found, n = repeated(f"{TRAINING}\n{passage}\n", f"{HELD_OUT}\n{passage}\n")
+    assert 1 <= len(found) < n
+    for part, number, line in found:
+        assert len(part) == PASSAGE
+        assert part in passage == line
+        assert number == TRAINING.count("\n") + 2
+    assert repeated(TRAINING, TRAINING * 20)[1] <= PASSAGES
+    assert repeated(TRAINING, "short") == ([], 0)

@@ -3,6 +3,7 @@
 import re
 import signal
 from dataclasses import asdict, dataclass, replace
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose, assert_array_equal
 from records import read_history
+from tqdm import tqdm
 
 from numpyrnn import RNN, Dense, NumpyrnnError, Sequential
 from numpyrnn.batches import Batch
@@ -42,7 +44,7 @@ class Few(Settings):
 class Counting(Training):
     """A training that learns to count to three, two batches an epoch; `fault` is raised in an epoch's first batch."""
 
-    program = "count"
+    program, uses = "count", ("count on",)
 
     def __init__(self, fault=None, at=2, show=None, **options):
         model = Sequential(RNN(3, 4, rng=0), Dense(4, 3, rng=1))
@@ -185,15 +187,18 @@ def test_a_command_trains_says_what_came_out_and_can_go_on(folder):
     done = invoke("--epochs", "2", "--seed", "1", "--hidden", "9")
     assert done.exit_code == 0
     loss = min(record["valid_loss"] for record in read_history("count.jsonl"))
-    first, *samples, verdict, written = done.stdout.splitlines()
+    first, *lines, verdict, written = done.stdout.splitlines()
     assert first == "Numbers to three."
-    assert all(line.endswith(" a sample") for line in samples)
+    assert [line.split()[0] for line in lines if not line.endswith(" a sample")] == ["epoch", "1/2", "2/2"]
     assert verdict.startswith(f"Held-out loss {loss:.3f} nats a character, from epoch ")
-    assert verdict.endswith("; ended after 2: all epochs done. The best n-gram: 0.400.")
+    assert verdict.endswith("; ended after 2: all epochs done.")  # no verdict: --epochs cut it short
+    assert done.stderr == "Next:\n  count train --resume count.npz --epochs 4\n  count on --model count.npz\n"
     assert written == "Model count.npz, history count.jsonl, curves count.png."
     assert Path("count.png").read_bytes().startswith(b"\x89PNG")
     resumed = invoke("--resume", "count.npz", "text.txt")
     assert resumed.exit_code == 0
+    assert "; ended after 3: all epochs done. The best n-gram: 0.400.\n" in resumed.stdout
+    assert resumed.stderr == "Next:\n  count on --model count.npz\n"
     assert load("count.npz").training["epoch"] == 3
     assert load("count.npz").config == {"settings": asdict(Few()) | {"sizes": [1]}, "limit": 3}
 
@@ -235,7 +240,12 @@ def test_learning_writes_model_and_history_and_speaks_now_and_then(files, capsys
     assert teach(training, files, 8) == 0
     said = [line.strip() for line in capsys.readouterr().out.splitlines()]
     moments = ["untrained", "epoch 1", "epoch 2", "epoch 4", "epoch 6", "at the end"]
-    assert said == [f"{moment:12} a sample" for moment in moments]
+    assert [line for line in said if line.endswith("sample")] == [f"{moment:12} a sample" for moment in moments]
+    lines = [line.split() for line in said if "/8 " in line]
+    assert [line[0] for line in lines] == [f"{epoch}/8" for epoch in range(1, 9)]
+    losses = [record["valid_loss"] for record in training.trainer.history]
+    assert [float(line[2]) for line in lines] == [round(loss, 3) for loss in losses]
+    assert [float(line[3]) for line in lines] == [round(min(losses[: i + 1]), 3) for i in range(8)]
     checkpoint = load(files.model, "count")
     assert checkpoint.training["epoch"] == 8
     assert_array_equal(checkpoint.model.params.flat, training.trainer.best)
@@ -252,17 +262,29 @@ def test_losses_are_given_for_a_unit_of_so_many_places(files, capsys):
         assert_allclose([r[name] for r in written], [3 * r[name] for r in kept])
     assert [r["epoch"] for r in written] == [1, 2]
     last = kept[-1]
-    assert f"epoch 2, loss {3 * last['loss']:.3f}, held out {3 * last['valid_loss']:.3f}" in capsys.readouterr().err
+    assert f" 2/2  {3 * last['loss']:.3f}     {3 * last['valid_loss']:.3f}  " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("items", "total"), [(1, "3/3"), (4, "12.0/12.0")])
-def test_the_bar_counts_epochs_or_what_the_program_counts(files, capsys, items, total):
-    training = Counting()
-    training.unit, training.items = "line", items
+@pytest.mark.parametrize("items", [1, 3, 4, 9])
+def test_the_bar_ends_at_the_end_of_the_last_epoch_and_never_goes_back(files, monkeypatch, items):
+    places, training = [], Counting()
+    training.items = items  # an epoch has four
+    monkeypatch.setattr("workbench.training.progress_bar", lambda **options: Watched(places, **options))
     teach(training, files)
-    error = capsys.readouterr().err
-    assert re.search(rf"100%\|[^|]*\| {total} ", error)
-    assert "line/s" in error
+    assert places == sorted(places)
+    assert [place for place in places if place % items == 0][-1] == 3 * items == places[-1]
+
+
+class Watched(tqdm):
+    """A hidden bar that notes each place."""
+
+    def __init__(self, places, **options):
+        super().__init__(**options | {"file": StringIO()})
+        self.places = places
+
+    def update(self, n=1):
+        super().update(n)
+        self.places.append(self.n)
 
 
 def test_a_slim_model_leaves_out_what_resuming_needs_only_at_the_end(files):
@@ -275,15 +297,13 @@ def test_a_slim_model_leaves_out_what_resuming_needs_only_at_the_end(files):
 def test_an_interrupted_training_says_how_to_go_on_and_can(tmp_path, capsys):
     files = Outputs(tmp_path / "my model.npz", tmp_path / "a.jsonl", tmp_path / "a.png")
     assert teach(Counting(KeyboardInterrupt()), files) == 130
-    words = f"Interrupted after 1 epochs; resume with: count train --resume '{files.model}' --epochs 3\n"
-    assert capsys.readouterr().err.endswith(words)
+    assert "Interrupted after 1 epoch.\n" in capsys.readouterr().out
     assert len(read_history(files.history)) == 1
     whole, again = Counting(), Counting()
     again.trainer.restore(load(files.model).training)
     teach(again, files)
     said = capsys.readouterr()
     assert "untrained" not in said.out
-    assert re.match(r"\s*33%\|", said.err)  # the bar goes on as well
     teach(whole, files)
     assert_array_equal(again.trainer.best, whole.trainer.best)
 
@@ -412,7 +432,7 @@ def test_a_resumed_training_says_where_it_goes_on(folder, monkeypatch):
     assert done.exit_code == 143
     resumed = invoke("--resume", "count.npz")
     assert resumed.exit_code == 0
-    assert resumed.stdout.startswith("Resuming in epoch 3, after 1 batches.\nNumbers to three.\n")
+    assert resumed.stdout.startswith("Resuming in epoch 3, after 1 batch.\nNumbers to three.\n")
     whole = Counting()
     whole.run(3)
     assert_array_equal(load("count.npz").training["weights"], whole.trainer.weights)
@@ -422,9 +442,9 @@ def test_a_resumed_training_says_where_it_goes_on(folder, monkeypatch):
 
 def test_an_interruption_after_the_last_epoch_leaves_a_picture(folder, monkeypatch):
     monkeypatch.setattr(Counting, "ngrams", lambda self: interrupt(1, None))
-    assert invoke("--epochs", "1").exit_code == 129
+    assert invoke().exit_code == 129
     assert Path("count.png").read_bytes().startswith(b"\x89PNG")
-    assert load("count.npz").training["epoch"] == 1
+    assert load("count.npz").training["epoch"] == 3
 
 
 @pytest.mark.parametrize(("every", "batches"), [(1e9, [0, 0, 0, 0]), (-1.0, [1, 2, 0, 1, 2, 0, 1, 2, 0, 0])])

@@ -91,6 +91,9 @@ def curves(path: str | Path, title: str, unit: str, levels: Mapping[str, float])
     for name, level in levels.items():
         axes.axhline(level, linestyle=":", color="gray", label=f"{name}: {level:.3f}")
     axes.set(title=title, xlabel="epoch", ylabel=unit)
+    first, last = axes.dataLim.intervalx
+    if first == last:  # a single epoch: no marks between 0.945 and 1.055
+        axes.set_xlim(first - 0.5, last + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.grid(alpha=0.3)
     axes.legend(loc="upper right")

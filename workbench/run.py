@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +34,7 @@ from .options import (
     seed_option,
     shown_path,
 )
+from .terminal import counted, quoted, say, what_next, working
 from .training import Training
 
 GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
@@ -163,14 +163,11 @@ class Saver:
 
     def say(self, when: str) -> None:
         """Print a sample."""
-        from tqdm import tqdm
-
         try:
             words = self.training.sample(self.training.checkpoint(resumable=False), self.training.trainer.epoch)
         except (MemoryError, NumpyrnnError) as error:  # a sample that fails must not end a training
             words = f"({error})"
-        tqdm.write(f"{when:12} {words}", file=sys.stdout)
-        sys.stdout.flush()
+        say(f"{when:12} {words}")
 
     def on_rollback(self, error: NumpyrnnError) -> None:
         """Report that the training went back."""
@@ -228,21 +225,32 @@ class TrainingRun(NamedTuple):
             done = f"the model is {training.ending()} (--epochs is {epochs})"
             raise NumpyrnnError(f"there is nothing left to train: {done}")
         if self.resume is not None:
-            inside = f" in epoch {trainer.epoch + 1}, after {trainer.place['batch']} batches" if trainer.place else ""
+            batches = counted(trainer.place["batch"], "batch") if trainer.place else ""
+            inside = f" in epoch {trainer.epoch + 1}, after {batches}" if batches else ""
             click.echo(f"Resuming{inside or f' after epoch {trainer.epoch}'}.")
-        click.echo(training.describe())
+        say(training.describe())
         status, ngrams = self.train(training, epochs), dict[str, float]()
+        given = click.get_current_context().get_parameter_source("epochs") in GIVEN
+        cut = status > 128 or (given and not trainer.finished)
         with held():
             try:
                 with handled(interrupt):
-                    ngrams = training.ngrams()
+                    if not cut:
+                        with working("Measuring the n-grams"):
+                            ngrams = training.ngrams()
                     if trainer.history:
-                        click.echo(training.verdict(ngrams, status))
+                        say(training.verdict(ngrams, status))
             except KeyboardInterrupt as error:
                 status = status_of(error)
             unit, records = f"nats a {training.per}", training.shown(trainer.history)
-            plot_history(records, self.files.plot, training.title, ngrams, unit)
-            click.echo(str(self.files))
+            if records:
+                plot_history(records, self.files.plot, training.title, ngrams, unit)
+            say(str(self.files) if records else f"Model {shown_path(self.files.model)}.")
+        model = quoted(self.files.model)
+        more = f"{training.program} train --resume {model} --epochs {epochs if status else 2 * epochs}"
+        what_next(
+            *[more] * bool(cut and (status or not self.slim)), *(f"{words} --model {model}" for words in training.uses)
+        )
         sys.exit(status)
 
     def train(self, training: Training, epochs: int) -> int:
@@ -268,6 +276,8 @@ class TrainingRun(NamedTuple):
         trainer.on_nan, moments = self.on_nan, {1, epochs // 4, epochs // 2, 3 * epochs // 4}
         if trainer.epoch == 0:
             saver.say("untrained")
+        say(training.heading(epochs))
+        before, begun = trainer.epoch, time.monotonic()
         with held():  # so that a second signal does not break the saving after the first
             with training.progress(epochs) as (show_batch, show):
 
@@ -279,9 +289,11 @@ class TrainingRun(NamedTuple):
 
                 def on_epoch(record: Record) -> None:
                     show(record)
+                    epoch, passed = record["epoch"], time.monotonic() - begun
+                    say(training.epoch_line(record, epochs, passed / (epoch - before) * (epochs - epoch)))
                     saver.write()
-                    if record["epoch"] in moments:
-                        saver.say(f"epoch {record['epoch']}")
+                    if epoch in moments:
+                        saver.say(f"epoch {epoch}")
 
                 try:
                     with handled(interrupt):
@@ -294,8 +306,7 @@ class TrainingRun(NamedTuple):
                     raise
             saver.write(resumable=status != 0 or not self.slim)
             if status:
-                command = f"{training.program} train --resume {shlex.quote(str(self.files.model))} --epochs {epochs}"
-                click.echo(f"Interrupted after {trainer.epoch} epochs; resume with: {command}", err=True)
+                say(f"Interrupted after {counted(trainer.epoch, 'epoch')}.")
         if trainer.diverged and trainer.best_loss == inf:
             loss = f"its loss is {training.places * loss_of(trainer.history[0]):.3g} nats a {training.per}"
             raise NumpyrnnError(

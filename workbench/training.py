@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,7 +16,10 @@ from numpyrnn.optim import Optimizer
 from numpyrnn.train import Record
 
 from .files import check_model
+from .terminal import counted, progress_bar
 
+SMALL_LETTERS = "Capital letters are learned as small ones; --keep-case keeps them."
+BAR = "{desc}: {percentage:3.0f}%|{bar}| {remaining} left"
 OnBatch = Callable[[Batch], None] | None
 OnEpoch = Callable[[Record], None] | None
 OnRollback = Callable[[NumpyrnnError], None] | None
@@ -40,17 +42,17 @@ class Training:
     Attributes
     ----------
     program : str, the name of the command, and the kind of its model files
-    unit : str, default "epoch", what the progress bar counts; see `items` and `count`
+    uses : names of the commands that take a model, such as "dinos sample"
     per : str, default "character", the item to which printed losses refer
     places : int, default 1, predictions per such item (a value of three parts has three)
         Printed losses are the trainer's mean losses times this number.
-    items : int, default 1, units of the progress bar in an epoch: the sum of `count` over its batches
+    items : int, default 1, about the sum of `count` over the batches of an epoch, for the progress bar
     title : str, the title of the picture
     refusal : str, why `accept` ended the training
     """
 
     program: ClassVar[str]
-    unit: str = "epoch"
+    uses: ClassVar[tuple[str, ...]] = ()
     per: ClassVar[str] = "character"
     places: int = 1
     items: int = 1
@@ -100,7 +102,7 @@ class Training:
         raise NotImplementedError
 
     def count(self, batch: Batch) -> int:
-        """By how many units a batch moves the progress bar."""
+        """By how many of the `items` a batch moves the progress bar."""
         return int(batch.x.shape[1])
 
     def accept(self) -> bool:
@@ -119,21 +121,42 @@ class Training:
         self, epochs: int, **options: Any
     ) -> Iterator[tuple[Callable[[Batch], None], Callable[[Record], None]]]:
         """Show a progress bar; yield `on_batch` and `on_epoch` for `run`. The options are those of tqdm."""
-        from tqdm import tqdm
-
-        options |= {"unit": self.unit, "unit_scale": self.items > 1, "file": sys.stderr}
-        with tqdm(total=self.items * epochs, initial=self.items * self.trainer.epoch, **options) as bar:
+        before, done = self.trainer.epoch, 0
+        words = {"total": self.items * epochs, "initial": self.items * before, "bar_format": BAR}
+        with progress_bar(**{"desc": f"epoch {before + 1}"} | words | options) as bar:
 
             def on_batch(batch: Batch) -> None:
-                bar.update(self.count(batch) if self.items > 1 else 0)
+                nonlocal done
+                done += self.count(batch)
+                bar.update(max(0, min(done, self.items) + self.items * self.trainer.epoch - bar.n))
 
             def on_epoch(record: Record) -> None:
-                (shown,) = self.shown([record])
-                losses = f"loss {shown['loss']:.3f}, held out {shown['valid_loss']:.3f}"
-                bar.set_postfix_str(f"epoch {record['epoch']}, {losses}")
-                bar.update(self.items == 1)
+                nonlocal done
+                done = 0
+                bar.update(self.items * record["epoch"] - bar.n)
+                if "desc" not in options:
+                    bar.set_description_str(f"epoch {min(record['epoch'] + 1, epochs)}")
 
             yield on_batch, on_epoch
+
+    def heading(self, epochs: int) -> str:
+        """The heading of the lines of `epoch_line`."""
+        return _row(epochs, "epoch", "loss", "held out", "best", "left")
+
+    def epoch_line(self, record: Record, epochs: int, left: float) -> str:
+        """An epoch in one line: its number, losses in nats per item (`per`), the best one, and the time left.
+
+        Parameters
+        ----------
+        record : of the trainer's history
+        epochs : int, in total
+        left : float, seconds
+        """
+        from tqdm import tqdm
+
+        losses = record["loss"], record["valid_loss"], self.trainer.best_loss
+        numbers = ("-" if loss is None else f"{loss * self.places:.3f}" for loss in losses)
+        return _row(epochs, f"{record['epoch']}/{epochs}", *numbers, tqdm.format_interval(left).removeprefix("0"))
 
     def checkpoint(self, resumable: bool = True) -> Checkpoint:
         """What to save: the best model so far, its settings and data and, if `resumable`, the state of the training."""
@@ -167,15 +190,22 @@ class Training:
         return training
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
-        """Report the loss, why training ended, and the loss of the best n-gram; `status` is the exit status."""
+        """Report the loss, why training ended, and the loss of the best n-gram, if there is one.
+
+        Parameters
+        ----------
+        ngrams : losses by name; empty if training did not end by itself, so that no comparison is fair
+        status : int, default 0, the exit status
+        """
         loss = f"{self.held_out_loss():.3f} nats a {self.per}"
-        return f"Held-out loss {loss}, {self.ending(status)}. The best n-gram: {min(ngrams.values()):.3f}."
+        beside = f" The best n-gram: {min(ngrams.values()):.3f}." if ngrams else ""
+        return f"Held-out loss {loss}, {self.ending(status)}.{beside}"
 
     def ending(self, status: int = 0) -> str:
         """Say from which epoch the model is and why training ended; `status` is the exit status."""
         trainer, patience = self.trainer, self.trainer.patience
         stale = patience is not None and trainer.stale >= patience
-        stopped = f"no better for {patience} epochs" if stale else self.refusal
+        stopped = f"no better for {counted(patience or 0, 'epoch')}" if stale else self.refusal
         if trainer.diverged:
             stopped = "diverged, lower the learning rate"
         why = "interrupted" if status > 128 else stopped if trainer.finished else "all epochs done"
@@ -184,6 +214,12 @@ class Training:
     def shown(self, records: Sequence[Record]) -> list[Record]:
         """Convert the losses of records to nats per item (`per`)."""
         return [r | {k: r[k] * self.places for k in ("loss", "valid_loss") if r.get(k) is not None} for r in records]
+
+
+def _row(epochs: int, *cells: str) -> str:
+    """A line of up to 40 columns, unless there are over 999 epochs."""
+    widths = max(5, 2 * len(str(epochs)) + 1), 6, 9, 6, 7
+    return " ".join(map(str.rjust, cells, widths))
 
 
 def best_epoch(trainer: Trainer) -> int:

@@ -11,6 +11,7 @@ from music.midi import as_tempo
 from music.reader import ENCODING
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import KEPT, shown
+from workbench.terminal import counted
 
 from ..tunes import Tune
 from .corpus import read_music
@@ -18,11 +19,6 @@ from .tracks import NO_CHORDS, RULED_OUT, Choice, Part, Score, bars_of, choose, 
 
 KINDS = {"C": "chord tones", "S": "scale tones", "A": "approach tones", "X": "other notes", "R": "rests"}
 CLOSE = 1.0  # points; if the best part leads by less, the report names the option that chooses the next
-
-
-def counted(number: int, noun: str) -> str:
-    """A number and its noun, such as "1 bar" and "2 bars"."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
 
 
 def diagnose(

@@ -10,6 +10,7 @@ from music.reader import check_encoding
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import shown
 from workbench.tables import table
+from workbench.terminal import counted
 
 from ..evaluation import Tunes, longest_copy
 from ..model import training_values
@@ -77,12 +78,12 @@ def report(solos: Sequence[Solo], tunes: Tunes) -> Iterator[str]:
 def one(solos: Sequence[Solo], measured: Sequence[Values], bands: Bands, excerpts: str) -> Iterator[str]:
     """The table of one solo."""
     (solo,), (values,) = solos, measured
-    yield f"{shown(solo.name, 60)}: {len(solo.bars)} bars, {len(solo.notes)} notes."
+    yield f"{shown(solo.name, 60)}: {counted(len(solo.bars), 'bar')}, {counted(len(solo.notes), 'note')}."
     yield f"Beside the 10th to 90th percentile of players' {excerpts}.\n"
     head = ("", "solo", "players", "solo is")
     yield table(WIDTHS, [head, *(_row(name, found, values[name], bands[name]) for name, found in MEASURES.items())])
-    counted = [bands[name].place(values[name]) for name in MEASURES]
-    inside, shown_of = counted.count("inside"), len(counted) - counted.count("")
+    places = [bands[name].place(values[name]) for name in MEASURES]
+    inside, shown_of = places.count("inside"), len(places) - places.count("")
     yield f"\nInside: {inside} of {shown_of} measures, {_percent(share_inside(values, bands))}; players: about 80 %.\n"
     apart = [_row(name, found, values[name], bands[name]) for name, found in PERFORMANCE.items()]
     yield table(WIDTHS, [(APART, *head[1:]), *apart])
