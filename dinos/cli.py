@@ -11,11 +11,12 @@ from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
 from workbench.files import data_path, load_model, read_text
+from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table, table
 
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
-from .names import read_names, show, split_names
+from .names import END, read_names, show, split_names
 
 DEFAULTS = Settings()
 COPIES = "Stop when more than this share of the model's names would be copies; never if 1"
@@ -111,6 +112,21 @@ def evaluate(model: Path | None, seed: int | None, samples: int, **how: Any) -> 
     for kind, found in figures["samples"].items():
         run = f"{found.longest_run!r} ({len(found.longest_run)}) of {show(found.run_of)}, from {show(found.run_from)}"
         click.echo(f"  {kind}: {run if found.longest_run else 'none'}")
+
+
+@app.command(epilog="Example: dinos inspect Tyrannosaurus -o rex.png")
+@click.argument("name")
+@inspect_options("dinosaur model")
+def inspect(name: str, model: Path | None, out: str | None, force: bool) -> None:
+    """Look inside the network while it reads NAME.
+
+    Prints how probable each character is and which earlier one it depends on most, what is left of a gradient, and
+    which units answer to what. Draws this and the gates.
+    """
+    files = pictures(out, force, model)
+    checkpoint = load_model(model, KIND)
+    examples = [f"{END}{known}{END}" for known in names_of(checkpoint)[0][:500]]
+    look_inside(checkpoint, name, examples, files, END)
 
 
 @app.command(epilog="Example: dinos course --iterations 2000")

@@ -86,6 +86,7 @@ def app() -> None:
 @option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program, from 1.")
 @shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
 @option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
+@shared.dry_option
 @shared.model_option("jazz model")
 @flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
 @shared.engraving_options
@@ -95,6 +96,7 @@ def improvise(
     swing: float | None,
     straight: bool,
     soundfont: Path | None,
+    dry: bool,
     no_lead_sheet: bool,
     chords: str | None,
     out: str | None,
@@ -126,7 +128,7 @@ def improvise(
     options |= {"swing": 0.5 if straight else swing, "instruments": instruments}
     with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
         solo = performance.improvise(read, on_bar=progress.update, **options)
-    files = solo.write(path, soundfont, **kinds)
+    files = solo.write(path, soundfont, dry=dry, **kinds)
     old = map(shared.shown_path, left_over(path, files))
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
     click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
@@ -281,9 +283,10 @@ def doctor(file: Path, **which: Any) -> None:
 @click.argument("file", type=shared.PATH)
 @option("--from-bar", type=shared.COUNT, default=1, help="The first bar to use, from 1.")
 @option("--bars", type=shared.COUNT, default=16, help="Number of bars.")
+@shared.dry_option
 @option("-o", "--out", type=shared.NAME, help="WAV file, or FOLDER/  [default: the file's name with .wav]")
 @shared.force_option
-def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -> None:
+def listen(file: Path, from_bar: int, bars: int, dry: bool, out: str | None, force: bool) -> None:
     """Render an excerpt of a MIDI file or a written chorus as a WAV file."""
     from tqdm import tqdm
 
@@ -292,7 +295,7 @@ def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -
         raise NumpyrnnError(f"sound is written as a .wav file, got {path}")
     shared.check_out(path, force)
     progress = partial(tqdm, unit="note", delay=1, leave=False)
-    write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress))
+    write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress, dry=dry))
     click.echo(f"Written: {shared.shown_path(path)}.")
 
 

@@ -25,6 +25,7 @@ from workbench.options import (
     choose_out,
     data_files_options,
     default_group,
+    dry_option,
     engraving_options,
     force_option,
     model_option,
@@ -91,12 +92,13 @@ def file_progress(files: Sequence[Any]) -> Any:
 @click.option("--primer", type=PATH, help="Begin as this MIDI file does  [default: continue a random held-out passage]")
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
 @click.option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
+@dry_option
 @model_option("piano model")
 @click.option("--no-score", is_flag=True, help="Write no MusicXML file, which saves an eighth of the time.")
 @engraving_options
 @click.option("-o", "--out", type=NAME, help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]")
 @force_option
-def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
+def play(model: Path | None, soundfont: Path | None, dry: bool, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece and write it as MIDI, sound, picture and score, side by side."""
     from tqdm import tqdm
 
@@ -106,7 +108,7 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
     check_not_read(files_of(path), [options["primer"]], "the primer")
     checkpoint = load_model(model, KIND)
     music = perform(checkpoint, **options, progress=partial(tqdm, unit="note", delay=1, leave=False))
-    files = music.write(path, soundfont, **kinds)
+    files = music.write(path, soundfont, dry=dry, **kinds)
     material = material_of(checkpoint)
     copied = material.copied(material.vocabulary.encode(music.tokens[music.n_primer :]))
     old = map(shown_path, left_over(path, files))

@@ -17,13 +17,14 @@ from numpyrnn.sampling import Sampler
 from numpyrnn.signals import handled, interrupt
 from workbench import options as shared
 from workbench.files import data_path, load_model
+from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table
 
 from .evaluation import measure
 from .model import KIND, SonnetTraining
 from .recipes import RECIPES
-from .text import opening, read_plain, split_text, without_unknown
+from .text import BLANK, START, opening, read_plain, split_text, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, continue_prompt
 
 WORDS = f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
@@ -138,3 +139,19 @@ def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | No
     click.echo(f"{f'of {samples:,} characters':28}{'longest run in the training text':>36}")
     for name, (run, number, line) in figures["copied"].items():
         click.echo(f"{name:28}{len(run):8}  {run!r}{f', line {number}: {line.strip():.80}' if run else ''}")
+
+
+@app.command(epilog='Example: sonnets inspect "Shall I compare thee" -o shall.png')
+@click.argument("text")
+@inspect_options("sonnet model")
+def inspect(text: str, model: Path | None, out: str | None, force: bool) -> None:
+    """Look inside the network while it reads TEXT.
+
+    Prints how probable each character is and which earlier one it depends on most, what is left of a gradient, and
+    which units answer to what. Draws this and the gates.
+    """
+    files = pictures(out, force, model)
+    checkpoint = load_model(model, KIND)
+    learned = checkpoint.config.get("training") or "\n\n".join(checkpoint.config["openings"])
+    examples = [START + part for part in BLANK.split(learned[:10_000]) if part]
+    look_inside(checkpoint, text, examples, files)

@@ -96,6 +96,7 @@ def default_group(command: str) -> type[click.Group]:
     return DefaultGroup
 
 
+dry_option = click.option("--dry", is_flag=True, help="Leave the room out of the sound.")
 force_option = click.option("--force", is_flag=True, help="Replace existing files.")
 
 
