@@ -53,7 +53,8 @@ def test_examples_that_are_quick_run(line, monkeypatch):
     program, *words = shlex.split(line)
     assert example_of(program, words[0]) == [program, *words]
     status, printed, errors = tree.invoke(program, words)
-    assert (status, errors) == (0, "")
+    assert status == 0
+    assert errors == "" or errors.startswith("Next:")
     assert printed
 
 
