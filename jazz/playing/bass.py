@@ -110,7 +110,7 @@ class Bassist:
         line, leads = [root], count > 1 and goal % 12 != root % 12
         aim = self.approach(chord, root, goal, count - 1) if leads else goal
         for i in range(1, count - leads):
-            reach = 5 * (count - leads - i)
+            reach = 4 * (count - leads - i)
             tones = [pitch for pitch in tones_in_range(chord, strong=i % 2 == 0) if pitch != line[-1]]
             options = [pitch for pitch in tones if 0 < abs(pitch - aim) <= reach] or tones
             onwards = line[-1] - line[-2] if i > 1 else 0
@@ -134,7 +134,8 @@ class Bassist:
             "scale": [p for p in scale if p % 12 in walkable(chord)] or scale,
             "chord": [p for p in near if abs(p - goal) > 2 and p % 12 in chord.tones],
         }[next(self.approaches)]
-        return pick(self.rng, [p for p in options if abs(p - last) <= 5 * steps] or scale or near)
+        options = sorted(options or scale or near, key=lambda p: abs(p - last))
+        return pick(self.rng, [p for p in options if abs(p - last) <= 5 * steps] or options[:1])
 
     def two_beat(self, chord: Chord, root: int, goal: int, count: int) -> tuple[list[int], list[int]]:
         """Places and pitches of a bar in two: root and fifth; at times a last beat leads into the next chord."""
