@@ -15,6 +15,7 @@ from .charts.chart import Change, Chart, bar_length
 from .charts.chart import parse_meter as parse_meter
 from .charts.text import parse_chart
 from .chords import Chord
+from .feels import feel_in
 
 FORMS = (
     *("blues-f", "blues-cm", "rhythm-changes", "ii-v-i", "minor-ii-v-i", "modal", "bossa", "waltz"),
@@ -32,7 +33,8 @@ class Changes:
     ----------
     bars : list of bars, each a list of (onset within the bar in quarters, Chord)
     meter : (beats, unit)
-    name, title, feel : str; the feel is "swing" or "straight"
+    name, title : str
+    feel : str, one of `feels.FEELS`
     ending : bool, whether the last bar is a held chord that ends the piece
     composer : str, empty if unknown
     key : str, such as "Bb" or "F#m"; empty if unknown
@@ -63,7 +65,7 @@ class Changes:
             [list(measure.chords) for measure in played],
             chart.meter,
             title=chart.title,
-            feel=chart.feel or "swing",
+            feel=feel_in(chart.feel, chart.meter),
             composer=chart.composer,
             key=chart.key,
             tempo=chart.tempo,

@@ -12,7 +12,7 @@ import click
 
 from music.engraving import ENGRAVERS
 from music.midi import write_midi
-from music.outputs import left_over, write_together
+from music.outputs import write_together
 from music.reader import ENCODING
 from music.synth import render, write_wav
 from numpyrnn import NumpyrnnError, __version__
@@ -23,22 +23,20 @@ from workbench.run import TrainingRun, training_options
 from workbench.tables import table
 from workbench.terminal import counted, progress_bar, quoted, say, what_next, with_file, working
 
-from .changes import FORMS, LONGEST, form_chart, parse_meter
+from .changes import FORMS, form_chart, parse_meter
 from .changes import form as shipped_form
 from .charts.chart import Chart
 from .charts.drawing import draw
 from .charts.files import in_key, read_chart, source_of
 from .evaluation import RUN, measure
 from .model import KIND, RECIPES, Settings
-from .playing import performance
-from .playing.band import INSTRUMENTS
+from .playing.command import chart_options, improvise, instruments, told
 from .reading.choruses import read_chorus
 from .reading.corpus import chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
 from .reading.doctor import diagnose
 from .reading.wjazzd import Chosen, is_database, parse_tempos
 from .training import JazzTraining
 
-OUT = Path("solo.mid")
 option = partial(click.option, show_default=True)
 flag = partial(click.option, is_flag=True)
 SHEET = Path("chart.musicxml")
@@ -56,91 +54,18 @@ part_options = shared.options_of(
     option("--encoding", default=ENCODING, help="How names that are not UTF-8 are written, such as shift_jis."),
 )
 
-chart_options = shared.options_of(
-    option("--tune", metavar="TITLE", help="The title, a part of it, or the number of the tune, if there are several."),
-    option("--meter", help="The meter of changes that say none  [default: 4/4]"),
-    option("--key", help='The key, like "Bb" or "F#m"  [default: the chart\'s]'),
-)
 
-
-@click.group(cls=shared.default_group("improvise"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=shared.default_group("improvise"), epilog="Example: jazz --seed 1 -o solo.mid")
 @click.version_option(__version__, prog_name="jazz")
 def app() -> None:
     """Improvise jazz solos over chord changes. The default command is `improvise`."""
 
 
-@app.command()
-@option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a file, or a link of iReal Pro.')
-@option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
-@chart_options
-@shared.seed_option
-@shared.sampling_options
-@option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
-@option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
-@option(
-    "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
-)
-@flag("--ending", help="Add a bar: a held chord that resolves the last one.")
-@option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 130 or the chart's]")
-@option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67 or the chart's]")
-@flag("--straight", help="Straight eighths, without swing.")
-@option("--program", type=click.IntRange(1, 128), default=67, help="The solo's General MIDI program, from 1.")
-@shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in INSTRUMENTS))
-@option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
-@shared.model_option("jazz model")
-@flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
-@shared.engraving_options
-@option("-o", "--out", type=shared.NAME, help="Name of the files, or FOLDER/  [default: solo.mid, solo-2.mid ...]")
-@shared.force_option
-def improvise(
-    swing: float | None,
-    straight: bool,
-    soundfont: Path | None,
-    no_lead_sheet: bool,
-    chords: str | None,
-    out: str | None,
-    force: bool,
-    **options: Any,
-) -> None:
-    """Play a new solo over changes and write it as MIDI, sound, picture and lead sheet, side by side."""
-    from tqdm import tqdm
-
-    if straight and swing is not None:
-        raise click.UsageError("--swing and --straight exclude each other")
-    if chords is not None and options["form"] is not None:
-        raise click.UsageError("--chords and --form exclude each other")
-    if chords is None and options["meter"] is not None:
-        raise click.UsageError("--meter goes with --chords; a form has its own")
-    if chords is None and options["tune"] is not None:
-        raise click.UsageError("--tune goes with --chords")
-    read = None if chords is None else told(read_chart(source_of(chords), options["tune"], options["meter"]))
-    if read and read.pickup:
-        click.echo(f"The pickup of {read.pickup} quarters is left out.", err=True)
-    kinds = {"lead_sheet": not no_lead_sheet, "svg": options.pop("svg"), "pdf": options.pop("pdf")}
-
-    def files_of(name: Path) -> list[Path]:
-        return performance.output_files(name, **kinds)
-
-    path = shared.choose_out(out, OUT, files_of, force)
-    shared.check_not_read(files_of(path), [options["primer"] and Path(options["primer"])], "the primer")
-    instruments = [name for name in INSTRUMENTS if not options.pop(f"no_{name}")]
-    options |= {"swing": 0.5 if straight else swing, "instruments": instruments}
-    with tqdm(unit="bar", delay=2, leave=False) as progress:  # shown only for a long solo
-        solo = performance.improvise(read, on_bar=progress.update, **options)
-    files = solo.write(path, soundfont, **kinds)
-    old = map(shared.shown_path, left_over(path, files))
-    remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
-    click.echo(f"{solo.summary()}{remark}\nWritten: {', '.join(map(shared.shown_path, files))}.")
+app.add_command(improvise)
+app.add_command(instruments)
 
 
-def told(chart: Chart) -> Chart:
-    """Print what was guessed while a chart was read, and return the chart."""
-    for guess in chart.guesses:
-        click.echo(shown(guess, 200), err=True)
-    return chart
-
-
-@app.command()
+@app.command(epilog='Example: jazz chart "Dm7 G7 | Cmaj7 | %" -o chart.musicxml')
 @click.argument("chords", metavar="[FILE|CHORDS|LINK]", required=False)
 @option("--form", metavar="NAME", help=f"A shipped form instead: {', '.join(FORMS)}")
 @chart_options
@@ -185,7 +110,7 @@ def chart_file(chart: Chart, ending: str) -> bytes:
     return sheet if ending == ".musicxml" else ENGRAVERS[ending](sheet)
 
 
-@app.command()
+@app.command(epilog="Example: jazz train data/choruses/*.txt --epochs 20 -o mine.npz")
 @shared.data_files_options
 @part_options
 @option("--performer", multiple=True, help="Of the database, the solos by this player; can be repeated.")
@@ -193,8 +118,8 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @option("--tempo", metavar="RANGE", help="Of the database, the solos at these tempos, such as 100-260.")
 @option("--meter", help="Of the database, the solos in this meter, such as 4/4.")
 @option("--recipe", type=click.Choice(list(RECIPES)), help=RECIPE)
-@option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
-@option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
+@option("--hidden", type=click.IntRange(1, 4096), help="Units in each recurrent layer  [default: the recipe's]")
+@option("--layers", type=click.IntRange(1, 8), help="Number of recurrent layers  [default: the recipe's]")
 @flag("--whole-forms", help="Hold out whole forms, with all choruses over them.")
 @training_options("jazz.npz")
 def train(
@@ -241,7 +166,7 @@ def train(
     run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms, start=start))
 
 
-@app.command()
+@app.command(epilog="Example: jazz evaluate --samples 5")
 @shared.model_option("jazz model")
 @shared.seed_option
 @shared.sampling_options
@@ -275,7 +200,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solo
     what_next(f"jazz improvise{with_file('--model', model)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz doctor data/piano/maple-leaf-rag.mid")
 @click.argument("file", type=shared.PATH)
 @part_options
 def doctor(file: Path, **which: Any) -> None:
@@ -285,13 +210,14 @@ def doctor(file: Path, **which: Any) -> None:
     what_next(f"jazz train {quoted(file)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz listen data/choruses/blues-f-1.txt --bars 12")
 @click.argument("file", type=shared.PATH)
 @option("--from-bar", type=shared.COUNT, default=1, help="The first bar to use, from 1.")
 @option("--bars", type=shared.COUNT, default=16, help="Number of bars.")
+@shared.dry_option
 @option("-o", "--out", type=shared.NAME, help="WAV file, or FOLDER/  [default: the file's name with .wav]")
 @shared.force_option
-def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -> None:
+def listen(file: Path, from_bar: int, bars: int, dry: bool, out: str | None, force: bool) -> None:
     """Render an excerpt of a MIDI file or a written chorus as a WAV file."""
     path = shared.output_path(out, Path(f"{file.stem}.wav"))
     if path.suffix.lower() != ".wav":
@@ -299,12 +225,12 @@ def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -
     shared.check_out(path, force)
     with working("Rendering the sound"):
         progress = partial(progress_bar, unit="note", delay=1)
-        write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress))
+        write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress, dry=dry))
     say(f"Written: {shared.shown_path(path)}.")
     what_next(f"jazz train {quoted(file)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz choruses data/choruses/blues-f-1.txt -o midi")
 @option("-o", "--out", type=shared.PATH, default=Path("choruses"), help="The folder to write into.")
 @flag("--straight", help="Straight eighths, without swing.")
 @shared.force_option
@@ -326,7 +252,7 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
     what_next(f"jazz listen {quoted(next(iter(found)))}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz course --midi original_metheny.mid --epochs 10")
 @option("--midi", type=shared.PATH, required=True, help="The course's file, original_metheny.mid.")
 @option("--epochs", type=shared.COUNT, default=100, help="Number of epochs.")
 @shared.seed_option
@@ -344,7 +270,7 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     what_next(f"jazz train {quoted(midi)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz score data/choruses/blues-f-1.txt")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=shared.PATH)
 @option(
     "--melody", metavar="PART", help='Number or name of the melody\'s part  [default: "Solo" or found automatically]'

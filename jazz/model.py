@@ -53,7 +53,10 @@ class Settings(TrainingSettings):
     """
 
     form: str = one_of("parts", FORMS)
-    context: tuple[str, ...] = one_of(("position", "chord", "degree", "register", "next"), CONTEXTS)
+    context: tuple[str, ...] = one_of(
+        ("position", "chord", "degree", "register", "next", "style", "density", "height", "triplets", "sixteenths"),
+        CONTEXTS,
+    )
     hidden: int = within(128, 1, 4096)
     layers: int = within(1, 1, 8)
     embedding: int = within(64, 0, 4096)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -16,15 +18,21 @@ from numpyrnn.sampling import Sampler
 from numpyrnn.stepper import Stepper
 
 from .changes import Changes
-from .grammar import Element, Value, candidates, parse_value, semitones
-from .model import Settings, training_values
+from .grammar import Element, Value, candidates, interval_range, kinds, parse_value, semitones
+from .model import Settings, training_values, tunes_of
+from .phrasing import PAUSE, RECALL, Breath, Phrases, can_end, last_note, plan
 from .tokens import DURATION, INTERVAL, KIND, WHOLE, Place, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
-LOW, HIGH = 55, 82  # the range of the instrument, G3 to B flat 5
+STYLE = "style: "  # with which the tokens of styles begin
+NO_STYLE = "style: -"
+LOW, HIGH = 55, 82  # the range of the instrument by default, G3 to B flat 5
+OCTAVE = 12  # semitones, the least range
 LONGEST_COPY = 8  # values
+TEMPO = 130  # quarters a minute
 TONE = 2  # semitones, the largest step to which an approach tone resolves
-START, NEAR = 67, 7  # the pitch near which a line begins; the largest leap to a bar's first note, in semitones
+SCATTER = 2.5  # semitones over which a leap to a bar's first note becomes less likely by e
+NEAR = 12  # semitones, the largest leap to a bar's first note
 ONE = Fraction(1)
 Meaning = TypeVar("Meaning")
 Pair = tuple[str, str] | None
@@ -65,6 +73,8 @@ class Spot:
     first : bool, whether no note has begun in this bar yet
     rest : bool, whether a rest is allowed
     resolve : bool, whether the next pitch must be at most a whole tone away, after an approach tone
+    low, high : int, the range of the instrument
+    last : Fraction, quarters, where the last note must begin; or None
     """
 
     place: Place
@@ -74,54 +84,89 @@ class Spot:
     first: bool
     rest: bool
     resolve: bool
+    low: int = LOW
+    high: int = HIGH
+    last: Fraction | None = None
 
-    @property
+    @cached_property
+    def start(self) -> int:
+        """The pitch near which a line begins, just below the middle of the range."""
+        return (self.low + self.high) // 2 - 1
+
+    @cached_property
     def now(self) -> Fraction:
         """Quarters from the beginning of the form."""
         return self.bar.onset + self.place.position
 
-    @property
+    @cached_property
     def bar_end(self) -> Fraction:
         """The end of the bar, in quarters from the beginning of the form."""
         return self.bar.onset + self.bar.length
 
     def pitches(self, value: Value) -> list[int]:
         """The pitches that a value allows here; none if the value is not allowed."""
-        low, high, previous = LOW, HIGH, self.place.previous
+        low, high, previous = self.low, self.high, self.place.previous
         if self.first:
             if value.interval:
                 return []
-            centre = min(max(START if previous is None else previous, low), high)
+            centre = min(max(self.start if previous is None else previous, low), high)
             low, high = max(low, centre - NEAR), min(high, centre + NEAR)
         elif not value.interval:
             return []
         if self.resolve and previous is not None:
             low, high = max(low, previous - TONE), min(high, previous + TONE)
         found = candidates(value, previous, self.place.chord.pitches, low, high)
-        return [pitch for pitch in found if pitch != self.sounding]
+        repeats = value.interval is not None and sum(map(semitones, value.interval)) == 0
+        return [pitch for pitch in found if repeats or pitch != self.sounding]
 
     def fits(self, kind: str, duration: Fraction) -> bool:
         """Whether a value's duration keeps to the grid and the form.
 
-        No beat mixes triplets and sixteenths, a rest ends with its bar, and only a rest or a chord tone lasts to the
-        end of the form.
+        No beat mixes triplets and sixteenths, a rest ends with its bar, nothing lasts into the last note, and only a
+        rest or a chord tone lasts to the end of the form.
         """
+        position, length = self.place.position, self.bar.length
+        if not on_grid(position, duration, length) or (kind == "R" and position + duration > length):
+            return False
         stop = self.now + duration
-        if not duration > 0 or stop > (self.bar_end if kind == "R" else self.end):
-            return False
-        if stop == self.end and kind not in "CR":
-            return False
-        now = self._grids(self.place.position)
-        return not now or bool(now & self._grids((stop - self.bar.onset) % self.bar.length))
+        return stop <= self.limit and (kind in "CR" or stop < self.end)
 
-    def _grids(self, position: Fraction) -> set[int]:
-        """Into how many parts a beat can be divided to reach a position; a beat cut by the bar line has no triplets."""
-        cut = position // 1 + 1 > self.bar.length
-        return {grid for grid in (4, 3) if (position * grid).denominator == 1 and not (grid == 3 and cut)}
+    @cached_property
+    def limit(self) -> Fraction:
+        """Where a note must end: at the last note of the form, or at its end."""
+        return self.last if self.last is not None and self.now < self.last else self.end
+
+    def value(self, pitch: int, duration: Fraction) -> Value | None:
+        """The value of a pitch as it is played here; None if it does not fit."""
+        kind, previous = kinds(self.place.chord.pitches)[pitch % 12], self.place.previous
+        pair = None if self.first or previous is None else interval_range(previous, pitch)
+        value = Value(kind, duration, pair)
+        return value if self.fits(kind, duration) and pitch in self.pitches(value) else None
 
     def to_the_beat(self) -> Fraction:
         """Quarters to the next beat, or to the end of the bar or the form."""
-        return min(self.bar.onset + self.place.position // 1 + 1, self.bar_end, self.end) - self.now
+        return min(self.bar.onset + self.place.position // 1 + 1, self.bar_end, self.limit) - self.now
+
+    def rests(self, least: Fraction) -> list[Fraction]:
+        """Rests to beats, to the end of the bar, or to the last note: those of at least some length come first."""
+        most, beat = min(self.bar_end, self.limit) - self.now, self.to_the_beat()
+        found = [*(beat + i for i in range(int(most - beat) + 1)), most]
+        return sorted(dict.fromkeys(found), key=lambda rest: rest < least)
+
+
+@lru_cache(1 << 14)
+def on_grid(position: Fraction, duration: Fraction, length: Fraction) -> bool:
+    """Whether a duration from a position in a bar ends on the grid of the beats in which it begins and ends."""
+    if not duration > 0:
+        return False
+    now = grids(position, length)
+    return not now or bool(now & grids((position + duration) % length, length))
+
+
+def grids(position: Fraction, length: Fraction) -> set[int]:
+    """Into how many parts a beat can be divided to reach a position; a beat cut by the bar line has no triplets."""
+    cut = position // 1 + 1 > length
+    return {grid for grid in (4, 3) if (position * grid).denominator == 1 and not (grid == 3 and cut)}
 
 
 class Soloist:
@@ -139,6 +184,7 @@ class Soloist:
         2 halves the probability of rests and favours short notes, 0.5 does the opposite.
     longest_copy : int, optional
         The longest run of values that may equal a run in a training tune; default: no limit.
+    low, high : int, default 55 and 82 (G3 to B flat 5), the range of the instrument, an octave at least
 
     Raises
     ------
@@ -146,9 +192,20 @@ class Soloist:
         if a setting is out of range, or the model does not know the parts of a value
     """
 
-    def __init__(self, checkpoint: Checkpoint, sampler: Sampler, density: float = 1.0, longest_copy: int | None = None):
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        sampler: Sampler,
+        density: float = 1.0,
+        longest_copy: int | None = None,
+        low: int = LOW,
+        high: int = HIGH,
+    ):
         check_range("density", density, 0, open_low=True)
-        self.settings, self.ids = Settings.of(checkpoint), checkpoint.vocabulary.ids
+        self.low, self.high = check_count("low", low, 0, 127), check_count("high", high, 0, 127)
+        if high - low < OCTAVE:
+            raise NumpyrnnError(f"the range must be at least an octave, got the pitches {low} to {high}")
+        self.checkpoint, self.settings, self.ids = checkpoint, Settings.of(checkpoint), checkpoint.vocabulary.ids
         self.sampler, self.step = sampler, Stepper(checkpoint.model)
         self.kinds = self._meanings(KIND, str)
         self.durations = self._meanings(DURATION, lambda text: parse_value(f"R,{text}").duration)
@@ -156,7 +213,8 @@ class Soloist:
         self.wholes = self._meanings(WHOLE, parse_value)
         if not self.wholes and not (self.kinds and self.durations and self.pairs):
             raise NumpyrnnError("the model must know the parts of values, it does not")
-        self.longest_copy = longest_copy
+        self.density, self.longest_copy = density, longest_copy
+        self.shift = OCTAVE * round((low + high - LOW - HIGH) / 2 / OCTAVE)  # from the register that the model knows
         self.continuations: dict[tuple[str, ...], set[str]] = {}  # the values that follow each run of that length
         if longest_copy is not None:
             check_count("longest_copy", longest_copy, 1)
@@ -165,18 +223,52 @@ class Soloist:
                     run = tuple(values[i : i + longest_copy])
                     self.continuations.setdefault(run, set()).add(values[i + longest_copy])
         log_density = float(np.log(density))
+        types = [*self.kinds.items(), *((token, value.kind) for token, value in self.wholes.items())]
+        self.rests = [token for token, kind in types if kind == "R"]
         self.bias = np.zeros(len(self.ids))
-        for token, kind in [*self.kinds.items(), *((t, v.kind) for t, v in self.wholes.items())]:
-            self.bias[token] -= log_density * (kind == "R")
+        self.bias[self.rests] -= log_density
         for token, duration in [*self.durations.items(), *((t, v.duration) for t, v in self.wholes.items())]:
             self.bias[token] -= log_density * float(np.log2(float(max(duration, Fraction(1, 8))) * 2))
+
+    @property
+    def styles(self) -> list[str]:
+        """The styles that the model knows, sorted; none if it was not told any."""
+        return sorted(token.removeprefix(STYLE) for token in self.ids if token.startswith(STYLE) and token != NO_STYLE)
+
+    def style_of(self, changes: Changes) -> str:
+        """The commonest style of the training tunes over a form, or else one by meter and feel; empty if none is known.
+
+        Parameters
+        ----------
+        changes : Changes
+        """
+        known = self.styles
+        if not known:
+            return ""
+        tunes, place = tunes_of(self.checkpoint)[0], self.settings.context.index("style")
+        found = [(tune.group, self.checkpoint.vocabulary.tokens[tune.ids[place]]) for tune in tunes]
+        of_all = Counter(token.removeprefix(STYLE) for _, token in found if token != NO_STYLE)
+        of_form = Counter(token.removeprefix(STYLE) for group, token in found if group and group == changes.name)
+        by_feel = "waltz" if changes.bar == 3 else "bossa" if changes.feel == "straight" else changes.feel
+        likely = [
+            *(style for style, _ in of_form.most_common()),
+            by_feel,
+            *(s for s, _ in of_all.most_common()),
+            *known,
+        ]
+        return next(style for style in likely if style in known)
 
     def _meanings(self, start: str, read: Callable[[str], Meaning]) -> dict[int, Meaning]:
         """The meanings of the tokens that begin with `start`, by id."""
         return {i: read(token.removeprefix(start)) for token, i in self.ids.items() if token.startswith(start)}
 
     def play(
-        self, changes: Changes, primer: Sequence[Value] = (), on_bar: Callable[[int], object] | None = None
+        self,
+        changes: Changes,
+        primer: Sequence[Value] = (),
+        on_bar: Callable[[int], object] | None = None,
+        tempo: float = TEMPO,
+        style: str | None = None,
     ) -> Line:
         """Improvise over changes.
 
@@ -185,43 +277,75 @@ class Soloist:
         changes : Changes
         primer : sequence of Value with which the line begins, up to the first that does not fit
         on_bar : function, optional, called with the number of bars just completed, to show progress
+        tempo : float, default 130, quarters a minute; phrases are longer at speed
+        style : str, optional, the manner, such as "bebop", one of `styles`; default: that of the form
 
         Returns
         -------
         Line
+
+        Raises
+        ------
+        NumpyrnnError
+            if the model does not know the style, or the tempo is out of range
         """
+        check_range("tempo", tempo, 20, 400)
+        known = self.styles
+        if style is not None and style not in known:
+            raise NumpyrnnError(f"the style must be one of {', '.join(known) or 'none'}, got {style!r:.80}")
+        rng = self.sampler.rng if self.sampler.temperature else np.random.default_rng(0)
+        style = self.style_of(changes) if style is None else style
+        shapes, last, breath = plan(changes, style, self.density, rng), last_note(changes, rng), Breath(tempo, rng)
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
-        quoted, chords = list(reversed(primer)), chord_elements(changes.flat())
+        given, chords = list(reversed(primer)), chord_elements(changes.flat())
+        recalled: list[Element] = []  # what is still to come of a phrase that comes back
         bars, line = make_bars([], chords, changes.grid), Line(changes, [], [])
+        memory = Phrases(line.elements, chords)
         previous: int | None = None
         played: Bar | None = None  # the last bar in which a note begins
-        now, silence = Fraction(0), Fraction(0)
+        now, ends = Fraction(0), True  # whether the last note is a tone that can end
         while now < changes.end:
-            bar = bars[int(now // changes.bar)]
-            place = place_of(now, bar, chords, previous)
-            for text in context(place, self.settings.context):
+            number = int(now // changes.bar)
+            bar = bars[number]
+            place = place_of(now, bar, chords, previous, shapes[number])
+            heard = place if previous is None else replace(place, previous=previous - self.shift)
+            for text in context(heard, self.settings.context):
                 self._hear(self._nearest(text))
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
             resolve = sounding is not None and line.values[-1].kind == "A"
-            rest = silence < bar.length and not resolve and (now == bar.onset or sounding is not None)  # one at a time
-            spot = Spot(place, bar, changes.end, sounding, first=played is not bar, rest=rest, resolve=resolve)
+            rest = ends and breath.silence < bar.length and (now == bar.onset or sounding is not None)  # one at a time
+            first = played is not bar
+            spot = Spot(place, bar, changes.end, sounding, first, rest, resolve, self.low, self.high, last)
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
-            value = self._quote(spot, quoted.pop()) if quoted else None
+            copied = self.continuations.get(recent, set())
+            value = self._quote(replace(spot, last=None), given.pop()) if given else None
+            pitches: tuple[int, ...] = ()
             if value is None:  # the primer is over or does not fit: from here on the model plays
-                quoted.clear()
-                value = self._final(spot) if changes.ending and bar is bars[-1] else None
+                given.clear()
+                if now == last:
+                    value, pitches = self._final(spot, copied)
+                elif breath.must or (breath.due and rest) or now > last == line.elements[-1].onset:
+                    value = self._pause(spot, copied, breath.rest)
+                elif not recalled and breath.silence >= PAUSE and line.elements and rng.random() < RECALL:
+                    recalled = memory.recall(now, rng, self.low, self.high)
+            if value is None and recalled:
+                element = recalled.pop(0)
+                value, pitches = self._play(spot, element, copied), element.pitches
+                recalled = recalled if value else []
             if value is None:
-                value = self._draw(spot, self.continuations.get(recent, set()))
-            pitches = (self._choose(spot, value),) if value.kind != "R" else ()
+                self.logits[self.rests] -= breath.reluctance
+                value, pitches = self._draw(spot, copied, breath.due), ()
+            if value.kind != "R" and not pitches:
+                pitches = (self._choose(spot, value),)
             line.values.append(value)
             line.elements.append(Element(now, value.duration, pitches))
+            breath.hear(line.elements[-1])
             start, now = now, now + value.duration
-            silence += value.duration
             if on_bar:
                 on_bar(int(now // changes.bar - start // changes.bar))
             if pitches:
-                previous, played, silence = pitches[0], bar, Fraction(0)
+                previous, played, ends = pitches[0], bar, can_end(pitches[0], place.chord)
         return line
 
     def _quote(self, spot: Spot, value: Value) -> Value | None:
@@ -230,25 +354,62 @@ class Soloist:
             value = replace(value, interval=None)
         if not spot.fits(value.kind, value.duration) or not (value.kind == "R" or spot.pitches(value)):
             return None
+        return self._say_value(value)
+
+    def _play(self, spot: Spot, element: Element, copied: set[str]) -> Value | None:
+        """Feed a note or a rest to the model and return its value; None if it does not fit or is copied."""
+        if element.pitches:
+            value = spot.value(element.pitches[0], element.duration)
+        else:
+            value = Value("R", element.duration) if spot.rest and spot.fits("R", element.duration) else None
+        return None if value is None or str(value) in copied else self._say_value(value)
+
+    def _say_value(self, value: Value) -> Value:
         for text in parts(value, self.settings.form):
             self._hear(self._nearest(text))
         return value
 
-    def _final(self, spot: Spot) -> Value | None:
-        """A chord tone held to the end; None if none is allowed."""
-        value = Value("C", spot.end - spot.now)
-        return value if spot.first and spot.pitches(value) else None
+    def _final(self, spot: Spot, copied: set[str]) -> tuple[Value | None, tuple[int, ...]]:
+        """A chord tone near the last pitch, held to the end of the form, or nearly so if that would be copied."""
+        centre = spot.start if spot.place.previous is None else spot.place.previous
+        near = [p for p in range(centre - NEAR, centre + NEAR + 1) if spot.low <= p <= spot.high]
+        length = spot.end - spot.now
+        for duration in (length, length * 3 / 4, length / 2):
+            values = {pitch: spot.value(pitch, duration) for pitch in near}
+            tones = [p for p, value in values.items() if value and value.kind == "C" and str(value) not in copied]
+            if tones:
+                pitch = self._near(tones, centre)
+                return values[pitch], (pitch,)
+        return None, ()
 
-    def _draw(self, spot: Spot, copied: set[str]) -> Value:
-        """Draw the next value among those that are allowed and not `copied`."""
+    def _pause(self, spot: Spot, copied: set[str], least: Fraction) -> Value:
+        """Draw a rest of at least some length, or to the end of the bar or the last note."""
+        least = min(least, spot.bar_end - spot.now, spot.limit - spot.now)
+        rests = [rest for rest in spot.rests(least) if str(Value("R", rest)) not in copied] or spot.rests(least)
+
+        def possible(duration: Fraction) -> bool:
+            return duration >= least and spot.fits("R", duration) and str(Value("R", duration)) not in copied
+
+        if self.wholes:
+            value = self._say(self.wholes, lambda v: v.kind == "R" and not v.interval and possible(v.duration))
+            return value or Value("R", rests[0])
+        self._say(self.kinds, lambda kind: kind == "R")
+        duration = self._say(self.durations, possible) or rests[0]
+        self._say(self.pairs, lambda pair: pair is None)
+        return Value("R", duration)
+
+    def _draw(self, spot: Spot, copied: set[str], due: bool = False) -> Value:
+        """Draw the next value among those that are allowed and not `copied`: a chord tone if the phrase is `due`."""
         if self.wholes:
             return self._draw_whole(spot, copied)
-        kinds = {*self.kinds.values()} - {"R"}
-        pairs = {kind: [pair for pair in self.pairs.values() if spot.pitches(Value(kind, ONE, pair))] for kind in kinds}
+        types = {*self.kinds.values()} - {"R"}
+        pairs = {kind: [pair for pair in self.pairs.values() if spot.pitches(Value(kind, ONE, pair))] for kind in types}
         pairs["R"] = [None] if spot.rest else []
         if spot.resolve and not any(pairs.values()):  # the model knows no interval that is small enough
             return self._draw(replace(spot, resolve=False, rest=True), copied)
-        durations = {kind: [d for d in self.durations.values() if spot.fits(kind, d)] for kind in pairs}
+        if due and pairs.get("C"):
+            pairs = {kind: found if kind == "C" else [] for kind, found in pairs.items()}
+        durations = {kind: [d for d in self.durations.values() if spot.fits(kind, d)] for kind in pairs if pairs[kind]}
         for kind, found in durations.items():
             if not found and (kind in "CR" or spot.now + spot.to_the_beat() < spot.end):
                 found.append(spot.to_the_beat())
@@ -256,7 +417,7 @@ class Soloist:
         def fresh(kind: str, duration: Fraction) -> list[Pair]:
             return [pair for pair in pairs[kind] if not copied or str(Value(kind, duration, pair)) not in copied]
 
-        kind = self._say(self.kinds, lambda kind: any(fresh(kind, d) for d in durations[kind])) or "R"
+        kind = self._say(self.kinds, lambda kind: any(fresh(kind, d) for d in durations.get(kind, ()))) or "R"
         possible = [duration for duration in durations[kind] if fresh(kind, duration)] or durations[kind]
         duration = self._say(self.durations, lambda duration: duration in possible)
         if duration is None:
@@ -311,13 +472,18 @@ class Soloist:
 
         At temperature 0 it is the most probable one, and the lowest of equally probable ones.
         """
-        pitches, rng = np.array(spot.pitches(value)), self.sampler.rng
-        previous = START if spot.place.previous is None else spot.place.previous
-        centre = previous if value.interval is None else previous + sum(map(semitones, value.interval)) / 2
-        distance = abs(pitches - centre)
+        pitches = spot.pitches(value)
+        previous = spot.start if spot.place.previous is None else spot.place.previous
+        if value.interval is None:
+            return self._near(pitches, previous)
+        distance = abs(np.array(pitches) - previous - sum(map(semitones, value.interval)) / 2)
         if self.sampler.temperature == 0:
-            return int(pitches[distance.argmin()])
-        if value.interval is None:  # a bar's first note is more likely a step than a leap
-            weights = np.exp(-distance / 2.0)
-            return int(rng.choice(pitches, p=weights / weights.sum()))
-        return int(rng.choice(pitches[distance == distance.min()]))
+            return pitches[distance.argmin()]
+        return int(self.sampler.rng.choice(np.array(pitches)[distance == distance.min()]))
+
+    def _near(self, pitches: Sequence[int], centre: int) -> int:
+        """Draw a pitch, more likely a step from the centre than a leap."""
+        weights = np.exp(-abs(np.array(pitches) - centre) / SCATTER)
+        if self.sampler.temperature == 0:
+            return pitches[weights.argmax()]
+        return int(self.sampler.rng.choice(pitches, p=weights / weights.sum()))

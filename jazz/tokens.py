@@ -1,8 +1,9 @@
 """Tokens: a tune as the network reads it, the context of each value followed by the value itself.
 
 The context is known before the value is played and is the same in every key: the position in the bar, the family of the
-chord, the degree and the register of the previous note, and the next chord. The network learns to predict the value,
-its type, duration and interval as three tokens ("parts") or as one ("atomic").
+chord, the degree and the register of the previous note, the next chord, and the shape of the section: the manner, how
+many notes it has and how high they lie. The network learns to predict the value, its type, duration and interval as
+three tokens ("parts") or as one ("atomic"). A tune shows it the shapes of its sections; a soloist chooses them.
 """
 
 from __future__ import annotations
@@ -25,6 +26,31 @@ PREFIXES = (KIND, DURATION, INTERVAL, WHOLE)  # with which the tokens of values 
 LOWEST, REGISTER = 48, 4  # the pitch where register 0 begins, and the semitones of a register
 ONSET = attrgetter("onset")
 FAR = Fraction(4)  # quarters; longer distances are cut to this
+SECTION = 4  # bars that have one shape
+CROWD, STOREY = 1.5, 3  # notes in four quarters, and semitones, that are told apart in a shape
+MANY = 0.12  # a share of beats that is told apart from fewer
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a section is like.
+
+    Attributes
+    ----------
+    style : str, the manner of the whole tune; empty if unknown
+    density : float, notes in four quarters, or None
+    height : float, the mean pitch, or None
+    triplets, sixteenths : float, of the beats with notes, the share that has them, or None
+    """
+
+    style: str = ""
+    density: float | None = None
+    height: float | None = None
+    triplets: float | None = None
+    sixteenths: float | None = None
+
+
+NO_SHAPE = Shape()
 
 
 @dataclass(frozen=True)
@@ -38,6 +64,7 @@ class Place:
     previous : int, the previous pitch, or None
     following : Element, the next chord, or None
     left : Fraction, quarters until the next chord
+    shape : Shape of the section
     """
 
     position: Fraction
@@ -45,6 +72,7 @@ class Place:
     previous: int | None = None
     following: Element | None = None
     left: Fraction = FAR
+    shape: Shape = NO_SHAPE
 
 
 def _root(chord: Element) -> int:
@@ -62,6 +90,10 @@ def _next(place: Place) -> str:
     return f"{(_root(place.following) - _root(place.chord)) % 12} {_family(place.following)}"
 
 
+def _few_or_many(share: float | None) -> str:
+    return "-" if share is None else str(int(share > 0) + int(share > MANY))
+
+
 CONTEXTS: dict[str, Callable[[Place], str]] = {
     "position": lambda place: f"{float(place.position):.3f}",
     "chord": lambda place: _family(place.chord),
@@ -69,6 +101,11 @@ CONTEXTS: dict[str, Callable[[Place], str]] = {
     "register": lambda place: "-" if place.previous is None else str((place.previous - LOWEST) // REGISTER),
     "next": _next,
     "left": lambda place: "-" if place.following is None else f"{float(min(place.left, FAR)):.3f}",
+    "style": lambda place: place.shape.style or "-",
+    "density": lambda place: "-" if place.shape.density is None else str(round(place.shape.density / CROWD)),
+    "height": lambda place: "-" if place.shape.height is None else str(round((place.shape.height - LOWEST) / STOREY)),
+    "triplets": lambda place: _few_or_many(place.shape.triplets),
+    "sixteenths": lambda place: _few_or_many(place.shape.sixteenths),
 }
 
 
@@ -124,16 +161,39 @@ def stream(tune: Tune, kinds: Sequence[str], form: str) -> list[list[str]]:
     chords = sorted({chord.onset: chord for bar in tune.bars for chord in bar.chords}.values(), key=ONSET)
     tokens: list[list[str]] = []
     previous = None
-    for bar, values in zip(tune.bars, tune.values(), strict=True):
+    for bar, values, shape in zip(tune.bars, tune.values(), shapes(tune), strict=True):
         for element, value in zip(bar.melody, values, strict=True):
-            tokens.append(context(place_of(element.onset, bar, chords, previous), kinds) + parts(value, form))
+            tokens.append(context(place_of(element.onset, bar, chords, previous, shape), kinds) + parts(value, form))
             previous = max(element.pitches, default=previous)
     return tokens
 
 
-def place_of(onset: Fraction, bar: Bar, chords: Sequence[Element], previous: int | None) -> Place:
-    """The place of a value, given its onset and bar, all chords of the tune by onset, and the previous pitch."""
+def shapes(tune: Tune) -> list[Shape]:
+    """The shape of the section in which each bar of a tune lies."""
+    found: list[Shape] = []
+    for first in range(0, len(tune.bars), SECTION):
+        bars = tune.bars[first : first + SECTION]
+        notes = [(element.onset - bar.onset, element) for bar in bars for element in bar.melody if element.pitches]
+        density = len(notes) / float(sum(bar.length for bar in bars)) * 4
+        if not notes:
+            found += [Shape(tune.style, density)] * len(bars)
+            continue
+        height = sum(max(element.pitches) for _, element in notes) / len(notes)
+        beats = {(element.onset - place, place // 1) for place, element in notes}
+        shares = (
+            len({(element.onset - place, place // 1) for place, element in notes if (place % 1).denominator == of})
+            / len(beats)
+            for of in (3, 4)
+        )
+        found += [Shape(tune.style, density, height, *shares)] * len(bars)
+    return found
+
+
+def place_of(
+    onset: Fraction, bar: Bar, chords: Sequence[Element], previous: int | None, shape: Shape = NO_SHAPE
+) -> Place:
+    """The place of a value: its onset and bar, all chords of the tune by onset, the previous pitch, and the shape."""
     n_begun = bisect_right(chords, onset, key=ONSET)
     following = chords[n_begun] if n_begun < len(chords) else None
     left = following.onset - onset if following else FAR
-    return Place(onset - bar.onset, sounding(bar.chords, onset), previous, following, left)
+    return Place(onset - bar.onset, sounding(bar.chords, onset), previous, following, left, shape)

@@ -43,11 +43,13 @@ class Tune:
     name : str
     bars : tuple of Bar
     group : str; the tunes of one group are versions of each other
+    style : str, the manner in which it is played, such as "bebop"; empty if unknown
     """
 
     name: str
     bars: tuple[Bar, ...]
     group: str = ""
+    style: str = ""
 
     def values(self) -> list[list[Value]]:
         """The values of each bar."""

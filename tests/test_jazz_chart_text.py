@@ -196,8 +196,8 @@ def test_a_head_of_names_and_values():
     head = "Title: Blue\nby: Me\nkey: d minor\ntime: 3/4\nBPM = 120\nstyle: bossa nova\npickup: 1/2\n\n"
     chart = parse_chart(head + "C | D")
     assert (chart.title, chart.composer, chart.key, chart.meter) == ("Blue", "Me", "Dm", (3, 4))
-    assert (chart.tempo, chart.feel, chart.pickup) == (120, "straight", Fraction(1, 2))
-    assert chart.guesses == ["the style 'bossa nova' is read as straight"]
+    assert (chart.tempo, chart.feel, chart.pickup) == (120, "bossa", Fraction(1, 2))
+    assert chart.guesses == ["the style 'bossa nova' is read as bossa"]
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,10 @@ def test_every_guess_is_said(text, bars, guesses):
         ("key: H\nC", "a key must be like Bb, F#m, D minor or Eb major"),
         ("key: G#\nC", "with at most 7 signs, got 'G#'"),
         ("tempo: 900\nC", "line 1: a tempo must be 20 to 400 quarters a minute, got '900'"),
-        ("feel: blah\nC", "a feel must be swing or straight"),
+        (
+            "feel: blah\nC",
+            "a feel must be one of swing, straight, bossa, waltz, ballad, or a style .* got 'blah'",
+        ),
         ("pickup: 4\nC", "a pickup must be shorter than a bar, got 4"),
         ("C | 3/4 D", "bar 2: a typed chart must have one meter, 4/4, got '3/4'"),
         ("C | D D.C. al 2nd ending", "bar 2: a jump must be one of .* got 'D.C. al 2nd'"),

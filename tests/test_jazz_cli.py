@@ -29,6 +29,7 @@ NAMES = ("blues-f-1", "bossa-1", "waltz-1")
 TEXTS = [data_path(f"choruses/{name}.txt") for name in NAMES]
 SHORT = "Dm7 | G7"
 TINY = ("--hidden", "6")
+HEAD = "title: H\nform: f\nmeter: 4/4\ntempo: 120\nfeel: swing\nDm7 | D4/4 F4/4 A4/2\nG7 | B4/8 A4/8 G4/2.\n"
 ENVIRONMENT = os.environ | {
     "PYTHONPATH": str(Path(__file__).parents[1]),
     "OPENBLAS_NUM_THREADS": "1",
@@ -91,6 +92,7 @@ def folder(learned, tmp_path):
     shutil.copy(data_path("models/dinos.npz"), tmp_path / "dinos.npz")
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.txt").write_text("Dm7 | G7\n")
+    (tmp_path / "head.txt").write_text(HEAD)
     (tmp_path / "empty.txt").touch()
     (tmp_path / "junk.mid").write_bytes(b"junk")
     (tmp_path / "damaged.npz").write_bytes((learned / "model.npz").read_bytes()[:-500])
@@ -143,7 +145,7 @@ def test_without_a_lead_sheet_three_files_are_written_and_a_lead_sheet_is_not_re
 def test_the_summary_says_how_to_have_the_solo_again(folder):
     out = do_well(folder, "--chords", SHORT, "-o", "one")
     seed = re.search(r"Seed (\d+)\.", out)[1]
-    assert out.startswith("Dm7 | G7: 2 bars at 130, ")
+    assert out.startswith("Dm7 | G7: 3 bars at 130, ")
     do_well(folder, "improvise", "--chords", SHORT, "-o", "again", "--seed", seed)
     do_well(folder, "improvise", "--chords", SHORT, "-o", "other", "--seed", int(seed) + 1)
     files = contents(folder)
@@ -159,9 +161,20 @@ OPTIONS = [
     ("--primer opening", {"primer": "opening"}),
     ("--primer waltz.mid", {"primer": "waltz.mid"}),
     ("--ending", {"ending": True}),
+    ("--no-ending", {"ending": False}),
+    ("--count-in", {"count_in": True}),
+    ("--head head.txt", {"head": "head.txt"}),
+    ("--trade 1", {"trade": 1}),
+    ("--takes 2", {"takes": 2}),
     ("--tempo 90", {"tempo": 90}),
+    ("--feel ballad", {"feel": "ballad"}),
     ("--swing 0.6", {"swing": 0.6}),
-    ("--straight", {"swing": 0.5}),
+    ("--straight", {"feel": "straight"}),
+    ("--mechanical", {"mechanical": True}),
+    ("--instrument trumpet", {"instrument": "trumpet"}),
+    ("--range C4-C6", {"range": "C4-C6"}),
+    ("--transpose Bb", {"transpose": "Bb"}),
+    ("--no-solo", {"solo": False}),
     ("--program 1", {"program": 1}),
     ("--top-p 0.5", {"top_p": 0.5}),
     ("--no-piano", {"instruments": ["bass", "drums"]}),
@@ -193,7 +206,7 @@ def test_an_option_does_what_it_does_in_the_library(folder, monkeypatch, argumen
 
 def test_the_options_that_are_tried_here_are_all_there_are():
     tried = {word[2:].replace("-", "_") for arguments, _ in OPTIONS for word in arguments.split() if word[:2] == "--"}
-    elsewhere = {"chords", "tune", "form", "soundfont", "no_lead_sheet", "svg", "pdf", "out", "force"}
+    elsewhere = {"chords", "tune", "form", "style", "soundfont", "dry", "no_lead_sheet", "svg", "pdf", "out", "force"}
     assert tried | elsewhere == {parameter.name for parameter in app.commands["improvise"].params}
 
 
@@ -202,21 +215,31 @@ def test_changes_come_from_a_file_or_a_form(folder):
     do_well(folder, "--chords", SHORT, "-o", "b", "--seed", 1, "--model", "model.npz")
     assert (folder / "a.mid").read_bytes() == (folder / "b.mid").read_bytes()
     out = do_well(folder, "--form", "waltz", "-o", "c", "--model", "model.npz")
-    assert out.startswith("Jazz waltz: 16 bars at 130")
+    assert out.startswith("Jazz waltz: 17 bars at 130")
     assert read_midi(folder / "c.mid").meters == [(0, 3, 4)]
 
 
 def test_a_sound_font_makes_the_sound(folder, monkeypatch):
     used = []
 
-    def render(midi, soundfont):
-        used.append(str(soundfont))
+    def render(midi, soundfont, dry):
+        used.append((str(soundfont), dry))
         return b"RIFF by another"
 
     monkeypatch.setattr("music.outputs.render_soundfont", render)
     do_well(folder, "--chords", SHORT, "--soundfont", "some.sf2", "-o", "x")
-    assert used == ["some.sf2"]
+    do_well(folder, "--chords", SHORT, "--soundfont", "some.sf2", "--dry", "-o", "x", "--force")
+    assert used == [("some.sf2", False), ("some.sf2", True)]
     assert (folder / "x.wav").read_bytes() == b"RIFF by another"
+
+
+def test_dry_leaves_the_room_out(folder):
+    do_well(folder, "--chords", SHORT, "--seed", 1, "-o", "x", "--model", "model.npz")
+    do_well(folder, "--chords", SHORT, "--seed", 1, "-o", "y", "--model", "model.npz", "--dry")
+    do_well(folder, "listen", "x.mid", "-o", "z.wav", "--dry")
+    assert (folder / "x.mid").read_bytes() == (folder / "y.mid").read_bytes()
+    assert len((folder / "y.wav").read_bytes()) < len((folder / "x.wav").read_bytes())
+    assert (folder / "y.wav").read_bytes() == (folder / "z.wav").read_bytes()
 
 
 def test_force_replaces_and_nothing_else_does(folder):
@@ -302,8 +325,8 @@ def test_ctrl_c_saves_the_model_and_says_how_to_go_on(folder, monkeypatch):
 
 
 def test_every_command_has_help_under_both_names():
-    commands = {"improvise", "train", "evaluate", "doctor", "listen", "choruses", "course", "chart", "score"}
-    assert set(app.commands) == commands
+    commands = {"improvise", "instruments", "train", "evaluate", "doctor", "listen", "choruses", "course", "chart"}
+    assert set(app.commands) == commands | {"score"}
     for command in ([], *([name] for name in app.commands)):
         long, short = (CliRunner().invoke(app, [*command, option]) for option in ("--help", "-h"))
         assert long.exit_code == short.exit_code == 0
@@ -317,6 +340,30 @@ def test_every_command_has_help_under_both_names():
 ERRORS = """
 2 ; --chords and --form exclude each other ; --chords C7 --form waltz
 2 ; --swing and --straight exclude each other ; --swing 0.6 --straight
+2 ; --feel and --straight exclude each other ; --feel bossa --straight
+2 ; --instrument and --program exclude each other ; --instrument flute --program 1
+2 ; --no-solo and --takes exclude each other ; --no-solo --takes 2
+2 ; --no-solo and --primer exclude each other ; --no-solo --primer opening
+2 ; --no-solo and --density exclude each other ; --no-solo --density 2
+2 ; 'polka' is not one of ; --feel polka
+1 ; no instrument is called 'trumpett', the nearest are: trumpet, ; --instrument trumpett
+1 ; no instrument is called 'sax', the nearest are: soprano saxophone, alto saxophone ; --instrument sax
+1 ; a range must be two notes, such as G3-C6, got G3 ; --range G3
+1 ; a range must begin with its lower note, got C6-G3 ; --range C6-G3
+1 ; a range must be at least an octave, got G3-C4 ; --range G3-C4
+1 ; a note must lie in C-1 to G9, the pitches of MIDI, got C10 ; --range G3-C10
+1 ; a transposition must be the key of an instrument, such as Bb, Eb or F, got H ; --transpose H
+1 ; a waltz must be in 3/4, the changes are in 4/4 ; --feel waltz
+1 ; in straight feel, swing must be 0.5, or left out, got 0.6 ; --feel straight --swing 0.6
+1 ; in swing feel, swing must be above 0.5, or left out, got 0.5 ; --feel swing --swing 0.5
+1 ; trade must be less than the bars of the solo, got 12 of 12 bars ; --trade 12
+1 ; trade needs the drums, which are left out ; --trade 4 --no-drums
+1 ; waltz.mid: a head must fit the form, 12 bars of 4/4, or several ; --head waltz.mid --form blues-f
+1 ; nowhere.mid could not be read ; --head nowhere.mid
+1 ; junk.mid must be a MIDI file ; --head junk.mid
+1 ; text.txt, line 1: a note must be like Eb5/8 ; --head text.txt
+1 ; the head must fit into the range C4-C5 in some octave, it spans ; --head waltz.mid --range C4-C5
+1 ; waltz.mid is the head and must not be replaced ; --head waltz.mid -o waltz --force
 2 ; is not in the range ; --swing 0.9 ; --tempo 10 ; --density 0 ; --program 129 ; --top-k 0 ; evaluate --samples 0
 2 ; No such option ; --colour ; train --colour
 2 ; No such command 'compose' ; compose

@@ -11,6 +11,7 @@ from jazz.charts.chart import Chart, Measure, slot_onsets
 from jazz.charts.drawing import draw
 from jazz.charts.text import parse_chart
 from jazz.chords import parse_chord
+from jazz.feels import FEELS
 
 METERS = ((4, 4), (3, 4), (5, 4), (6, 8), (2, 2), (7, 8))
 SYMBOLS = [
@@ -229,7 +230,7 @@ def random_chart(rng):
         composer=rng.choice(["", "X. Y. Zed"]),
         key=rng.choice(["", "Bb", "F#m"]),
         tempo=rng.choice([None, 60, 300]),
-        feel=rng.choice(["", "swing", "straight"]),
+        feel=rng.choice(["", *FEELS]),
         pickup=rng.choice([Fraction(0), Fraction(1), Fraction(3, 2)]),
     )
 

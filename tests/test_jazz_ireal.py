@@ -248,7 +248,7 @@ def test_every_quality_of_the_app_is_read(quality):
 def test_head_of_a_tune():
     [chart] = parse_ireal(link(app(BLUES, "Song of Mine, The", "Doe Jane", "Bossa Nova", "F#-", "132")))
     assert (chart.title, chart.composer, chart.key, chart.tempo) == ("The Song of Mine", "Jane Doe", "F#m", 132)
-    assert (chart.feel, chart.guesses) == ("straight", [])
+    assert (chart.feel, chart.guesses) == ("bossa", [])
     [chart] = parse_ireal(link(app("C   |F   Z", "", "", "", "", "0")))
     assert (chart.title, chart.composer, chart.key, chart.tempo, chart.feel) == ("Untitled", "", "", None, "")
     assert list(chart.guesses) == ["4/4, the chart names no meter"]
@@ -258,13 +258,15 @@ def test_head_of_a_tune():
     ("style", "groove", "feel", "guessed"),
     [
         ("Medium Up Swing", "", "swing", False),
-        ("Bossa Nova", "", "straight", False),
+        ("Bossa Nova", "", "bossa", False),
         ("Even 8ths", "", "straight", False),
         ("Rock Pop", "", "straight", False),
         ("Shuffle", "", "swing", False),
-        ("Ballad", "", "swing", True),
-        ("Ballad", "Jazz-Ballad Even", "straight", False),
-        ("Waltz", "", "swing", True),
+        ("Ballad", "", "ballad", False),
+        ("Ballad", "Jazz-Ballad Swing", "ballad", False),
+        ("Ballad", "Jazz-Ballad Even", "straight", True),
+        ("Slow", "", "swing", True),
+        ("Waltz", "", "waltz", False),
         ("Latin", "Jazz-Latin/Swing", "swing", True),
         ("", "Jazz-Afro 12/8", "straight", False),
     ],
@@ -272,7 +274,7 @@ def test_head_of_a_tune():
 def test_the_style_says_the_feel(style, groove, feel, guessed):
     [chart] = parse_ireal(link(app(BLUES, style=style, groove=groove)))
     assert chart.feel == feel
-    assert any("swing feel, from the style" in guess for guess in chart.guesses) == guessed
+    assert any(f"{feel} feel, from the style" in guess for guess in chart.guesses) == guessed
 
 
 def test_a_list_has_its_tunes_in_order_and_a_faulty_one_does_not_hide_the_others():

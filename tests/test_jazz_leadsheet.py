@@ -184,8 +184,8 @@ def test_an_accidental_is_not_repeated_within_a_bar_or_after_a_tie():
     assert xml.count(b"<accidental>") == 1
 
 
-def test_swing_is_said_and_straight_is_not():
-    for feel, expected in (("swing", ["Swing"]), ("straight", [])):
+def test_the_feel_is_said():
+    for feel, expected in (("waltz", ["Waltz"]), ("straight", ["Straight eighths"]), ("ballad", ["Ballad"])):
         changes = Changes(form("waltz").bars, (3, 4), feel=feel)
         score = parse(lead_sheet("", melody(changes, 1), changes, 100))
         words = [text.content for text in score.recurse().getElementsByClass(expressions.TextExpression)]

@@ -451,7 +451,7 @@ def test_what_the_lead_sheet_writes_is_read_back():
     sheet = lead_sheet("Blue Door", [Element(Fraction(0), changes.end, ())], changes, 132)
     chart = read_musicxml(sheet)
     assert Changes.of(chart).bars == changes.bars
-    assert (chart.meter, chart.tempo, chart.feel, chart.title) == ((3, 4), 132, "swing", "Blue Door")
+    assert (chart.meter, chart.tempo, chart.feel, chart.title) == ((3, 4), 132, "waltz", "Blue Door")
 
 
 def test_is_musicxml():

@@ -12,7 +12,7 @@ from jazz.grammar import Element, kinds, parse_value, semitones
 from jazz.model import RECIPES, EncodedTune, Settings, tunes_of, values_of
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.reading.corpus import read_tunes
-from jazz.soloist import HIGH, LOW, NEAR, START, Soloist, Spot
+from jazz.soloist import HIGH, LOW, NEAR, Soloist, Spot
 from jazz.tokens import Place
 from jazz.training import JazzTraining
 from jazz.tunes import Bar, chord_pitches
@@ -129,7 +129,7 @@ def test_a_line_that_is_read_again_has_its_values(lines):
 def test_a_note_is_as_far_from_the_one_before_as_it_may_be(lines):
     intervals = 0
     for line in lines:
-        before = START
+        before = 67
         for value, pitch in ((v, e.pitches[0]) for v, e in zip(line.values, line.elements, strict=True) if e.pitches):
             upper, lower = map(semitones, value.interval) if value.interval else (NEAR, -NEAR)
             assert lower <= pitch - before <= upper

@@ -142,7 +142,7 @@ class Chart:
     title, composer : str, empty if unknown
     key : str, the tonic, with "m" after it if minor, such as "Bb" or "F#m"; empty if unknown
     tempo : int, quarters a minute; None if unknown
-    feel : str, "swing" or "straight"; empty if unknown
+    feel : str, one of `feels.FEELS`; empty if unknown
     pickup : Fraction, quarters before the first measure
     guesses : list of str, what was guessed while reading, a line each
     """

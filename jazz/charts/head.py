@@ -9,6 +9,7 @@ from typing import Any
 
 from numpyrnn import NumpyrnnError
 
+from ..feels import FEELS, feels_of
 from .chart import parse_key
 
 # The fields of a head, and other words for them.
@@ -23,10 +24,6 @@ FIELDS = {
 }
 WORDS = {word: field for field, others in FIELDS.items() for word in (field, *others)}
 TEMPO = re.compile(r"(?:(?:♩|q|quarter)\s*=\s*|ca?\.?\s*|~\s*)?(\d{2,3})\s*(?:bpm)?", re.IGNORECASE)
-STRAIGHT = re.compile(
-    r"straight|\beven|bossa|latin|samba|bolero|mambo|\bcha\b|afro|rock|funk|pop|ecm|tango|choro", re.IGNORECASE
-)
-SWING = re.compile(r"sw[iu]ng|shuffle|ballad|medium|bop|blues|jazz|waltz|up.?tempo|triplet|dixie", re.IGNORECASE)
 NAME = re.compile("^(?:(?:words (?:and|&) )?(?:music )?by|composed by|tempo) ", re.IGNORECASE)
 KEY = re.compile("(?i:key(?: of)?|in) ([A-G](?:[#b]| flat| sharp)?(?: ?m| major| minor)?)")
 STYLE = re.compile(
@@ -83,10 +80,10 @@ def read_field(field: str, text: str, guess: Callable[[str], object]) -> Any:
 
 
 def read_feel(text: str, guess: Callable[[str], object]) -> str:
-    """The feel, swing or straight, of a style such as "bossa nova"; `guess` is called unless it is one of the two."""
-    feel = "straight" if STRAIGHT.search(text) else "swing" if SWING.search(text) else ""
+    """The feel of a style such as "bossa nova"; `guess` is called unless the style is the name of a feel."""
+    feel = next(iter(feels_of(text)), "")
     if not feel:
-        what = "a feel must be swing or straight, or a style such as bossa, latin, ballad or medium swing"
+        what = f"a feel must be one of {', '.join(FEELS)}, or a style such as latin, shuffle or medium up"
         raise NumpyrnnError(f"{what}, got {text[:40]!r}")
     if text.lower() != feel:
         guess(f"the style {text[:40]!r} is read as {feel}")

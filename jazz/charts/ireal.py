@@ -23,6 +23,7 @@ from music.files import naming
 from numpyrnn import NumpyrnnError
 
 from ..chords import Chord, parse_chord
+from ..feels import feels_of, swings
 from .chart import LONGEST, MAX_CHORDS, TEMPI, Change, Chart, Measure, bar_length, parse_meter, spread
 
 MAX_TEXT, MAX_BODY = 1_000_000, 100_000  # characters of all links, and of the chords of one tune
@@ -34,8 +35,6 @@ LINK = re.compile(
     r"(?P<rest>(?(quote)(?s:.*?)(?=(?P=quote)|\Z)|(?(tag)[^\s<>]*|(?:(?!irealb(?:ook)?://)[^\r\n])*)))"
 )
 KEY = re.compile("[A-G][#b]?-?")
-SWINGS = re.compile(r"(?i)\b(?:swing|shuffle|be-?bop|bop|dixie|trad|gypsy|new orleans)")
-STRAIGHT = re.compile(r"(?i)\b(?:af|bai|blueg|bossa|cha|country|even|funk|latin|pop|reggae|rnb|rock|samba|soul|tango)")
 NOTE = "[A-G][#b]?"
 QUALITY = r"(?:sus|alt|add|maj?|min?|dim|aug|[-+^ho\d#bmM△Δ∆øØ°]|/(?=\d)|\((?:add|[#b]?\d)[^()]{0,99}\))*"
 CHORD = rf"{NOTE}{QUALITY}(?:\*[^*|\[\]{{}}<>]*\*)?(?:/{NOTE})?|W(?:/{NOTE})?"  # W is the last chord
@@ -89,9 +88,10 @@ class IrealTune:
                 raise NumpyrnnError(f"the chords of a tune must have at most {MAX_BODY} characters, got {len(chords)}")
             chart = _Reader().read(chords)
             chart.played()
-        swings, straight = (bool(pattern.search(self.style)) for pattern in (SWINGS, STRAIGHT))
-        feel = "straight" if straight and not swings else "swing" if self.style else ""
-        guessed = [f"swing feel, from the style {self.style[:40]!r}"] if self.style and swings == straight else []
+        feels = feels_of(self.style)
+        feel = feels[0] if feels else "swing" if self.style else ""
+        unsure = len(set(map(swings, feels))) != 1 and bool(feel)
+        guessed = [f"{feel} feel, from the style {self.style[:40]!r}"] * unsure
         chart = replace(chart, title=self.title, composer=self.composer, key=self.key, tempo=self.tempo, feel=feel)
         return replace(chart, guesses=[*guessed, *chart.guesses])
 

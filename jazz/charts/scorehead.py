@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from ..feels import FEELS
 from .chart import TEMPI
 
 TONICS = {fifths: "FCGDAEB"[(fifths + 1) % 7] + "b" * (fifths < -1) + "#" * (fifths > 5) for fifths in range(-7, 11)}
@@ -63,5 +64,5 @@ def _tempo_and_feel(root: Element) -> tuple[int | None, str]:
         elif not feel and element.tag == "swing":
             feel = "swing" if element.find("straight") is None else "straight"
         elif not feel and element.tag == "words":
-            feel = "".join(re.findall(r"\b(?:swing|straight)\b", (element.text or "")[:1000].lower())[:1])
+            feel = "".join(re.findall(rf"\b(?:{'|'.join(FEELS)})\b", (element.text or "")[:1000].lower())[:1])
     return tempo if tempo in TEMPI else None, feel

@@ -10,12 +10,14 @@ from xml.etree.ElementTree import Element, indent, tostring
 
 from ..changes import Changes
 from ..chords import Chord
+from ..feels import FEELS, swings
 from .chart import Chart, Measure, bar_length, fifths, parse_key
 from .harmony import WRITTEN, Degree, natural, semitones
 from .key import estimate_key
 
 DIVISIONS = 10080  # of a quarter, as music21 writes them
 BARS_A_LINE = 4
+WORDS = {**{feel: feel.capitalize() for feel in FEELS}, "straight": "Straight eighths", "bossa": "Bossa nova"}
 Notes = Sequence[Sequence[Element]]
 Clef = tuple[str, int, int]
 _HEAD = b"""<?xml version="1.0" encoding="UTF-8"?>
@@ -45,7 +47,12 @@ def chart_sheet(chart: Chart) -> bytes:
 
 
 def score(
-    chart: Chart, notes: Notes, name: str = "Chords", clef: Clef = ("G", 2, 0), program: int | None = None
+    chart: Chart,
+    notes: Notes,
+    name: str = "Chords",
+    clef: Clef = ("G", 2, 0),
+    program: int | None = None,
+    higher: tuple[int, int] | None = None,
 ) -> bytes:
     """Write a chart that has a key as MusicXML.
 
@@ -56,6 +63,7 @@ def score(
     name : str, of the part
     clef : (sign, line, octave change)
     program : int, General MIDI program of the part, from 0; without one, slashes stand for the notes
+    higher : (letters within an octave, semitones), optional, by which everything is written higher than it sounds
 
     Returns
     -------
@@ -63,6 +71,10 @@ def score(
     """
     part, bars_on_line, sound = _node("part", id="P1"), 0, list[Element]()
     attributes = _attributes(chart, clef)
+    if higher is not None:
+        octaves, semitones = divmod(higher[1], 12)
+        down = {"diatonic": -higher[0], "chromatic": -semitones, "octave_change": -octaves or None}
+        attributes.append(_group("transpose", **down))
     if chart.pickup:
         part.append(_node("measure", attributes, _rest(chart.pickup), number=0, implicit="yes"))
         attributes = _node("attributes")
@@ -195,9 +207,10 @@ def _rest(length: Fraction, **attributes: str) -> Element:
 def _tempo(chart: Chart) -> Element | None:
     """Feel and tempo. Eighths swing only if they are not the beat."""
     types, sound = [], _node("sound", **{"tempo": chart.tempo} if chart.tempo else {})
-    if chart.feel == "swing" and chart.meter[1] <= 4:
-        types.append(_node("words", "Swing"))
-        sound.append(_group("swing", first=2, second=1, swing_type="eighth"))
+    if chart.feel and (chart.meter[1] <= 4 or not swings(chart.feel)):
+        types.append(_node("words", WORDS[chart.feel]))
+        swing = _group("swing", first=2, second=1, swing_type="eighth")
+        sound.append(swing if swings(chart.feel) else _node("swing", _node("straight")))
     if chart.tempo:
         types.append(_group("metronome", beat_unit="quarter", per_minute=chart.tempo))
     inside = [*(_node("direction-type", element) for element in types), sound]

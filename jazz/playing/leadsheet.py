@@ -13,7 +13,8 @@ from functools import lru_cache
 from itertools import zip_longest
 from operator import itemgetter
 
-from music21 import clef, instrument, stream
+from music21 import instrument, stream
+from music21.clef import bestClef
 from music21.key import KeySignature
 from music21.meter import TimeSignature
 from music21.musicxml.m21ToXml import ScoreExporter
@@ -24,7 +25,8 @@ from numpyrnn import NumpyrnnError
 from ..changes import Changes
 from ..charts.chart import Chart, Measure, fifths, parse_key
 from ..charts.key import estimate_key, letter_of, scale_names
-from ..charts.sheet import score
+from ..charts.sheet import Clef, score
+from ..charts.transposing import transposed
 from ..chords import Chord
 from ..grammar import NAMES, Element
 
@@ -33,7 +35,16 @@ GRID = 12  # places in a quarter
 VAGUE = ("Sampler", "StringInstrument")  # music21's names of programs for which it has no instrument
 
 
-def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: int, program: int = 66) -> bytes:
+def lead_sheet(
+    title: str,
+    melody: Sequence[Element],
+    changes: Changes,
+    tempo: int,
+    program: int | None = 66,
+    name: str = "",
+    clef: Clef | None = None,
+    up: int = 0,
+) -> bytes:
     """Write a melody with chord symbols as MusicXML; the same music gives the same bytes.
 
     Parameters
@@ -42,7 +53,10 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     melody : sequence of Element, notes and rests in twelfths of a quarter, which fill the form without gaps
     changes : Changes; without a key, the signature is that of the estimated one
     tempo : int, quarters a minute
-    program : int, default 66 (tenor saxophone), General MIDI program of the melody, from 0; its name is the part's
+    program : int, default 66 (tenor saxophone), General MIDI program of the melody, from 0; None writes slashes
+    name : str, of the part; default: the program's
+    clef : (sign, line, octave change), default: the one in which the notes fit best
+    up : int, default 0, semitones by which notes, chords and key are written higher than they sound
 
     Returns
     -------
@@ -54,6 +68,8 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
         if the melody has a gap or times off the grid of twelfths, or is not as long as the form
     """
     changes = replace(changes, key=parse_key(changes.key) if changes.key else estimate_key(changes))
+    changes, steps = transposed(changes, up) if up else (changes, 0)
+    melody = [replace(e, pitches=tuple(pitch + up for pitch in e.pitches)) for e in melody]
     measures = []
     for spans in by_bar(list(_sounds(melody, changes)), [changes.bar] * len(changes.bars)):
         measures.append(stream.Measure())
@@ -62,15 +78,16 @@ def lead_sheet(title: str, melody: Sequence[Element], changes: Changes, tempo: i
     measures[0].insert(0, TimeSignature("{}/{}".format(*changes.meter)))
     measures[0].insert(0, KeySignature(fifths(changes.key)))
     part = stream.Part(measures)
-    best = clef.bestClef(part, recurse=True)
+    best = bestClef(part, recurse=True)
     part.makeAccidentals(inPlace=True)
     exporter = ScoreExporter(stream.Score([part]), makeNotation=False)  # made above; a second time would be slow
     written = [measure.findall("note") for measure in exporter.parse().iter("measure")]
-    name = instrument.instrumentFromMidiProgram(program).instrumentName
+    name = name or (instrument.instrumentFromMidiProgram(program).instrumentName if program is not None else "Chords")
     bars = zip_longest(changes.bars, changes.sections, changes.doubles)
     form = [Measure(bar, section or "", double=bool(double)) for bar, section, double in bars]
     chart = Chart(form, changes.meter, title, changes.composer, changes.key, tempo, changes.feel)
-    return score(chart, written, "Solo" if name in VAGUE else name, (best.sign, best.line, best.octaveChange), program)
+    clef = clef or (best.sign, best.line, best.octaveChange)
+    return score(chart, written, "Solo" if name in VAGUE else name, clef, program, (steps, up) if up else None)
 
 
 @lru_cache(None)

@@ -1,17 +1,17 @@
-"""A solo with its band: made in one call, and written as MIDI, sound, picture and lead sheet."""
+"""A solo with its band, made in one call: what is read and chosen, and what every player plays."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
 
-from music.midi import Midi, Note, as_tempo
-from music.outputs import Performance, endings_of, side_by_side
+from music.midi import Midi, as_tempo
 from music.synth import MAX_SECONDS
 from numpyrnn import NumpyrnnError
 from numpyrnn.checkpoint import Checkpoint
@@ -25,113 +25,24 @@ from ..charts.chart import Chart, parse_key
 from ..charts.files import check_meter, read_chart
 from ..evaluation import Copied
 from ..evaluation import longest_copy as find_longest_copy
+from ..feels import FEELS, feel_in, swings
 from ..grammar import Element, Value, parse_value
+from ..instruments import TENOR, Instrument, find_instrument, notation, parse_range
 from ..model import KIND, training_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
-from ..soloist import LONGEST_COPY, Line, Soloist
+from ..soloist import HIGH, LONGEST_COPY, LOW, TEMPO, Soloist
 from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
-from .band import INSTRUMENTS, NAMES, PROGRAMS, SOLO, accompany, note
+from . import drums
+from .band import INSTRUMENTS, NAMES, SOLO, note
+from .feel import played
+from .plan import Road, head_within, line_of, moved, notes_of, read_head
+from .solo import Solo as Solo
+from .solo import output_files as output_files
 
-TEMPO = 130  # quarters a minute
 FORM = "blues-f"
+SLOW = 66  # quarters a minute, the tempo of ballads that say none
 PRIMER_BARS = 2
-TITLE_BARS = 4
-KINDS = {"C": "chord tone", "S": "scale tone", "A": "approach tone", "X": "other"}
-
-
-@dataclass(frozen=True, repr=False)
-class Solo(Performance):
-    """A solo over changes, with its rhythm section.
-
-    Attributes
-    ----------
-    line : Line, the solo's values and notes as written, without swing
-    midi : Midi, the whole band; the solo is alone on its track "Solo" and on channel 0
-    tempo : int, quarters a minute
-    seed : int, which makes the same solo again
-    copied : Copied, the longest run of values that equals a run in a training tune
-    """
-
-    line: Line
-    midi: Midi
-    tempo: int
-    seed: int
-    copied: Copied
-
-    @property
-    def changes(self) -> Changes:
-        """The chords, of all choruses."""
-        return self.line.changes
-
-    @property
-    def notes(self) -> list[Note]:
-        """The solo's notes as they sound."""
-        return [played for played in self.midi.notes if played.track == SOLO]
-
-    @property
-    def kinds(self) -> list[str]:
-        """The type of each note of the solo: C, S, A or X."""
-        return [value.kind for value in self.line.values if value.kind != "R"]
-
-    def png(self) -> bytes:
-        """The piano roll, as the bytes of a PNG file."""
-        from music.roll import RollNote, piano_roll
-
-        shown = [e for e in self.line.elements if e.pitches]
-        notes = [RollNote(e.onset, e.duration, e.pitches[0], kind) for e, kind in zip(shown, self.kinds, strict=True)]
-        chords = [(onset, str(chord)) for onset, chord in self.changes.flat()]
-        return piano_roll(notes, self.changes.grid, title=f"Solo over {self.title}", chords=chords, kinds=KINDS)
-
-    def musicxml(self) -> bytes:
-        """The lead sheet, as the bytes of a MusicXML file."""
-        from .leadsheet import lead_sheet  # and with it music21
-
-        program = next((played.program for played in self.notes), PROGRAMS[SOLO])
-        return lead_sheet(f"Solo over {self.title}", self.line.elements, self.changes, self.tempo, program)
-
-    @property
-    def title(self) -> str:
-        """The form's title, or the first chords."""
-        if self.changes.title:
-            return self.changes.title
-        bars = str(self.changes).split(" | ")
-        return " | ".join(bars[:TITLE_BARS]) + (" ..." if len(bars) > TITLE_BARS else "")
-
-    def __repr__(self) -> str:
-        return f"Solo over {self.title}: {len(self.notes)} notes in {len(self.changes.bars)} bars, seed {self.seed}"
-
-    def contents(
-        self, soundfont: str | Path | None = None, lead_sheet: bool = True, svg: bool = False, pdf: bool = False
-    ) -> dict[str, bytes]:
-        """Make the contents of the files.
-
-        Parameters
-        ----------
-        soundfont : file, optional, see `write`
-        lead_sheet : bool, default True; False leaves the MusicXML file out
-        svg, pdf : bool, default False, whether the lead sheet is engraved, too; this needs the extra `score`
-
-        Returns
-        -------
-        dict from a file's ending, such as ".mid", to its bytes
-        """
-        return super().contents(soundfont, lead_sheet, svg, pdf)
-
-    def summary(self) -> str:
-        """The figures of the solo, in two lines."""
-        kinds = self.kinds
-        silence = float(sum(v.duration for v in self.line.values if v.kind == "R") / self.changes.end)
-        shares = ", ".join(f"{kinds.count(k) / len(kinds):.0%} {name}s" for k, name in KINDS.items() if k in kinds)
-        return (
-            f"{self.title}: {len(self.changes.bars)} bars at {self.tempo}, {len(kinds)} notes in the solo "
-            f"({shares.replace('others', 'other')}), {silence:.0%} silence.\n"
-            f"Longest run copied: {self.copied}. Seed {self.seed}."
-        )
-
-
-def output_files(path: str | Path, lead_sheet: bool = True, svg: bool = False, pdf: bool = False) -> list[Path]:
-    """The output files for a name with or without one of their endings; see `outputs.endings_of`."""
-    return side_by_side(path, endings_of(lead_sheet, svg, pdf))
+MOST_TAKES = 100
 
 
 def improvise(
@@ -142,6 +53,7 @@ def improvise(
     tune: str | None = None,
     key: str | None = None,
     seed: int | None = None,
+    takes: int = 1,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -149,11 +61,21 @@ def improvise(
     density: float = 1.0,
     longest_copy: int | None = LONGEST_COPY,
     primer: str | Path | None = None,
-    ending: bool = False,
+    style: str | None = None,
+    head: str | Path | None = None,
+    ending: bool = True,
+    count_in: bool = False,
+    trade: int | None = None,
     tempo: int | None = None,
+    feel: str | None = None,
     swing: float | None = None,
+    mechanical: bool = False,
     instruments: Sequence[str] | None = INSTRUMENTS,
-    program: int = PROGRAMS[SOLO] + 1,
+    solo: bool = True,
+    instrument: str | None = None,
+    program: int | None = None,
+    range: str | None = None,
+    transpose: str | None = None,
     model: str | Path | Checkpoint | None = None,
     on_bar: Callable[[int], object] | None = None,
 ) -> Solo:
@@ -163,11 +85,13 @@ def improvise(
     ----------
     chords : str, Chart or Changes, optional; a str is typed changes such as "Dm7 G7 | Cmaj7 | %", a link of iReal Pro,
         or "@FILE", see `charts.files.read_chart`. A pickup is not played.
-    form : str, optional, a shipped form instead of chords, see `changes.FORMS`; default "blues-f"
+    form : str, optional, a shipped form instead of chords, see `changes.FORMS`; default "blues-f", or the head's
     meter : str, optional, such as "3/4", of `chords` that say none; default "4/4"
     tune : str, optional, the title or number of the tune, if `chords` holds several
     key : str, optional, such as "Bb" or "F#m", of the lead sheet; default: the chart's
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
+    takes : int, default 1; of several takes, whose seeds follow each other, the one with the best `Solo.score` is
+        returned, and `Solo.takes` holds all
     temperature : float, default 1; below 1 safer, above 1 wilder
         0 always takes the most probable. Solo and band are then the same for every seed.
     top_k : int, optional, draw only among the k most probable
@@ -176,11 +100,23 @@ def improvise(
     density : float, default 1; 2 for more notes, 0.5 for fewer
     longest_copy : int, default 8, the longest run of values that may equal a run in a training tune; None: no limit
     primer : file (MIDI or chorus) whose first two bars begin the solo, or "opening" for those of a training tune
-    ending : bool, default False; add a bar with a held chord to which the last chord resolves
-    tempo : int, optional, quarters a minute; default: the chart's, or 130
-    swing : float, optional, share of the beat that its first half takes, 0.5 (straight) to 0.8; default: by the feel
+    style : str, optional, the manner of the solo, such as "bebop", see `Soloist.play`; default: that of the form
+    head : file (MIDI or chorus), optional, a melody over one chorus that is played before and after the solo
+    ending : bool, default True; add a bar with a held chord to which the last chord resolves
+    count_in : bool, default False; a bar of clicks before the piece
+    trade : int, optional, solo and drums alternate every so many bars
+    tempo : int, optional, quarters a minute; default: the chart's or the head's, or 66 for a ballad and 130 for others
+    feel : str, optional, one of `feels.FEELS`, the rhythm of band and solo; default: the chart's
+    swing : float, optional, share of the beat that its first half takes, 0.5 (straight) to 0.8; default: by the feel,
+        and the soloist's own for the solo
+    mechanical : bool, default False; True plays the solo exactly as it is written, with the swing of the band
     instruments : any of "piano", "bass", "drums"; default all
-    program : int, default 67 (tenor saxophone), the solo's General MIDI program, from 1 to 128
+    solo : bool, default True; False leaves the solo out, for a backing track
+    instrument : str, default "tenor saxophone", the solo's instrument, see `instruments.find_instrument`
+    program : int, optional, a General MIDI program from 1 to 128 in place of an instrument, with a range of its own
+    range : str, optional, the solo's sounding range, such as "G3-C6"; default: the instrument's
+    transpose : str, optional, the key of the instrument for which the lead sheet is written, such as "Bb", or
+        "instrument" for that of the solo's; default: as it sounds
     model : Checkpoint or file, default the shipped model
     on_bar : function, optional, called with the number of bars just completed, to show progress
 
@@ -191,44 +127,110 @@ def improvise(
     Raises
     ------
     NumpyrnnError
-        if the chords, the primer or the model cannot be read, or a setting is out of range
+        if the chords, the head, the primer or the model cannot be read, or a setting is out of range
     """
-    check_count("choruses", choruses, 1)
-    check_count("program", program, 1, 128)
-    seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
+    for name, number, most in (("choruses", choruses, None), ("takes", takes, MOST_TAKES)):
+        check_count(name, number, 1, most or np.inf)
+    switches = {"ending": ending, "count_in": count_in, "mechanical": mechanical, "solo": solo}
+    for name, value in switches.items():
+        if not isinstance(value, bool):
+            raise NumpyrnnError(f"{name} must be True or False, got {value!r:.80}")
+    for name, path in {"primer": primer, "head": head}.items():
+        if not isinstance(path, str | Path | None):
+            raise NumpyrnnError(f"{name} must be a path, got {path!r:.80}")
     if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
         raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r}")
-    if not isinstance(primer, str | Path | None) or not isinstance(ending, bool):
-        raise NumpyrnnError(f"primer must be a path and ending True or False, got {primer!r:.80} and {ending!r:.80}")
-    changes = read_changes(chords, form, meter, tune, key)
-    tempo = (changes.tempo or TEMPO) if tempo is None else tempo
+    if trade is not None and "drums" not in (instruments or ()):
+        raise NumpyrnnError("trade needs the drums, which are left out")
+    unused = [name for name, value in {"takes": takes > 1, "primer": primer, "style": style}.items() if value]
+    if not solo and unused:
+        raise NumpyrnnError(f"{unused[0]} must be left out if the solo is left out")
+    seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
+    player = player_of(instrument, program, range)
+    notation(player, transpose)  # a wrong key is refused before the solo is played
+    before = None
+    if head is not None:
+        over = None if chords is None and form is None else read_changes(chords, form, meter, tune, key)
+        before = head_within(read_head(head, over), player)
+        chords, form = replace(before.changes, key=parse_key(key) if key else before.changes.key), None
+    changes, ratio = with_feel(read_changes(chords, form, meter, tune, key), feel, swing)
+    if tempo is None:
+        tempo = changes.tempo or (before.tempo if before else 0) or (SLOW if changes.feel == "ballad" else TEMPO)
     check_range("tempo", tempo, 20, 400)
-    if len(changes.bars) * choruses > LONGEST:
-        raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {choruses}")
-    minutes = float(changes.end * choruses / tempo)
+    times = choruses + 2 * (before.times if before else 0)
+    if len(changes.bars) * times > LONGEST:
+        raise NumpyrnnError(f"a solo must have at most {LONGEST} bars, got {len(changes.bars)} x {times}")
+    minutes = float(changes.end * times / tempo)
     if minutes > MAX_SECONDS / 60:
         raise NumpyrnnError(f"a solo must last at most {MAX_SECONDS // 60} minutes, this one would last {minutes:.0f}")
-    checkpoint = model if isinstance(model, Checkpoint) else load_model(model, KIND)
-    usual = TRIPLET_FEEL if changes.feel == "swing" else STRAIGHT
+    road = Road.of(changes, choruses, ending, before, trade)
+    checkpoint = (model if isinstance(model, Checkpoint) else load_model(model, KIND)) if solo else None
+    opening = primer_values(primer, checkpoint, changes) if checkpoint else []
+    training = training_values(checkpoint) if checkpoint else []
+
+    def play(seed: int) -> Solo:
+        """One take."""
+        chance = seed if temperature else 0  # at temperature 0, nothing is left to chance
+        improvised = line_of([], road.choruses)
+        if checkpoint:
+            sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
+            low, high = player.low + player.octaves, player.high + player.octaves
+            soloist = Soloist(checkpoint, sampler, density, longest_copy, low, high)
+            improvised = moved(soloist.play(road.choruses, opening, on_bar, tempo, style), -player.octaves)
+        improvised = road.traded(improvised)
+        line = road.whole(improvised, player)
+        notes = road.band(np.random.default_rng([chance, 1]), instruments or (), line, tempo)
+        notes = swung(notes, STRAIGHT if changes.meter[1] > 4 else ratio)  # in 6/8 the eighths are the beat
+        if mechanical:
+            plain = [note(SOLO, e.onset, e.duration, e.pitches[0], loudness(e, changes)) for e in notes_of(line)]
+            melody = swung(plain, STRAIGHT if changes.meter[1] > 4 else ratio)
+        else:
+            own = np.random.default_rng([chance, 2])
+            melody = played(line.elements, line.changes, tempo, own, None if swing is None else ratio)
+        notes += [sounding._replace(program=player.program - 1) for sounding in melody]
+        start = changes.bar * count_in
+        notes = [sounding._replace(onset=sounding.onset + start) for sounding in notes]
+        notes = sorted([*drums.count_in(changes), *notes] if count_in else notes, key=lambda n: (n.onset, n.track))
+        tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]
+        midi = Midi(notes, list(NAMES), tempos, meters, line.changes.end + start)
+        copied = find_longest_copy([str(value) for value in improvised.values], training) if solo else Copied(0)
+        return Solo(line, midi, tempo, seed, copied, improvised, player, transpose)
+
+    found = sorted(map(play, islice(count(seed), takes)), key=lambda take: -take.score if takes > 1 else 0)
+    return replace(found[0], takes=tuple(found) if takes > 1 else ())
+
+
+def with_feel(changes: Changes, feel: str | None, swing: float | None) -> tuple[Changes, Fraction]:
+    """Changes with the feel that was asked for, and the share of a beat that its first half takes."""
+    if feel is not None and feel not in FEELS:
+        raise NumpyrnnError(f"feel must be one of {', '.join(FEELS)}, got {feel!r:.80}")
+    changes = replace(changes, feel=feel_in(feel or changes.feel, changes.meter))
+    if feel == "waltz" != changes.feel:
+        raise NumpyrnnError("a waltz must be in 3/4, the changes are in {}/{}".format(*changes.meter))
+    usual = TRIPLET_FEEL if swings(changes.feel) else STRAIGHT
     ratio = usual if swing is None else as_ratio(swing)
-    changes = replace(changes, feel="straight" if ratio == STRAIGHT else "swing").times(choruses)
-    if ending:
-        changes = changes.with_ending()
-    chance = seed if temperature else 0  # at temperature 0, nothing is left to chance
-    sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
-    soloist = Soloist(checkpoint, sampler, density, longest_copy)
-    line = soloist.play(changes, primer_values(primer, checkpoint, changes), on_bar)
-    notes = accompany(changes, np.random.default_rng([chance, 1]), instruments or ())
-    for element in line.elements:
-        if element.pitches:
-            played = note(SOLO, element.onset, element.duration, element.pitches[0], loudness(element, changes))
-            notes.append(played._replace(program=program - 1))
-    notes = swung(notes, STRAIGHT if changes.meter[1] > 4 else ratio)  # in 6/8 the eighths are the beat
-    notes.sort(key=lambda played: (played.onset, played.track))
-    tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]
-    midi = Midi(notes, list(NAMES), tempos, meters, changes.end)
-    copied = find_longest_copy([str(value) for value in line.values], training_values(checkpoint))
-    return Solo(line, midi, tempo, seed, copied)
+    if swings(changes.feel) != (ratio > STRAIGHT):
+        if feel is not None:
+            wanted = "0.5" if ratio > STRAIGHT else "above 0.5"
+            raise NumpyrnnError(f"in {feel} feel, swing must be {wanted}, or left out, got {swing}")
+        changes = replace(changes, feel=feel_in("swing", changes.meter) if ratio > STRAIGHT else "straight")
+    return changes, ratio
+
+
+def player_of(instrument: str | None, program: int | None, pitches: str | None) -> Instrument:
+    """The instrument that plays the solo, with its range."""
+    if instrument is not None and program is not None:
+        raise NumpyrnnError(f"either an instrument or a program must be given, got both: {instrument} and {program}")
+    for name, value in {"instrument": instrument, "range": pitches}.items():
+        if not isinstance(value, str | None):
+            raise NumpyrnnError(f"{name} must be text, got {value!r:.80}")
+    player = TENOR if instrument is None else find_instrument(instrument)
+    if program is not None:
+        player = Instrument("", check_count("program", program, 1, 128), LOW, HIGH)
+    if pitches is not None:
+        low, high = parse_range(pitches)
+        player = player._replace(low=low, high=high)
+    return player
 
 
 def read_changes(

@@ -35,12 +35,14 @@ class Chorus:
     tempo : int, quarters a minute
     melody : list of Note, in order, with even eighths
     changes : Changes, named after the form; their feel says how the eighths are played
+    style : str, the manner, such as "bebop"; empty if the file says none
     """
 
     name: str
     tempo: int
     melody: list[Note]
     changes: Changes
+    style: str = ""
 
 
 def read_chorus(path: str | Path) -> Chorus:
@@ -98,7 +100,7 @@ def read_chorus(path: str | Path) -> Chorus:
     if tied or not melody:
         raise NumpyrnnError(f"{path} must have notes, and its last note must not be tied")
     form = Changes(changes, meter, fields["form"], fields["title"], fields["feel"])
-    return Chorus(path.stem, int(tempo), melody, form)
+    return Chorus(path.stem, int(tempo), melody, form, fields.get("style", "").lower())
 
 
 class _Note(NamedTuple):
@@ -152,4 +154,5 @@ def _read_notes(text: str) -> list[_Note]:
 def tune_of_chorus(chorus: Chorus) -> Tune:
     """Convert a written chorus to a tune."""
     melody, changes = [Element(note.onset, note.duration, (note.pitch,)) for note in chorus.melody], chorus.changes
-    return Tune(chorus.name, make_bars(melody, chord_elements(changes.flat()), changes.grid), changes.name)
+    bars = make_bars(melody, chord_elements(changes.flat()), changes.grid)
+    return Tune(chorus.name, bars, changes.name, chorus.style)

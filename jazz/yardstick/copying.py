@@ -7,13 +7,14 @@ from fractions import Fraction
 from itertools import pairwise
 from math import isnan
 
-from ..grammar import SIXTEENTH, TRIPLET, Element, quantise
+from ..grammar import SIXTEENTH, TRIPLET, Element
 from ..tunes import Tune, chord_elements, make_bars
-from .rhythm import swing
+from .rhythm import lateness, swing
 from .solo import Solo
 
-TOUCHING = Fraction(1, 12)  # quarters; after a shorter silence a note counts as lasting to the next
-NEAR = Fraction(1, 24)  # quarters around the places of a triplet
+TOUCHING = Fraction(1, 8)  # quarters; after a shorter silence a note counts as lasting to the next
+NEAR = Fraction(1, 24)  # quarters around the second note of a triplet
+EVEN, THIRDS = ({Fraction(i, n): Fraction(i, n) for i in range(n + 1)} for n in (4, 3))  # places in a beat
 
 
 def values_of_solo(solo: Solo) -> list[str]:
@@ -35,30 +36,31 @@ def values_of_solo(solo: Solo) -> list[str]:
 
 
 def written(solo: Solo) -> Iterator[Element]:
-    """Yield the notes as performed, moved to the grid: swung beats to sixteenths, and triplets to triplets."""
-    ratio = swing(solo)
+    """Yield the notes as performed, moved to the grid: each beat is swung, a triplet or even, whichever is nearest."""
+    ratio, late = swing(solo), lateness(solo)
     half = Fraction(1, 2) if isnan(ratio) else Fraction(ratio / (1 + ratio)).limit_denominator(24)
+    behind = Fraction(0) if isnan(late) else Fraction(late * solo.tempo / 60_000).limit_denominator(1000)
+    begins = [note.begin - behind for note in solo.notes]
+    swung = dict(zip((Fraction(0), half / 2, half, (1 + half) / 2, Fraction(1)), EVEN, strict=True))
     places: dict[int, list[Fraction]] = {}
-    for note in solo.notes:
-        places.setdefault(int(note.begin // 1), []).append(note.begin % 1)
+    for begin in begins:
+        places.setdefault(int(begin // 1), []).append(begin % 1)
 
-    def is_triplet(beat: int) -> bool:
-        """Whether a note is on a third of the beat, and none on the last sixteenth."""
-        thirds = [third * TRIPLET for third in (1, 2) if abs(third * TRIPLET - half) > NEAR]
+    def grid(beat: int) -> dict[Fraction, Fraction]:
+        """The written place of each place in a beat."""
         of_beat = places.get(beat, [])
-        last = (1 + half) / 2
-        return any(abs(p - t) < NEAR for p in of_beat for t in thirds) and all(abs(p - last) > NEAR for p in of_beat)
+        triplet = any(abs(place - TRIPLET) < NEAR for place in of_beat)
+        grids = [THIRDS, swung, EVEN] if triplet else [swung, THIRDS, EVEN]
+        return min(grids, key=lambda grid: sum(min(abs(p - known) for known in grid) for p in of_beat))
 
     def place(time: Fraction) -> Fraction:
         beat, within = divmod(time, 1)
-        if is_triplet(beat):
-            return quantise(time)
-        straight = within / half / 2 if within < half else 1 - (1 - within) / (1 - half) / 2
-        return beat + round(straight / SIXTEENTH) * SIXTEENTH
+        found = grid(int(beat))
+        return beat + found[min(found, key=lambda known: abs(known - within))]
 
-    onsets = [*(place(note.begin) for note in solo.notes), solo.length]
-    begins = [*(note.begin for note in solo.notes), solo.length]
-    for note, (onset, following), begin in zip(solo.notes, pairwise(onsets), begins[1:], strict=True):
-        end = following if begin - note.end < TOUCHING else min(max(place(note.end), onset + SIXTEENTH), following)
-        if end > onset:
-            yield Element(onset, end - onset, (note.pitch,))
+    onsets, begins = [*map(place, begins), solo.length], [*begins[1:], solo.length]
+    for note, (onset, following), begin in zip(solo.notes, pairwise(onsets), begins, strict=True):
+        end = note.end - behind
+        stop = following if begin - end < TOUCHING else min(max(place(end), onset + SIXTEENTH), following)
+        if stop > onset:
+            yield Element(onset, stop - onset, (note.pitch,))

@@ -10,7 +10,7 @@ from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.sampling import Sampler
 
 from ..changes import form
-from ..soloist import LONGEST_COPY, Soloist
+from ..soloist import LONGEST_COPY, TEMPO, Soloist
 from .reading import solo_of_notes
 from .solo import Solo
 
@@ -46,7 +46,7 @@ def played(
         changes = form(SEVEN[number % len(SEVEN)])
         changes = changes.times(-(-LEAST_BARS // len(changes.bars)))
         sampler = Sampler(np.random.default_rng([seed + number, 0]), temperature, top_k, top_p)
-        line = Soloist(checkpoint, sampler, longest_copy=LONGEST_COPY).play(changes)
+        line = Soloist(checkpoint, sampler, longest_copy=LONGEST_COPY).play(changes, tempo=changes.tempo or TEMPO)
         notes = [(e.onset, e.end, max(e.pitches)) for e in line.elements if e.pitches]
         solos.append(solo_of_notes(f"{changes.name}, seed {seed + number}", notes, changes))
     return solos

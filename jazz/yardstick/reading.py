@@ -21,10 +21,10 @@ from ..charts.files import read_chart
 from ..chords import Chord
 from ..grammar import Element
 from ..playing.band import NAMES, SOLO
-from ..playing.performance import TEMPO
 from ..reading.choruses import read_chorus
 from ..reading.estimate import estimate_chords
 from ..reading.tracks import Choice, bars_of, choose, parts_of
+from ..soloist import TEMPO
 from .solo import Note, Solo
 
 EARLY = Fraction(9, 10)  # a note that begins later in a beat belongs to the next one

@@ -1,0 +1,216 @@
+"""The shape of a solo: where it rests, which phrases come back, how it rises to a climax, and where it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.random import Generator
+
+from .changes import Changes
+from .grammar import Element, kinds, sounding
+from .tokens import SECTION, Shape
+
+# Breath
+LONGEST_RUN = 30  # notes without a rest of half a beat
+SOON = 26  # notes after which the run ends with the next tone that can end
+SHORT, PAUSE = Fraction(1, 2), Fraction(1)  # quarters; a rest that breaks a run, and one that ends a phrase
+PHRASE, LEAST_PHRASE = 24.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
+USUAL_TEMPO, FASTER = 130, 0.3  # the mean phrase grows with this power of the tempo
+RELUCTANCE = 1.0  # by which the logit of a rest is lowered in a phrase that is to go on
+# Memory
+RECALL = 0.15  # the probability that a phrase begins with one that was played before
+MOTIF = (4, 9)  # notes of a motif: the fewest, and one more than the most
+BACK = (Fraction(2), Fraction(32))  # quarters since the motif, 8 bars of 4/4 at most
+STEPS = 7  # semitones by which a motif is transposed at most
+# Form
+DENSITY, HEIGHT = 5.8, 71.7  # notes in four quarters and mean pitch of the choruses
+FAST = 0.07  # the share of beats with triplets, and that with sixteenths
+DENSER, HIGHER = 0.4, 6.0  # from the lowest point to the climax: the logarithm of the density, and semitones
+CLIMAX = 0.7  # where in the solo it is
+# Standard deviations of the logarithm of the density, of the height in semitones, and of the shares of beats with
+# triplets and sixteenths: between solos, and between sections of a solo.
+OWN, NOW = (0.4, 2.0, 0.1, 0.1), (0.2, 2.0, 0.1, 0.1)
+
+
+def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[Shape]:
+    """Plan the shape of each bar of a solo.
+
+    Density and height rise to a climax and fall after it, for each section with some chance. Each solo has a density, a
+    height and a liking for triplets and sixteenths of its own.
+
+    Parameters
+    ----------
+    changes : Changes, of all choruses
+    style : str, the manner; empty if unknown
+    density : float, 1 for as many notes as the choruses have
+    rng : Generator
+
+    Returns
+    -------
+    list of Shape
+    """
+    count = -(-len(changes.bars) // SECTION)
+    own, high, triplets, sixteenths = (0, 0, FAST, FAST) + rng.normal(0, OWN)
+    shapes: list[Shape] = []
+    for x in (np.arange(count) + 0.5) / count:
+        rise = (x / CLIMAX if x < CLIMAX else (1 - x) / (1 - CLIMAX)) - 0.5  # -0.5 to 0.5
+        more, higher, third, fourth = rng.normal(0, NOW)
+        notes = density * DENSITY * float(np.exp(own + DENSER * rise + more))
+        height = HEIGHT + high + HIGHER * rise + higher
+        shapes += [Shape(style, notes, height, max(0.0, triplets + third), max(0.0, sixteenths + fourth))] * SECTION
+    return shapes[: len(changes.bars)]
+
+
+def last_note(changes: Changes, rng: Generator) -> Fraction:
+    """Choose the onset of the last note: the first beat of the last bar, or else the third of four.
+
+    In a form of one bar it is the last beat.
+    """
+    bar, last = changes.bar, changes.end - changes.bar
+    if len(changes.bars) == 1:
+        return last + max(-(-bar // 1) - 1, Fraction(0))
+    return last + (2 if bar == 4 and not changes.ending and rng.random() < 0.4 else 0)
+
+
+def can_end(pitch: int, chord: Element) -> bool:
+    """Whether a phrase can end on a pitch: a tone of the chord, or of its scale if no chord tone is just below."""
+    types = kinds(chord.pitches)
+    return types[pitch % 12] == "C" or (types[pitch % 12] == "S" and types[(pitch - 1) % 12] != "C")
+
+
+class Breath:
+    """When a soloist rests: after a phrase of a length that is drawn, and always before a run is too long.
+
+    Parameters
+    ----------
+    tempo : float, quarters a minute; phrases have more notes at speed
+    rng : Generator
+
+    Attributes
+    ----------
+    silence : Fraction, quarters since the last note ended
+    run, phrase : int, notes since the last rest of half a beat, and of a beat
+    wanted : int, notes of this phrase
+    """
+
+    def __init__(self, tempo: float, rng: Generator):
+        self.rng, self.mean = rng, PHRASE * (tempo / USUAL_TEMPO) ** FASTER
+        self.mean *= float(np.exp(rng.normal(0, 0.3)))
+        self.silence, self.run, self.phrase, self.wanted = PAUSE, 0, 0, self._length()
+
+    def _length(self) -> int:
+        return max(LEAST_PHRASE, round(self.rng.gamma(2.0, self.mean / 2)))
+
+    def hear(self, element: Element) -> None:
+        """Take a note or a rest into account."""
+        if not element.pitches:
+            self.silence += element.duration
+            return
+        if self.silence >= PAUSE:
+            self.phrase, self.wanted = 0, self._length()
+        if self.silence >= SHORT:
+            self.run = 0
+        self.run, self.phrase, self.silence = self.run + 1, self.phrase + 1, Fraction(0)
+
+    @property
+    def reluctance(self) -> float:
+        """By how much the logit of a rest is lowered: a phrase that is not long enough goes on."""
+        return 0.0 if self.silence or self.phrase >= self.wanted else RELUCTANCE
+
+    @property
+    def due(self) -> bool:
+        """Whether the phrase may end with the next tone that can end."""
+        return (self.phrase >= self.wanted and self.silence < PAUSE) or (self.run > SOON and self.silence < SHORT)
+
+    @property
+    def rest(self) -> Fraction:
+        """The least rest that is due, quarters; a run that is too long needs only a short one."""
+        return (PAUSE if self.phrase >= self.wanted else SHORT) - self.silence
+
+    @property
+    def must(self) -> bool:
+        """Whether no other note may be played without a rest; the last note of the solo is one more."""
+        return self.run >= LONGEST_RUN - 1 and self.silence < SHORT
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """The notes of a line so far, as a memory of phrases.
+
+    Attributes
+    ----------
+    elements : list of Element, the notes and rests of the line
+    chords : list of Element, those of the form
+    """
+
+    elements: Sequence[Element]
+    chords: Sequence[Element]
+
+    def recall(self, now: Fraction, rng: Generator, low: int, high: int) -> list[Element]:
+        """Choose a phrase to come back at a place, transposed to the chords there.
+
+        Its intervals and durations stay as they were, but for notes that would be strange to their chord.
+
+        Parameters
+        ----------
+        now : Fraction, quarters, where it begins
+        rng : Generator
+        low, high : int, the range of pitches
+
+        Returns
+        -------
+        list of Element, the notes and rests from `now` on; empty if there is none
+        """
+        found: list[list[Element]] = []
+        weights: list[float] = []
+        length = int(rng.integers(*MOTIF))
+        before = next((e.pitches[0] for e in reversed(self.elements) if e.pitches), None)
+        for first in self.beginnings(now):
+            motif = self._motif(first, length)
+            shift = now - motif[0].onset if motif else Fraction(0)
+            halves = all((element.onset * 2).denominator == 1 for element in motif)
+            if not motif or (shift.denominator != 1 and not ((shift * 2).denominator == 1 and halves)):
+                continue
+            types = [self._kind(e, e.onset) for e in motif if e.pitches]
+            for step in range(-STEPS, STEPS + 1):
+                moved = [Element(e.onset + shift, e.duration, tuple(p + step for p in e.pitches)) for e in motif]
+                pitches = [e.pitches[0] for e in moved if e.pitches]
+                new = [self._kind(e, e.onset) for e in moved if e.pitches]
+                if low <= min(pitches) and max(pitches) <= high and new[-1] in "CS":
+                    same = sum(a == b for a, b in zip(types, new, strict=True)) / len(new)
+                    leap = 0 if before is None else abs(pitches[0] - before)
+                    found.append(moved)
+                    weights.append(float(np.exp(8 * same - leap / 4) * (1 if shift % 4 == 0 else 0.5)))
+        if not found:
+            return []
+        return found[int(rng.choice(len(found), p=np.array(weights) / sum(weights)))]
+
+    def beginnings(self, now: Fraction) -> list[int]:
+        """Where phrases begin that are neither too near nor too far back: the indices of their first notes."""
+        found, silence = [], PAUSE
+        for i, element in enumerate(self.elements):
+            if element.pitches and silence >= SHORT and BACK[0] <= now - element.onset <= BACK[1]:
+                found.append(i)
+            silence = Fraction(0) if element.pitches else silence + element.duration
+        return found
+
+    def _motif(self, first: int, length: int) -> list[Element]:
+        """So many notes from an index on, if they are one phrase."""
+        motif: list[Element] = []
+        for element in self.elements[first:]:
+            if not element.pitches and element.duration >= PAUSE:
+                break
+            motif.append(element)
+            length -= bool(element.pitches)
+            if not length:
+                return motif
+        while motif and not motif[-1].pitches:
+            motif.pop()
+        return motif if sum(bool(e.pitches) for e in motif) >= MOTIF[0] else []
+
+    def _kind(self, element: Element, onset: Fraction) -> str:
+        """The type of a note over the chord that sounds at a place."""
+        return kinds(sounding(self.chords, onset).pitches)[element.pitches[0] % 12]
