@@ -150,7 +150,7 @@ def train(
         raise click.UsageError("--performer, --style, --tempo and --meter choose solos of the Weimar Jazz Database")
     base = RECIPES[recipe or ("solos" if solos else "parts")]
     settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=run.seed or 0)
-    if start := run.started(KIND, *which, "performer", "style", "tempo", "meter"):
+    if start := run.started(KIND, *which, "whole_forms", "performer", "style", "tempo", "meter"):
         settings = replace(Settings.of(start), seed=run.seed or 0)
     refused: list[NumpyrnnError] = []
     progress = partial(progress_bar, unit="solo", delay=1)

@@ -250,12 +250,7 @@ class Soloist:
         of_all = Counter(token.removeprefix(STYLE) for _, token in found if token != NO_STYLE)
         of_form = Counter(token.removeprefix(STYLE) for group, token in found if group and group == changes.name)
         by_feel = "waltz" if changes.bar == 3 else "bossa" if changes.feel == "straight" else changes.feel
-        likely = [
-            *(style for style, _ in of_form.most_common()),
-            by_feel,
-            *(s for s, _ in of_all.most_common()),
-            *known,
-        ]
+        likely = [*(style for style, _ in of_form.most_common()), by_feel, *(s for s, _ in of_all.most_common()), *known]
         return next(style for style in likely if style in known)
 
     def _meanings(self, start: str, read: Callable[[str], Meaning]) -> dict[int, Meaning]:
