@@ -192,8 +192,10 @@ def compare(
         for row in compared((PianoTraining.of_pieces(pieces, settings) for settings in every), epochs):
             rows.append(row)
             say(str(row))
-    with working("Measuring the n-grams"):
-        ngrams = {f"{name}, order {ngram.order}": figures for name, ngram, figures in best_ngrams(material)}
+    whole = len(rows) == len(every) and not rows[-1].interrupted
+    with working("Measuring the n-grams"):  # no verdict on networks that were interrupted
+        found = best_ngrams(material) if whole else []
+    ngrams = {f"{name}, order {ngram.order}": figures for name, ngram, figures in found}
     for name, figures in {**ngrams, "uniform": uniform(material)}.items():
         say(line(name, *figures))
     if rows:
@@ -203,7 +205,6 @@ def compare(
         say(f"\nCurves {shown_path(path)}, history {shown_path(history)}.")
         best = min(rows, key=lambda row: row.loss).model
         what_next(f"piano train{f' {quoted(*data)}' * bool(data)} --network {best}")
-    whole = len(rows) == len(every) and not rows[-1].interrupted
     sys.exit(0 if whole else status_of(KeyboardInterrupt(*came)))
 
 

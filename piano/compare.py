@@ -100,7 +100,7 @@ def plot_rows(rows: Sequence[Row], path: str | Path, title: str, levels: Mapping
     NumpyrnnError
         if the file cannot be written
     """
-    highest = max(max(row.history[0]["valid_loss"] for row in rows), *levels.values())
+    highest = max([*(row.history[0]["valid_loss"] for row in rows), *levels.values()])
     with curves(path, title, "held out, nats a token", levels) as axes:
         for row in rows:
             points = [(record["epoch"], record["valid_loss"]) for record in row.history]
