@@ -1,9 +1,9 @@
 """Compare a short tune learned alone, the shipped soloist, and a training that starts from it, beside n-grams.
 
-    .venv/bin/python benchmarks/start.py [--start MODEL] [--tunes 20] [--wjazzd FILE]
+    .venv/bin/python benchmarks/start.py [--start MODEL] [--tunes 20] [--least 32] [--wjazzd FILE]
 
 The tunes are choruses that the model has held out or, with --wjazzd, solos of the Weimar Jazz Database, each cut to its
-first 32 bars. The last fifth of each tune's bars is held out. The losses are nats a value on these bars.
+first 32 bars; --least says how many bars a tune must have. The last fifth of each tune's bars is held out. The losses are nats a value on these bars.
 """
 
 import argparse
@@ -27,6 +27,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--start", type=Path, help="the model to start from; by default the shipped one")
     parser.add_argument("--tunes", type=int, default=20)
+    parser.add_argument("--least", type=int, default=BARS, help="bars that a tune must have")
     parser.add_argument("--wjazzd", type=Path, help="the database, a zip or folder")
     options = parser.parse_args()
     start = load_model(options.start, "jazz")
@@ -35,7 +36,7 @@ def main():
         found = read_tunes([options.wjazzd], on_refused=lambda error: None)
     else:
         found = [tune for tune in read_tunes(shipped_choruses()) if tune.name in held_out]
-    found = [tune for tune in found if len(tune.bars) >= BARS]
+    found = [tune for tune in found if len(tune.bars) >= options.least]
     rows = []
     print(f"{'':44}" + "".join(f"{name:>12}" for name in COLUMNS))
     for i in np.random.default_rng(0).permutation(len(found))[: options.tunes]:
