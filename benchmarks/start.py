@@ -3,7 +3,8 @@
     .venv/bin/python benchmarks/start.py [--start MODEL] [--tunes 20] [--least 32] [--wjazzd FILE]
 
 The tunes are choruses that the model has held out or, with --wjazzd, solos of the Weimar Jazz Database, each cut to its
-first 32 bars; --least says how many bars a tune must have. The last fifth of each tune's bars is held out. The losses are nats a value on these bars.
+first 32 bars; --least says how many bars a tune must have. The last fifth of each tune's bars is held out. The losses
+are nats a value on these bars.
 """
 
 import argparse
