@@ -86,7 +86,7 @@ def test_a_signal_at_any_moment_ends_a_command_with_one_line_and_whole_files(tmp
         assert status in (0, SIGNALS[number], -number), (
             errors
         )  # -number: in the last moment, when Python has cleaned up
-        assert re.fullmatch(r"(\r[^\n]*)?\n?(Interrupted\.\n)?", errors), (
+        assert re.fullmatch(r"(\r[^\n]*)?\n?(Written: .*\n)?(Next:\n(  .*\n)*)?(Interrupted\.\n)?", errors), (
             errors
         )  # after a progress bar, if there is one
         assert names_in(place) in (set(), files)
@@ -107,7 +107,8 @@ def test_a_signal_ends_a_training_saved_and_resumable(folder, number):
         status, printed, errors = finish(process)
     assert status == SIGNALS[number], errors
     assert "Traceback" not in errors
-    epochs = int(re.search(r"Interrupted after (\d+) epochs; resume with: dinos train --resume a.npz ", errors)[1])
+    epochs = int(re.search(r"^Interrupted after (\d+) epochs?\.$", printed, re.MULTILINE)[1])
+    assert errors.startswith("Next:\n  dinos train --resume a.npz ")
     assert load(folder / "a.npz").training["epoch"] == epochs >= 1
     assert names_in(folder) - {"a.png"} == {"names.txt", "a.npz", "a.jsonl"}
     with start(folder, "dinos", "train", "--resume", "a.npz", "--epochs", epochs + 1) as process:
