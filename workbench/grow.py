@@ -78,7 +78,7 @@ def mixed(lengths: Sequence[int], own: Sequence[bool], rng: Generator) -> list[i
     return chosen
 
 
-def mixed_text(length: int, own: int, rng: Generator) -> Array:
+def mixed_text(length: int, own: int, rng: Generator) -> Array | slice:
     """The places of a text that an epoch reads: the own part several times, and as much of the rest, from a random one.
 
     Parameters
@@ -89,10 +89,10 @@ def mixed_text(length: int, own: int, rng: Generator) -> Array:
 
     Returns
     -------
-    (n,) integers
+    (n,) integers, or a slice of all places, which needs no memory
     """
     own = min(own, length)
     if not own:
-        return np.arange(length)
+        return slice(None)
     first = own + int(rng.integers(max(1, length - own - own * TIMES)))
     return np.concatenate([*[np.arange(own)] * TIMES, np.arange(first, min(first + own * TIMES, length))])
