@@ -135,7 +135,7 @@ class Drummer:
     def __init__(self, arrangement: Arrangement, rng: Generator):
         self.arrangement, self.rng = arrangement, rng
         self.strokes: dict[tuple[Fraction, int], float] = {}
-        self.eighths = [slot * HALF for slot in range(arrangement.slots)]
+        self.places = [slot * HALF for slot in range(arrangement.eighths)]
         self.backs = [i for i in range(len(arrangement.beats)) if i % 2]
         self.even = arrangement.changes.feel in EVEN
         self.ballad = arrangement.changes.feel == "ballad"
@@ -156,7 +156,7 @@ class Drummer:
         if since == 0 and len(arrangement.beats) == 3:
             self.backs = pick(rng, ([1], [1, 2]))  # a waltz has the hi-hat on 2, or on 2 and 3
         count = len(arrangement.beats) - self.fill_beats(bar, since, left)
-        slots = int(2 * arrangement.beats[count][0]) if count < len(arrangement.beats) else arrangement.slots
+        slots = int(2 * arrangement.beats[count][0]) if count < len(arrangement.beats) else arrangement.eighths
         if self.even:
             self.even_time(bar, section % 2 == 0, slots)
         elif self.ballad and bar < arrangement.chorus:
@@ -183,7 +183,7 @@ class Drummer:
         ends = left == 1 and (since > 0 or bar == final)
         if beats == 1 or not (ends or (since + 1) % 8 == 0 or ((since + 1) % 4 == 0 and rng.random() < 0.6)):
             return 0
-        resting = any(self.arrangement.rests[bar][self.arrangement.slots // 2 :])
+        resting = any(self.arrangement.rests[bar][self.arrangement.eighths // 2 :])
         sizes = (1, 1, 2) if self.ballad or self.bossa or not resting else (2, 2, 3, 4)
         return min(pick(rng, sizes), beats - (not ends))
 
@@ -192,13 +192,13 @@ class Drummer:
         beats, rng = self.arrangement.beats, self.rng
         fast, chance = self.arrangement.tempo > FAST, rng.random()
         usual, others = (self.backs, self.backs) if len(beats) != 3 else ([1], [1, 2])
-        skips = {*usual} if chance < 0.4 else {beat for beat in others if chance > 0.6 and rng.random() < 0.5}
+        skips = {*usual} if chance < 0.3 else {beat for beat in others if chance > 0.4 and rng.random() < 0.5}
         skips |= {int(rng.random() * len(beats))} if chance > 0.75 and not fast else set()
         for i, (onset, length) in enumerate(beats[:count]):
             self.hit(onset, RIDE, 74 + 10 * rng.random() + 8 * (i in self.backs))
             if i in skips and length >= 1:
                 self.hit(last_eighth(onset, length), RIDE, 58 + 10 * rng.random())
-            if not fast and (len(beats) != 3 or i == 0):
+            if not fast and (len(beats) != 3 or (i == 0 and rng.random() < 0.8)):
                 self.hit(onset, KICK, 30 + 6 * rng.random())
 
     def brushes(self, count: int) -> None:
@@ -218,9 +218,9 @@ class Drummer:
         feel, rng = self.arrangement.changes.feel, self.rng
         if bar % 2 == 0:
             self.sticks, self.kicks = pick(rng, STICKS[feel]), pick(rng, KICKS[feel])
-        shift = bar % 2 * self.arrangement.slots
-        opened = len(self.eighths) - 1 if rng.random() < 0.2 else -1
-        for slot, onset in enumerate(self.eighths[:slots]):
+        shift = bar % 2 * self.arrangement.eighths
+        opened = len(self.places) - 1 if rng.random() < 0.2 else -1
+        for slot, onset in enumerate(self.places[:slots]):
             cymbal = RIDE if ride else OPEN_HAT if slot == opened else CLOSED_HAT
             self.hit(onset, cymbal, (60 if slot % 2 == 0 else 46) + 6 * rng.random())
             if self.kicks[slot % 8] == "k":
@@ -238,13 +238,13 @@ class Drummer:
     def comment(self, bar: int, slots: int) -> None:
         """Snare and kick: an answer in the solo's rests, now and then a single light stroke in its phrases."""
         rng, solo = self.rng, self.arrangement.phrases
-        quiet = pick(rng, ANSWERS if not solo and rng.random() < 0.4 else BEHIND) if rng.random() < 0.5 else "."
+        quiet = pick(rng, ANSWERS if not solo and rng.random() < 0.4 else BEHIND) if rng.random() < 0.6 else "."
         answer, shift = (
             pick(rng, ANSWERS),
-            2 if self.arrangement.slots % 3 == 0 else 0,
+            2 if self.arrangement.eighths % 3 == 0 else 0,
         )  # three beats: without the first
         for slot, rests in enumerate(self.arrangement.rests[bar][:slots]):
-            onset, figure = self.eighths[slot], answer if rests else quiet
+            onset, figure = self.places[slot], answer if rests else quiet
             sign = figure[(slot + shift) % len(figure)]
             if sign != "." and (onset, SNARE) not in self.strokes and (onset, STICK) not in self.strokes:
                 velocity = (58 if rests else 44) + 10 * rng.random()
