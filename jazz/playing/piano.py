@@ -132,12 +132,7 @@ def rhythm(arrangement: Arrangement, rng: Generator) -> Iterator[tuple[Fraction,
 
 
 class Hands:
-    """The pianist's hands, which remember their last voicing and the voicings of each chord.
-
-    Attributes
-    ----------
-    last : the pitches that were played last
-    """
+    """The pianist's hands, which remember their last voicing and the voicings of each chord."""
 
     def __init__(self, changes: Changes, rng: Generator):
         self.rng = rng
