@@ -180,8 +180,9 @@ def find_instrument(name: str) -> Instrument:
         if wanted in (_words(one.name), _words(one.name.partition(" (")[0])):
             return one
     found = [one for one in INSTRUMENTS if wanted and all(_begins(word, _words(one.name)) for word in wanted)]
-    if len(found) == 1:
-        return found[0]
+    whole = [one for one in found if len(_words(one.name)) == len(wanted)]
+    if len(found) == 1 or len(whole) == 1:
+        return (whole or found)[0]
     known = {" ".join(_words(one.name)): one for one in INSTRUMENTS}
     near = found or [known[text] for text in get_close_matches(" ".join(wanted), known, 3, 0.4)]
     names = ", ".join(one.name for one in near) or "listed by `jazz instruments`"

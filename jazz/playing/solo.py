@@ -98,7 +98,7 @@ class Solo(Performance):
         """The form's title, or the first chords."""
         if self.changes.title:
             return self.changes.title
-        bars = str(self.changes).split(" | ")
+        bars = str(self.changes).split(" | ")[: -1 if self.changes.ending else None]
         return " | ".join(bars[:TITLE_BARS]) + (" ..." if len(bars) > TITLE_BARS else "")
 
     @property
