@@ -11,24 +11,25 @@ from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
 from workbench.files import data_path, load_model, read_text
+from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table, table
 from workbench.terminal import counted, fitted, quoted, say, what_next, with_file, working
 
 from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
-from .names import read_names, show, split_names
+from .names import END, read_names, show, split_names
 
 DEFAULTS = Settings()
 COPIES = "Stop when more than this share of the model's names would be copies; never if 1"
 
 
-@click.group(cls=shared.default_group("sample"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=shared.default_group("sample"), epilog="Example: dinos -n 20 --seed 1")
 @click.version_option(__version__, prog_name="dinos")
 def app() -> None:
     """Invent dinosaur names. The default command is `sample`."""
 
 
-@app.command()
+@app.command(epilog="Example: dinos sample -n 5 --prefix tri --temperature 0.8")
 @click.option("-n", "n", type=shared.COUNT, default=10, show_default=True, help="Number of names.")
 @shared.seed_option
 @shared.sampling_options
@@ -42,11 +43,29 @@ def sample(n: int, model: Path | None, **how: Any) -> None:
     what_next(f"dinos evaluate{with_file('--model', model)}", "dinos train YOUR-NAMES.txt")
 
 
-@app.command()
+@app.command(epilog="Example: dinos train data/dinos.txt --cell gru --epochs 20 -o mine.npz")
 @shared.data_options
-@click.option("--cell", type=click.Choice(list(CELLS)), default=DEFAULTS.cell, show_default=True, help="Kind of layer.")
-@click.option("--hidden", type=click.IntRange(1, 4096), default=DEFAULTS.hidden, show_default=True, help="Layer size.")
-@click.option("--layers", type=click.IntRange(1, 8), default=DEFAULTS.layers, show_default=True, help="Layer count.")
+@click.option(
+    "--cell",
+    type=click.Choice(list(CELLS)),
+    default=DEFAULTS.cell,
+    show_default=True,
+    help="Recurrent layers: LSTM, GRU, or plain tanh RNN.",
+)
+@click.option(
+    "--hidden",
+    type=click.IntRange(1, 4096),
+    default=DEFAULTS.hidden,
+    show_default=True,
+    help="Units in each recurrent layer.",
+)
+@click.option(
+    "--layers",
+    type=click.IntRange(1, 8),
+    default=DEFAULTS.layers,
+    show_default=True,
+    help="Number of recurrent layers.",
+)
 @click.option(
     "--copies", type=shared.Real(0, 1), help=f"{COPIES}  [default: {DEFAULTS.copies}, 1 if fewer than 500 names]"
 )
@@ -70,7 +89,7 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
     run.learn(training)
 
 
-@app.command()
+@app.command(epilog="Example: dinos evaluate --samples 1000")
 @shared.model_option("dinosaur model")
 @shared.seed_option
 @shared.sampling_options
@@ -100,9 +119,26 @@ def evaluate(model: Path | None, seed: int | None, samples: int, **how: Any) -> 
     what_next(f"dinos sample{with_file('--model', model)}")
 
 
-@app.command()
+@app.command(epilog="Example: dinos inspect Tyrannosaurus -o rex.png")
+@click.argument("name")
+@inspect_options("dinosaur model")
+def inspect(name: str, model: Path | None, out: str | None, force: bool) -> None:
+    """Look inside the network while it reads NAME.
+
+    Prints how probable each character is and which earlier one it depends on most, what is left of a gradient, and
+    which units answer to what. Draws this and the gates.
+    """
+    files = pictures(out, force, model)
+    checkpoint = load_model(model, KIND)
+    examples = [f"{END}{known}{END}" for known in names_of(checkpoint)[0][:500]]
+    look_inside(checkpoint, name, examples, files, END)
+
+
+@app.command(epilog="Example: dinos course --iterations 2000")
 @shared.data_options
-@click.option("--iterations", type=shared.COUNT, default=35000, show_default=True, help="One name each.")
+@click.option(
+    "--iterations", type=shared.COUNT, default=35000, show_default=True, help="Training steps, each on one name."
+)
 def course(data: Path | None, iterations: int) -> None:
     """Replay the deep-learning course's run on FILE (default: the shipped dinosaurs)."""
     from .course import model

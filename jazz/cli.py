@@ -55,7 +55,7 @@ part_options = shared.options_of(
 )
 
 
-@click.group(cls=shared.default_group("improvise"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=shared.default_group("improvise"), epilog="Example: jazz --seed 1 -o solo.mid")
 @click.version_option(__version__, prog_name="jazz")
 def app() -> None:
     """Improvise jazz solos over chord changes. The default command is `improvise`."""
@@ -65,7 +65,7 @@ app.add_command(improvise)
 app.add_command(instruments)
 
 
-@app.command()
+@app.command(epilog='Example: jazz chart "Dm7 G7 | Cmaj7 | %" -o chart.musicxml')
 @click.argument("chords", metavar="[FILE|CHORDS|LINK]", required=False)
 @option("--form", metavar="NAME", help=f"A shipped form instead: {', '.join(FORMS)}")
 @chart_options
@@ -110,7 +110,7 @@ def chart_file(chart: Chart, ending: str) -> bytes:
     return sheet if ending == ".musicxml" else ENGRAVERS[ending](sheet)
 
 
-@app.command()
+@app.command(epilog="Example: jazz train data/choruses/*.txt --epochs 20 -o mine.npz")
 @shared.data_files_options
 @part_options
 @option("--performer", multiple=True, help="Of the database, the solos by this player; can be repeated.")
@@ -118,8 +118,8 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @option("--tempo", metavar="RANGE", help="Of the database, the solos at these tempos, such as 100-260.")
 @option("--meter", help="Of the database, the solos in this meter, such as 4/4.")
 @option("--recipe", type=click.Choice(list(RECIPES)), help=RECIPE)
-@option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
-@option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
+@option("--hidden", type=click.IntRange(1, 4096), help="Units in each recurrent layer  [default: the recipe's]")
+@option("--layers", type=click.IntRange(1, 8), help="Number of recurrent layers  [default: the recipe's]")
 @flag("--whole-forms", help="Hold out whole forms, with all choruses over them.")
 @training_options("jazz.npz")
 def train(
@@ -164,7 +164,7 @@ def train(
     run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms))
 
 
-@app.command()
+@app.command(epilog="Example: jazz evaluate --samples 5")
 @shared.model_option("jazz model")
 @shared.seed_option
 @shared.sampling_options
@@ -198,7 +198,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solo
     what_next(f"jazz improvise{with_file('--model', model)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz doctor data/piano/maple-leaf-rag.mid")
 @click.argument("file", type=shared.PATH)
 @part_options
 def doctor(file: Path, **which: Any) -> None:
@@ -208,13 +208,14 @@ def doctor(file: Path, **which: Any) -> None:
     what_next(f"jazz train {quoted(file)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz listen data/choruses/blues-f-1.txt --bars 12")
 @click.argument("file", type=shared.PATH)
 @option("--from-bar", type=shared.COUNT, default=1, help="The first bar to use, from 1.")
 @option("--bars", type=shared.COUNT, default=16, help="Number of bars.")
+@shared.dry_option
 @option("-o", "--out", type=shared.NAME, help="WAV file, or FOLDER/  [default: the file's name with .wav]")
 @shared.force_option
-def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -> None:
+def listen(file: Path, from_bar: int, bars: int, dry: bool, out: str | None, force: bool) -> None:
     """Render an excerpt of a MIDI file or a written chorus as a WAV file."""
     path = shared.output_path(out, Path(f"{file.stem}.wav"))
     if path.suffix.lower() != ".wav":
@@ -222,12 +223,12 @@ def listen(file: Path, from_bar: int, bars: int, out: str | None, force: bool) -
     shared.check_out(path, force)
     with working("Rendering the sound"):
         progress = partial(progress_bar, unit="note", delay=1)
-        write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress))
+        write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress, dry=dry))
     say(f"Written: {shared.shown_path(path)}.")
     what_next(f"jazz train {quoted(file)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz choruses data/choruses/blues-f-1.txt -o midi")
 @option("-o", "--out", type=shared.PATH, default=Path("choruses"), help="The folder to write into.")
 @flag("--straight", help="Straight eighths, without swing.")
 @shared.force_option
@@ -249,7 +250,7 @@ def choruses(out: Path, straight: bool, force: bool, texts: tuple[Path, ...]) ->
     what_next(f"jazz listen {quoted(next(iter(found)))}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz course --midi original_metheny.mid --epochs 10")
 @option("--midi", type=shared.PATH, required=True, help="The course's file, original_metheny.mid.")
 @option("--epochs", type=shared.COUNT, default=100, help="Number of epochs.")
 @shared.seed_option
@@ -267,7 +268,7 @@ def course(midi: Path, epochs: int, seed: int | None, out: Path, force: bool) ->
     what_next(f"jazz train {quoted(midi)}")
 
 
-@app.command()
+@app.command(epilog="Example: jazz score data/choruses/blues-f-1.txt")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=shared.PATH)
 @option(
     "--melody", metavar="PART", help='Number or name of the melody\'s part  [default: "Solo" or found automatically]'

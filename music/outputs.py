@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from numpyrnn.checks import NumpyrnnError
-from numpyrnn.files import atomic_write, check_new
-from numpyrnn.signals import held
+from numpyrnn.files import write_together as write_together
 
 from .engraving import ENGRAVERS, check_installed
 from .midi import Midi, midi_bytes
@@ -47,18 +45,19 @@ class Performance(ABC):
     def summary(self) -> str:
         """Describe the piece in a few lines."""
 
-    def wav(self, rate: int = RATE) -> bytes:
+    def wav(self, rate: int = RATE, dry: bool = False) -> bytes:
         """Render the sound, 16-bit stereo, as the bytes of a WAV file.
 
         Parameters
         ----------
         rate : int, default 44100, samples a second
+        dry : bool, default False; True leaves the room out
 
         Returns
         -------
         bytes
         """
-        return wav_bytes(render(self.midi, rate), rate)
+        return wav_bytes(render(self.midi, rate, dry=dry), rate)
 
     def svg(self) -> bytes:
         """Engrave the score, as the bytes of an SVG file. This needs the extra `score`."""
@@ -69,7 +68,12 @@ class Performance(ABC):
         return ENGRAVERS[".pdf"](self.musicxml())
 
     def contents(
-        self, soundfont: str | Path | None = None, score: bool = True, svg: bool = False, pdf: bool = False
+        self,
+        soundfont: str | Path | None = None,
+        score: bool = True,
+        svg: bool = False,
+        pdf: bool = False,
+        dry: bool = False,
     ) -> dict[str, bytes]:
         """Make the content of each file.
 
@@ -77,13 +81,14 @@ class Performance(ABC):
         ----------
         soundfont : file, optional, see `write`
         score, svg, pdf : bool, see `endings_of`
+        dry : bool, default False; True leaves the room out of the sound
 
         Returns
         -------
         dict from a file's ending, such as ".mid", to its bytes
         """
         wanted = endings_of(score, svg, pdf)
-        wav = self.wav() if soundfont is None else render_soundfont(self.midi, soundfont)
+        wav = self.wav(dry=dry) if soundfont is None else render_soundfont(self.midi, soundfont, dry)
         made = {".mid": midi_bytes(self.midi), ".wav": wav, ".png": self.png()}
         if score:
             made[".musicxml"] = xml = self.musicxml()
@@ -177,26 +182,3 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
 def left_over(path: str | Path, written: Iterable[Path]) -> list[Path]:
     """List the files of a common name that were there before a piece was written, and are not of this piece."""
     return [file for file in side_by_side(path, (*ENDINGS, *ENGRAVERS)) if file not in written and file.exists()]
-
-
-def write_together(contents: Mapping[Path, bytes]) -> None:
-    """Write several files: all of them or none.
-
-    Parameters
-    ----------
-    contents : the bytes of each file
-
-    Raises
-    ------
-    NumpyrnnError
-        if one of the files cannot be written
-    """
-    with held(), ExitStack() as stack:
-        files = [stack.enter_context(atomic_write(path)) for path in contents]
-        for file, content in zip(files, contents.values(), strict=True):
-            file.write(content)
-        for file in files:  # a full disk must raise before the first file is replaced
-            file.flush()
-            os.fsync(file.fileno())
-        for path in contents:  # nor may another program have made one
-            check_new(path)

@@ -16,13 +16,14 @@ from .midi import Midi, midi_bytes
 WAV_HEADER = 44  # bytes
 
 
-def render_soundfont(midi: Midi, soundfont: str | Path) -> bytes:
+def render_soundfont(midi: Midi, soundfont: str | Path, dry: bool = False) -> bytes:
     """Render a piece with FluidSynth.
 
     Parameters
     ----------
     midi : Midi
     soundfont : file, SF2 or SF3
+    dry : bool, default False; True switches FluidSynth's reverb off
 
     Returns
     -------
@@ -42,7 +43,8 @@ def render_soundfont(midi: Midi, soundfont: str | Path) -> bytes:
         raise NumpyrnnError(f"{soundfont} must be a soundfont (RIFF of the form sfbk), it begins with {head!r}")
     with held(), TemporaryDirectory() as folder:  # which would outlive an interrupted process
         score, result = Path(folder, "piece.mid"), Path(folder, "piece.wav")
-        command = [program, "-ni", "-F", str(result), "-r", "44100", str(soundfont), str(score)]
+        reverb = ["-R", "0"] if dry else []
+        command = [program, "-ni", "-F", str(result), "-r", "44100", *reverb, str(soundfont), str(score)]
         try:
             score.write_bytes(data)
             run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")

@@ -48,6 +48,7 @@ class Cell:
         `backward` then writes that part of dh_{t-1} into `back[0]`.
     adds_bias : bool, whether `forward` adds b itself (compiled cells)
     sums_back : bool, whether `backward` sums dh itself (compiled cells)
+    letters : str, one letter for each gate, if `z` holds the gates after `forward`; else empty
     x, active : the arguments of `unroll.forward`
     z : (G, T, N, H), x Wx + b of all steps; `forward` may overwrite it, for instance with the gates
     hWh : (G', N, H), h_{t-1} Wh of the current step; may be overwritten
@@ -66,6 +67,7 @@ class Cell:
     straight: ClassVar[bool] = False
     adds_bias: ClassVar[bool] = False
     sums_back: ClassVar[bool] = False
+    letters: ClassVar[str] = ""
 
     x: Array
     active: list[int] | None
@@ -177,7 +179,7 @@ class LSTM(Cell):
     7 T N H numbers.
     """
 
-    gates, n_states = 4, 2
+    gates, n_states, letters = 4, 2, "oifg"
     scale: ClassVar[tuple[float, ...]] = (0.5, 0.5, 0.5, 1.0)
 
     def allocate(self, T: int, empty: Empty, H: int) -> None:
@@ -271,7 +273,7 @@ class GRU(Cell):
     A pass keeps 5 T N H numbers.
     """
 
-    gates, slabs, straight = 3, 4, True  # dz of r, z, n, and u
+    gates, slabs, straight, letters = 3, 4, True, "rzn"  # the slabs are dz of r, z, n, and u
     scale: ClassVar[tuple[float, ...]] = (0.5, 0.5, 1.0)
     from_h = (slice(0, 2), slice(0, 2)), (slice(3, 4), slice(2, 3))
 

@@ -1,4 +1,4 @@
-"""The command `numpyrnn`, for gradient checks and model files; and `run`, which runs any command line."""
+"""The command `numpyrnn`: gradient checks, model files, completion. `Group` and `run` serve the other programs too."""
 
 from __future__ import annotations
 
@@ -28,19 +28,60 @@ class AnyPath(click.Path):
 
 
 PATH = AnyPath(path_type=Path)
+ABOUT = "numpyrnn.about"  # entry points: functions of a path and a Checkpoint that yield lines about the model
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Command(click.Command):
+    """A command whose help in its group is a whole sentence."""
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The first paragraph of the help, which click would cut to the width of the terminal."""
+        return " ".join((self.help or "").partition("\n\n")[0].split())
+
+
+class Group(click.Group):
+    """A group of such commands. Each of them has the option `-h`."""
+
+    command_class = Command
+
+    def __init__(self, *given: Any, **attributes: Any):
+        super().__init__(*given, **attributes)
+        self.context_settings["help_option_names"] = ["-h", "--help"]
+
+
+@click.group(cls=Group, epilog="Example: numpyrnn info data/models/dinos.npz")
 @click.version_option(__version__, prog_name="numpyrnn")
 def app() -> None:
     """Recurrent networks in NumPy."""
 
 
-@app.command()
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the weights and inputs.")
+@app.command(epilog="Example: numpyrnn gradcheck docs/lstm_cell.py:case")
+@click.argument("files", nargs=-1, metavar="[FILE.py[:CASE]]...", type=PATH)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the random numbers of the check.")
 @click.pass_context
-def gradcheck(context: click.Context, seed: int) -> None:
-    """Check every layer's gradients by the complex step and by central differences."""
+def gradcheck(context: click.Context, files: tuple[Path, ...], seed: int) -> None:
+    """Check hand-written gradients by the complex step and by central differences (default: those of every layer).
+
+    FILE.py is your own Python file, and is run. A case is a function in it without arguments that returns forward,
+    backward and arrays, or a layer. Without CASE, all functions whose names begin with "case" are checked. The exit
+    status is 1 if a gradient is wrong. See docs/check-your-own.md.
+    """
+    if files:
+        from .cases import checks_of
+
+        wrong = []
+        for spec in files:
+            for name, check in checks_of(str(spec), seed):
+                click.echo(name)
+                found = check()
+                click.echo(f"{found}\n")
+                wrong += [] if found.ok else [name]
+        context.exit(1 if wrong else 0)
+    check_layers(context, seed)
+
+
+def check_layers(context: click.Context, seed: int) -> None:
+    """Check every layer of the engine, print the errors, and exit."""
     from .gradcheck import CENTRAL, NORM, WORST, report
 
     click.echo("Relative errors of hand-written gradients. complex: against the complex step, in the norm;")
@@ -59,22 +100,55 @@ def gradcheck(context: click.Context, seed: int) -> None:
     context.exit(1 if wrong else 0)
 
 
-@app.command()
-@click.argument("model", type=PATH)
+@app.command(epilog="Example: numpyrnn info data/models/dinos.npz")
+@click.argument("model", metavar="FILE", type=PATH)
 def info(model: Path) -> None:
-    """Show what a model file holds."""
+    """Show what a model file holds: its data, network and settings, its loss beside an n-gram's, and how to use it."""
+    from importlib.metadata import entry_points  # late, as all imports here: a quick start
+
     from .checkpoint import load
 
     checkpoint = load(model)
-    kind, size = shown(checkpoint.kind), checkpoint.model.params.flat.size
-    click.echo(f"{shown(model, KEPT)}: a model of {kind}, {size:,} parameters\n")
+    programs = [program.load() for program in entry_points(group=ABOUT, name=checkpoint.kind)]
+    about = [program(model, checkpoint) for program in programs]  # raises if the file is none of the program's
+    path, kind, size = shown(model, KEPT), shown(checkpoint.kind), checkpoint.model.params.flat.size
+    by = "" if programs or kind == "numpyrnn" else ", a program that is not installed here"
+    click.echo(f"{path}: a model of {kind}{by}, {size:,} parameters, {model.stat().st_size:,} bytes\n")
     click.echo(checkpoint.model.summary())
     resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
+    if not programs:
+        use = f"generate([{checkpoint.vocabulary.tokens[0]!r}], 20)" if checkpoint.vocabulary else "model(ids)"
+        click.echo(f"\nIn Python:\n\n    import numpyrnn\n\n    print(numpyrnn.load({str(model)!r}).{use})")
+    for line in (line for lines in about for line in lines):
+        click.echo(line)
 
 
-@app.command()
-@click.argument("model", type=PATH)
+@app.command(epilog='Example: eval "$(numpyrnn completion bash)"')
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    r"""Print a script with which a shell completes the commands, options and files of numpyrnn and of all programs.
+
+    To load it in every new shell:
+
+    \b
+    bash   echo 'eval "$(numpyrnn completion bash)"' >> ~/.bashrc
+    zsh    echo 'eval "$(numpyrnn completion zsh)"' >> ~/.zshrc     # after compinit
+    fish   numpyrnn completion fish > ~/.config/fish/conf.d/numpyrnn.fish
+    """
+    from importlib.metadata import entry_points
+
+    from click.shell_completion import get_completion_class
+
+    from .verify import GROUP
+
+    script: Any = get_completion_class(shell)
+    for name in ["numpyrnn", *sorted({program.name for program in entry_points(group=GROUP)})]:
+        click.echo(script.source_template % script(app, {}, name, f"_{name.upper()}_COMPLETE").source_vars())
+
+
+@app.command(epilog="Example: numpyrnn verify data/models/dinos.npz")
+@click.argument("model", metavar="FILE", type=PATH)
 def verify(model: Path) -> None:
     """Check all that a model file holds, and describe it in one line."""
     from .verify import verify as check

@@ -6,8 +6,8 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -178,6 +178,29 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         raise TakenError(f"{path} already exists: another program made it meanwhile") from None
     except OSError as error:
         raise NumpyrnnError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several files: all of them or none.
+
+    Parameters
+    ----------
+    contents : the bytes of each file
+
+    Raises
+    ------
+    NumpyrnnError
+        if one of the files cannot be written
+    """
+    with held(), ExitStack() as stack:
+        files = [stack.enter_context(atomic_write(path)) for path in contents]
+        for file, content in zip(files, contents.values(), strict=True):
+            file.write(content)
+        for file in files:  # a full disk must raise before the first file is replaced
+            file.flush()
+            os.fsync(file.fileno())
+        for path in contents:  # nor may another program have made one
+            check_new(path)
 
 
 def _put_new(temporary: Path, target: Path) -> None:

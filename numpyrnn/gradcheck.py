@@ -11,7 +11,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -19,16 +19,15 @@ import numpy as np
 
 from .checks import Array, NumpyrnnError, check_count, check_finite, check_shape, is_integer
 from .convolution import CausalConv1D, GatedBlock, GatedStack
+from .hints import grouped, hint
 from .layer import Layer, leaves, map_state
 from .layers import Dense, Dropout, Embedding, GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from .losses import softmax_cross_entropy
 from .recurrent import GRU, LSTM, RNN
 from .sequential import Sequential
 
-NORM, WORST, CENTRAL = 1e-12, 1e-9, 1e-7  # larger errors fail
-WORST_CENTRAL = 1e-6  # replaces WORST where central differences are the only witness
-ZERO = 1e-6  # times the largest derivative in the check; smaller derivatives count as zero
-ROUGHLY_ZERO = 1e-3  # likewise for central differences, whose rounding error is 1e-11 of the largest
+NORM, WORST, CENTRAL, WORST_CENTRAL = 1e-12, 1e-9, 1e-7, 1e-6  # larger errors fail; the last: of central differences
+ZERO, ROUGHLY_ZERO = 1e-6, 1e-3  # smaller shares of the largest derivative count as zero; exactly, and by differences
 
 Arrays = dict[str, Array]
 Function = Callable[..., Any]
@@ -47,6 +46,7 @@ class GradientError:
     central : |gradient - central difference| / |central difference|, in the Euclidean norm
     index, ours, theirs : the index of the worst element, and its values from backward and from the witness
     why : why `worst` and `theirs` refer to central differences; empty if the complex step works
+    hint : which elements are wrong, and what they are instead; empty if the gradient is right
     """
 
     what: str
@@ -58,6 +58,7 @@ class GradientError:
     ours: float
     theirs: float
     why: str
+    hint: str = ""
 
     @property
     def ok(self) -> bool:
@@ -73,7 +74,7 @@ class GradientError:
 
 
 class GradientReport(list[GradientError]):
-    """The errors of all gradients of a check. It prints as a table, followed by `note`, which says what was checked."""
+    """The errors of all gradients of a check. It prints as a table, hints, and `note`, which says what was checked."""
 
     note = ""
 
@@ -85,8 +86,9 @@ class GradientReport(list[GradientError]):
     def __repr__(self) -> str:
         rows = [("name", "shape", "error", "worst at", "backward", "witness", "verdict"), *(e.row() for e in self)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        end = "All gradients are right." if self.ok else "Not all gradients are right."
-        return "\n".join([*("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows), self.note + end])
+        end = self.note + ("All gradients are right." if self.ok else "Not all gradients are right.")
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+        return "\n".join([*lines, *grouped({error.what: error.hint for error in self if error.hint}), end])
 
 
 def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) -> Array:
@@ -129,17 +131,19 @@ def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientRe
         check_shape(f"the gradient of {name}", gradient, arrays[name].shape)
     near = {name: central_difference(f, arrays, name) for name in gradients}
     witnesses = {name: _witnesses(f, arrays, name, near[name], _largest(near)) for name in gradients}
-    largest = _largest({name: central if why else exact for name, (exact, central, why) in witnesses.items()})
-    report = GradientReport()
+    judges = {name: central if why else exact for name, (exact, central, why) in witnesses.items()}
+    largest, report = _largest(judges), GradientReport()
     for name, (exact, central, why) in witnesses.items():
-        ours, judge = gradients[name], central if why else exact
+        ours, judge = gradients[name], judges[name]
         zero = np.abs(judge) <= (ROUGHLY_ZERO if why else ZERO) * largest
         errors = np.abs(ours - judge) / np.where(zero, largest, np.abs(judge))
         index = tuple(int(i) for i in np.unravel_index(errors.argmax(), ours.shape)) if ours.size else ()
         worst, our, its = (float(part[index]) if ours.size else 0.0 for part in (errors, ours, judge))
         norm = float(np.linalg.norm(ours - exact)) / max(float(np.linalg.norm(exact)), ROUGHLY_ZERO * largest)
         rough = _relative(ours - central, central, largest)
-        report.append(GradientError(name, norm, worst, rough, ours.shape, index, our, its, why))
+        error = GradientError(name, norm, worst, rough, ours.shape, index, our, its, why)
+        wrong = ~(errors <= (WORST_CENTRAL if why else WORST))  # NaN is wrong
+        report.append(error if error.ok else replace(error, hint=hint(name, gradients, judges, wrong)))
     return report
 
 
@@ -188,8 +192,7 @@ def check_gradients(
         return results if isinstance(results, tuple) else (results,)
 
     results = run(arrays)
-    n = max(1, len(results) - 1) if outputs is None else outputs
-    check_count("outputs", n, 1)
+    n = check_count("outputs", max(1, len(results) - 1) if outputs is None else outputs)
     y = [_float64(f"result {i} of forward", result).copy() for i, result in enumerate(results[:n], 1)]
     draw = np.random.default_rng(seed)
     dy = [np.asarray(draw.standard_normal(part.shape) if n > 1 or part.ndim else 1.0) for part in y]
@@ -286,16 +289,13 @@ def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
     stack = [Embedding(D, H, **kw), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
     wavenet = [Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()]
     wavenet += [MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw)]
-    scaled, masked = "y = x mask / (1 - rate)", "Wh mask / (1 - rate)"
+    scaled, drop = "y = x mask / (1 - rate)", "Wh mask / (1 - rate)"
     for name, formula, layer, used in (
         ("RNN", "h = tanh(x Wx + h' Wh + b)", RNN(D, H, **kw), every),
         ("LSTM", "c = f c' + i g,  h = o tanh(c)", LSTM(D, H, **kw), every),
         ("LSTM, hard sigmoid", "o, i, f = min(max(z / 5 + 1/2, 0), 1)", hard, every),
         ("GRU", "h = (1 - z) n + z h'", GRU(D, H, **kw), every),
-        *(
-            (f"{k.__name__}, weight dropout", masked, k(D, H, weight_dropout=0.5, **kw), every)
-            for k in (RNN, LSTM, GRU)
-        ),
+        *((f"{k.__name__}, weight dropout", drop, k(D, H, weight_dropout=0.5, **kw), every) for k in (RNN, LSTM, GRU)),
         ("Dense", "y = x W + b", Dense(D, H, **kw), every),
         ("Embedding", "y = W[x]", Embedding(D, H, **kw), integers),
         ("Dropout", scaled, Dropout(0.5, **kw), floating),

@@ -40,8 +40,9 @@ class Output:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
-    def write(self, text: str) -> int:
-        """Write text, or drop it."""
+    def write(self, text: str | bytes) -> int:
+        """Write text, or drop it. Click writes bytes when a shell asks for completions."""
+        text = text.decode() if isinstance(text, bytes) else text
         encoding = self.stream.encoding or "utf-8"
         readable = escaped(text, self.controls).encode(encoding, "backslashreplace").decode(encoding)
         if readable:  # click tries an empty text first, and ignores its error

@@ -24,6 +24,7 @@ from workbench.options import (
     choose_out,
     data_files_options,
     default_group,
+    dry_option,
     engraving_options,
     force_option,
     model_option,
@@ -46,20 +47,22 @@ from .play import perform
 from .training import PianoTraining
 
 OUT = Path("piano.mid")
-KINDS = "lstm and wavenet-simple are the article's, with a loss after each window; the others have one at every step."
+KINDS = (
+    "The article's LSTM or simple WaveNet, which predict after each window; or a gated WaveNet or LSTM, at every step"
+)
 NETWORK = "lstm-steps"
 file_bar = partial(progress_bar, unit="file", delay=1)
 SPLIT = "Hold out a fifth of the pieces or, as in the article, of all windows; this leaks because windows overlap."
 
 
-@click.group(cls=default_group("play"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=default_group("play"), epilog="Example: piano --seed 1 -o piece.mid")
 @click.version_option(__version__, prog_name="piano")
 def app() -> None:
     """Compose piano music in the style of MIDI files. The default command is `play`."""
 
 
 min_count_option = click.option(
-    "--min-count", type=COUNT, default=50, show_default=True, help="How often a token must occur."
+    "--min-count", type=COUNT, default=50, show_default=True, help="How often a token must occur to be learned."
 )
 window_option = click.option(
     "--window", type=click.IntRange(8, 4096), default=32, show_default=True, help="Tokens before the predicted one."
@@ -76,19 +79,20 @@ learning_options = options_of(
 )
 
 
-@app.command()
+@app.command(epilog="Example: piano play --primer data/piano/maple-leaf-rag.mid --length 100")
 @click.option("--length", type=click.IntRange(1, 10_000), default=200, show_default=True, help="Number of new tokens.")
 @seed_option
 @sampling_options
 @click.option("--primer", type=PATH, help="Begin as this MIDI file does  [default: continue a random held-out passage]")
 @click.option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: 120, or 80 with rhythm]")
 @click.option("--soundfont", type=PATH, help="Render the sound with FluidSynth and this soundfont.")
+@dry_option
 @model_option("piano model")
 @click.option("--no-score", is_flag=True, help="Write no MusicXML file, which saves an eighth of the time.")
 @engraving_options
 @click.option("-o", "--out", type=NAME, help="Name of the files, or FOLDER/  [default: piano.mid, piano-2.mid ...]")
 @force_option
-def play(model: Path | None, soundfont: Path | None, out: str | None, force: bool, **options: Any) -> None:
+def play(model: Path | None, soundfont: Path | None, dry: bool, out: str | None, force: bool, **options: Any) -> None:
     """Compose a new piece and write it as MIDI, sound, picture and score, side by side."""
     kinds = {"score": not options.pop("no_score"), "svg": options.pop("svg"), "pdf": options.pop("pdf")}
     files_of = partial(side_by_side, endings=endings_of(**kinds))
@@ -98,7 +102,7 @@ def play(model: Path | None, soundfont: Path | None, out: str | None, force: boo
         checkpoint = load_model(model, KIND)
         music = perform(checkpoint, **options, progress=partial(progress_bar, unit="note", delay=1))
     with working("Writing the files"):
-        files = music.write(path, soundfont, **kinds)
+        files = music.write(path, soundfont, dry=dry, **kinds)
     material = material_of(checkpoint)
     copied = material.copied(material.vocabulary.encode(music.tokens[music.n_primer :]))
     old = map(shown_path, left_over(path, files))
@@ -120,7 +124,7 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
     return read_pieces(paths, rhythm, cache, lambda why: click.echo(f"Left out: {why}", err=True), file_bar)
 
 
-@app.command()
+@app.command(epilog="Example: piano train data/piano --transpose -o mine.npz")
 @pieces_options
 @click.option("--network", type=click.Choice(list(MODELS)), help=f"{KINDS}  [default: {NETWORK}]")
 @click.option("--model", hidden=True, help="The old word for --network.")
@@ -147,7 +151,7 @@ def train(
     run.learn(training)
 
 
-@app.command()
+@app.command(epilog="Example: piano compare data/piano --epochs 5")
 @pieces_options
 @learning_options
 @click.option("--epochs", type=COUNT, help="Largest number for each model  [default: the model's own]")
@@ -200,7 +204,7 @@ def compare(
     sys.exit(0 if whole else status_of(KeyboardInterrupt(*came)))
 
 
-@app.command()
+@app.command(epilog="Example: piano evaluate --samples 200")
 @model_option("piano model")
 @click.option("--samples", type=COUNT, default=500, show_default=True, help="Tokens to sample.")
 @seed_option
@@ -219,7 +223,7 @@ def evaluate(model: Path | None, samples: int, seed: int | None, **how: Any) -> 
     what_next(f"piano play{with_file('--model', model)}")
 
 
-@app.command()
+@app.command(epilog="Example: piano doctor data/piano -o tokens.png")
 @pieces_options
 @min_count_option
 @window_option

@@ -18,6 +18,7 @@ from numpyrnn.sampling import Sampler
 from numpyrnn.signals import handled, interrupt
 from workbench import options as shared
 from workbench.files import data_path, load_model
+from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
 from workbench.tables import loss_table
 from workbench.terminal import counted, say, what_next, with_file, working
@@ -25,7 +26,7 @@ from workbench.terminal import counted, say, what_next, with_file, working
 from .evaluation import PASSAGE, measure
 from .model import KIND, SonnetTraining
 from .recipes import RECIPES
-from .text import opening, read_plain, split_text, without_unknown
+from .text import BLANK, START, opening, read_plain, split_text, without_unknown
 from .write import LENGTH, LONGEST, TEMPERATURE, continue_prompt
 
 WORDS = f"Characters to write  [default: {LENGTH}, or {LONGEST:,} with --lines]"
@@ -37,13 +38,13 @@ def given_text(checkpoint: Checkpoint, data: Path | None) -> str | None:
     return None if data is None else read_plain(data, bool(checkpoint.config.get("keep_case")))
 
 
-@click.group(cls=shared.default_group("write"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=shared.default_group("write"), epilog="Example: sonnets --lines 14 --seed 1")
 @click.version_option(__version__, prog_name="sonnets")
 def app() -> None:
     """Continue a line in the style of the sonnets or of any text. The default command is `write`."""
 
 
-@app.command()
+@app.command(epilog='Example: sonnets write "Shall I compare thee" --lines 4 --seed 1')
 @click.argument("prompt", required=False)
 @click.option("--length", type=click.IntRange(1, 1_000_000_000), help=WORDS)
 @click.option("--lines", type=shared.COUNT, help="Lines, including the prompt's; blank ones do not count.")
@@ -51,7 +52,11 @@ def app() -> None:
 @shared.seed_option
 @shared.model_option("sonnet model")
 @click.option(
-    "--unknown", type=click.Choice(["error", "skip"]), default="error", show_default=True, help="On unknown characters."
+    "--unknown",
+    type=click.Choice(["error", "skip"]),
+    default="error",
+    show_default=True,
+    help="Stop at characters that the model does not know, or skip them.",
 )
 @click.option("-o", "--out", type=shared.NAME, help="Also write the poem to this file, or to FOLDER/poem.txt.")
 @shared.force_option
@@ -92,13 +97,17 @@ def spoken(prompt: str, characters: Iterable[str]) -> str:
     return poem + "\n"
 
 
-@app.command()
+@app.command(epilog="Example: sonnets train data/sonnets.txt --epochs 5 -o mine.npz")
 @shared.data_options
 @click.option(
-    "--recipe", type=click.Choice(list(RECIPES)), default="streams", show_default=True, help="How to train; see above."
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="streams",
+    show_default=True,
+    help="A loss at every character of streams of text, or the course's windows; see above.",
 )
-@click.option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
-@click.option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
+@click.option("--hidden", type=click.IntRange(1, 4096), help="Units in each recurrent layer  [default: the recipe's]")
+@click.option("--layers", type=click.IntRange(1, 8), help="Number of recurrent layers  [default: the recipe's]")
 @training_options("sonnets.npz")
 @click.option("--keep-case", is_flag=True, help="Keep capital letters.")
 def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **sizes: Any) -> None:
@@ -118,7 +127,7 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
     run.learn(training)
 
 
-@app.command()
+@app.command(epilog="Example: sonnets evaluate --samples 500")
 @shared.model_option("sonnet model")
 @click.option("--data", type=shared.PATH, help="The text, if the model file does not keep it.")
 @click.option("--samples", type=shared.COUNT, default=2000, show_default=True, help="Characters to sample.")
@@ -147,3 +156,19 @@ def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | No
     for line in figures["sample"].splitlines()[:FIRST_LINES]:
         say(f"  {shown(line, PASSAGE * 2)}")
     what_next(f"sonnets write{with_file('--model', model)}")
+
+
+@app.command(epilog='Example: sonnets inspect "Shall I compare thee" -o shall.png')
+@click.argument("text")
+@inspect_options("sonnet model")
+def inspect(text: str, model: Path | None, out: str | None, force: bool) -> None:
+    """Look inside the network while it reads TEXT.
+
+    Prints how probable each character is and which earlier one it depends on most, what is left of a gradient, and
+    which units answer to what. Draws this and the gates.
+    """
+    files = pictures(out, force, model)
+    checkpoint = load_model(model, KIND)
+    learned = checkpoint.config.get("training") or "\n\n".join(checkpoint.config["openings"])
+    examples = [START + part for part in BLANK.split(learned[:10_000]) if part]
+    look_inside(checkpoint, text, examples, files)

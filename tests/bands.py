@@ -22,7 +22,7 @@ OTHERS = [
     parse_changes("Dm7 G7 | C", (1, 16)),
 ]
 PLAYED = {
-    **{name: "swing" for name in ("blues-f", "blues-cm", "rhythm-changes", "minor-ii-v-i", "modal", "giant-cycle")},
+    **dict.fromkeys(("blues-f", "blues-cm", "rhythm-changes", "minor-ii-v-i", "modal", "giant-cycle"), "swing"),
     **{"bossa": "bossa", "bossa-dm": "straight", "waltz": "waltz", "blues-34": "waltz"},
     **{"ballad-bb": "ballad", "ballad-db": "ballad"},
 }

@@ -33,7 +33,15 @@ PROGRAMS = {
 DATA = {"dinos": "names.txt", "jazz": "chorus.txt", "sonnets": "text.txt", "piano": "piece.mid"}
 # Small values for options that have one of these names, so that a command takes little time.
 QUICK = {"n": 2, "samples": 2, "length": 3, "iterations": 3, "epochs": 1, "hidden": 4, "window": 8, "bars": 1}
-QUICK |= {"solos": 2, "min_count": 1, "chords": "C7 | F7", "no_lead_sheet": True, "recipe": "streams"}
+QUICK |= {
+    "name": "saurus",
+    "text": "shall i",
+    "solos": 2,
+    "min_count": 1,
+    "chords": "C7 | F7",
+    "no_lead_sheet": True,
+    "recipe": "streams",
+}
 SECONDS = 10  # of one core, in which a command must end
 LIMIT = 60  # seconds, after which a command counts as hanging
 LONGEST_LINE = 800  # characters of an error: a sentence, and 200 characters of each of two or three inputs
@@ -83,6 +91,14 @@ def usual(program, command):
         elif p.name == "out" and command.name == "train":
             chosen[p.name] = "new.npz"
     return chosen
+
+
+def help_of(program, name, columns):
+    """The help of a command, or of the program if `name` is None, in a terminal of this width."""
+    app = PROGRAMS[program]
+    command = app if name is None else app.commands[name]
+    settings = app.context_settings  # click keeps the names of the help option that it is given first
+    return command.get_help(click.Context(command, info_name=name, terminal_width=columns, **settings))
 
 
 def is_path(parameter):

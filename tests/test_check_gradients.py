@@ -213,11 +213,12 @@ def test_the_table_names_the_worst_element_and_both_its_values():
         return grads
 
     report = check_gradients(forward, off, ARRAYS)
-    head, x, W, end = str(report).splitlines()
+    head, x, W, hint, end = str(report).splitlines()
     assert head.split() == ["name", "shape", "error", "worst", "at", "backward", "witness", "verdict"]
     assert re.fullmatch(r"x +\(2, 3\) +\d\.\de-\d\d +\(\d, \d\) +\S+ +\S+ +right", x)
     ours, theirs = re.fullmatch(r"W +\(3, 4\) +\d\.\de[-+]\d\d +\(2, 1\) +(\S+) +(\S+) +WRONG", W).groups()
     assert float(ours) - float(theirs) == pytest.approx(0.25)
+    assert hint == "W: 1 of 12 elements is wrong, all in [2, 1]."
     assert end == "1 of forward's 2 results differentiated. Not all gradients are right."
 
 
@@ -482,7 +483,9 @@ def test_a_layer_that_cannot_be_checked_is_refused_in_one_line(layer, x, message
 
 def test_assert_gradients_raises_with_the_table_of_a_layer():
     wrong = make("grads", lambda self, dw: {"w": -dw})
-    with pytest.raises(AssertionError, match=r"wrong gradients\nname .*\nw .* WRONG .*\nx .* right\nNot all"):
+    with pytest.raises(
+        AssertionError, match=r"wrong gradients\nname .*\nw .* WRONG .*\nx .* right\nw: all .* -1 times .*\nNot all"
+    ):
         assert_gradients(wrong, normal(2, 3, 3))
 
 

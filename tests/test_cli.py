@@ -30,7 +30,7 @@ def folder(tmp_path):
     model, vocabulary = Sequential(RNN(3, 2, rng=0), Dense(2, 3, rng=0)), Vocabulary("\nab")
     trainer = Trainer(model, SGD(0.1), rng=0)
     trainer.run(lambda rng: [Batch(np.zeros((2, 1), int), np.ones((2, 1), int))], 1)
-    save(tmp_path / "model.npz", Checkpoint("dinos", model, vocabulary, training=trainer.state()))
+    save(tmp_path / "model.npz", Checkpoint("numpyrnn", model, vocabulary, training=trainer.state()))
     save(tmp_path / "slim.npz", model, vocabulary)
     (tmp_path / "damaged.npz").write_bytes((tmp_path / "model.npz").read_bytes()[:-500])
     return tmp_path
@@ -70,8 +70,9 @@ def test_gradcheck_finds_a_broken_cell(monkeypatch, plain, cell):
 def test_info_says_what_a_model_file_holds(folder):
     done = run("info", "model.npz", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    first, _, *table, _, last = done.stdout.splitlines()
-    assert first == f"model.npz: a model of dinos, {3 * 2 + 2 * 2 + 2 + 2 * 3 + 3} parameters"
+    first, _, *table, _, last = done.stdout.partition("\n\nIn Python:")[0].splitlines()
+    size = (folder / "model.npz").stat().st_size
+    assert first == f"model.npz: a model of numpyrnn, {3 * 2 + 2 * 2 + 2 + 2 * 3 + 3} parameters, {size:,} bytes"
     assert "\n".join(table) == numpyrnn.load(folder / "model.npz").model.summary()
     assert last.endswith("; can be resumed.")
 
@@ -114,8 +115,8 @@ def test_what_the_machine_cannot_do_is_one_line(monkeypatch, capsys, error):
 
 
 def test_every_command_has_help_under_both_names():
-    assert set(numpyrnn.cli.app.commands) == {"gradcheck", "info", "verify"}
-    for command in ([], ["gradcheck"], ["info"], ["verify"]):
+    assert set(numpyrnn.cli.app.commands) == {"completion", "gradcheck", "info", "verify"}
+    for command in ([], ["completion"], ["gradcheck"], ["info"], ["verify"]):
         long, short = (CliRunner().invoke(numpyrnn.cli.app, [*command, option]) for option in ("--help", "-h"))
         assert long.exit_code == short.exit_code == 0
         assert long.stdout.startswith("Usage: ")

@@ -96,8 +96,7 @@ def test_every_number_has_an_upper_end_that_the_help_names():
         assert type(parameter.type) not in (type(click.INT), type(click.FLOAT), click.FloatRange, click.Path)
         if is_count(parameter):
             assert parameter.type.max is not None, (program, name, parameter.name)
-            command = tree.PROGRAMS[program].commands[name]
-            shown = command.get_help(click.Context(command, terminal_width=1000))
+            shown = tree.help_of(program, name, 1000)
             assert f"<=x<={parameter.type.max}" in shown
 
 

@@ -27,7 +27,8 @@ from jazz.reading.choruses import read_chorus
 from jazz.reading.doctor import diagnose
 from music import reader
 from music.midi import Midi, Note, midi_bytes, parse_midi
-from music.synth import REED, render, tone
+from music.synth import render
+from music.voices import SAX, tone
 from numpyrnn import NumpyrnnError
 from sonnets.text import plain
 from workbench import ngram
@@ -147,9 +148,9 @@ def test_listen_shows_a_bar_of_notes(tmp_path, monkeypatch):
 
 
 def test_a_long_note_is_corrected_piece_by_piece_to_the_same_sound(monkeypatch):
-    whole = tone(REED, 60, 90, 5000, 8000)
-    monkeypatch.setattr("music.synth.PIECE", 700)
-    assert (tone(REED, 60, 90, 5000, 8000) == whole).all()
+    whole = tone(SAX, 60, 90, 5000, 8000)
+    monkeypatch.setattr("music.additive.PIECE", 700)
+    assert (tone(SAX, 60, 90, 5000, 8000) == whole).all()
     assert abs(whole.mean()) < 1e-6
 
 

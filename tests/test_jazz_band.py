@@ -34,6 +34,7 @@ def check(changes, notes):
         sounding = {}
         for note in sorted(swung(notes, ratio)):
             key = note.track, note.pitch
+            assert note.duration > 0
             assert key not in sounding or sounding[key] <= note.onset, "a pitch is struck again while it sounds"
             sounding[key] = note.onset + note.duration
 
@@ -46,17 +47,19 @@ def test_every_note_is_in_range_and_within_the_form(changes):
         check(changes, notes)
 
 
+SYMBOLS = """
+C C6 Cm Cmaj7 C7 C9 C13 C7b9 C7alt C7#11 Cm6 Cm7 Cm11 Cm7b5 Cdim7 C+ C5 Csus4 C7sus4 C13b9 N.C. C7no3 Cadd9 Cmmaj7
+"""
+
+
 @pytest.mark.torture
 def test_a_band_plays_any_changes(rounds, tell):
-    symbols = (
-        "C C6 Cm Cmaj7 C7 C9 C13 C7b9 C7alt C7#11 Cm6 Cm7 Cm11 Cm7b5 Cdim7 C+ C5 Csus4 C7sus4 C13b9 N.C. C7no3".split()
-    )
     count = notes = 0
-    for seed in range(rounds(25, 1500)):
+    for seed in range(rounds(20, 200)):
         rng = np.random.default_rng(seed)
         meter = (int(rng.integers(1, 14)), int(rng.choice([1, 2, 4, 8, 16])))
         roots = rng.choice(["C", "Db", "D", "Eb", "F#", "G", "A", "Bb"], 40)
-        chords = [str(rng.choice(symbols)) for _ in roots]
+        chords = [str(rng.choice(SYMBOLS.split())) for _ in roots]
         chords = [chord if chord == "N.C." else root + chord[1:] for root, chord in zip(roots, chords, strict=True)]
         bars, place = [], 0
         while place < len(chords):

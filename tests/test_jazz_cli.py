@@ -206,7 +206,7 @@ def test_an_option_does_what_it_does_in_the_library(folder, monkeypatch, argumen
 
 def test_the_options_that_are_tried_here_are_all_there_are():
     tried = {word[2:].replace("-", "_") for arguments, _ in OPTIONS for word in arguments.split() if word[:2] == "--"}
-    elsewhere = {"chords", "tune", "form", "style", "soundfont", "no_lead_sheet", "svg", "pdf", "out", "force"}
+    elsewhere = {"chords", "tune", "form", "style", "soundfont", "dry", "no_lead_sheet", "svg", "pdf", "out", "force"}
     assert (tried | elsewhere) - {"no_ending"} == {parameter.name for parameter in app.commands["improvise"].params}
 
 
@@ -222,14 +222,24 @@ def test_changes_come_from_a_file_or_a_form(folder):
 def test_a_sound_font_makes_the_sound(folder, monkeypatch):
     used = []
 
-    def render(midi, soundfont):
-        used.append(str(soundfont))
+    def render(midi, soundfont, dry):
+        used.append((str(soundfont), dry))
         return b"RIFF by another"
 
     monkeypatch.setattr("music.outputs.render_soundfont", render)
     do_well(folder, "--chords", SHORT, "--soundfont", "some.sf2", "-o", "x")
-    assert used == ["some.sf2"]
+    do_well(folder, "--chords", SHORT, "--soundfont", "some.sf2", "--dry", "-o", "x", "--force")
+    assert used == [("some.sf2", False), ("some.sf2", True)]
     assert (folder / "x.wav").read_bytes() == b"RIFF by another"
+
+
+def test_dry_leaves_the_room_out(folder):
+    do_well(folder, "--chords", SHORT, "--seed", 1, "-o", "x", "--model", "model.npz")
+    do_well(folder, "--chords", SHORT, "--seed", 1, "-o", "y", "--model", "model.npz", "--dry")
+    do_well(folder, "listen", "x.mid", "-o", "z.wav", "--dry")
+    assert (folder / "x.mid").read_bytes() == (folder / "y.mid").read_bytes()
+    assert len((folder / "y.wav").read_bytes()) < len((folder / "x.wav").read_bytes())
+    assert (folder / "y.wav").read_bytes() == (folder / "z.wav").read_bytes()
 
 
 def test_force_replaces_and_nothing_else_does(folder):

@@ -12,6 +12,7 @@ import pytest
 from music.files import different_names, naming
 from music.midi import Midi, Note, midi_bytes
 from music.outputs import ENDINGS, Performance, side_by_side
+from music.synth import render, wav_bytes
 from numpyrnn import NumpyrnnError
 from numpyrnn.files import first_bytes
 
@@ -49,6 +50,13 @@ def test_a_piece_is_written_as_midi_sound_picture_and_score_and_what_a_subclass_
         b"a score",
         chord.summary().encode(),
     ]
+
+
+def test_a_piece_is_written_with_or_without_a_room(chord, tmp_path):
+    chord.write(tmp_path / "chord", dry=True)
+    dry = (tmp_path / "chord.wav").read_bytes()
+    assert dry == chord.wav(dry=True) == wav_bytes(render(chord.midi, dry=True))
+    assert len(dry) < len(chord.wav())
 
 
 def test_where_one_file_cannot_be_written_none_is(chord, tmp_path):

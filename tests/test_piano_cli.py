@@ -175,6 +175,13 @@ def test_what_cannot_be_played_is_one_line_and_changes_nothing(folder, arguments
     assert contents(folder) == before
 
 
+def test_dry_leaves_the_room_out(folder):
+    for name, dry in {"wet": [], "dry": ["--dry"]}.items():
+        assert do(folder, "--model", "model.npz", "--seed", "1", "--length", "9", "-o", name, *dry).status == 0
+    assert (folder / "wet.mid").read_bytes() == (folder / "dry.mid").read_bytes()
+    assert len((folder / "dry.wav").read_bytes()) < len((folder / "wet.wav").read_bytes())
+
+
 def test_a_soundfont_that_cannot_be_used_leaves_no_file(folder):
     before = contents(folder)
     done = do(folder, "--model", "model.npz", "--soundfont", "junk.mid")

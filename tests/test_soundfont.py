@@ -1,5 +1,6 @@
 """Sound fonts: what FluidSynth is given, and what is refused."""
 
+import ast
 import sys
 from fractions import Fraction
 from io import BytesIO
@@ -45,10 +46,17 @@ with wave.open(result, "wb") as out:
 
 def test_fluidsynth_is_given_the_piece_and_its_sound_is_kept(fluidsynth, monkeypatch):
     monkeypatch.chdir(fluidsynth.folder)  # names may be relative
-    fluidsynth.install(f"shutil.copy(font, 'font'), shutil.copy(score, 'score'), print(sys.argv){WRITE}")
+    fluidsynth.install(
+        f"shutil.copy(font, 'font'), shutil.copy(score, 'score'), open('given', 'w').write(str(sys.argv)){WRITE}"
+    )
     sound = render_soundfont(band(), "some.sf2")
     assert wavfile.read(BytesIO(sound))[1].shape == (10, 2)
     assert (fluidsynth.folder / "font").read_bytes() == SOUNDFONT
+    given = ast.literal_eval((fluidsynth.folder / "given").read_text())
+    render_soundfont(band(), "some.sf2", dry=True)
+    dry = ast.literal_eval((fluidsynth.folder / "given").read_text())
+    assert len(dry) == len(given) + 2
+    assert dry[6:9] == ["-R", "0", given[6]]  # without reverb
     seen = parse_midi((fluidsynth.folder / "score").read_bytes(), "score")
     assert sorted(one.pitch for one in seen.notes) == sorted(one.pitch for one in band().notes)
 

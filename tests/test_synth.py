@@ -1,20 +1,23 @@
 """The synthesiser: in tune, in time, not too loud; its files; and the way to FluidSynth."""
 
 import wave
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from music import synth
+from music import additive, synth, voices
+from music.drumkit import KIT, drum_parts
 from music.midi import Midi, Note
-from music.synth import drum_parts, render, tone, write_wav
+from music.synth import render, write_wav
+from music.voices import VOICES, tone
 from numpyrnn import NumpyrnnError
 
 RATE = 44100
-PROGRAMS = [*range(0, 128, 8), *synth.EXCEPTIONS]  # every family, and what differs from its family
-DRUM_PITCHES = [35, 36, 37, 38, 40, 41, 42, 44, 46, 49, 50, 51, 53, 57, 59, 75]
+PROGRAMS = list(VOICES)  # one of each voice, and more
+RINGING = [program for program in PROGRAMS if VOICES[program].fade > 0.5 and VOICES[program].breath < 0.5]
 
 
 def note(onset=0, duration=1, pitch=69, velocity=80, channel=0, program=0):
@@ -51,7 +54,7 @@ def phase_near(sound, hz):
 
 def mean_frequency(music, near):
     """The slope of the phase from 0.2 to 1.8 s, Hz."""
-    phase = phase_near(render(music).sum(axis=1, dtype=float), near)
+    phase = phase_near(render(music, dry=True).sum(axis=1, dtype=float), near)
     times = np.arange(RATE // 5, 9 * RATE // 5)
     return np.polynomial.Polynomial.fit(times / RATE, phase[times], 1).convert().coef[1]
 
@@ -63,7 +66,7 @@ def cents(measured, expected):
 # pitch
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", RINGING)
 def test_a4_is_440_hz(program):
     assert abs(cents(mean_frequency(piece(note(0, 4, 69, program=program)), 440), 440)) < 1
 
@@ -77,15 +80,18 @@ def test_pitches_are_equally_tempered(program, pitch, hz):
 
 
 def test_the_saxophone_has_a_vibrato_about_its_pitch():
-    moving = np.diff(phase_near(tone(synth.REED, 69, 80, 4 * RATE, RATE), 440)) * RATE
-    settled = moving[RATE : RATE + 10 * round(RATE / synth.VIBRATO)]
-    assert cents(settled.max(), 440) == pytest.approx(synth.REED.vibrato, abs=1)
-    assert cents(settled.min(), 440) == pytest.approx(-synth.REED.vibrato, abs=1)
+    sax = replace(voices.SAX, breath=0, tremolo=0)
+    moving = np.diff(phase_near(tone(sax, 69, 80, 4 * RATE, RATE), 440)) * RATE
+    settled = moving[RATE : RATE + 10 * round(RATE / voices.VIBRATO)]
+    assert cents(settled.max(), 440) == pytest.approx(sax.vibrato, abs=1)
+    assert cents(settled.min(), 440) == pytest.approx(-sax.vibrato, abs=1)
     assert cents(settled.mean(), 440) == pytest.approx(0, abs=0.1)
+    begun = moving[RATE // 20 : RATE // 5]
+    assert abs(cents(begun, 440)).max() < 1
 
 
 def test_nothing_is_folded_back_from_above_the_highest_partial():
-    samples = render(piece(note(0, 4, 84, 127, program=66)), 8000)[:16000, 0] * np.hanning(16000)
+    samples = render(piece(note(0, 4, 84, 127, program=56)), 8000, dry=True)[:16000, 0] * np.hanning(16000)
     spectrum = np.abs(np.fft.rfft(samples))
     hz = np.fft.rfftfreq(16000, 1 / 8000)
     from_partial = np.abs(hz[:, None] - 1046.5 * np.arange(1, 4)).min(axis=1)  # the fourth is above 3600 Hz
@@ -98,17 +104,21 @@ def test_a_note_above_what_the_rate_holds_is_silent():
 
 @pytest.mark.parametrize("program", [0, 48, 66])
 def test_the_matrix_product_is_the_plain_sum(program):
-    voice, pitch, velocity, hold = synth.FAMILIES[program // 8], 60, 90, RATE // 2
-    times = np.arange(hold + round(voice.release * RATE))[:, None] / RATE
-    orders = np.arange(1, len(voice.levels) + 1)
-    ratios = orders * np.sqrt((1 + voice.stretch * orders**2) / (1 + voice.stretch))
-    hz = 440 * 2 ** (-9 / 12) * ratios
-    levels = np.array(voice.levels) / np.linalg.norm(voice.levels)
-    levels /= 1 + (hz / (voice.cutoff * (0.4 + velocity / 127))) ** 2
-    levels *= synth.GAIN * voice.gain * (velocity / 127) ** 1.5
-    phases = 2 * np.pi * hz * times + ratios * synth._vibrato(voice, hz[:1], times)
-    plain = (levels * synth._envelope(voice, pitch, ratios, times, 0.5) * np.sin(phases)).sum(axis=1)
-    sound = tone(voice, pitch, velocity, hold, RATE)
+    voice = replace(VOICES[max(start for start in VOICES if start <= program)], breath=0, chiff=0)
+    hold = RATE // 2
+    times = np.arange(hold)[:, None] / RATE
+    ratios, hz, levels = voices.spectrum(voice, 60, 90, RATE)
+    rise = np.maximum(voice.attack * np.sqrt(ratios), 1 / additive.BLOCKS)
+    slow = 2 ** (9 / 24) / ratios**voice.damping
+    levels = levels * voices.GAIN * voice.gain * (90 / 127) ** 1.5 * np.minimum(times / rise, 1)
+    levels *= voice.sustain * np.exp(-times / voice.fade / slow) + (1 - voice.sustain) * np.exp(
+        -times / voice.decay / slow
+    )
+    lately, swing = np.clip((times - 0.25) / 0.3, 0, 1), np.sin(2 * np.pi * voices.VIBRATO * times)
+    levels *= 1 - voice.tremolo / 2 * lately * (1 + swing)
+    deviation = hz * (2 ** (voice.vibrato / 1200) - 1) / voices.VIBRATO
+    plain = (levels * np.cos(2 * np.pi * hz * (times - rise / 2) + deviation * lately * swing)).sum(axis=1)
+    sound = tone(voice, 60, 90, hold, RATE)[:hold]
     after = RATE // 10  # attacks may be shorter than a block
     assert np.abs(sound - plain)[after:].max() < 0.005 * np.abs(plain).max()
 
@@ -117,38 +127,39 @@ def test_the_matrix_product_is_the_plain_sum(program):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_note_begins_within_two_milliseconds_under_changing_tempos(program):
+def test_a_note_begins_on_time_under_changing_tempos(program):
+    latest = 0.002 if VOICES[program].attack < 0.01 else 0.006
     onsets = [1, 3, 5, 8]
     seconds = [0.5, 2.0, 4.0, 5.5]  # half a second a quarter, from 2 on a whole one, from 5 on half of one
     tempos = ((0, 500_000), (2, 1_000_000), (5, 500_000))
     for pitches in ((21, 28, 36, 48), (60, 69, 84, 108)):
         notes = [note(at, Fraction(1, 2), pitch, program=program) for at, pitch in zip(onsets, pitches, strict=True)]
-        sound = np.abs(render(piece(*notes, tempos=tempos)).astype(int)).max(axis=1)
+        sound = np.abs(render(piece(*notes, tempos=tempos), dry=True).astype(int)).max(axis=1)
         for expected in seconds:
             start = round(expected * RATE)
             around = sound[start - RATE // 10 : start + RATE // 2]
             first = np.flatnonzero(around > 0.01 * around.max())[0] - RATE // 10
-            assert 0 <= first <= 0.002 * RATE
+            assert 0 <= first <= latest * RATE
             assert not around[: RATE // 10].any()
 
 
-@pytest.mark.parametrize("pitch", DRUM_PITCHES)
+@pytest.mark.parametrize("pitch", range(34, 84))
 def test_a_drum_begins_within_two_milliseconds_and_rings_less_than_two_seconds(pitch):
     sound = np.abs(render(piece(note(1, Fraction(1, 8), pitch, channel=9))).astype(int)).max(axis=1)
     first = np.flatnonzero(sound > 0.01 * sound.max())[0]
     assert 0 <= first - RATE // 2 <= 0.002 * RATE
-    assert len(sound) < 2.5 * RATE
+    assert len(sound) < 3 * RATE
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("program", RINGING)
 def test_a_note_sounds_to_its_end_and_is_released_within_0_3_s(program):
-    samples = render(piece(note(1, 2, 60, program=program), tempos=((0, 500_000), (2, 1_000_000))))
+    samples = render(piece(note(1, 2, 60, program=program), tempos=((0, 500_000), (2, 1_000_000))), dry=True)
     assert rms(samples[2 * RATE - RATE // 50 : 2 * RATE]) > 20
-    assert 2 * RATE < len(samples) <= 2.3 * RATE + 1
+    assert 2 * RATE < len(samples) <= 2.3 * RATE + 100
 
 
 def test_cymbals_ring_longer_than_the_closed_hi_hat():
-    ride, hat = (drum_parts(synth.KIT[pitch], RATE)[1] for pitch in (51, 42))
+    ride, hat = (drum_parts(KIT[pitch], RATE)[1] for pitch in (51, 42))
     assert len(ride) > 4 * len(hat)
 
 
@@ -202,7 +213,8 @@ def test_a_solo_note_is_neither_silent_nor_scaled(program):
 def test_many_notes_at_once_are_scaled_down_as_a_whole():
     chord = [note(0, 2, pitch, 127) for pitch in range(30, 90)]
     samples = render(piece(*chord, note(6, 1, 60, 127)))
-    assert peak(samples) == pytest.approx(0.98 * 32767, abs=1)
+    assert 20 * np.log10(peak(samples) / 32768) == pytest.approx(-1, abs=0.05)
+    assert peak(samples) < 32768 * 10 ** (-1 / 20)
     alone = render(piece(note(0, 1, 60, 127)))
     assert peak(samples[3 * RATE :]) < 0.5 * peak(alone)  # what is far from the chord has become softer too
 
@@ -216,13 +228,29 @@ def test_there_is_no_direct_current():
 # stereo
 
 
-@pytest.mark.parametrize(("program", "pan"), [(0, -0.3), (26, 0.4), (32, 0.1), (66, 0.0)])
+@pytest.mark.parametrize(("program", "pan"), [(0, -0.3), (26, 0.3), (32, 0.1), (64, 0.0)])
 def test_instruments_have_their_places_at_constant_power(program, pan):
-    sides = render(piece(note(pitch=60, velocity=127, program=program))).astype(float)
-    sound = tone(synth.FAMILIES[program // 8], 60, 127, RATE // 2, RATE)
+    other = note(0, 0, velocity=0, program=73)
+    sides = render(piece(note(pitch=60, velocity=127, channel=1, program=program), other), dry=True).astype(float)
+    sound = tone(VOICES[program], 60, 127, RATE // 2, RATE)
     assert rms(sides[:, 0]) ** 2 + rms(sides[:, 1]) ** 2 == pytest.approx((rms(sound) * 32767) ** 2, rel=1e-3)
     angle = np.arctan2(rms(sides[:, 1]), rms(sides[:, 0]))
     assert angle == pytest.approx((pan + 1) * np.pi / 4, abs=1e-3)
+
+
+@pytest.mark.parametrize("program", [0, 26, 32, 56])
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_lone_instrument_stands_in_the_middle(program, dry):
+    """Also one with its notes on several channels, such as the hands of a piano."""
+    music = piece(*(note(i, 1, 40 + i, channel=i % 3, program=program) for i in range(36)))
+    left, right = render(music, dry=dry).astype(float).T
+    assert 20 * np.log10(rms(left) / rms(right)) == pytest.approx(0, abs=0.01 if dry else 0.5)
+
+
+def test_what_plays_on_the_first_channel_stands_in_the_middle():
+    music = piece(note(program=26), note(1, velocity=0, channel=1, program=0))
+    left, right = render(music, dry=True).T
+    np.testing.assert_array_equal(left, right)
 
 
 def test_the_drums_are_spread():
@@ -257,7 +285,7 @@ def test_a_note_that_comes_again_is_not_made_again(monkeypatch):
 @pytest.mark.parametrize("program", [0, 66])
 def test_a_long_note_is_made_in_parts_that_fit(program, monkeypatch):
     whole = render(piece(note(0, 4, 69, program=program)))
-    monkeypatch.setattr(synth, "CHUNK", 100)
+    monkeypatch.setattr(additive, "CHUNK", 100)
     np.testing.assert_allclose(render(piece(note(0, 4, 69, program=program))), whole, atol=1)
 
 

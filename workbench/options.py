@@ -14,7 +14,7 @@ import click
 
 from numpyrnn.checks import NumpyrnnError, shown
 from numpyrnn.cli import PATH as PATH
-from numpyrnn.cli import SEED, AnyPath
+from numpyrnn.cli import SEED, AnyPath, Group
 from numpyrnn.files import TakenError, check_plain_file, real, reserved
 from numpyrnn.output import output_is_optional
 
@@ -39,7 +39,7 @@ class Real(click.FloatRange):
 seed_option = click.option(
     "--seed",
     type=SEED,
-    help="The same seed gives the same result  [default: 0 to train or evaluate, random to sample]",
+    help="Makes chance repeatable: the same seed gives the same result  [default: 0 to train or evaluate, else random]",
 )
 top_k_option = click.option("--top-k", type=COUNT, help="Draw only among the k most probable.")
 top_p_option = click.option(
@@ -63,7 +63,9 @@ def sampling_options_of(temperature: float) -> Decorator:
 
 def model_option(default: str) -> Decorator:
     """Make the option `--model`: a model file, by default the shipped one."""
-    return click.option("--model", type=PATH, help=f"Model file  [default: the shipped {default}]")
+    return click.option(
+        "--model", type=PATH, help=f"A model file that train has written  [default: the shipped {default}]"
+    )
 
 
 def options_of(*options: Decorator) -> Decorator:
@@ -77,15 +79,24 @@ sampling_options = sampling_options_of(1.0)
 def default_group(command: str) -> type[click.Group]:
     """Make a click group class that runs `command` if the user names no command."""
 
-    class DefaultGroup(click.Group):
+    class DefaultGroup(Group):
+        usual = command
+
         def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-            if not args or (args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")):
+            begun = args and args[0].startswith("-") and args[0] not in ("-h", "--help", "--version")
+            if begun or not (args or ctx.resilient_parsing):  # a shell that completes the first word needs the commands
                 args = [command, *args]
             return super().parse_args(ctx, args)
+
+        def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+            of_command = self.commands[command].shell_complete(ctx, incomplete) if incomplete.startswith("-") else []
+            known = super().shell_complete(ctx, incomplete)
+            return known + [item for item in of_command if item.value not in {one.value for one in known}]
 
     return DefaultGroup
 
 
+dry_option = click.option("--dry", is_flag=True, help="Leave the room out of the sound.")
 force_option = click.option("--force", is_flag=True, help="Replace existing files.")
 
 

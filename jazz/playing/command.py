@@ -35,7 +35,7 @@ chart_options = shared.options_of(
 )
 
 
-@click.command()
+@click.command(epilog='Example: jazz improvise --chords "Dm7 G7 | Cmaj7 | %" --seed 1 -o solo.mid')
 @option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a file, or a link of iReal Pro.')
 @option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
 @chart_options
@@ -69,6 +69,7 @@ chart_options = shared.options_of(
 @flag("--no-solo", help="Play a backing track, without a solo.")
 @shared.options_of(*(flag(f"--no-{name}", help=f"Leave the {name} out.") for name in BAND))
 @option("--soundfont", type=shared.PATH, help="Render the sound with FluidSynth and this soundfont.")
+@shared.dry_option
 @shared.model_option("jazz model")
 @flag("--no-lead-sheet", help="Write no MusicXML file, which saves a quarter of the time.")
 @shared.engraving_options
@@ -78,6 +79,7 @@ def improvise(
     straight: bool,
     no_solo: bool,
     soundfont: Path | None,
+    dry: bool,
     no_lead_sheet: bool,
     chords: str | None,
     out: str | None,
@@ -104,7 +106,7 @@ def improvise(
     with working("Playing"), progress_bar(unit="bar", delay=1) as progress:
         solo = performance.improvise(read, on_bar=progress.update, **options)
     with working("Writing the files"):
-        files = solo.write(path, soundfont, **kinds)
+        files = solo.write(path, soundfont, dry=dry, **kinds)
     old = map(shared.shown_path, left_over(path, files))
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
     written = ", ".join(map(shared.shown_path, files))
@@ -132,7 +134,7 @@ def table_of(solo: Solo) -> str:
     return table((12, 14, 8, 14), rows) + "\n\n" * bool(rows)
 
 
-@click.command()
+@click.command(epilog="Example: jazz instruments")
 def instruments() -> None:
     """List the instruments for --instrument: General MIDI program, written and sounding range, and key."""
     rows = [("", "program", "written", "sounding", "in")]

@@ -19,6 +19,7 @@ PIANO_RANGE = range(52, 75)
 MIDDLE = range(58, 67)  # the mean pitch of a voicing
 MOST = 4  # voicings of one chord
 REVOICE = 0.35  # how often a chord is voiced anew when it is struck again
+SHORTEST = Fraction(1, 4)  # quarters between a strike and the end of its chord
 FAST = 180  # quarters a minute; above it, strikes are left out
 
 # Rhythms of two bars in eighths: x strikes, - holds, . is silent. The first group is for the solo's phrases, the
@@ -93,16 +94,18 @@ def struck(arrangement: Arrangement, rng: Generator) -> Iterator[tuple[Fraction,
         stop = end - HALF if following == end < final and length >= 1 else end
         while i < len(figures) and figures[i][0] < start:
             i += 1
-        begun = i
+        first = True
         while i < len(figures) and figures[i][0] < stop:
             place, duration = figures[i]
-            yield place, min(place + duration, end), chord, i == begun
             i += 1
-        if i > begun:
+            if end - place >= SHORTEST:
+                yield place, min(place + duration, end), chord, first
+                first = False
+        if not first:
             left_out, before = False, chord
             continue
         bar, within = divmod(onset, arrangement.bar)
-        slots = range(int(within / HALF), min(int((within + length) / HALF), arrangement.slots))
+        slots = range(int(within / HALF), min(int((within + stop - onset) / HALF), arrangement.slots))
         free = [slot for slot in slots if rests[int(bar)][slot]]
         left_out = not free and not left_out and (chord == before or length < arrangement.bar) and rng.random() < 0.5
         if not left_out:
@@ -220,7 +223,7 @@ def voicings(tones: tuple[int, ...], degrees: tuple[int, ...], plain: bool = Fal
 
 
 def is_clear(voicing: tuple[int, ...]) -> bool:
-    """Whether a voicing lies in the middle of the piano's range, without a cluster, a minor ninth or a semitone on top."""
+    """Whether a voicing lies in the middle of the range, without a cluster, a minor ninth or a semitone on top."""
     inside = voicing[0] in PIANO_RANGE and voicing[-1] in PIANO_RANGE
     rubs = voicing[-1] - voicing[-2] == 1 or any(b - a == 13 for a, b in combinations(voicing, 2))
     rubs = rubs or any(b - a <= 3 for a, b in zip(voicing, voicing[2:], strict=False))

@@ -111,7 +111,12 @@ class Solo(Performance):
         return f"{self.heading}: {notes} in {bars}, seed {self.seed}"
 
     def contents(
-        self, soundfont: str | Path | None = None, lead_sheet: bool = True, svg: bool = False, pdf: bool = False
+        self,
+        soundfont: str | Path | None = None,
+        lead_sheet: bool = True,
+        svg: bool = False,
+        pdf: bool = False,
+        dry: bool = False,
     ) -> dict[str, bytes]:
         """Make the contents of the files.
 
@@ -120,12 +125,13 @@ class Solo(Performance):
         soundfont : file, optional, see `write`
         lead_sheet : bool, default True; False leaves the MusicXML file out
         svg, pdf : bool, default False, whether the lead sheet is engraved, too; this needs the extra `score`
+        dry : bool, default False; True leaves the room out of the sound
 
         Returns
         -------
         dict from a file's ending, such as ".mid", to its bytes
         """
-        return super().contents(soundfont, lead_sheet, svg, pdf)
+        return super().contents(soundfont, lead_sheet, svg, pdf, dry)
 
     def summary(self) -> str:
         """The figures of the solo, in two lines."""

@@ -1,0 +1,99 @@
+"""The command `inspect` of the programs that write text: what a network does while it reads."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from math import exp
+from pathlib import Path
+from typing import Any
+
+import click
+
+from numpyrnn import Checkpoint, NumpyrnnError
+from numpyrnn.files import write_together
+
+from .files import composed
+from .options import NAME, Decorator, check_not_read, choose_out, force_option, model_option, options_of, shown_path
+from .tables import table
+
+MOST = 200  # characters
+PICTURES = ("gates", "saliency", "gradients", "units")
+OUT = "Name of the pictures, or FOLDER/  [default: inspect.png, inspect-2.png ...]"
+
+
+def inspect_options(model: str) -> Decorator:
+    """Make the options `--model`, whose default `model` describes, `-o/--out` and `--force`."""
+    return options_of(model_option(model), click.option("-o", "--out", type=NAME, help=OUT), force_option)
+
+
+def pictures(out: str | None, force: bool, model: Path | None) -> list[Path]:
+    """The files of the pictures, checked and reserved, from the options of the command."""
+
+    def files_of(name: Path) -> list[Path]:
+        stem = (name.stem if name.suffix.lower() == ".png" else name.name) or "inspect"
+        return [name.parent / f"{stem}-{picture}.png" for picture in PICTURES]
+
+    files = files_of(choose_out(out, Path("inspect.png"), files_of, force))
+    check_not_read(files, [model], "the model")
+    return files
+
+
+def look_inside(
+    checkpoint: Checkpoint, text: str, examples: Sequence[str], files: Sequence[Path], end: str = ""
+) -> None:
+    """Print what a network makes of a text, and draw its gates, saliency, gradients and units.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint of a program whose tokens are characters, and whose texts begin after a line end
+    text : str of up to 200 characters, lower-cased unless the model keeps capitals
+    examples : texts from which the units are judged
+    files : from `pictures`
+    end : str, default empty, the character after every text, which may not be within one
+
+    Raises
+    ------
+    NumpyrnnError
+        if the text is empty, too long or has unknown characters, or a picture cannot be written
+    """
+    from numpyrnn import inspect, plots
+
+    text = composed(text if checkpoint.config.get("keep_case") else text.lower())
+    if not 1 <= len(text) <= MOST:
+        raise NumpyrnnError(f"the text must have from 1 to {MOST} characters, got {len(text):,}")
+    known = "".join(token for token in checkpoint.vocabulary.tokens if token != end)
+    if unknown := sorted(set(text) - set(known)):
+        came = " ".join(map(repr, unknown))
+        raise NumpyrnnError(f"the text must be of the model's characters ({known.strip():.80}), got {came}")
+    tokens = f"\n{text}{end}"
+    ids = checkpoint.vocabulary.encode(tokens)
+    found = [inspect.saliency(checkpoint, ids, t) for t in range(1, len(ids))]
+    rows = [("character", "probability", "depends most on")]
+    for t, (_, norm, log_p) in enumerate(found, 1):
+        most = int(norm.argmax())
+        origin = f"{plots.readable(tokens[most])}, {t - most} before"
+        rows.append((plots.readable(tokens[t]), f"{exp(log_p):.3f}", origin))
+    click.echo(f"{table((12, 12, 20), rows)}\n")
+    click.echo("Measuring gradients and units ...", err=True)
+    norms = {f"layer {i}": one for i, one in enumerate(inspect.gradient_norms(checkpoint, ids), 1)}
+    for name, one in norms.items():
+        click.echo(f"Of a gradient in {name}, {one[-1]:.1e} is left {len(one) - 1} characters before.")
+    answers = inspect.top_units(checkpoint, examples, n=2)
+    units = [(a.what, a.layer + 1, a.unit, f"{a.correlation:.2f}", plots.readable(*a.highest)) for a in answers]
+    click.echo(f"\n{table((20, 6, 6, 13, 16), [('class', 'layer', 'unit', 'correlation', 'highest after'), *units])}")
+    title = f"Gates and states while the network reads {text!r}"
+    drawn = [plots.plot_gates(inspect.gates(checkpoint, ids), tokens, title), plots.plot_saliency(found, tokens)]
+    drawn += [plots.plot_gradient_norms(norms), plots.plot_units(answers)]
+    write_together(dict(zip(files, map(png, drawn), strict=True)))
+    click.echo(f"\nWritten: {', '.join(map(shown_path, files))}.")
+
+
+def png(figure: Any) -> bytes:
+    """A matplotlib Figure as the bytes of a PNG."""
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a letter that the font lacks is drawn as a box
+        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    return file.getvalue()
