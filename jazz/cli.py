@@ -35,6 +35,7 @@ from .reading.choruses import read_chorus
 from .reading.corpus import chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
 from .reading.doctor import diagnose
 from .reading.wjazzd import Chosen, is_database, parse_tempos
+from .soloist import TEMPERATURE
 from .training import JazzTraining
 
 OUT = Path("solo.mid")
@@ -73,7 +74,7 @@ def app() -> None:
 @option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
 @chart_options
 @shared.seed_option
-@shared.sampling_options
+@shared.sampling_options_of(TEMPERATURE)
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
 @option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
 @option(
@@ -236,7 +237,7 @@ def train(
 @app.command()
 @shared.model_option("jazz model")
 @shared.seed_option
-@shared.sampling_options
+@shared.sampling_options_of(TEMPERATURE)
 @option("--samples", type=shared.COUNT, default=10, help="Solos to sample.")
 @option("--form", metavar="NAME", default="rhythm-changes", help="The form that the solos are played over.")
 @option("--solos", type=shared.COUNT, default=20, help="Solos to measure beside those of players.")

@@ -181,7 +181,8 @@ class Soloist:
         check_range("tempo", tempo, 20, 400)
         known = self.styles
         if style is not None and style not in known:
-            raise NumpyrnnError(f"the style must be one of {', '.join(known) or 'none'}, got {style!r:.80}")
+            expected = f"the style must be one of {', '.join(known)}" if known else "this model knows no styles"
+            raise NumpyrnnError(f"{expected}, got {style!r:.80}")
         rng = self.sampler.rng if self.sampler.temperature else np.random.default_rng(0)
         style = self.style_of(changes) if style is None else style
         shapes, last, breath = plan(changes, style, self.density, rng), last_note(changes, rng), Breath(tempo, rng)

@@ -28,7 +28,7 @@ from ..evaluation import longest_copy as find_longest_copy
 from ..grammar import Element, Value, parse_value
 from ..model import KIND, training_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
-from ..soloist import LONGEST_COPY, Line, Soloist
+from ..soloist import LONGEST_COPY, TEMPERATURE, Line, Soloist
 from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 from .band import INSTRUMENTS, NAMES, PROGRAMS, SOLO, accompany, note
 
@@ -142,7 +142,7 @@ def improvise(
     tune: str | None = None,
     key: str | None = None,
     seed: int | None = None,
-    temperature: float = 1.0,
+    temperature: float = TEMPERATURE,
     top_k: int | None = None,
     top_p: float | None = None,
     choruses: int = 1,
@@ -168,7 +168,7 @@ def improvise(
     tune : str, optional, the title or number of the tune, if `chords` holds several
     key : str, optional, such as "Bb" or "F#m", of the lead sheet; default: the chart's
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
-    temperature : float, default 1; below 1 safer, above 1 wilder
+    temperature : float, default 1.1; lower is safer, higher is wilder
         0 always takes the most probable. Solo and band are then the same for every seed.
     top_k : int, optional, draw only among the k most probable
     top_p : float, optional, draw only among the most probable, which together reach p
