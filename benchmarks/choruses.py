@@ -7,9 +7,10 @@ shared run is one of pairs (interval, inter-onset interval) on reduced places; v
 """
 
 import argparse
-from itertools import combinations
+from itertools import combinations, groupby
 from math import isnan
 from pathlib import Path
+from statistics import median
 
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.reading.wjazzd import read_transcriptions
@@ -58,6 +59,26 @@ def describe_each(solos, players):
     print(f"(at most a tenth may, and none one of more than {LONGEST}).")
 
 
+def describe_control(solos, players):
+    """Print how often excerpts of players, as long as a chorus, share such runs with other players."""
+    size = round(median(len(solo.notes) for solo in solos.values()))
+    by_player = {player: [*group] for player, group in groupby(players, key=player_of)}
+    runs = []
+    for player, group in by_player.items():
+        others = Copies([moves(solo) for solo in players if player_of(solo) != player])
+        runs += [others.longest(moves(solo)[:size]).length for solo in group if len(solo.notes) >= size]
+    print(
+        f"A control: of {len(runs)} players' solos, the first {size} notes share a run of more than {RARE} with",
+        end=" ",
+    )
+    print(f"another player in {sum(run > RARE for run in runs)}; the longest has {max(runs)}.")
+
+
+def player_of(solo):
+    """The first part of a transcription's name."""
+    return solo.name.partition("_")[0]
+
+
 def describe_shared_values(choruses):
     """Print the runs of values that two choruses share, if they are too long."""
     tunes = {
@@ -95,7 +116,9 @@ def main():
     arguments = parser.parse_args()
     choruses = {path.stem: read_chorus(path) for path in arguments.choruses}
     solos = {path.stem: read_solo(path) for path in arguments.choruses}
-    describe_each(solos, read_players(arguments.wjazzd))
+    players = read_players(arguments.wjazzd)
+    describe_each(solos, players)
+    describe_control(solos, players)
     describe_shared_values(choruses)
     describe_set(solos, choruses)
 

@@ -1,6 +1,6 @@
-"""Write `RESULTS.md`, and the README's table of speed between its two marks, from `results.json`.
+"""Write `RESULTS.md`, and the table of `docs/speed.md` between its two marks, from `results.json`.
 
-With --check, write nothing, and fail if the README's table differs.
+With --check, write nothing, and fail if the table of `docs/speed.md` differs.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from statistics import geometric_mean, median
 from works import SHAPES
 
 HERE = Path(__file__).parent
-RESULTS, PAGE, README = HERE / "results.json", HERE / "RESULTS.md", HERE.parent / "README.md"
+RESULTS, PAGE, SPEED = HERE / "results.json", HERE / "RESULTS.md", HERE.parent / "docs" / "speed.md"
 MARKS = "<!-- speed -->", "<!-- /speed -->"
 PLAIN, FAST, TORCH = "numpyrnn", "numpyrnn fast", "PyTorch"
 BARE, IMPORT, FAST_IMPORT = "python -c pass", "import numpyrnn", "NUMPYRNN_BACKEND=fast: import numpyrnn"
@@ -257,10 +257,10 @@ def page(results):
     return "\n".join(filter(None, sections))
 
 
-# ------------------------------------------------------------------------------------------------------- the README's
+# ------------------------------------------------------------------------------------------------- docs/speed.md
 
 
-def readme_table(results):
+def speed_table(results):
     one, two = Measured(results, 1), Measured(results, 2)
     has_fast = any(FAST in work for work in results["works"]["1"].values())
     head = ("work", "ours, 1 thread", "x textbook", "x PyTorch, 1 thread", "x PyTorch, 2 threads")
@@ -283,14 +283,14 @@ def readme_table(results):
     return f"{table(*rows)}\n{last}{where}"
 
 
-def renewed(readme, results):
-    """The README with a new table between its marks."""
+def renewed(text, results):
+    """The text of `docs/speed.md` with a new table between its marks."""
     try:
-        before, rest = readme.split(MARKS[0])
+        before, rest = text.split(MARKS[0])
         _, after = rest.split(MARKS[1])
     except ValueError:
-        raise SystemExit(f"{README.name} must have the marks {' and '.join(MARKS)} once each") from None
-    return f"{before}{MARKS[0]}\n{readme_table(results)}{MARKS[1]}{after}"
+        raise SystemExit(f"{SPEED.name} must have the marks {' and '.join(MARKS)} once each") from None
+    return f"{before}{MARKS[0]}\n{speed_table(results)}{MARKS[1]}{after}"
 
 
 def write(results):
@@ -304,14 +304,14 @@ def main():
     from music.outputs import write_together
 
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--check", action="store_true", help="write nothing; exit with 1 if the README differs")
+    options.add_argument("--check", action="store_true", help="write nothing; exit with 1 if docs/speed.md differs")
     check = options.parse_args().check
-    results, readme = json.loads(RESULTS.read_text()), README.read_text()
-    new = renewed(readme, results)
+    results, old = json.loads(RESULTS.read_text()), SPEED.read_text()
+    new = renewed(old, results)
     if not check:
-        write_together({PAGE: page(results).encode(), README: new.encode()})
-    elif new != readme:
-        raise SystemExit("README.md must have the table of results.json, it has another; run benchmarks/report.py")
+        write_together({PAGE: page(results).encode(), SPEED: new.encode()})
+    elif new != old:
+        raise SystemExit("docs/speed.md must have the table of results.json, it has another; run benchmarks/report.py")
 
 
 if __name__ == "__main__":

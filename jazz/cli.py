@@ -193,6 +193,7 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @option("--recipe", type=click.Choice(list(RECIPES)), help=RECIPE)
 @option("--hidden", type=click.IntRange(1, 4096), help="Layer size  [default: the recipe's]")
 @option("--layers", type=click.IntRange(1, 8), help="Layer count  [default: the recipe's]")
+@flag("--whole-forms", help="Hold out whole forms, with all choruses over them.")
 @training_options("jazz.npz")
 def train(
     run: TrainingRun,
@@ -204,13 +205,15 @@ def train(
     recipe: str | None,
     hidden: int | None,
     layers: int | None,
+    whole_forms: bool,
     **which: Any,
 ) -> None:
     """Learn from MIDI files, written choruses, or solos of the Weimar Jazz Database (default: the shipped choruses).
 
     The database is given as wjazzd.db or in its CSV form, a folder or zip file. A fifth of the tunes is held out (of a
-    single tune, its last bars), with all solos over them; training stops early when it no longer improves. Writes the
-    model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume continues training.
+    single tune, its last bars), with all solos over them. Another tenth, if there are ten tunes or more, decides when
+    training ends. Writes the model, a JSONL history and a picture of the curves. Ctrl-C saves the model; --resume
+    continues training.
     """
     from tqdm import tqdm
 
@@ -231,7 +234,7 @@ def train(
         click.echo(f"Left out: {len(refused) - MOST_SHOWN} more.", err=True)
     if solos:
         click.echo(f"{len(tunes)} solos are used, {len(refused)} cannot be used.")
-    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos))
+    run.learn(JazzTraining.of_tunes(tunes, settings, by_group=solos or whole_forms))
 
 
 @app.command()
@@ -263,7 +266,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int, form: str, solo
         rows.append((name, f"{share:.1%}", f"{longest.length}", where))
     click.echo(f"{table((36, 22, 14, 1), rows)}\n")
     measured = played(checkpoint, solos, seed or 0, progress=progress, **how)
-    click.echo(f"{solos} solos over the shipped forms in 4/4, at least 32 bars each.\n{distance_line(measured)}")
+    click.echo(f"{solos} solos over seven shipped forms, at least 32 bars each.\n{distance_line(measured)}")
 
 
 @app.command()

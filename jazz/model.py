@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Generic, NamedTuple, TypeVar
 
 from numpyrnn import Dropout, NumpyrnnError, Sequential
 from numpyrnn.checkpoint import Checkpoint
@@ -18,6 +19,7 @@ from workbench.settings import Settings as TrainingSettings
 from .tokens import CONTEXTS, FORMS, value_of
 
 KIND = "jazz"
+AnyTune = TypeVar("AnyTune")
 OPTIMISERS = {"adam": Adam, "rmsprop": RMSprop}
 
 
@@ -129,20 +131,27 @@ class EncodedTune:
     bars: list[int]
 
 
-def tunes_of(checkpoint: Checkpoint) -> tuple[list[EncodedTune], list[EncodedTune]]:
-    """The training and the held-out tunes of a model.
+class Parts(NamedTuple, Generic[AnyTune]):
+    """Tunes to learn from, tunes that decide when training ends (perhaps none), and tunes to measure at the end."""
+
+    training: list[AnyTune]
+    validation: list[AnyTune]
+    held_out: list[AnyTune]
+
+
+def tunes_of(checkpoint: Checkpoint) -> Parts[EncodedTune]:
+    """The tunes of a model in their parts.
 
     Raises
     ------
     NumpyrnnError
-        if one of the two parts is empty, or a tune does not fit the vocabulary and the settings
+        if the training or the held-out part is empty, or a tune does not fit the vocabulary and the settings
     """
     step = Settings.of(checkpoint).step
     try:
-        training, held_out = (
-            [EncodedTune(**tune) for tune in checkpoint.config[part]] for part in ("training", "held_out")
-        )
-        for tune in (*training, *held_out):
+        config = {"validation": [], **checkpoint.config}  # older files have no such part
+        parts = Parts(*([EncodedTune(**tune) for tune in config[part]] for part in Parts._fields))
+        for tune in chain(*parts):
             checkpoint.vocabulary.decode(tune.ids)
             for n_begun in tune.bars:
                 check_count("a bar's number of values", n_begun, 0)
@@ -150,12 +159,12 @@ def tunes_of(checkpoint: Checkpoint) -> tuple[list[EncodedTune], list[EncodedTun
                 raise TypeError(f"a name and a group are strings, got {tune.name!r:.80} and {tune.group!r:.80}")
             if len(tune.ids) < 2 or sum(tune.bars) * step != len(tune.ids):
                 raise ValueError(f"{tune.name!r:.80} has {len(tune.ids)} tokens for {sum(tune.bars)} values of {step}")
-        if not training or not held_out:
+        if not parts.training or not parts.held_out:
             raise ValueError("a part is empty")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         words = "the model must hold its training and held-out tunes, it does not"
         raise NumpyrnnError(f"{words} ({error!s:.200})") from error
-    return training, held_out
+    return parts
 
 
 def values_of(checkpoint: Checkpoint, tune: EncodedTune) -> list[str]:
@@ -173,7 +182,7 @@ def values_of(checkpoint: Checkpoint, tune: EncodedTune) -> list[str]:
 
 def training_values(checkpoint: Checkpoint) -> list[tuple[EncodedTune, list[str]]]:
     """The training tunes of a model, each with its values."""
-    return [(tune, values_of(checkpoint, tune)) for tune in tunes_of(checkpoint)[0]]
+    return [(tune, values_of(checkpoint, tune)) for tune in tunes_of(checkpoint).training]
 
 
 def check(checkpoint: Checkpoint) -> None:

@@ -15,22 +15,24 @@ from numpyrnn.batches import Batch, crops, padded
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import Array
 from numpyrnn.sampling import Sampler
+from numpyrnn.train import mean_loss
 from numpyrnn.vocab import Vocabulary
 from workbench.ngram import KneserNey, best_ngram
 from workbench.training import Training
 
 from .changes import form
 from .grammar import name_of
-from .model import KIND, OPTIMISERS, EncodedTune, Settings, build, tunes_of, values_of
+from .model import KIND, OPTIMISERS, EncodedTune, Parts, Settings, build, tunes_of, values_of
 from .soloist import Soloist
 from .tokens import is_of_value, stream
 from .tunes import Bar, Tune
 
+HELD_OUT, VALIDATION, LEAST_TUNES = 0.2, 0.1, 10  # shares of the tunes; with fewer tunes than ten, none validate
 LONGEST_PIECE, HELD_OUT_BATCH = 500, 32  # values of a held-out tune that are read at once, and pieces in a batch
 
 
 def split_tunes(
-    tunes: Sequence[Tune], seed: int, share: float = 0.2, by_group: bool = False
+    tunes: Sequence[Tune], seed: int, share: float = HELD_OUT, by_group: bool = False
 ) -> tuple[list[Tune], list[Tune]]:
     """Hold out whole tunes, or the last bars of a single tune.
 
@@ -68,6 +70,31 @@ def split_tunes(
     return [t for i, t in enumerate(tunes) if i not in held_out], [t for i, t in enumerate(tunes) if i in held_out]
 
 
+def three_parts(tunes: Sequence[Tune], seed: int, by_group: bool = False) -> Parts[Tune]:
+    """Split tunes into a part to learn from, one that decides when training ends, and one to measure at the end.
+
+    Parameters
+    ----------
+    tunes : list of Tune
+    seed : int
+    by_group : bool, default False, whether tunes of a group stay together
+
+    Returns
+    -------
+    Parts; a fifth of the tunes is held out, a tenth is for validation, but none of fewer than ten tunes
+
+    Raises
+    ------
+    NumpyrnnError
+        see `split_tunes`
+    """
+    rest, held_out = split_tunes(tunes, seed, HELD_OUT, by_group)
+    if len(tunes) < LEAST_TUNES or (by_group and len({tune.group for tune in rest}) < 2):
+        return Parts(rest, [], held_out)
+    training, validation = split_tunes(rest, seed, VALIDATION / (1 - HELD_OUT), by_group)
+    return Parts(training, validation, held_out)
+
+
 def masked(batches: Iterable[Batch], counted: Array) -> Iterator[Batch]:
     """Mask batches so that the loss counts only some of the target tokens.
 
@@ -89,7 +116,7 @@ class JazzTraining(Training):
 
     Parameters
     ----------
-    training, held_out : lists of EncodedTune
+    parts : Parts of lists of EncodedTune; without a part for validation, the held-out tunes decide when training ends
     settings : Settings
     vocabulary : Vocabulary, of the tunes' tokens
 
@@ -100,10 +127,8 @@ class JazzTraining(Training):
 
     program, per = KIND, "value"
 
-    def __init__(
-        self, training: list[EncodedTune], held_out: list[EncodedTune], settings: Settings, vocabulary: Vocabulary
-    ):
-        self.training, self.held_out = training, held_out
+    def __init__(self, parts: Parts[EncodedTune], settings: Settings, vocabulary: Vocabulary):
+        self.parts, self.training, self.held_out = parts, parts.training, parts.held_out
         self.predicted = np.array([is_of_value(token) for token in vocabulary.tokens])
         optimizer = OPTIMISERS[settings.optimiser](settings.learning_rate, decay=settings.decay)
         super().__init__(settings, vocabulary, build(settings, vocabulary), optimizer, patience=settings.patience)
@@ -113,34 +138,35 @@ class JazzTraining(Training):
 
     @classmethod
     def of_tunes(cls, tunes: Sequence[Tune], settings: Settings, by_group: bool = False) -> Self:
-        """Set up a training on tunes, and hold some of them out; see `split_tunes`.
+        """Set up a training on tunes, and hold some of them out; see `three_parts`.
 
         Raises
         ------
         NumpyrnnError
             if the training or the held-out part has no tune of two values or more
         """
-        parts = split_tunes(tunes, settings.seed, by_group=by_group)
+        parts = three_parts(tunes, settings.seed, by_group)
         streams = [[stream(tune, settings.context, settings.form) for tune in part] for part in parts]
         vocabulary = Vocabulary(token for part in streams for values in part for value in values for token in value)
-        training, held_out = (
-            [encode_tune(tune, values, vocabulary) for tune, values in zip(*both, strict=True) if len(values) > 1]
-            for both in zip(parts, streams, strict=True)
+        encoded = Parts(
+            *(
+                [encode_tune(tune, values, vocabulary) for tune, values in zip(*both, strict=True) if len(values) > 1]
+                for both in zip(parts, streams, strict=True)
+            )
         )
-        if not training or not held_out:
-            counts = [sum(map(len, part)) for part in streams]
+        if not encoded.training or not encoded.held_out:
+            counts = [sum(map(len, streams[i])) for i in (0, 2)]
             raise NumpyrnnError(f"training and held-out part must have two values or more, got {counts}")
-        return cls(training, held_out, settings, vocabulary)
+        return cls(encoded, settings, vocabulary)
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:
         """A new training with the tunes and settings of a model file."""
-        return cls(*tunes_of(checkpoint), Settings.of(checkpoint), checkpoint.vocabulary)
+        return cls(tunes_of(checkpoint), Settings.of(checkpoint), checkpoint.vocabulary)
 
     def data(self) -> dict[str, Any]:
         """The tunes."""
-        parts = {"training": self.training, "held_out": self.held_out}
-        return {name: [asdict(tune) for tune in part] for name, part in parts.items()}
+        return {name: [asdict(tune) for tune in part] for name, part in self.parts._asdict().items()}
 
     def batches(self) -> Callable[[Generator], Iterable[Batch]]:
         """A function from a random generator to the batches of one epoch."""
@@ -149,15 +175,29 @@ class JazzTraining(Training):
 
     def held_out_batches(self) -> Iterable[Batch]:
         """The held-out tunes, as batches of tunes of similar length; long ones are cut, which bounds the memory."""
+        return self._batches_of(self.held_out)
+
+    def validation_batches(self) -> Iterable[Batch]:
+        """The tunes for validation, or else the held-out ones."""
+        return self._batches_of(self.parts.validation or self.held_out)
+
+    def _batches_of(self, tunes: Sequence[EncodedTune]) -> Iterable[Batch]:
         span = LONGEST_PIECE * self.settings.step
-        pieces = [tune.ids[i : i + span + 1] for tune in self.held_out for i in range(0, len(tune.ids) - 1, span)]
+        pieces = [tune.ids[i : i + span + 1] for tune in tunes for i in range(0, len(tune.ids) - 1, span)]
         arrays = [np.array(piece) for piece in sorted(pieces, key=len, reverse=True)]
         return masked(padded(arrays, HELD_OUT_BATCH), self.predicted)
 
+    def held_out_loss(self) -> float:
+        """The loss of the best weights on the held-out tunes, nats a value."""
+        return self.places * mean_loss(self.checkpoint(resumable=False).model, self.held_out_batches())
+
     def describe(self) -> str:
         """The data and the network, in one line."""
-        learned, unseen = (sum(sum(tune.bars) for tune in part) for part in (self.training, self.held_out))
-        data = f"{learned:,} values of {len(self.training)} tunes to learn, {unseen:,} of {len(self.held_out)} held out"
+        learned, chosen, unseen = (f"{sum(sum(tune.bars) for tune in part):,}" for part in self.parts)
+        data = f"{learned} values of {len(self.training)} tunes to learn, "
+        if self.parts.validation:
+            data += f"{chosen} of {len(self.parts.validation)} for validation, "
+        data += f"{unseen} of {len(self.held_out)} held out"
         size = f"{self.network}, {self.model.params.flat.size:,} parameters"
         return f"{data}, {len(self.vocabulary)} tokens; {size}."
 
@@ -174,7 +214,7 @@ class JazzTraining(Training):
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
         """The best loss, why training ended, and whether the n-gram is better."""
         words = super().verdict(ngrams, status)
-        if self.places * self.trainer.best_loss > min(ngrams.values()):
+        if self.held_out_loss() > min(ngrams.values()):
             n = sum(sum(tune.bars) for tune in self.training)
             words += f"\nThe n-gram is better: {n:,} values are too little music for this network."
         return words
@@ -197,7 +237,7 @@ def ngram_on_values(checkpoint: Checkpoint) -> tuple[Vocabulary, KneserNey, floa
     """
     parts = [[values_of(checkpoint, tune) for tune in part] for part in tunes_of(checkpoint)]
     vocabulary = Vocabulary(value for part in parts for values in part for value in values)
-    training, held_out = ([vocabulary.encode(values) for values in part] for part in parts)
+    training, _, held_out = ([vocabulary.encode(values) for values in part] for part in parts)
     return vocabulary, *best_ngram(training, held_out, len(vocabulary), range(1, 8))
 
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from jazz.model import RECIPES, EncodedTune, Settings, build, tunes_of, values_of
+from jazz.model import RECIPES, EncodedTune, Parts, Settings, build, tunes_of, values_of
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.reading.corpus import read_tunes, shipped_choruses
 from jazz.tokens import is_of_value, stream
-from jazz.training import JazzTraining, masked, ngram_on_values, split_tunes
+from jazz.training import JazzTraining, masked, ngram_on_values, split_tunes, three_parts
 from jazz.tunes import Tune
 from numpyrnn import LSTM, Dense, Dropout, Embedding, NumpyrnnError
 from numpyrnn.batches import crops, padded
@@ -125,6 +125,41 @@ def test_a_single_bar_is_not_enough(tunes):
         split_tunes([replace(tunes[2], bars=tunes[2].bars[:1])], 0)
 
 
+@pytest.mark.parametrize(("n", "sizes"), [(2, (1, 0, 1)), (9, (7, 0, 2)), (10, (7, 1, 2)), (122, (86, 12, 24))])
+def test_ten_tunes_or_more_have_a_part_for_validation(n, sizes):
+    tunes = [Tune(str(i), ()) for i in range(n)]
+    parts = three_parts(tunes, 3)
+    assert (len(parts.training), len(parts.validation), len(parts.held_out)) == sizes
+    assert sorted((tune for part in parts for tune in part), key=tunes.index) == tunes
+
+
+@given(st.integers(10, 60), st.integers(2, 12), st.integers(0, 9))
+def test_no_group_is_in_two_parts(n, n_groups, seed):
+    tunes = [Tune(str(i), (), f"group {i % n_groups}") for i in range(n)]
+    parts = [{tune.group for tune in part} for part in three_parts(tunes, seed, by_group=True)]
+    assert sum(map(len, parts)) == min(n, n_groups)
+
+
+def test_the_tunes_for_validation_decide_and_the_held_out_ones_are_measured(tunes):
+    tunes = [replace(tunes[i % 3], name=str(i)) for i in range(12)]
+    training = JazzTraining.of_tunes(tunes, replace(TINY["parts"], **NO_NOISE))
+    (record,) = training.run(1)
+    best = training.checkpoint(resumable=False)
+    assert_allclose(-np.mean(step_by_step(best, training.parts.validation)), record["valid_loss"], rtol=1e-4)
+    total = -sum(step_by_step(best, training.held_out))
+    assert_allclose(training.held_out_loss(), total / sum(sum(tune.bars) for tune in training.held_out), rtol=1e-4)
+    assert training.held_out_loss() != 3 * record["valid_loss"]
+    assert f"{training.held_out_loss():.3f} nats a value" in training.verdict({"n-gram": 9.0})
+
+
+def test_a_file_without_a_part_for_validation_reads_as_before(checkpoint):
+    config = {name: part for name, part in checkpoint.config.items() if name != "validation"}
+    training = JazzTraining.of(replace(checkpoint, config=config))
+    assert training.parts == Parts(tunes_of(checkpoint).training, [], tunes_of(checkpoint).held_out)
+    pairs = zip(training.validation_batches(), training.held_out_batches(), strict=True)
+    assert all(np.array_equal(a.x, b.x) for a, b in pairs)
+
+
 # batches
 
 
@@ -186,7 +221,7 @@ def test_a_tiny_tune_can_be_learned_by_heart(tunes, recipe):
     vocabulary = Vocabulary(token for value in tokens for token in value)
     ids = vocabulary.encode(token for value in tokens for token in value).tolist()
     tune = EncodedTune("tiny", "", ids, [len(tokens)])
-    training = JazzTraining([tune], [tune], settings, vocabulary)
+    training = JazzTraining(Parts([tune], [], [tune]), settings, vocabulary)
     history = training.run(120)
     assert min(record["valid_loss"] for record in history) < 0.02
     right = [math.exp(logarithm) for logarithm in step_by_step(training.checkpoint(), [tune])]
@@ -238,8 +273,8 @@ def test_a_model_file_gives_back_settings_tunes_and_values(tunes, tmp_path, reci
     assert Settings.of(checkpoint) == TINY[recipe]
     assert {field.name for field in fields(Settings)} == set(checkpoint.config["settings"])
     assert checkpoint.vocabulary == training.vocabulary
-    assert tunes_of(checkpoint) == (training.training, training.held_out)
-    parts = split_tunes(tunes, TINY[recipe].seed)
+    assert tunes_of(checkpoint) == training.parts
+    parts = three_parts(tunes, TINY[recipe].seed)
     for found, expected in zip(tunes_of(checkpoint), parts, strict=True):
         assert [(tune.name, tune.group) for tune in found] == [(tune.name, tune.group) for tune in expected]
         for tune, source in zip(found, expected, strict=True):
@@ -283,14 +318,14 @@ def test_damaged_settings_are_one_error(checkpoint, settings, message):
     [None, 3, "abc", {"a": 1}, [{"name": "a"}], [{"name": "a", "group": "", "ids": [10**6], "bars": [1]}]],
     ids=str,
 )
-@pytest.mark.parametrize("part", ["training", "held_out"])
+@pytest.mark.parametrize("part", Parts._fields)
 def test_damaged_tunes_are_one_error(checkpoint, part, found):
     with pytest.raises(NumpyrnnError, match="the model must hold its training and held-out tunes, it does not"):
         tunes_of(damaged(checkpoint, **{part: found}))
 
 
 def test_a_tune_with_a_part_too_many_or_parts_in_no_order_is_one_error(checkpoint):
-    tune, *others = tunes_of(checkpoint)[0]
+    tune, *others = tunes_of(checkpoint).training
     for damage in ({"ids": tune.ids[1:]}, {"bars": tune.bars[1:]}):
         broken = damaged(checkpoint, training=[asdict(replace(tune, **damage)), *map(asdict, others)])
         with pytest.raises(NumpyrnnError, match=f"'{tune.name}' has .* tokens for .* values of {TINY['parts'].step}"):
@@ -304,10 +339,10 @@ def test_a_tune_with_a_part_too_many_or_parts_in_no_order_is_one_error(checkpoin
 
 def test_the_shipped_soloist_held_out_whole_choruses_that_it_has_not_seen(shipped):
     choruses = {path.stem: tune_of_chorus(read_chorus(path)) for path in shipped_choruses()}
-    training, held_out = tunes_of(shipped)
-    seen = [values_of(shipped, tune) for tune in training]
-    assert len(held_out) >= 5
-    assert not {tune.name for tune in training} & {tune.name for tune in held_out}
+    training, validation, held_out = tunes_of(shipped)
+    seen = [values_of(shipped, tune) for tune in (*training, *validation)]
+    assert (len(training), len(validation), len(held_out)) == (86, 12, 24)
+    assert {tune.name for part in tunes_of(shipped) for tune in part} == {*choruses}
     for tune in held_out:
         values = values_of(shipped, tune)
         assert values == [str(value) for bar in choruses[tune.name].values() for value in bar]

@@ -271,7 +271,7 @@ def test_the_summary_has_the_figures(solo):
 def test_the_longest_run_that_was_copied_is_found(play, model):
     played = play(None, form="blues-f", longest_copy=3)
     values = [str(value) for value in played.line.values]
-    texts = {tune.name: "|".join(["", *values_of(model, tune), ""]) for tune in tunes_of(model)[0]}
+    texts = {tune.name: "|".join(["", *values_of(model, tune), ""]) for tune in tunes_of(model).training}
     runs = [values[a:b] for a in range(len(values)) for b in range(a + 1, len(values) + 1)]
     known = [run for run in runs if any("|".join(["", *run, ""]) in text for text in texts.values())]
     assert played.copied.length == max(map(len, known)) <= 3
@@ -311,7 +311,7 @@ def test_a_solo_begins_with_its_primer(play, model, primer):
 def test_a_primer_is_two_bars_of_a_chorus_or_of_its_midi_or_of_a_tune_of_the_form(model, tmp_path):
     assert primer_values(None, model, form("waltz")) == []
     assert primer_values("opening", model, parse_changes("C"))  # no tune is of this form: any one will do
-    for tune in tunes_of(model)[0]:
+    for tune in tunes_of(model).training:
         opening = values_of(model, tune)[: sum(tune.bars[:2])]
         chorus, changes = data_path(f"choruses/{tune.name}.txt"), form(tune.group)
         write_midi(tmp_path / f"{tune.name}.mid", chorus_midi(read_chorus(chorus), straight=True))

@@ -93,7 +93,7 @@ def longest_run(values, tune):
 
 
 def copied(line, checkpoint):
-    return max(longest_run(as_text(line), values_of(checkpoint, tune)) for tune in tunes_of(checkpoint)[0])
+    return max(longest_run(as_text(line), values_of(checkpoint, tune)) for tune in tunes_of(checkpoint).training)
 
 
 # what holds for every line

@@ -53,7 +53,7 @@ def test_solos_are_learned_and_those_that_cannot_be_are_named(folder, trained):
 
 
 def test_solos_over_one_tune_are_learned_or_held_out_together(folder, trained):
-    training, held_out = tunes_of(load(folder / "jazz.npz", "jazz"))
+    training, _, held_out = tunes_of(load(folder / "jazz.npz", "jazz"))
     assert len(training) + len(held_out) == 5
     assert not {tune.group for tune in training} & {tune.group for tune in held_out}
 
@@ -70,7 +70,7 @@ def test_solos_are_chosen_by_options(folder):
     options = ("--style", "bebop", "--style", "hard-bop", "--style", "cool", "--tempo", "90-200", "--meter", "4/4")
     done = do(folder, "train", "wjazzd.db", *options, *TINY, "-o", "chosen.npz")
     assert done.status == 0, done.err
-    training, held_out = tunes_of(load(folder / "chosen.npz", "jazz"))
+    training, _, held_out = tunes_of(load(folder / "chosen.npz", "jazz"))
     assert {tune.group for tune in (*training, *held_out)} == {"bluepage", "slowdoor"}
     done = do(folder, "train", "wjazzd.db", "--performer", "ben", *TINY, "-o", "ben.npz")
     assert "2 solos are used, 0 cannot be used." in done.out

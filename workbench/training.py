@@ -70,6 +70,14 @@ class Training:
         """The batches on which the held-out loss is measured."""
         raise NotImplementedError
 
+    def validation_batches(self) -> Iterable[Batch]:
+        """The batches whose loss decides when training ends; by default the held-out ones."""
+        return self.held_out_batches()
+
+    def held_out_loss(self) -> float:
+        """The held-out loss of the best weights, nats per item (`per`)."""
+        return self.places * self.trainer.best_loss
+
     def data(self) -> dict[str, Any]:
         """The data that the model file holds besides the settings, in values that JSON can hold."""
         raise NotImplementedError
@@ -103,7 +111,7 @@ class Training:
         self, epochs: int, on_batch: OnBatch = None, on_epoch: OnEpoch = None, on_rollback: OnRollback = None
     ) -> list[Record]:
         """Train up to `epochs` epochs in total; see `Trainer.run`."""
-        parts = self.batches(), epochs, self.held_out_batches, self.accept
+        parts = self.batches(), epochs, self.validation_batches, self.accept
         return self.trainer.run(*parts, on_batch, on_epoch, on_rollback)
 
     @contextmanager
@@ -160,7 +168,7 @@ class Training:
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:
         """Report the loss, why training ended, and the loss of the best n-gram; `status` is the exit status."""
-        loss = f"{self.places * self.trainer.best_loss:.3f} nats a {self.per}"
+        loss = f"{self.held_out_loss():.3f} nats a {self.per}"
         return f"Held-out loss {loss}, {self.ending(status)}. The best n-gram: {min(ngrams.values()):.3f}."
 
     def ending(self, status: int = 0) -> str:

@@ -266,7 +266,7 @@ def primer_values(primer: str | Path | None, checkpoint: Checkpoint, changes: Ch
     if primer is None:
         return []
     if str(primer) == "opening":
-        tunes = tunes_of(checkpoint)[0]
+        tunes = tunes_of(checkpoint).training
         tune = next((tune for tune in tunes if tune.group and tune.group == changes.name), tunes[0])
         return [parse_value(value) for value in values_of(checkpoint, tune)[: sum(tune.bars[:PRIMER_BARS])]]
     read = read_tunes([Path(primer)])
