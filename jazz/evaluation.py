@@ -19,7 +19,7 @@ from workbench.ngram import KneserNey
 
 from .changes import Changes
 from .model import EncodedTune, training_values, values_of
-from .soloist import TEMPERATURE, Soloist
+from .soloist import Soloist
 from .training import JazzTraining, ngram_on_values
 
 RUN = 6  # values; shorter runs occur in most tunes
@@ -92,7 +92,7 @@ def measure(
     changes: Changes,
     n_solos: int = 10,
     seed: int = 0,
-    temperature: float = TEMPERATURE,
+    temperature: float = 1.0,
     progress: Progress = lambda items: items,
     **how: Any,
 ) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def measure(
     changes : Changes to play over
     n_solos : int, default 10
     seed : int, default 0, for the solos
-    temperature : float, default 1.1
+    temperature : float, default 1
     progress : function that yields the items of a sequence, such as a progress bar
     **how : `top_k` and `top_p` of the network's solos, see `Sampler`
 

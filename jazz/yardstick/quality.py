@@ -68,9 +68,11 @@ def solo_of_line(line: Line, name: str) -> Solo:
     return solo_of_notes(name, notes, line.changes)
 
 
-def played(checkpoint: Checkpoint, count: int, seed: int = 0, **how: Any) -> list[Solo]:
+def played(
+    checkpoint: Checkpoint, count: int, seed: int = 0, temperature: float = TEMPERATURE, **how: Any
+) -> list[Solo]:
     """Play solos to be measured; see `improvised`."""
-    lines = improvised(checkpoint, count, seed, **how)
+    lines = improvised(checkpoint, count, seed, temperature, **how)
     return [solo_of_line(line, f"{line.changes.name}, seed {seed + i}") for i, line in enumerate(lines)]
 
 
