@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from itertools import product
 from typing import TypeVar
 
@@ -128,6 +129,14 @@ class Soloist:
         """The styles that the model knows, sorted; none if it was not told any."""
         return sorted(token.removeprefix(STYLE) for token in self.ids if token.startswith(STYLE) and token != NO_STYLE)
 
+    @cached_property
+    def manners(self) -> list[tuple[str, str]]:
+        """The form and the style of each training tune that has a style."""
+        place = self.settings.context.index("style")
+        tokens, tunes = self.checkpoint.vocabulary.tokens, tunes_of(self.checkpoint)[0]
+        told = [(tune.group, tokens[tune.ids[place]]) for tune in tunes]
+        return [(group, token.removeprefix(STYLE)) for group, token in told if token != NO_STYLE]
+
     def style_of(self, changes: Changes) -> str:
         """The commonest style of the training tunes over a form, or else one by meter and feel; empty if none is known.
 
@@ -138,11 +147,8 @@ class Soloist:
         known = self.styles
         if not known:
             return ""
-        tunes, place = tunes_of(self.checkpoint)[0], self.settings.context.index("style")
-        said = [(tune.group, self.checkpoint.vocabulary.tokens[tune.ids[place]]) for tune in tunes]
-        styles = [(group, token.removeprefix(STYLE)) for group, token in said if token != NO_STYLE]
-        of_all = Counter(style for _, style in styles)
-        of_form = Counter(style for group, style in styles if group and group == changes.name)
+        of_all = Counter(style for _, style in self.manners)
+        of_form = Counter(style for group, style in self.manners if group and group == changes.name)
         by_feel = "waltz" if changes.bar == 3 else "bossa" if changes.feel == "straight" else changes.feel
         likely: list[tuple[str, int]] = [*of_form.most_common(1), (by_feel, 0), *of_all.most_common(1), (known[0], 0)]
         return next(style for style, _ in likely if style in known)
@@ -194,7 +200,8 @@ class Soloist:
         memory = Phrases(line.elements, chords)
         previous: int | None = None
         played: Bar | None = None  # the last bar in which a note begins
-        now, ends = Fraction(0), True  # whether the last note is a tone that can end
+        now, ended = Fraction(0), False
+        ends = True  # whether the last note is a tone that can end
         while now < changes.end:
             number = int(now // changes.bar)
             bar = bars[number]
@@ -209,14 +216,17 @@ class Soloist:
             spot = Spot(place, bar, changes.end, sounding, first, rest, resolve, self.low, self.high, last)
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
             copied = self.continuations.get(recent, set())
-            value = self._quote(replace(spot, last=None), given.pop()) if given else None
+            value = self._quote(replace(spot, last=None), given.pop()) if given and not breath.must else None
             pitches: tuple[int, ...] = ()
             if value is None:  # the primer is over or does not fit: from here on the model plays
                 given.clear()
-                if now == last:
+                if ended:
+                    value = self._pause(spot, copied, changes.end - now)
+                elif now == last:
                     value, pitches = self._final(spot, copied)
-                elif breath.must or (breath.due and rest) or now > last == line.elements[-1].onset:
-                    value = self._pause(spot, copied, breath.rest)
+                    ended = value is not None
+                elif breath.must or (breath.due and rest):
+                    value, recalled = self._pause(spot, copied, breath.rest), []
                 elif not recalled and breath.silence >= PAUSE and line.elements and rng.random() < RECALL:
                     recalled = memory.recall(now, rng, self.low, self.high)
             if value is None and recalled:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jazz.changes import form, parse_changes
+from jazz.evaluation import longest_copy
 from jazz.grammar import Element, kinds, parse_value
 from jazz.model import RECIPES, Settings, tunes_of
 from jazz.phrasing import LONGEST_RUN, PAUSE, Breath, Phrases, can_end, last_note, plan
@@ -88,8 +89,12 @@ def test_no_run_is_longer_than_a_breath(models, rounds, tell):
         line = play(checkpoint, changes, seed, temperature, tempo=tempo, primer=given, longest_copy=limit)
         assert sum(value.duration for value in line.values) == changes.end
         longest = max(longest, unbroken(line))
-        assert unbroken(line) <= max(LONGEST_RUN, len(given) + 1)
-    tell(f"{len(seeds):,} lines over random changes: at most {longest} notes without a rest of half a beat")
+        assert unbroken(line) <= LONGEST_RUN
+        if limit:
+            assert longest_copy([str(value) for value in line.values], training_values(checkpoint)).length <= limit
+    tell(
+        f"{len(seeds):,} lines over random changes: no copy longer than allowed, at most {longest} notes without a rest of half a beat"
+    )
 
 
 def test_a_line_that_never_wants_to_rest_still_breathes(models):

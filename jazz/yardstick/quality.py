@@ -52,12 +52,11 @@ def improvised(
     -------
     list of Line; those that `jazz improvise` plays with the same seeds, forms and numbers of choruses
     """
-    lines = []
+    lines, soloist = [], Soloist(checkpoint, Sampler(seed), longest_copy=LONGEST_COPY)
     for number in progress(range(count)):
         changes = form(SEVEN[number % len(SEVEN)])
         changes = changes.times(-(-LEAST_BARS // len(changes.bars)))
-        sampler = Sampler(np.random.default_rng([seed + number, 0]), temperature, top_k, top_p)
-        soloist = Soloist(checkpoint, sampler, longest_copy=LONGEST_COPY)
+        soloist.sampler = Sampler(np.random.default_rng([seed + number, 0]), temperature, top_k, top_p)
         lines.append(soloist.play(changes, tempo=changes.tempo or TEMPO))
     return lines
 
