@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from math import ceil
 
 import numpy as np
 from numpy.random import Generator
@@ -18,9 +18,9 @@ from .tokens import SECTION, Shape
 LONGEST_RUN = 30  # notes without a rest of half a beat
 SOON = 26  # notes after which the run ends with the next tone that can end
 SHORT, PAUSE = Fraction(1, 2), Fraction(1)  # quarters; a rest that breaks a run, and one that ends a phrase
-PHRASE, LEAST_PHRASE = 24.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
+PHRASE, LEAST_PHRASE = 30.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
 USUAL_TEMPO, FASTER = 130, 0.3  # the mean phrase grows with this power of the tempo
-RELUCTANCE = 1.0  # by which the logit of a rest is lowered in a phrase that is to go on
+RELUCTANCE = 1.3  # by which the logit of a rest is lowered in a phrase that is to go on
 # Memory
 RECALL = 0.15  # the probability that a phrase begins with one that was played before
 MOTIF = (4, 9)  # notes of a motif: the fewest, and one more than the most
@@ -30,10 +30,12 @@ STEPS = 7  # semitones by which a motif is transposed at most
 DENSITY, HEIGHT = 5.8, 71.7  # notes in four quarters and mean pitch of the choruses
 FAST = 0.07  # the share of beats with triplets, and that with sixteenths
 DENSER, HIGHER = 0.4, 6.0  # from the lowest point to the climax: the logarithm of the density, and semitones
+BUSY = 0.2  # more beats with sixteenths for each doubling of the density
+LATE = 0.4  # the probability that a solo without an ending bar ends on the third beat
 CLIMAX = 0.7  # where in the solo it is
 # Standard deviations of the logarithm of the density, of the height in semitones, and of the shares of beats with
 # triplets and sixteenths: between solos, and between sections of a solo.
-OWN, NOW = (0.4, 2.0, 0.1, 0.1), (0.2, 2.0, 0.1, 0.1)
+OWN, NOW = (0.5, 2.0, 0.12, 0.12), (0.2, 2.0, 0.1, 0.1)
 
 
 def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[Shape]:
@@ -54,7 +56,7 @@ def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[S
     list of Shape
     """
     count = -(-len(changes.bars) // SECTION)
-    own, high, triplets, sixteenths = (0, 0, FAST, FAST) + rng.normal(0, OWN)
+    own, high, triplets, sixteenths = rng.normal((0, 0, FAST, FAST + BUSY * np.log2(density)), OWN)
     shapes: list[Shape] = []
     for x in (np.arange(count) + 0.5) / count:
         rise = (x / CLIMAX if x < CLIMAX else (1 - x) / (1 - CLIMAX)) - 0.5  # -0.5 to 0.5
@@ -70,10 +72,11 @@ def last_note(changes: Changes, rng: Generator) -> Fraction:
 
     In a form of one bar it is the last beat.
     """
-    bar, last = changes.bar, changes.end - changes.bar
+    bar = changes.bar
+    last = changes.end - bar
     if len(changes.bars) == 1:
-        return last + max(-(-bar // 1) - 1, Fraction(0))
-    return last + (2 if bar == 4 and not changes.ending and rng.random() < 0.4 else 0)
+        return last + max(ceil(bar) - 1, 0)
+    return last + (2 if bar == 4 and not changes.ending and rng.random() < LATE else 0)
 
 
 def can_end(pitch: int, chord: Element) -> bool:
@@ -103,7 +106,7 @@ class Breath:
         self.silence, self.run, self.phrase, self.wanted = PAUSE, 0, 0, self._length()
 
     def _length(self) -> int:
-        return max(LEAST_PHRASE, round(self.rng.gamma(2.0, self.mean / 2)))
+        return max(LEAST_PHRASE, round(float(self.rng.gamma(2.0, self.mean / 2))))
 
     def hear(self, element: Element) -> None:
         """Take a note or a rest into account."""
