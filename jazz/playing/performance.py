@@ -53,12 +53,8 @@ def improvise(
     tune: str | None = None,
     key: str | None = None,
     seed: int | None = None,
-<<<<<<< HEAD
     takes: int = 1,
-    temperature: float = 1.0,
-=======
     temperature: float = TEMPERATURE,
->>>>>>> wt-s
     top_k: int | None = None,
     top_p: float | None = None,
     choruses: int = 1,
@@ -94,13 +90,9 @@ def improvise(
     tune : str, optional, the title or number of the tune, if `chords` holds several
     key : str, optional, such as "Bb" or "F#m", of the lead sheet; default: the chart's
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
-<<<<<<< HEAD
     takes : int, default 1; of several takes, whose seeds follow each other, the one with the best `Solo.score` is
         returned, and `Solo.takes` holds all
-    temperature : float, default 1; below 1 safer, above 1 wilder
-=======
     temperature : float, default 1.1; lower is safer, higher is wilder
->>>>>>> wt-s
         0 always takes the most probable. Solo and band are then the same for every seed.
     top_k : int, optional, draw only among the k most probable
     top_p : float, optional, draw only among the most probable, which together reach p
