@@ -1,6 +1,5 @@
-"""Instruments are found by what musicians call them; a solo stays in range, and its lead sheet is written for a reader."""
+"""Instruments are found by what they are called; solos stay in range; lead sheets are written for their readers."""
 
-from fractions import Fraction
 from xml.etree import ElementTree
 
 import pytest
@@ -59,8 +58,7 @@ def test_every_instrument_has_a_name_of_its_own_and_a_range_that_can_be_played_a
         assert 1 <= one.program <= 128
         assert parse_range(one.sounding) == (one.low, one.high)
         assert parse_range(one.written) == (one.low + one.up, one.high + one.up)
-        assert 0 <= one.low + one.octaves <= 69 <= one.high + one.octaves <= 127
-        assert abs((one.low + one.high) / 2 + one.octaves - 69) <= 6
+        assert 12 <= one.low < one.high - 20 < one.high <= 108
 
 
 def test_the_ranges_are_those_of_the_books():
@@ -241,7 +239,6 @@ def test_the_transposition_of_an_unusual_key_is_refused(play):
 
 @pytest.mark.extra("score")
 def test_a_transposed_lead_sheet_is_engraved(play):
-    pytest.importorskip("verovio")
     solo = play(transpose="Eb")
-    assert solo.svg().startswith(b"<svg") or b"<svg" in solo.svg()
-    assert Fraction(1) <= len(solo.pdf())
+    assert b"<svg" in solo.svg()
+    assert solo.pdf().startswith(b"%PDF")

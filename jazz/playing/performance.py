@@ -35,7 +35,7 @@ from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 from . import drums
 from .band import INSTRUMENTS, NAMES, SOLO, note
 from .feel import played
-from .plan import Road, head_within, line_of, moved, notes_of, read_head
+from .plan import Road, head_within, line_of, notes_of, read_head
 from .solo import Solo as Solo
 from .solo import output_files as output_files
 
@@ -174,9 +174,8 @@ def improvise(
         improvised = line_of([], road.choruses)
         if checkpoint:
             sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
-            low, high = player.low + player.octaves, player.high + player.octaves
-            soloist = Soloist(checkpoint, sampler, density, longest_copy, low, high)
-            improvised = moved(soloist.play(road.choruses, opening, on_bar, tempo, style), -player.octaves)
+            soloist = Soloist(checkpoint, sampler, density, longest_copy, player.low, player.high)
+            improvised = soloist.play(road.choruses, opening, on_bar, tempo, style)
         improvised = road.traded(improvised)
         line = road.whole(improvised, player)
         notes = road.band(np.random.default_rng([chance, 1]), instruments or (), line, tempo)

@@ -132,12 +132,6 @@ def line_of(melody: Sequence[Element], changes: Changes) -> Line:
     return Line(changes, values, [element for bar in bars for element in bar.melody])
 
 
-def moved(line: Line, semitones: int) -> Line:
-    """A line, higher by some semitones, whole octaves."""
-    elements = [replace(e, pitches=tuple(pitch + semitones for pitch in e.pitches)) for e in line.elements]
-    return replace(line, elements=elements)
-
-
 @dataclass(frozen=True)
 class Road:
     """The order in which a piece is played: head, choruses, head, ending.

@@ -13,6 +13,7 @@ from numpyrnn.sampling import Sampler
 
 from ..changes import form
 from ..evaluation import Tunes, longest_copy
+from ..instruments import TENOR
 from ..soloist import LONGEST_COPY, TEMPERATURE, TEMPO, TOP_P, Line, Soloist
 from .bands import Bands, Values, bands_for
 from .measures import MEASURES, measure
@@ -52,7 +53,7 @@ def improvised(
     -------
     list of Line; those that `jazz improvise` plays with the same seeds, forms and numbers of choruses
     """
-    lines, soloist = [], Soloist(checkpoint, Sampler(seed), longest_copy=LONGEST_COPY)
+    lines, soloist = [], Soloist(checkpoint, Sampler(seed), 1, LONGEST_COPY, TENOR.low, TENOR.high)
     for number in progress(range(count)):
         changes = form(SEVEN[number % len(SEVEN)])
         changes = changes.times(-(-LEAST_BARS // len(changes.bars)))
