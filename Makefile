@@ -10,7 +10,7 @@ EXTRAS := fast,score
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
-.PHONY: demo test test-extras coverage torture mutants quality check bench bench-quick bench-more models bands clean
+.PHONY: demo test test-extras coverage torture mutants quality check bench bench-quick bench-more models pictures bands clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -64,6 +64,9 @@ models: $(READY)
 	@cp demo/shipped.npz data/models/sonnets.npz
 	@$(PY) -m piano train --transpose --rhythm --min-count 20 --seed 0 --slim --force --out demo/shipped.npz
 	@cp demo/shipped.npz data/models/piano.npz
+
+pictures: $(VENV)/.extras
+	@$(PY) benchmarks/pictures.py
 
 # WJAZZD is the Weimar Jazz Database in its CSV form, a zip or a folder.
 bands: $(READY)

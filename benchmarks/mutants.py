@@ -40,6 +40,7 @@ TESTS = {  # module: the test files that must notice its faults
     "cells": "cells recurrent unroll",
     "checkpoint": "bounds checkpoint checkpoint_text restore forged_models",
     "convolution": "convolution",
+    "inspect": "inspect",
     "layer": "bounds layer layers recurrent",
     "layers": "layers layers_pooling",
     "losses": "losses train",

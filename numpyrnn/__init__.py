@@ -5,8 +5,8 @@ of a layer; `layers`, `recurrent` and `convolution` implement it, and `sequentia
 recurrent layer runs a cell of `cells` over the steps, with the loops of `unroll` and the matrix products of `products`;
 `fast` holds the same cells, compiled. `losses`, `optim` and `train` train a model, with the threads of `threads`.
 `sampling` and `stepper` generate sequences, `checkpoint` saves and loads models (in the container of `archive`),
-`verify` checks their files, and `gradcheck` checks gradients (`cases`: those of functions in a user's file). `course`
-holds the textbook functions, one equation per line.
+`verify` checks their files, `gradcheck` checks gradients (`cases`: those of functions in a user's file), and `inspect`
+looks into a model. `course` holds the textbook functions, one equation per line.
 
 The letters of the textbook functions, and those of the engine:
 

@@ -11,6 +11,7 @@ from .checks import Array
 SAME = 1e-6  # two arrays whose difference has at most this share of the norm count as the same
 
 
+@np.errstate(all="ignore")  # of numbers that are too large or too small to be compared, nothing is said
 def hint(name: str, gradients: Mapping[str, Array], slopes: Mapping[str, Array], wrong: Array) -> str:
     """Describe a wrong gradient in one line.
 
@@ -58,8 +59,9 @@ def relation(ours: Array, slope: Array) -> str:
 
 
 def same(a: Array, b: Array) -> bool:
-    """Whether two arrays are the same up to rounding; arrays of zeros are not compared."""
-    return a.shape == b.shape and bool(b.any()) and float(np.linalg.norm(a - b)) <= SAME * float(np.linalg.norm(b))
+    """Whether two arrays are the same up to rounding; arrays whose norm is zero or infinite are not compared."""
+    size = float(np.linalg.norm(b))
+    return a.shape == b.shape and 0 < size < np.inf and float(np.linalg.norm(a - b)) <= SAME * size
 
 
 def box(mask: Array) -> str:

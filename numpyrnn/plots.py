@@ -29,7 +29,8 @@ def plot_gates(
 ) -> Figure:
     """Draw the gates and states of `inspect.gates` as maps: steps from left to right, one row for each unit.
 
-    The units stand in the same order in all maps of a layer: by the step at which |h| is largest.
+    The units stand in the same order in all maps of a layer: by the step at which |h| is largest. The
+    colours of candidates and states end at a size that one value in fifty exceeds.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ def plot_gates(
         h, values = gates[i]["h"], gates[i][name]
         order = np.argsort(-h.std(axis=0), kind="stable")[: check_count("units", units)]
         order = order[np.argsort(np.abs(h[:, order]).argmax(axis=0), kind="stable")]
-        most = 1 if name in OPEN else float(np.abs(values).max()) or 1.0
+        most = 1 if name in OPEN else float(np.quantile(np.abs(values), 0.98)) or 1.0
         limits = {"vmin": 0 if name in OPEN else -most, "vmax": most, "cmap": "cividis" if name in OPEN else "PuOr"}
         figure.colorbar(axes.imshow(values[:, order].T, aspect="auto", interpolation="none", **limits), ax=axes)
         axes.set_title(f"layer {i + 1}: {NAMES.get(name, '')} {name}", size=10)
@@ -173,7 +174,7 @@ def _figure(size: tuple[float, float], title: str) -> Figure:
     from matplotlib.figure import Figure  # not at import: it takes half a second
 
     figure = Figure(figsize=size, layout="constrained", dpi=100)
-    figure.suptitle(shown(title), parse_math=False)
+    figure.suptitle(shown(title, 200), parse_math=False)
     return figure
 
 

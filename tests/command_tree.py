@@ -33,15 +33,8 @@ PROGRAMS = {
 DATA = {"dinos": "names.txt", "jazz": "chorus.txt", "sonnets": "text.txt", "piano": "piece.mid"}
 # Small values for options that have one of these names, so that a command takes little time.
 QUICK = {"n": 2, "samples": 2, "length": 3, "iterations": 3, "epochs": 1, "hidden": 4, "window": 8, "bars": 1}
-QUICK |= {
-    "name": "saurus",
-    "text": "shall i",
-    "solos": 2,
-    "min_count": 1,
-    "chords": "C7 | F7",
-    "no_lead_sheet": True,
-    "recipe": "streams",
-}
+QUICK |= {"solos": 2, "min_count": 1, "chords": "C7 | F7", "no_lead_sheet": True, "recipe": "streams"}
+QUICK |= {"name": "saurus", "text": "shall i"}
 SECONDS = 10  # of one core, in which a command must end
 LIMIT = 60  # seconds, after which a command counts as hanging
 LONGEST_LINE = 800  # characters of an error: a sentence, and 200 characters of each of two or three inputs

@@ -270,4 +270,6 @@ def test_a_hint_says_only_what_holds():
     ):
         found = hint("a", {"a": ours}, {"a": slope, "b": other}, wrong)
         assert found == "all elements are wrong" if said is None else said in found
+    for size in (1e300, 1e-300):
+        assert hint("a", {"a": size * other}, {"a": size * slope}, wrong) == "all elements are wrong"
     assert hint("a", {"a": slope[:1, :1]}, {"a": slope[1:2, 1:2]}, wrong[:1, :1]) == "all elements are wrong"

@@ -332,6 +332,8 @@ def test_correlations_are_those_of_numpy_over_all_steps_of_all_texts():
         for answer in found:
             h = np.concatenate([one[answer.layer]["h"][:, answer.unit] for one in read])
             assert_allclose(answer.correlation, np.corrcoef(h, marks)[0, 1], rtol=1e-9)
+        (best,) = (answer for answer in top_units(checkpoint, texts) if answer.what == what)
+        assert abs(best.correlation) == max(abs(answer.correlation) for answer in found)
     assert [abs(a.correlation) for a in answers] == sorted((abs(a.correlation) for a in answers), reverse=True)
 
 

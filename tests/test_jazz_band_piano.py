@@ -66,7 +66,9 @@ def test_the_usual_left_hand_voicings_are_among_them():
 def test_a_dominant_of_a_minor_chord_has_no_natural_ninth_and_thirteenth():
     for text, added in (("G7 | Cm7", set()), ("G7 | Cm6", set()), ("G7 | Cmaj7", {4, 9}), ("G7 | Fm7", {4, 9})):
         changes = parse_changes(text).times(8)
-        heard = {p % 12 for seed in range(3) for c, _, v in struck(changes, play(changes, seed)) if str(c) == "G7" for p in v}
+        heard = {
+            p % 12 for seed in range(3) for c, _, v in struck(changes, play(changes, seed)) if str(c) == "G7" for p in v
+        }
         assert heard == {11, 2, 5} | added
 
 
@@ -155,12 +157,14 @@ def test_now_and_then_a_chord_is_anticipated_by_an_eighth(changes):
 def test_a_chord_is_not_anticipated_where_there_is_silence_before_it():
     changes = parse_changes("N.C. | C7 | N.C. | F7 | N.C. | Bb7").times(5)
     for seed in range(5):
-        assert all(4 <= onset % 8 for onset in strikes(play(changes, seed)))
+        assert all(onset % 8 >= 4 for onset in strikes(play(changes, seed)))
 
 
 def test_a_fast_tempo_has_fewer_strikes():
     changes = long(TUNES[0])
-    counts = [np.mean([len(strikes(play(changes, seed, tempo=tempo))) for seed in range(5)]) for tempo in (120, 220, 300)]
+    counts = [
+        np.mean([len(strikes(play(changes, seed, tempo=tempo))) for seed in range(5)]) for tempo in (120, 220, 300)
+    ]
     assert counts[0] > 1.1 * counts[1] > 1.1 * counts[2]
 
 
@@ -169,7 +173,10 @@ def test_each_feel_has_its_rhythms():
     for feel in ("swing", "straight", "bossa", "ballad"):
         changes = replace(long(TUNES[0]), feel=feel)
         notes = [note for seed in range(4) for note in of(PIANO, play(changes, seed, solo=solo_of(phrases(changes))))]
-        found[feel] = np.mean([float(note.duration) for note in notes]), np.mean([note.onset % 1 != 0 for note in notes])
+        found[feel] = (
+            np.mean([float(note.duration) for note in notes]),
+            np.mean([note.onset % 1 != 0 for note in notes]),
+        )
     assert found["ballad"][0] > 1.3 * found["swing"][0]  # a ballad is held,
     assert found["ballad"][1] < 0.5 * found["swing"][1]  # and mostly on the beat
     assert found["bossa"][1] > found["ballad"][1]

@@ -106,7 +106,9 @@ def test_units_are_drawn_as_bars_with_what_they_answer_to():
     answers = [Answer(0, 3, "vowel", 0.9, ("a", "e")), Answer(1, 7, "space", -0.5, ("\n", " "))]
     figure = plot_units(answers)
     assert {"vowel: layer 1, unit 3", "space: layer 2, unit 7", "a  e", "↵  ␣", "highest after"} <= words(figure)
-    assert [round(bar.get_width(), 3) for bar in figure.axes[0].patches] == [0.9, -0.5]
+    bars = figure.axes[0].patches
+    assert [round(bar.get_width(), 3) for bar in bars] == [0.9, -0.5]
+    assert [bar.get_facecolor()[:3] for bar in bars] == [to_rgb(colour) for colour in COLOURS[:2]]
     picture = pixels(figure)
     for colour in COLOURS[:2]:
         assert (np.abs(picture - to_rgb(colour)).max(axis=2) < 0.01).any()

@@ -83,7 +83,7 @@ def look_inside(
     answers = inspect.top_units(checkpoint, examples, n=2)
     units = [(a.what, a.layer + 1, a.unit, f"{a.correlation:.2f}", plots.readable(*a.highest)) for a in answers]
     click.echo(f"\n{table((20, 6, 6, 13, 16), [('class', 'layer', 'unit', 'correlation', 'highest after'), *units])}")
-    title = f"Gates and states while the network reads {text!r}"
+    title = f"Gates and states at each step of {text:.60}"
     drawn = [plots.plot_gates(inspect.gates(checkpoint, ids), tokens, title), plots.plot_saliency(found, tokens)]
     drawn += [plots.plot_gradient_norms(norms), plots.plot_units(answers)]
     write_together(dict(zip(files, map(png, drawn), strict=True)))

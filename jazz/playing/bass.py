@@ -16,9 +16,9 @@ from ..chords import Chord
 from .arrangement import BASS, EVEN, HALF, Arrangement, Piece, beats_of, note, pick
 
 BASS_RANGE = range(28, 51)
-TRIES = 9  # to play a bar unlike the one before
+TRIES = 20  # to play a bar unlike the one before
 APPROACHES = ("semitone",) * 7 + ("scale",) * 7 + ("chord",) * 6  # how often each leads into the next root
-STEPS = {1: 5.0, 2: 6.0, 3: 4.0, 4: 3.0, 5: 2.0, 7: 0.6, 12: 0.8}  # weight of a move in semitones within a walking line
+STEPS = {1: 5.0, 2: 6.0, 3: 4.0, 4: 2.5, 5: 1.2, 7: 0.4, 12: 0.6}  # weight of a move in semitones within a walking line
 SKIPS = 0.1  # share of the beats of a walking line that have ghosted notes
 LOUD, GHOST = 80, 52  # velocities
 FAST = 200  # quarters a minute; no triplets above
@@ -26,7 +26,7 @@ FAST = 200  # quarters a minute; no triplets above
 # Rhythms of even feels in eighths: R root, 5 fifth, - holds.
 PATTERNS = {
     "straight": ("R--RR---", "R--55-R-", "R---5--5", "R-R-5-5-", "R--RR-5-", "R--R5---", "R---R-5-"),
-    "bossa": ("R--55--5", "R--55--R", "R---5--5", "R--55---", "R--R5--5", "R--5R--5"),
+    "bossa": ("R--55--5", "R--55--R", "R---5--5", "R--55---", "R--R5--5", "R--5R--5", "R--55-5-"),
     "compound": ("R--5--", "R--5-R", "R-RR--", "R----5", "R-R5--"),
 }
 
@@ -110,7 +110,7 @@ class Bassist:
         line, leads = [root], count > 1 and goal % 12 != root % 12
         aim = self.approach(chord, root, goal, count - 1) if leads else goal
         for i in range(1, count - leads):
-            reach = 5 * (count - leads - i)
+            reach = 4 * (count - leads - i)
             tones = [pitch for pitch in tones_in_range(chord, strong=i % 2 == 0) if pitch != line[-1]]
             options = [pitch for pitch in tones if 0 < abs(pitch - aim) <= reach] or tones
             onwards = line[-1] - line[-2] if i > 1 else 0
@@ -134,17 +134,25 @@ class Bassist:
             "scale": [p for p in scale if p % 12 in walkable(chord)] or scale,
             "chord": [p for p in near if abs(p - goal) > 2 and p % 12 in chord.tones],
         }[next(self.approaches)]
-        return pick(self.rng, [p for p in options if abs(p - last) <= 7 * steps] or scale or near)
+        options = sorted(options or scale or near, key=lambda p: abs(p - last))
+        return pick(self.rng, [p for p in options if abs(p - last) <= 5 * steps] or options[:1])
 
     def two_beat(self, chord: Chord, root: int, goal: int, count: int) -> tuple[list[int], list[int]]:
         """Places and pitches of a bar in two: root and fifth; at times a last beat leads into the next chord."""
         places = [0] if count < 4 else [*range(0, count - 1, 2)]
-        fifths = [self.fifth(chord, root) for _ in places[1:]]
+        line = [root, *(self.second(chord, root, goal) for _ in places[1:])]
         if count > 2 and self.rng.random() < (0.35 if count > 3 else 0.6):
-            last = [root, *fifths][-1]
-            lead = self.fifth(chord, root) if goal % 12 == root % 12 else self.approach(chord, last, goal, 1)
-            return [*places, count - 1], [root, *fifths, lead]
-        return places, [root, *fifths]
+            places = [*places, count - 1]
+            same = goal % 12 == root % 12
+            line.append(self.second(chord, root, goal) if same else self.approach(chord, line[-1], goal, 1))
+        return places, line
+
+    def second(self, chord: Chord, root: int, goal: int) -> int:
+        """The note after the root in a bar in two: mostly the fifth, above or below, and not far from the next root."""
+        if len(chord.tones) > 2 and self.rng.random() < 0.2:
+            return nearest(chord.tones[1], root)
+        fifths = [self.fifth(chord, root) for _ in range(3)]
+        return next((fifth for fifth in fifths if abs(fifth - goal) <= 9), min(fifths, key=lambda p: abs(p - goal)))
 
     def fifth(self, chord: Chord, root: int) -> int:
         """The chord's fifth, above or below the root; without one, its root."""

@@ -10,6 +10,7 @@ import click
 
 from music.outputs import left_over
 from numpyrnn.checks import shown
+from numpyrnn.cli import Command
 from workbench import options as shared
 from workbench.tables import table
 from workbench.terminal import progress_bar, working
@@ -36,7 +37,7 @@ chart_options = shared.options_of(
 )
 
 
-@click.command(epilog='Example: jazz improvise --chords "Dm7 G7 | Cmaj7 | %" --seed 1 -o solo.mid')
+@click.command(cls=Command, epilog='Example: jazz improvise --chords "Dm7 G7 | Cmaj7 | %" --seed 1 -o solo.mid')
 @option("--chords", metavar="CHORDS", help='Changes, like "Dm7 G7 | Cmaj7 | %", a file, or a link of iReal Pro.')
 @option("--form", metavar="NAME", help=f"A shipped form: {', '.join(FORMS)}  [default: {performance.FORM}]")
 @chart_options
@@ -135,7 +136,7 @@ def table_of(solo: Solo) -> str:
     return table((12, 14, 8, 14), rows) + "\n\n" * bool(rows)
 
 
-@click.command(epilog="Example: jazz instruments")
+@click.command(cls=Command, epilog="Example: jazz instruments")
 def instruments() -> None:
     """List the instruments for --instrument: General MIDI program, written and sounding range, and key."""
     rows = [("", "program", "written", "sounding", "in")]

@@ -139,12 +139,12 @@ class Drummer:
         self.backs = [i for i in range(len(arrangement.beats)) if i % 2]
         self.even = arrangement.changes.feel in EVEN
         self.ballad = arrangement.changes.feel == "ballad"
-        self.left = TOMS[4] if arrangement.changes.feel == "bossa" else SNARE  # where the left hand comments
+        self.bossa = arrangement.changes.feel == "bossa"
         self.sticks = self.kicks = ""
         self.rhythms = [*map(self.playable, arrangement.beats)]  # of each beat in a fill
 
     def hit(self, onset: Fraction, drum: int, velocity: float) -> None:
-        """Add a stroke; a ballad is softer."""
+        """Add a stroke; a ballad is played softer."""
         self.strokes[onset, drum] = velocity * (0.75 if self.ballad else 1)
 
     def bar(self, bar: int) -> dict[tuple[Fraction, int], float]:
@@ -184,13 +184,15 @@ class Drummer:
         if beats == 1 or not (ends or (since + 1) % 8 == 0 or ((since + 1) % 4 == 0 and rng.random() < 0.6)):
             return 0
         resting = any(self.arrangement.rests[bar][self.arrangement.slots // 2 :])
-        return min(pick(rng, (2, 2, 3, 4) if resting else (1, 1, 2)), beats - (not ends))
+        sizes = (1, 1, 2) if self.ballad or self.bossa or not resting else (2, 2, 3, 4)
+        return min(pick(rng, sizes), beats - (not ends))
 
     def ride(self, count: int) -> None:
         """The ride cymbal on every beat, with a skip before the beats after 2 and 4, and a feathered kick."""
         beats, rng = self.arrangement.beats, self.rng
         fast, chance = self.arrangement.tempo > FAST, rng.random()
-        skips = {back for back in self.backs if chance < 0.45 or (chance > 0.6 and rng.random() < 0.5)}
+        usual, others = (self.backs, self.backs) if len(beats) != 3 else ([1], [1, 2])
+        skips = {*usual} if chance < 0.4 else {beat for beat in others if chance > 0.6 and rng.random() < 0.5}
         skips |= {int(rng.random() * len(beats))} if chance > 0.75 and not fast else set()
         for i, (onset, length) in enumerate(beats[:count]):
             self.hit(onset, RIDE, 74 + 10 * rng.random() + 8 * (i in self.backs))
@@ -237,13 +239,16 @@ class Drummer:
         """Snare and kick: an answer in the solo's rests, now and then a single light stroke in its phrases."""
         rng, solo = self.rng, self.arrangement.phrases
         quiet = pick(rng, ANSWERS if not solo and rng.random() < 0.4 else BEHIND) if rng.random() < 0.5 else "."
-        answer = pick(rng, ANSWERS)
+        answer, shift = (
+            pick(rng, ANSWERS),
+            2 if self.arrangement.slots % 3 == 0 else 0,
+        )  # three beats: without the first
         for slot, rests in enumerate(self.arrangement.rests[bar][:slots]):
             onset, figure = self.eighths[slot], answer if rests else quiet
-            sign = figure[slot % len(figure)]
+            sign = figure[(slot + shift) % len(figure)]
             if sign != "." and (onset, SNARE) not in self.strokes and (onset, STICK) not in self.strokes:
                 velocity = (58 if rests else 44) + 10 * rng.random()
-                self.hit(onset, KICK if sign == "k" else self.left, velocity)
+                self.hit(onset, KICK if sign == "k" else TOMS[4] if self.bossa else SNARE, velocity)
 
     def playable(self, beat: tuple[Fraction, Fraction]) -> Sequence[str]:
         """The rhythms of a beat, (onset, length), that are not too fast."""
@@ -252,8 +257,10 @@ class Drummer:
 
     def cells(self, first: int = 0) -> list[tuple[Fraction, Fraction, str]]:
         """(onset, length, rhythm) of each beat from the given one to the end of a bar, for a fill or a solo."""
-        beats = zip(self.arrangement.beats[first:], self.rhythms[first:], strict=True)
-        return [(*beat, pick(self.rng, rhythms)) for beat, rhythms in beats]
+        beats, rhythms = self.arrangement.beats[first:], self.rhythms[first:]
+        if len(beats) == 1:  # a fill of one stroke is none
+            rhythms = [[cell for cell in rhythms[0] if len(cell) - cell.count(".") > 1] or rhythms[0]]
+        return [(*beat, pick(self.rng, cells)) for beat, cells in zip(beats, rhythms, strict=True)]
 
     def roll(self, cells: Sequence[tuple[Fraction, Fraction, str]], surface: str, crescendo: bool = False) -> None:
         """Play the rhythms of beats on a part of the kit, with the kick under some accents."""

@@ -152,20 +152,22 @@ class Hands:
             return self.last
         known = self.known.setdefault(chord.tones, [])
         if len(known) < MOST:
-            tops = {voicing[-1] for voicing in known}
-            every = voicings(chord.tones, chord.degrees, plain=chord.tones in self.plain)
-            new = [voicing for voicing in every if voicing not in known]
-            options = [voicing for voicing in new if voicing[-1] not in tops] or new or known
+            options = voicings(chord.tones, chord.degrees, plain=chord.tones in self.plain)
+            penalties = [2.0 * any(alike(voicing, other) for other in known) for voicing in options]
         else:
-            options = known[:-1]
-        chances = self.rng.random(len(options))
+            options, penalties = tuple(known), [0.8 * i for i in range(len(known))]
         costs = [
-            movement(self.last, voicing) + 0.1 * abs(sum(voicing) / len(voicing) - 62) + 0.5 * chance
-            for voicing, chance in zip(options, chances, strict=True)
+            movement(self.last, voicing) + 0.1 * abs(sum(voicing) / len(voicing) - 62) + penalty + 0.5 * chance
+            for voicing, penalty, chance in zip(options, penalties, self.rng.random(len(options)), strict=True)
         ]
         self.last = options[costs.index(min(costs))]
         known[:] = [voicing for voicing in known if voicing != self.last] + [self.last]
         return self.last
+
+
+def alike(voicing: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two voicings have the same top note, or one has all notes of the other."""
+    return voicing[-1] == other[-1] or {*voicing} <= {*other} or {*other} <= {*voicing}
 
 
 def leads_to_minor(chord: Chord, after: Chord) -> bool:
