@@ -22,6 +22,7 @@ from jazz.yardstick.reading import solo_of_midi
 from music.midi import Midi, Note, midi_bytes, read_midi, write_midi
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path
+from workbench.terminal import working
 
 F = Fraction
 HEAD = """title: A head
@@ -311,3 +312,34 @@ def test_a_head_is_named_on_the_command_line(run, tmp_path):
     assert printed.startswith(f"{CHORDS} | {CHORDS}"[:22])
     assert "17 bars at 176" in printed
     assert read_midi("x.mid").length == 18 * 4
+
+
+def test_the_seconds_are_counted_while_files_are_written(monkeypatch, capsys):
+    class Soon:
+        """An event that is over after three waits, whatever the time."""
+
+        def __init__(self):
+            self.waits = 0
+
+        def wait(self, _):
+            self.waits += 1
+            return self.waits > 3
+
+        def set(self):
+            pass
+
+    monkeypatch.setattr("workbench.terminal.Event", Soon)
+    monkeypatch.setattr("workbench.terminal.replaces", lambda _: True)
+    with working("Writing", count=True):
+        pass
+    shown = capsys.readouterr().err
+    assert re.fullmatch(r"Writing \.\.\.(\rWriting \.\.\. \d+ s){3}\r +\r", shown)
+    assert len(shown.split("\r")[-2]) >= len("Writing ... 9 s")
+
+
+@pytest.mark.parametrize(
+    ("chords", "words"),
+    [("C7", ": 1 bar at 130, "), ("C7 | F7", ": 2 bars at 130, ")],
+)
+def test_one_bar_is_no_bars(play, chords, words):
+    assert words in play(chords, ending=False).summary()

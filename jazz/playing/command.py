@@ -107,7 +107,7 @@ def improvise(
     options |= {"instruments": instruments, "solo": not no_solo} | ({"feel": "straight"} if straight else {})
     with working("Playing"), progress_bar(unit="bar", delay=1) as progress:
         solo = performance.improvise(read, on_bar=progress.update, **options)
-    with working("Writing the files"):
+    with working("Writing the files", count=True):
         files = solo.write(path, soundfont, dry=dry, **kinds)
     old = map(shared.shown_path, left_over(path, files))
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
