@@ -141,8 +141,9 @@ def repeated(chords: str, meter: tuple[int, int], bars: Bars) -> list[Change]:
 def chords_of(midi: Midi, choice: Choice, bars: Bars) -> list[Change]:
     """The chords of a MIDI file: its markers, if all are chord symbols, or else estimated.
 
-    They are estimated from all parts but the melody and the drums. If there is a part with chords, a bar has a second chord where this part changes in its second half. Of a bass, only
-    the first note under each chord counts: it is most often the root.
+    They are estimated from all parts but the melody and the drums. If there is a part with chords, a bar has a second
+    chord where this part changes in its second half. Of a bass, only the first note under each chord counts: it is most
+    often the root.
 
     Parameters
     ----------
