@@ -11,7 +11,7 @@ import pytest
 from jazz.changes import form, parse_changes
 from jazz.evaluation import longest_copy
 from jazz.grammar import Element, kinds, parse_value
-from jazz.model import RECIPES, Settings, tunes_of
+from jazz.model import RECIPES, Settings, training_values, tunes_of
 from jazz.phrasing import LONGEST_RUN, PAUSE, Breath, Phrases, can_end, last_note, plan
 from jazz.reading.corpus import read_tunes
 from jazz.soloist import Soloist
