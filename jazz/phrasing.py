@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from math import ceil
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.random import Generator
 
 from .changes import Changes
 from .grammar import Element, kinds, sounding
-from .tokens import SECTION, Shape
+from .tokens import CROWD, LOWEST, SECTION, STOREY, Shape
 
 # Breath
 LONGEST_RUN = 30  # notes without a rest of half a beat
@@ -28,17 +29,17 @@ BACK = (Fraction(2), Fraction(32))  # quarters since the motif, 8 bars of 4/4 at
 STEPS = 7  # semitones by which a motif is transposed at most
 # Form
 DENSITY, HEIGHT = 5.8, 71.7  # notes in four quarters and mean pitch of the choruses
-FAST = 0.07  # the share of beats with triplets, and that with sixteenths
-DENSER, HIGHER = 0.4, 6.0  # from the lowest point to the climax: the logarithm of the density, and semitones
+FEW = 0.1  # the share of beats with triplets or sixteenths that "few" stands for
+DENSER, HIGHER = 0.3, 6.0  # from the lowest point to the climax: the logarithm of the density, and semitones
 BUSY = 0.2  # more beats with sixteenths for each doubling of the density
 LATE = 0.4  # the probability that a solo without an ending bar ends on the third beat
 CLIMAX = 0.7  # where in the solo it is
 # Standard deviations of the logarithm of the density, of the height in semitones, and of the shares of beats with
 # triplets and sixteenths: between solos, and between sections of a solo.
-OWN, NOW = (0.5, 2.0, 0.12, 0.12), (0.2, 2.0, 0.1, 0.1)
+OWN, NOW = (0.3, 2.0, 0.12, 0.12), (0.2, 2.0, 0.1, 0.1)
 
 
-def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[Shape]:
+def plan(changes: Changes, usual: Shape, density: float, rng: Generator) -> list[Shape]:
     """Plan the shape of each bar of a solo.
 
     Density and height rise to a climax and fall after it, for each section with some chance. Each solo has a density, a
@@ -47,8 +48,8 @@ def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[S
     Parameters
     ----------
     changes : Changes, of all choruses
-    style : str, the manner; empty if unknown
-    density : float, 1 for as many notes as the choruses have
+    usual : Shape, that of the manner
+    density : float, 1 for as many notes as are usual
     rng : Generator
 
     Returns
@@ -56,15 +57,45 @@ def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[S
     list of Shape
     """
     count = -(-len(changes.bars) // SECTION)
-    own, high, triplets, sixteenths = rng.normal((0, 0, FAST, FAST + BUSY * np.log2(density)), OWN)
+    own, high, triplets, sixteenths = rng.normal(0, OWN)
     shapes: list[Shape] = []
     for x in (np.arange(count) + 0.5) / count:
         rise = (x / CLIMAX if x < CLIMAX else (1 - x) / (1 - CLIMAX)) - 0.5  # -0.5 to 0.5
         more, higher, third, fourth = rng.normal(0, NOW)
-        notes = density * DENSITY * float(np.exp(own + DENSER * rise + more))
-        height = HEIGHT + high + HIGHER * rise + higher
-        shapes += [Shape(style, notes, height, max(0.0, triplets + third), max(0.0, sixteenths + fourth))] * SECTION
+        shape = Shape(
+            usual.style,
+            density * (usual.density or DENSITY) * float(np.exp(own + DENSER * rise + more)),
+            (usual.height or HEIGHT) + high + HIGHER * rise + higher,
+            max(0.0, (usual.triplets or 0.0) + triplets + third),
+            max(0.0, (usual.sixteenths or 0.0) + sixteenths + fourth + BUSY * float(np.log2(density))),
+        )
+        shapes += [shape] * SECTION
     return shapes[: len(changes.bars)]
+
+
+def usual_shape(style: str, told: Iterable[Sequence[str]]) -> Shape:
+    """The mean shape of a manner.
+
+    Parameters
+    ----------
+    style : str
+    told : iterable of lists of str, the tokens of the shape that each value of the manner's tunes was told, by CONTEXTS
+
+    Returns
+    -------
+    Shape; what the tunes do not say is None
+    """
+    found: dict[str, list[float]] = {}
+    for token in chain.from_iterable(told):
+        kind, _, number = token.partition(": ")
+        if number.isdecimal():
+            found.setdefault(kind, []).append(float(number))
+
+    def usual(kind: str, unit: float, least: float = 0.0) -> float | None:
+        return least + unit * float(np.mean(found[kind])) if found.get(kind) else None
+
+    density, height = usual("density", CROWD), usual("height", STOREY, LOWEST)
+    return Shape(style, density, height, usual("triplets", FEW), usual("sixteenths", FEW))
 
 
 def last_note(changes: Changes, rng: Generator) -> Fraction:
