@@ -168,7 +168,7 @@ def improvise(
     tune : str, optional, the title or number of the tune, if `chords` holds several
     key : str, optional, such as "Bb" or "F#m", of the lead sheet; default: the chart's
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
-    temperature : float, default 1.1; lower is safer, higher is wilder
+    temperature : float, default 1.2; lower is safer, higher is wilder
         0 always takes the most probable. Solo and band are then the same for every seed.
     top_k : int, optional, draw only among the k most probable
     top_p : float, optional, draw only among the most probable, which together reach p
