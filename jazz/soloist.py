@@ -21,11 +21,11 @@ from numpyrnn.stepper import Stepper
 from .changes import Changes
 from .grammar import Element, Value, parse_value, semitones
 from .model import Settings, training_values, tunes_of
-from .phrasing import PAUSE, RECALL, Breath, Phrases, can_end, last_note, plan
+from .phrasing import DENSITY, PAUSE, RECALL, Breath, Phrases, can_end, last_note, plan, usual_shape
 from .spot import HIGH as HIGH
 from .spot import LOW as LOW
 from .spot import NEAR, Spot
-from .tokens import DURATION, INTERVAL, KIND, WHOLE, context, parts, place_of
+from .tokens import DURATION, INTERVAL, KIND, WHOLE, Shape, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
 STYLE = "style: "  # with which the tokens of styles begin
@@ -33,7 +33,7 @@ NO_STYLE = "style: -"
 OCTAVE = 12  # semitones, the least range
 LONGEST_COPY = 8  # values
 TEMPO = 130  # quarters a minute
-TEMPERATURE, TOP_P = 1.1, None  # by default; docs/solos.md says how they were chosen
+TEMPERATURE, TOP_P = 1.2, None  # by default; docs/solos.md says how they were chosen
 STRENGTH = 1.4  # of the effect of `density` on each value, beside what the model is told
 SCATTER = 2.5  # semitones over which a leap to a bar's first note becomes less likely by e
 ONE = Fraction(1)
@@ -116,13 +116,12 @@ class Soloist:
                 for i in range(len(values) - longest_copy):
                     run = tuple(values[i : i + longest_copy])
                     self.continuations.setdefault(run, set()).add(values[i + longest_copy])
-        log_density = float(np.log(density))
         types = [*self.kinds.items(), *((token, value.kind) for token, value in self.wholes.items())]
         self.rests = [token for token, kind in types if kind == "R"]
-        self.bias = np.zeros(len(self.ids))
-        self.bias[self.rests] -= STRENGTH * log_density
+        self.denser, self.bias = 0.0, np.zeros(len(self.ids))
+        self.bias[self.rests] = -STRENGTH  # for a density of e times the usual one
         for token, duration in [*self.durations.items(), *((t, v.duration) for t, v in self.wholes.items())]:
-            self.bias[token] -= STRENGTH * log_density * float(np.log2(float(max(duration, Fraction(1, 8))) * 2))
+            self.bias[token] -= STRENGTH * float(np.log2(float(max(duration, Fraction(1, 8))) * 2))
 
     @property
     def styles(self) -> list[str]:
@@ -130,12 +129,20 @@ class Soloist:
         return sorted(token.removeprefix(STYLE) for token in self.ids if token.startswith(STYLE) and token != NO_STYLE)
 
     @cached_property
-    def manners(self) -> list[tuple[str, str]]:
-        """The form and the style of each training tune that has a style."""
-        place = self.settings.context.index("style")
-        tokens, tunes = self.checkpoint.vocabulary.tokens, tunes_of(self.checkpoint)[0]
-        told = [(tune.group, tokens[tune.ids[place]]) for tune in tunes]
-        return [(group, token.removeprefix(STYLE)) for group, token in told if token != NO_STYLE]
+    def manners(self) -> list[tuple[str, str, list[list[str]]]]:
+        """The form and the style of each training tune that has a style, and what its values were told of its shape."""
+        names, step, tokens = self.settings.context, self.settings.step, self.checkpoint.vocabulary.tokens
+        first, told = names.index("style"), []
+        for tune in tunes_of(self.checkpoint)[0]:
+            rows = [[tokens[i] for i in tune.ids[at + first : at + len(names)]] for at in range(0, len(tune.ids), step)]
+            if rows[0][0] != NO_STYLE:
+                told.append((tune.group, rows[0][0].removeprefix(STYLE), rows))
+        return told
+
+    def usual(self, style: str) -> Shape:
+        """The usual shape of the training tunes of a style; an empty one if there is no style."""
+        rows = (row for _, name, of_tune in (self.manners if style else ()) if name == style for row in of_tune)
+        return usual_shape(style, rows)
 
     def style_of(self, changes: Changes) -> str:
         """The commonest style of the training tunes over a form, or else one by meter and feel; empty if none is known.
@@ -144,11 +151,10 @@ class Soloist:
         ----------
         changes : Changes
         """
-        known = self.styles
-        if not known:
+        if not (known := self.styles):
             return ""
-        of_all = Counter(style for _, style in self.manners)
-        of_form = Counter(style for group, style in self.manners if group and group == changes.name)
+        of_all = Counter(style for _, style, _ in self.manners)
+        of_form = Counter(style for group, style, _ in self.manners if group and group == changes.name)
         by_feel = "waltz" if changes.bar == 3 else "bossa" if changes.feel == "straight" else changes.feel
         likely: list[tuple[str, int]] = [*of_form.most_common(1), (by_feel, 0), *of_all.most_common(1), (known[0], 0)]
         return next(style for style, _ in likely if style in known)
@@ -191,7 +197,8 @@ class Soloist:
             raise NumpyrnnError(f"{expected}, got {style!r:.80}")
         rng = self.sampler.rng if self.sampler.temperature else np.random.default_rng(0)
         style = self.style_of(changes) if style is None else style
-        shapes, last, breath = plan(changes, style, self.density, rng), last_note(changes, rng), Breath(tempo, rng)
+        usual = self.usual(style)
+        shapes, last, breath = plan(changes, usual, self.density, rng), last_note(changes, rng), Breath(tempo, rng)
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
         given, chords = list(reversed(primer)), chord_elements(changes.flat())
@@ -207,6 +214,7 @@ class Soloist:
             bar = bars[number]
             place = place_of(now, bar, chords, previous, shapes[number])
             heard = place if previous is None else replace(place, previous=previous - self.shift)
+            self.denser = float(np.log((shapes[number].density or DENSITY) / (usual.density or DENSITY)))
             for text in context(heard, self.settings.context):
                 self._hear(self._nearest(text))
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
@@ -343,7 +351,7 @@ class Soloist:
         if not allowed:
             return None
         logits = np.full(len(self.ids), -np.inf)
-        logits[allowed] = self.logits[allowed] + self.bias[allowed]
+        logits[allowed] = self.logits[allowed] + self.denser * self.bias[allowed]
         token = self.sampler.draw_one(logits)
         self._hear(token)
         return meanings[token]
