@@ -197,9 +197,9 @@ def write_midi(path: str | Path, midi: Midi) -> None:
 def midi_bytes(midi: Midi, ticks: int = 480) -> bytes:
     """Encode music as a MIDI file of type 1; the same music gives the same bytes.
 
-    Each of `midi.names` becomes a track. The first track also holds the tempos, meters and markers; some programs expect
-    it to have no notes. Times are rounded to ticks. A note is cut short where its pitch begins again in the same track
-    and channel. Music without such overlaps, with all times on ticks and one program at a time in each channel,
+    Each of `midi.names` becomes a track. The first track also holds the tempos, meters and markers; some programs
+    expect it to have no notes. Times are rounded to ticks. A note is cut short where its pitch begins again in the same
+    track and channel. Music without such overlaps, with all times on ticks and one program at a time in each channel,
     round-trips exactly.
 
     Parameters

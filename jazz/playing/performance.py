@@ -32,7 +32,7 @@ from ..model import KIND, training_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
 from ..soloist import HIGH, LONGEST_COPY, LOW, TEMPERATURE, TEMPO, Soloist
 from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
-from . import drums
+from . import band
 from .band import INSTRUMENTS, NAMES, SOLO, note
 from .feel import played
 from .plan import Road, head_within, line_of, notes_of, read_head
@@ -90,13 +90,9 @@ def improvise(
     tune : str, optional, the title or number of the tune, if `chords` holds several
     key : str, optional, such as "Bb" or "F#m", of the lead sheet; default: the chart's
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
-<<<<<<< HEAD
     takes : int, default 1; of several takes, whose seeds follow each other, the one with the best `Solo.score` is
         returned, and `Solo.takes` holds all
-    temperature : float, default 1.1; lower is safer, higher is wilder
-=======
     temperature : float, default 1.2; lower is safer, higher is wilder
->>>>>>> wt-s
         0 always takes the most probable. Solo and band are then the same for every seed.
     top_k : int, optional, draw only among the k most probable
     top_p : float, optional, draw only among the most probable, which together reach p
@@ -193,7 +189,7 @@ def improvise(
         notes += [sounding._replace(program=player.program - 1) for sounding in melody]
         start = changes.bar * count_in
         notes = [sounding._replace(onset=sounding.onset + start) for sounding in notes]
-        notes = sorted([*drums.count_in(changes), *notes] if count_in else notes, key=lambda n: (n.onset, n.track))
+        notes = sorted([*band.count_in(changes), *notes] if count_in else notes, key=lambda n: (n.onset, n.track))
         tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]
         markers = [(start + onset, str(chord)) for onset, chord in line.changes.flat()]
         midi = Midi(notes, list(NAMES), tempos, meters, line.changes.end + start, markers)

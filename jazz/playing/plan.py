@@ -25,8 +25,7 @@ from ..reading.choruses import read_chorus
 from ..reading.tracks import bars_of, choose
 from ..soloist import Line
 from ..tunes import Tune, chord_elements, line, make_bars
-from .band import accompany
-from .drums import trade
+from .band import accompany, trade
 
 
 @dataclass(frozen=True)
