@@ -2,7 +2,8 @@
 
     python benchmarks/yardstick.py
 
-The solos are played over the shipped forms in 4/4, in turn, at least 32 bars each. docs/solos.md says what is measured.
+The solos are played over seven shipped forms in 4/4, in turn, at least 32 bars each, one for each seed. The goals stand
+beside the figures. docs/solos.md says what is measured.
 """
 
 import argparse

@@ -68,14 +68,16 @@ class Soloist:
 
     Values are drawn from the model's distribution, restricted to values that keep to the grid and the form and that
     some pitch can play. This pitch must have the value's type over the chord and lie within the interval range and on
-    the instrument, and it must not repeat the previous pitch. So every bar is full, and all lines obey the grammar.
+    the instrument. So every bar is full, and all lines obey the grammar. A line also keeps to `phrasing`: it rests
+    after a phrase, some phrases come back, each section has a planned shape, and the last note is a chord tone on a
+    strong beat, held to the end.
 
     Parameters
     ----------
     checkpoint : Checkpoint of a soloist
     sampler : Sampler
     density : float, default 1
-        2 halves the probability of rests and favours short notes, 0.5 does the opposite.
+        How many notes are played: 2 gives about 1.6 times as many as 1, and 0.5 about half as many.
     longest_copy : int, optional
         The longest run of values that may equal a run in a training tune; default: no limit.
     low, high : int, default 55 and 82 (G3 to B flat 5), the range of the instrument, an octave at least
