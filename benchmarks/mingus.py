@@ -18,7 +18,7 @@ import numpy as np
 from jazz.grammar import candidates, sounding
 from jazz.model import KIND
 from jazz.reading.corpus import read_tunes
-from jazz.soloist import START
+from jazz.soloist import HIGH, LOW
 from jazz.tokens import DURATION, INTERVAL
 from jazz.tokens import KIND as TYPE
 from jazz.training import JazzTraining
@@ -56,7 +56,7 @@ def losses(model, tunes):
     if sum(len(bar.melody) for tune in known for bar in tune.bars) != count:
         raise NumpyrnnError("the database must be the one that the model was trained on, it has other solos")
     for tune in known:
-        previous = START
+        previous = (LOW + HIGH) // 2 - 1
         for bar, values in zip(tune.bars, tune.values(), strict=True):
             for element, value in zip(bar.melody, values, strict=True):
                 if element.pitches and value.interval is None:

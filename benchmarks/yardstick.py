@@ -2,17 +2,18 @@
 
     python benchmarks/yardstick.py
 
-The solos are played over the shipped forms in 4/4, in turn, at least 32 bars each. docs/solos.md says what is measured.
+The solos are played over seven shipped forms in 4/4, in turn, at least 32 bars each, one for each seed. The goals stand
+beside the figures. docs/solos.md says what is measured.
 """
 
 import argparse
 from pathlib import Path
 
-from jazz.model import KIND
+from jazz.model import KIND, training_values
 from jazz.reading.corpus import shipped_choruses
 from jazz.yardstick.bands import bands_for, share_inside
 from jazz.yardstick.measures import measure
-from jazz.yardstick.quality import played
+from jazz.yardstick.quality import improvised, quality
 from jazz.yardstick.reading import read_solo
 from jazz.yardstick.report import distance_line
 from jazz.yardstick.statistics import percentile
@@ -35,8 +36,11 @@ def main():
     options = arguments.parse_args()
     choruses = [read_solo(path) for path in shipped_choruses()]
     describe(f"{len(choruses)} shipped choruses", choruses)
-    solos = played(load_model(options.model, KIND), options.solos, options.seed)
-    describe(f"{len(solos)} solos of the model", solos)
+    checkpoint = load_model(options.model, KIND)
+    lines = improvised(checkpoint, options.solos, options.seed)
+    print(f"{len(lines)} solos of the model, {sum(len(line.changes.bars) for line in lines):,} bars.")
+    for line in quality(lines, training_values(checkpoint)):
+        print(f"  {line}")
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ from .reading.choruses import read_chorus
 from .reading.corpus import chorus_midi, excerpt, read_music, read_tunes, shipped_choruses
 from .reading.doctor import diagnose
 from .reading.wjazzd import Chosen, is_database, parse_tempos
+from .soloist import TEMPERATURE
 from .training import JazzTraining
 
 option = partial(click.option, show_default=True)
@@ -169,7 +170,7 @@ def train(
 @app.command(epilog="Example: jazz evaluate --samples 5")
 @shared.model_option("jazz model")
 @shared.seed_option
-@shared.sampling_options
+@shared.sampling_options_of(TEMPERATURE)
 @option("--samples", type=shared.COUNT, default=10, help="Solos to sample.")
 @option("--form", metavar="NAME", default="rhythm-changes", help="The form that the solos are played over.")
 @option("--solos", type=shared.COUNT, default=20, help="Solos to measure beside those of players.")

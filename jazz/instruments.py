@@ -14,7 +14,6 @@ from .chords import semitones_above_c
 OCTAVE = 12  # semitones, the least range
 NOTE = re.compile(r"([A-Ga-g])([#b♯♭]?)(-?\d{1,2})")
 RANGE = re.compile(rf"\s*({NOTE.pattern})\s*(?:-|\u2013|to|\.\.)\s*({NOTE.pattern})\s*")
-USUAL = 69  # near the mean pitch of the choruses that models learn from
 MIDDLE_LINE = 71  # B4, of the treble clef
 TREBLE = "G2"  # sign and line of the clef
 NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -38,11 +37,6 @@ class Instrument(NamedTuple):
     high: int
     up: int = 0
     clef: str = TREBLE
-
-    @property
-    def octaves(self) -> int:
-        """Semitones, whole octaves, by which the range lies below the pitches that soloists learn."""
-        return OCTAVE * round((USUAL - (self.low + self.high) / 2) / OCTAVE)
 
     @property
     def written(self) -> str:
@@ -180,8 +174,9 @@ def find_instrument(name: str) -> Instrument:
         if wanted in (_words(one.name), _words(one.name.partition(" (")[0])):
             return one
     found = [one for one in INSTRUMENTS if wanted and all(_begins(word, _words(one.name)) for word in wanted)]
-    if len(found) == 1:
-        return found[0]
+    whole = [one for one in found if len(_words(one.name)) == len(wanted)]
+    if len(found) == 1 or len(whole) == 1:
+        return (whole or found)[0]
     known = {" ".join(_words(one.name)): one for one in INSTRUMENTS}
     near = found or [known[text] for text in get_close_matches(" ".join(wanted), known, 3, 0.4)]
     names = ", ".join(one.name for one in near) or "listed by `jazz instruments`"

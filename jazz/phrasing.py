@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
+from itertools import chain
+from math import ceil
 
 import numpy as np
 from numpy.random import Generator
 
 from .changes import Changes
 from .grammar import Element, kinds, sounding
-from .tokens import SECTION, Shape
+from .tokens import CROWD, LOWEST, SECTION, STOREY, Shape
 
 # Breath
 LONGEST_RUN = 30  # notes without a rest of half a beat
 SOON = 26  # notes after which the run ends with the next tone that can end
 SHORT, PAUSE = Fraction(1, 2), Fraction(1)  # quarters; a rest that breaks a run, and one that ends a phrase
-PHRASE, LEAST_PHRASE = 24.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
+PHRASE, LEAST_PHRASE = 30.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
 USUAL_TEMPO, FASTER = 130, 0.3  # the mean phrase grows with this power of the tempo
-RELUCTANCE = 1.0  # by which the logit of a rest is lowered in a phrase that is to go on
+RELUCTANCE = 1.3  # by which the logit of a rest is lowered in a phrase that is to go on
 # Memory
 RECALL = 0.15  # the probability that a phrase begins with one that was played before
 MOTIF = (4, 9)  # notes of a motif: the fewest, and one more than the most
@@ -28,15 +29,17 @@ BACK = (Fraction(2), Fraction(32))  # quarters since the motif, 8 bars of 4/4 at
 STEPS = 7  # semitones by which a motif is transposed at most
 # Form
 DENSITY, HEIGHT = 5.8, 71.7  # notes in four quarters and mean pitch of the choruses
-FAST = 0.07  # the share of beats with triplets, and that with sixteenths
-DENSER, HIGHER = 0.4, 6.0  # from the lowest point to the climax: the logarithm of the density, and semitones
+FEW = 0.1  # the share of beats with triplets or sixteenths that "few" stands for
+DENSER, HIGHER = 0.3, 6.0  # from the lowest point to the climax: the logarithm of the density, and semitones
+BUSY = 0.2  # more beats with sixteenths for each doubling of the density
+LATE = 0.4  # the probability that a solo without an ending bar ends on the third beat
 CLIMAX = 0.7  # where in the solo it is
 # Standard deviations of the logarithm of the density, of the height in semitones, and of the shares of beats with
 # triplets and sixteenths: between solos, and between sections of a solo.
-OWN, NOW = (0.4, 2.0, 0.1, 0.1), (0.2, 2.0, 0.1, 0.1)
+OWN, NOW = (0.3, 2.0, 0.12, 0.12), (0.2, 2.0, 0.1, 0.1)
 
 
-def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[Shape]:
+def plan(changes: Changes, usual: Shape, density: float, rng: Generator) -> list[Shape]:
     """Plan the shape of each bar of a solo.
 
     Density and height rise to a climax and fall after it, for each section with some chance. Each solo has a density, a
@@ -45,8 +48,8 @@ def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[S
     Parameters
     ----------
     changes : Changes, of all choruses
-    style : str, the manner; empty if unknown
-    density : float, 1 for as many notes as the choruses have
+    usual : Shape, that of the manner
+    density : float, 1 for as many notes as are usual
     rng : Generator
 
     Returns
@@ -54,15 +57,45 @@ def plan(changes: Changes, style: str, density: float, rng: Generator) -> list[S
     list of Shape
     """
     count = -(-len(changes.bars) // SECTION)
-    own, high, triplets, sixteenths = (0, 0, FAST, FAST) + rng.normal(0, OWN)
+    own, high, triplets, sixteenths = rng.normal(0, OWN)
     shapes: list[Shape] = []
     for x in (np.arange(count) + 0.5) / count:
         rise = (x / CLIMAX if x < CLIMAX else (1 - x) / (1 - CLIMAX)) - 0.5  # -0.5 to 0.5
         more, higher, third, fourth = rng.normal(0, NOW)
-        notes = density * DENSITY * float(np.exp(own + DENSER * rise + more))
-        height = HEIGHT + high + HIGHER * rise + higher
-        shapes += [Shape(style, notes, height, max(0.0, triplets + third), max(0.0, sixteenths + fourth))] * SECTION
+        shape = Shape(
+            usual.style,
+            density * (usual.density or DENSITY) * float(np.exp(own + DENSER * rise + more)),
+            (usual.height or HEIGHT) + high + HIGHER * rise + higher,
+            max(0.0, (usual.triplets or 0.0) + triplets + third),
+            max(0.0, (usual.sixteenths or 0.0) + sixteenths + fourth + BUSY * float(np.log2(density))),
+        )
+        shapes += [shape] * SECTION
     return shapes[: len(changes.bars)]
+
+
+def usual_shape(style: str, told: Iterable[Sequence[str]]) -> Shape:
+    """The mean shape of a manner.
+
+    Parameters
+    ----------
+    style : str
+    told : iterable of lists of str, the tokens of the shape that each value of the manner's tunes was told, by CONTEXTS
+
+    Returns
+    -------
+    Shape; what the tunes do not say is None
+    """
+    found: dict[str, list[float]] = {}
+    for token in chain.from_iterable(told):
+        kind, _, number = token.partition(": ")
+        if number.isdecimal():
+            found.setdefault(kind, []).append(float(number))
+
+    def usual(kind: str, unit: float, least: float = 0.0) -> float | None:
+        return least + unit * float(np.mean(found[kind])) if found.get(kind) else None
+
+    density, height = usual("density", CROWD), usual("height", STOREY, LOWEST)
+    return Shape(style, density, height, usual("triplets", FEW), usual("sixteenths", FEW))
 
 
 def last_note(changes: Changes, rng: Generator) -> Fraction:
@@ -70,10 +103,11 @@ def last_note(changes: Changes, rng: Generator) -> Fraction:
 
     In a form of one bar it is the last beat.
     """
-    bar, last = changes.bar, changes.end - changes.bar
+    bar = changes.bar
+    last = changes.end - bar
     if len(changes.bars) == 1:
-        return last + max(-(-bar // 1) - 1, Fraction(0))
-    return last + (2 if bar == 4 and not changes.ending and rng.random() < 0.4 else 0)
+        return last + max(ceil(bar) - 1, 0)
+    return last + (2 if bar == 4 and not changes.ending and rng.random() < LATE else 0)
 
 
 def can_end(pitch: int, chord: Element) -> bool:
@@ -103,7 +137,7 @@ class Breath:
         self.silence, self.run, self.phrase, self.wanted = PAUSE, 0, 0, self._length()
 
     def _length(self) -> int:
-        return max(LEAST_PHRASE, round(self.rng.gamma(2.0, self.mean / 2)))
+        return max(LEAST_PHRASE, round(float(self.rng.gamma(2.0, self.mean / 2))))
 
     def hear(self, element: Element) -> None:
         """Take a note or a rest into account."""

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
+from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -18,21 +19,23 @@ from numpyrnn.sampling import Sampler
 from numpyrnn.stepper import Stepper
 
 from .changes import Changes
-from .grammar import Element, Value, candidates, interval_range, kinds, parse_value, semitones
+from .grammar import Element, Value, parse_value, semitones
 from .model import Settings, training_values, tunes_of
-from .phrasing import PAUSE, RECALL, Breath, Phrases, can_end, last_note, plan
-from .tokens import DURATION, INTERVAL, KIND, WHOLE, Place, context, parts, place_of
+from .phrasing import DENSITY, PAUSE, RECALL, Breath, Phrases, can_end, last_note, plan, usual_shape
+from .spot import HIGH as HIGH
+from .spot import LOW as LOW
+from .spot import NEAR, Spot
+from .tokens import DURATION, INTERVAL, KIND, WHOLE, Shape, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
 STYLE = "style: "  # with which the tokens of styles begin
 NO_STYLE = "style: -"
-LOW, HIGH = 55, 82  # the range of the instrument by default, G3 to B flat 5
 OCTAVE = 12  # semitones, the least range
 LONGEST_COPY = 8  # values
 TEMPO = 130  # quarters a minute
-TONE = 2  # semitones, the largest step to which an approach tone resolves
+TEMPERATURE, TOP_P = 1.2, None  # by default; docs/solos.md says how they were chosen
+STRENGTH = 1.4  # of the effect of `density` on each value, beside what the model is told
 SCATTER = 2.5  # semitones over which a leap to a bar's first note becomes less likely by e
-NEAR = 12  # semitones, the largest leap to a bar's first note
 ONE = Fraction(1)
 Meaning = TypeVar("Meaning")
 Pair = tuple[str, str] | None
@@ -60,128 +63,21 @@ class Line:
         return Tune("solo", make_bars(notes, chords, self.changes.grid), self.changes.name)
 
 
-@dataclass(frozen=True)
-class Spot:
-    """What may be played at one place.
-
-    Attributes
-    ----------
-    place : Place
-    bar : Bar
-    end : Fraction, quarters, the end of the form
-    sounding : int, the pitch that ends here and must not be repeated; or None
-    first : bool, whether no note has begun in this bar yet
-    rest : bool, whether a rest is allowed
-    resolve : bool, whether the next pitch must be at most a whole tone away, after an approach tone
-    low, high : int, the range of the instrument
-    last : Fraction, quarters, where the last note must begin; or None
-    """
-
-    place: Place
-    bar: Bar
-    end: Fraction
-    sounding: int | None
-    first: bool
-    rest: bool
-    resolve: bool
-    low: int = LOW
-    high: int = HIGH
-    last: Fraction | None = None
-
-    @cached_property
-    def start(self) -> int:
-        """The pitch near which a line begins, just below the middle of the range."""
-        return (self.low + self.high) // 2 - 1
-
-    @cached_property
-    def now(self) -> Fraction:
-        """Quarters from the beginning of the form."""
-        return self.bar.onset + self.place.position
-
-    @cached_property
-    def bar_end(self) -> Fraction:
-        """The end of the bar, in quarters from the beginning of the form."""
-        return self.bar.onset + self.bar.length
-
-    def pitches(self, value: Value) -> list[int]:
-        """The pitches that a value allows here; none if the value is not allowed."""
-        low, high, previous = self.low, self.high, self.place.previous
-        if self.first:
-            if value.interval:
-                return []
-            centre = min(max(self.start if previous is None else previous, low), high)
-            low, high = max(low, centre - NEAR), min(high, centre + NEAR)
-        elif not value.interval:
-            return []
-        if self.resolve and previous is not None:
-            low, high = max(low, previous - TONE), min(high, previous + TONE)
-        found = candidates(value, previous, self.place.chord.pitches, low, high)
-        repeats = value.interval is not None and sum(map(semitones, value.interval)) == 0
-        return [pitch for pitch in found if repeats or pitch != self.sounding]
-
-    def fits(self, kind: str, duration: Fraction) -> bool:
-        """Whether a value's duration keeps to the grid and the form.
-
-        No beat mixes triplets and sixteenths, a rest ends with its bar, nothing lasts into the last note, and only a
-        rest or a chord tone lasts to the end of the form.
-        """
-        position, length = self.place.position, self.bar.length
-        if not on_grid(position, duration, length) or (kind == "R" and position + duration > length):
-            return False
-        stop = self.now + duration
-        return stop <= self.limit and (kind in "CR" or stop < self.end)
-
-    @cached_property
-    def limit(self) -> Fraction:
-        """Where a note must end: at the last note of the form, or at its end."""
-        return self.last if self.last is not None and self.now < self.last else self.end
-
-    def value(self, pitch: int, duration: Fraction) -> Value | None:
-        """The value of a pitch as it is played here; None if it does not fit."""
-        kind, previous = kinds(self.place.chord.pitches)[pitch % 12], self.place.previous
-        pair = None if self.first or previous is None else interval_range(previous, pitch)
-        value = Value(kind, duration, pair)
-        return value if self.fits(kind, duration) and pitch in self.pitches(value) else None
-
-    def to_the_beat(self) -> Fraction:
-        """Quarters to the next beat, or to the end of the bar or the form."""
-        return min(self.bar.onset + self.place.position // 1 + 1, self.bar_end, self.limit) - self.now
-
-    def rests(self, least: Fraction) -> list[Fraction]:
-        """Rests to beats, to the end of the bar, or to the last note: those of at least some length come first."""
-        most, beat = min(self.bar_end, self.limit) - self.now, self.to_the_beat()
-        found = [*(beat + i for i in range(int(most - beat) + 1)), most]
-        return sorted(dict.fromkeys(found), key=lambda rest: rest < least)
-
-
-@lru_cache(1 << 14)
-def on_grid(position: Fraction, duration: Fraction, length: Fraction) -> bool:
-    """Whether a duration from a position in a bar ends on the grid of the beats in which it begins and ends."""
-    if not duration > 0:
-        return False
-    now = grids(position, length)
-    return not now or bool(now & grids((position + duration) % length, length))
-
-
-def grids(position: Fraction, length: Fraction) -> set[int]:
-    """Into how many parts a beat can be divided to reach a position; a beat cut by the bar line has no triplets."""
-    cut = position // 1 + 1 > length
-    return {grid for grid in (4, 3) if (position * grid).denominator == 1 and not (grid == 3 and cut)}
-
-
 class Soloist:
     """Samples lines from a model.
 
     Values are drawn from the model's distribution, restricted to values that keep to the grid and the form and that
     some pitch can play. This pitch must have the value's type over the chord and lie within the interval range and on
-    the instrument, and it must not repeat the previous pitch. So every bar is full, and all lines obey the grammar.
+    the instrument. So every bar is full, and all lines obey the grammar. A line also keeps to `phrasing`: it rests
+    after a phrase, some phrases come back, each section has a planned shape, and the last note is a chord tone on a
+    strong beat, held to the end.
 
     Parameters
     ----------
     checkpoint : Checkpoint of a soloist
     sampler : Sampler
     density : float, default 1
-        2 halves the probability of rests and favours short notes, 0.5 does the opposite.
+        How many notes are played: 2 gives about 1.6 times as many as 1, and 0.5 about half as many.
     longest_copy : int, optional
         The longest run of values that may equal a run in a training tune; default: no limit.
     low, high : int, default 55 and 82 (G3 to B flat 5), the range of the instrument, an octave at least
@@ -222,18 +118,33 @@ class Soloist:
                 for i in range(len(values) - longest_copy):
                     run = tuple(values[i : i + longest_copy])
                     self.continuations.setdefault(run, set()).add(values[i + longest_copy])
-        log_density = float(np.log(density))
         types = [*self.kinds.items(), *((token, value.kind) for token, value in self.wholes.items())]
         self.rests = [token for token, kind in types if kind == "R"]
-        self.bias = np.zeros(len(self.ids))
-        self.bias[self.rests] -= log_density
+        self.denser, self.bias = 0.0, np.zeros(len(self.ids))
+        self.bias[self.rests] = -STRENGTH  # for a density of e times the usual one
         for token, duration in [*self.durations.items(), *((t, v.duration) for t, v in self.wholes.items())]:
-            self.bias[token] -= log_density * float(np.log2(float(max(duration, Fraction(1, 8))) * 2))
+            self.bias[token] -= STRENGTH * float(np.log2(float(max(duration, Fraction(1, 8))) * 2))
 
     @property
     def styles(self) -> list[str]:
         """The styles that the model knows, sorted; none if it was not told any."""
         return sorted(token.removeprefix(STYLE) for token in self.ids if token.startswith(STYLE) and token != NO_STYLE)
+
+    @cached_property
+    def manners(self) -> list[tuple[str, str, list[list[str]]]]:
+        """The form and the style of each training tune that has a style, and what its values were told of its shape."""
+        names, step, tokens = self.settings.context, self.settings.step, self.checkpoint.vocabulary.tokens
+        first, told = names.index("style"), []
+        for tune in tunes_of(self.checkpoint)[0]:
+            rows = [[tokens[i] for i in tune.ids[at + first : at + len(names)]] for at in range(0, len(tune.ids), step)]
+            if rows[0][0] != NO_STYLE:
+                told.append((tune.group, rows[0][0].removeprefix(STYLE), rows))
+        return told
+
+    def usual(self, style: str) -> Shape:
+        """The usual shape of the training tunes of a style; an empty one if there is no style."""
+        rows = (row for _, name, of_tune in (self.manners if style else ()) if name == style for row in of_tune)
+        return usual_shape(style, rows)
 
     def style_of(self, changes: Changes) -> str:
         """The commonest style of the training tunes over a form, or else one by meter and feel; empty if none is known.
@@ -242,16 +153,13 @@ class Soloist:
         ----------
         changes : Changes
         """
-        known = self.styles
-        if not known:
+        if not (known := self.styles):
             return ""
-        tunes, place = tunes_of(self.checkpoint)[0], self.settings.context.index("style")
-        found = [(tune.group, self.checkpoint.vocabulary.tokens[tune.ids[place]]) for tune in tunes]
-        of_all = Counter(token.removeprefix(STYLE) for _, token in found if token != NO_STYLE)
-        of_form = Counter(token.removeprefix(STYLE) for group, token in found if group and group == changes.name)
+        of_all = Counter(style for _, style, _ in self.manners)
+        of_form = Counter(style for group, style, _ in self.manners if group and group == changes.name)
         by_feel = "waltz" if changes.bar == 3 else "bossa" if changes.feel == "straight" else changes.feel
-        likely = [*(style for style, _ in of_form.most_common()), by_feel, *(s for s, _ in of_all.most_common()), *known]
-        return next(style for style in likely if style in known)
+        likely: list[tuple[str, int]] = [*of_form.most_common(1), (by_feel, 0), *of_all.most_common(1), (known[0], 0)]
+        return next(style for style, _ in likely if style in known)
 
     def _meanings(self, start: str, read: Callable[[str], Meaning]) -> dict[int, Meaning]:
         """The meanings of the tokens that begin with `start`, by id."""
@@ -287,10 +195,12 @@ class Soloist:
         check_range("tempo", tempo, 20, 400)
         known = self.styles
         if style is not None and style not in known:
-            raise NumpyrnnError(f"the style must be one of {', '.join(known) or 'none'}, got {style!r:.80}")
+            expected = f"the style must be one of {', '.join(known)}" if known else "this model knows no styles"
+            raise NumpyrnnError(f"{expected}, got {style!r:.80}")
         rng = self.sampler.rng if self.sampler.temperature else np.random.default_rng(0)
         style = self.style_of(changes) if style is None else style
-        shapes, last, breath = plan(changes, style, self.density, rng), last_note(changes, rng), Breath(tempo, rng)
+        usual = self.usual(style)
+        shapes, last, breath = plan(changes, usual, self.density, rng), last_note(changes, rng), Breath(tempo, rng)
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
         given, chords = list(reversed(primer)), chord_elements(changes.flat())
@@ -299,12 +209,14 @@ class Soloist:
         memory = Phrases(line.elements, chords)
         previous: int | None = None
         played: Bar | None = None  # the last bar in which a note begins
-        now, ends = Fraction(0), True  # whether the last note is a tone that can end
+        now, ended = Fraction(0), False
+        ends = True  # whether the last note is a tone that can end
         while now < changes.end:
             number = int(now // changes.bar)
             bar = bars[number]
             place = place_of(now, bar, chords, previous, shapes[number])
             heard = place if previous is None else replace(place, previous=previous - self.shift)
+            self.denser = float(np.log((shapes[number].density or DENSITY) / (usual.density or DENSITY)))
             for text in context(heard, self.settings.context):
                 self._hear(self._nearest(text))
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
@@ -314,14 +226,17 @@ class Soloist:
             spot = Spot(place, bar, changes.end, sounding, first, rest, resolve, self.low, self.high, last)
             recent = () if self.longest_copy is None else tuple(map(str, line.values[-self.longest_copy :]))
             copied = self.continuations.get(recent, set())
-            value = self._quote(replace(spot, last=None), given.pop()) if given else None
+            value = self._quote(replace(spot, last=None), given.pop()) if given and not breath.must else None
             pitches: tuple[int, ...] = ()
             if value is None:  # the primer is over or does not fit: from here on the model plays
                 given.clear()
-                if now == last:
+                if ended:
+                    value = self._pause(spot, copied, changes.end - now)
+                elif now == last:
                     value, pitches = self._final(spot, copied)
-                elif breath.must or (breath.due and rest) or now > last == line.elements[-1].onset:
-                    value = self._pause(spot, copied, breath.rest)
+                    ended = value is not None
+                elif breath.must or (breath.due and rest):
+                    value, recalled = self._pause(spot, copied, breath.rest), []
                 elif not recalled and breath.silence >= PAUSE and line.elements and rng.random() < RECALL:
                     recalled = memory.recall(now, rng, self.low, self.high)
             if value is None and recalled:
@@ -369,8 +284,8 @@ class Soloist:
         centre = spot.start if spot.place.previous is None else spot.place.previous
         near = [p for p in range(centre - NEAR, centre + NEAR + 1) if spot.low <= p <= spot.high]
         length = spot.end - spot.now
-        for duration in (length, length * 3 / 4, length / 2):
-            values = {pitch: spot.value(pitch, duration) for pitch in near}
+        for duration, resolve in product((length, length * 3 / 4, length / 2), (spot.resolve, False)):
+            values = {pitch: replace(spot, resolve=resolve).value(pitch, duration) for pitch in near}
             tones = [p for p, value in values.items() if value and value.kind == "C" and str(value) not in copied]
             if tones:
                 pitch = self._near(tones, centre)
@@ -438,7 +353,7 @@ class Soloist:
         if not allowed:
             return None
         logits = np.full(len(self.ids), -np.inf)
-        logits[allowed] = self.logits[allowed] + self.bias[allowed]
+        logits[allowed] = self.logits[allowed] + self.denser * self.bias[allowed]
         token = self.sampler.draw_one(logits)
         self._hear(token)
         return meanings[token]
@@ -473,12 +388,12 @@ class Soloist:
             return self._near(pitches, previous)
         distance = abs(np.array(pitches) - previous - sum(map(semitones, value.interval)) / 2)
         if self.sampler.temperature == 0:
-            return pitches[distance.argmin()]
+            return pitches[int(distance.argmin())]
         return int(self.sampler.rng.choice(np.array(pitches)[distance == distance.min()]))
 
     def _near(self, pitches: Sequence[int], centre: int) -> int:
         """Draw a pitch, more likely a step from the centre than a leap."""
         weights = np.exp(-abs(np.array(pitches) - centre) / SCATTER)
         if self.sampler.temperature == 0:
-            return pitches[weights.argmax()]
+            return pitches[int(weights.argmax())]
         return int(self.sampler.rng.choice(pitches, p=weights / weights.sum()))

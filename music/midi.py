@@ -60,6 +60,7 @@ class Midi:
         `as_tempo` converts from quarters a minute.
     meters : list of (onset in quarters, beats, unit), sorted, beginning at 0; default 4/4
     length : Fraction, quarters, the end of the last event
+    markers : list of (onset in quarters, text), sorted by onset, such as chord symbols; each text is one line
     faults : list of str, what could not be read in the file, one kind a line; it does not count for equality
     """
 
@@ -68,6 +69,7 @@ class Midi:
     tempos: list[tuple[Fraction, int]] = field(default_factory=lambda: [(Fraction(0), reader.DEFAULT_TEMPO)])
     meters: list[tuple[Fraction, int, int]] = field(default_factory=lambda: [(Fraction(0), *reader.DEFAULT_METER)])
     length: Fraction = Fraction(0)
+    markers: list[tuple[Fraction, str]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list, compare=False)
 
     def seconds(self, quarters: Fraction | float) -> float:
@@ -170,7 +172,8 @@ def _parse(data: bytes, name: str, encoding: str) -> Midi:
         notes.append(Note(quarters(start), quarters(end - start), pitch, velocity, channel, program, track))
     tempos = [(quarters(tick), tempo) for tick, tempo in sorted(tracks.tempos.items())]
     meters = [(quarters(tick), *meter) for tick, meter in sorted(tracks.meters.items())]
-    return Midi(notes, tracks.names, tempos, meters, quarters(tracks.length), reader.describe(tracks.faults))
+    markers = [(quarters(tick), text) for tick, text in sorted(tracks.markers, key=itemgetter(0))]
+    return Midi(notes, tracks.names, tempos, meters, quarters(tracks.length), markers, reader.describe(tracks.faults))
 
 
 def write_midi(path: str | Path, midi: Midi) -> None:
@@ -194,10 +197,10 @@ def write_midi(path: str | Path, midi: Midi) -> None:
 def midi_bytes(midi: Midi, ticks: int = 480) -> bytes:
     """Encode music as a MIDI file of type 1; the same music gives the same bytes.
 
-    Each of `midi.names` becomes a track. The first track also holds the tempos and meters; some programs expect it to
-    have no notes. Times are rounded to ticks. A note is cut short where its pitch begins again in the same track and
-    channel. Music without such overlaps, with all times on ticks and one program at a time in each channel, round-trips
-    exactly.
+    Each of `midi.names` becomes a track. The first track also holds the tempos, meters and markers; some programs
+    expect it to have no notes. Times are rounded to ticks. A note is cut short where its pitch begins again in the same
+    track and channel. Music without such overlaps, with all times on ticks and one program at a time in each channel,
+    round-trips exactly.
 
     Parameters
     ----------
@@ -225,6 +228,8 @@ def midi_bytes(midi: Midi, ticks: int = 480) -> bytes:
             raise NumpyrnnError(f"the unit of a meter must be 1, 2, 4 ... {1 << reader.MAX_UNIT_POWER}, got {unit!r}")
         content = bytes([beats, int(unit).bit_length() - 1, 24, 8])  # a click a quarter, 8 thirty-seconds a quarter
         tracks[0].append(_Event(_tick(onset, ticks), 0, 0, _meta_event(0x58, content)))
+    for order, (onset, text) in enumerate(midi.markers):
+        tracks[0].append(_Event(_tick(onset, ticks), 0, order, _meta_event(0x06, reader.printable(text).encode())))
     for name, track in zip(midi.names, tracks, strict=True):
         if content := reader.printable(name).encode():
             track.append(_Event(0, -1, 0, _meta_event(0x03, content)))
@@ -238,7 +243,7 @@ class _Event(NamedTuple):
     """A message and its position: the events of a track are sorted by tick, rank and order."""
 
     tick: int
-    rank: int  # -1 name, 0 tempo and meter, 1 note-off, 2 program, 3 note-on
+    rank: int  # -1 name, 0 tempo, meter and marker, 1 note-off, 2 program, 3 note-on
     order: int
     message: bytes
 

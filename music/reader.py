@@ -127,9 +127,7 @@ def read_tracks(data: bytes, encoding: str = ENCODING) -> Tracks:
         else:
             data = data[:size]
     if data[:4] != b"MThd":
-        raise NumpyrnnError(
-            f"must be a MIDI file, which begins with 'MThd', it begins with {data[:4].decode(ENCODING)!r}"
-        )
+        raise NumpyrnnError(f"must be a MIDI file and begin with 'MThd', it begins with {data[:4].decode(ENCODING)!r}")
     chunks = _chunks(data, faults)
     _, header = next(chunks, ("", b""))
     if len(header) < 6:
@@ -204,6 +202,7 @@ class Tracks:
     ----------
     notes : list of [onset, end, pitch, velocity, channel, track], in the file's order
     names : list of str, one for each track
+    markers : list of (tick, text), in the file's order
     tempos : dict from tick to microseconds a quarter
     meters : dict from tick to (beats, unit)
     programs : list of (tick, program) for each channel, in the file's order
@@ -215,6 +214,7 @@ class Tracks:
         self.length = self.events = self.searched = 0
         self.notes: list[list[int]] = []
         self.names: list[str] = []
+        self.markers: list[tuple[int, str]] = []
         self.tempos = {0: DEFAULT_TEMPO}
         self.meters = {0: DEFAULT_METER}
         self.programs: list[list[tuple[int, int]]] = [[] for _ in range(16)]
@@ -355,11 +355,13 @@ class Tracks:
         return match.start() if match else None
 
     def _meta(self, kind: int, tick: int, content: bytes) -> None:
-        """Keep the name, tempo or meter that a meta event holds; ignore other kinds."""
+        """Keep the name, marker, tempo or meter that a meta event holds; ignore other kinds."""
         if kind == 0x03:
             self.names[-1] = self.names[-1] or _decode(content, self.encoding)
         elif kind == 0x04:
             self.instrument = self.instrument or _decode(content, self.encoding)
+        elif kind == 0x06:
+            self.markers.append((tick, _decode(content, self.encoding)))
         elif kind == 0x51 and len(content) == SIZES[kind]:
             if any(content):
                 self.tempos[tick] = int.from_bytes(content, "big")
@@ -388,9 +390,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 def _decode(content: bytes, encoding: str) -> str:
     """Decode a name by an encoding, unless it is UTF-8; ASCII may be an encoding with escapes, such as ISO 2022."""
     try:
-        if content.isascii():
-            return printable(content.decode(encoding, "replace"))
-        return printable(content.decode())
+        return printable(content.decode(encoding, "replace") if content.isascii() else content.decode())
     except UnicodeDecodeError:
         return printable(content.decode(encoding, "replace"))
 

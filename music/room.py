@@ -1,4 +1,4 @@
-"""A small room: early reflections and a short reverberation, in stereo."""
+"""A small room: a short reverberation in stereo, the same for all instruments."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from .voices import GAIN, loudness, tone, voice_of
 MAX_SECONDS = 30 * 60  # mixing so much takes up to 1.4 GB
 RATES = 8000, 48000  # samples a second
 PEAK = 0.89  # share of full scale that the mix may reach, -1 dB
-TAIL = 1.9  # s, room after the last note for sounds that die away
+TAIL = 1.9  # s, time after the last note for sounds that die away
 CUT = 0.01  # s, fade-out if the end of the piece is cut off
 SHORT = 2.0  # s, longest notes that are cached
 MIDDLE = 0  # the channel of the instrument in the middle

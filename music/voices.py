@@ -120,12 +120,12 @@ ENSEMBLE = replace(STRINGS, attack=0.08, release=0.25, vibrato=8, breath=0.03)
 CHOIR = replace(ENSEMBLE, levels=series(20, 0.9), formants=((650, 120), (1080, 150), (2700, 250)), breath=0.04)
 TRUMPET = Voice(series(24, 0.25), formants=((1200, 700), (2400, 900)), cutoff=1500, bright=2.2, attack=0.014,
                 decay=0.1, sustain=0.8, release=0.07, vibrato=7, breath=0.006, chiff=0.03, pan=0.15)
-TROMBONE = replace(TRUMPET, formants=((550, 300), (1500, 600)), cutoff=1100, attack=0.02)
+TROMBONE = replace(TRUMPET, formants=((600, 350), (1700, 700)), cutoff=1700, attack=0.02)
 TUBA = replace(TROMBONE, formants=((300, 200),), cutoff=500)
 MUTED_TRUMPET = replace(TRUMPET, formants=((1700, 250), (3300, 500)), cutoff=3000, bright=1.4, breath=0.012)
 HORN = replace(TROMBONE, levels=series(20, 0.6), formants=((420, 250),), cutoff=800, attack=0.03)
-SAX = Voice(series(28, 0.45), formants=((560, 300), (1350, 450), (2800, 900)), cutoff=1400, bright=2.6, attack=0.018,
-            decay=0.12, sustain=0.85, release=0.07, vibrato=14, tremolo=0.1, breath=0.02, chiff=0.12, air=(800, 4500),
+SAX = Voice(series(28, 0.45), formants=((560, 300), (1350, 450), (2800, 900)), cutoff=1400, bright=2.4, attack=0.018,
+            decay=0.12, sustain=0.85, release=0.07, vibrato=14, tremolo=0.1, breath=0.014, chiff=0.09, air=(700, 3000),
             gain=0.95)
 OBOE = replace(SAX, levels=series(24, 0.2), formants=((1100, 250), (2900, 500)), cutoff=2000, bright=1.2, vibrato=8,
                breath=0.01, chiff=0.03)

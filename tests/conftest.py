@@ -144,3 +144,18 @@ def back_end(request, choose):
     """The test runs once with the plain cells and once with the compiled ones."""
     choose(request.param)
     return request.param
+
+
+@pytest.fixture(scope="session")
+def small_soloist():
+    """A small model of three choruses, quickly trained."""
+    from jazz.model import Settings
+    from jazz.reading.corpus import read_tunes
+    from jazz.training import JazzTraining
+    from workbench.files import data_path
+
+    tunes = read_tunes([data_path(f"choruses/{name}.txt") for name in ("blues-f-1", "bossa-1", "waltz-1")])
+    context = ("position", "chord", "degree", "register")
+    training = JazzTraining.of_tunes(tunes, Settings(context=context, hidden=16, embedding=8, batch_size=4))
+    training.run(5)
+    return training.checkpoint()

@@ -136,7 +136,10 @@ OWN_WORDS = {  # options that mean something of their own in some commands
         "piano evaluate": "tokens",
     },
     "--seed": {"numpyrnn gradcheck": "not of a training"},
+    "--straight": {"jazz improvise": "of the band, too"},
+    "--style": {"jazz train": "of solos"},
     "--tempo": {"jazz train": "a range"},
+    "--transpose": {"jazz improvise": "the lead sheet"},
 }
 SAMPLING = {"--temperature", "--top-k", "--top-p", "--seed", "--model"}
 OPTIONS = [

@@ -162,6 +162,19 @@ def test_an_exact_title_wins_over_a_number_and_over_a_part():
     assert chosen == {"two": "Two", "1": "1", "26": "26", "2": "Two Too", "26-": "26-2"}
 
 
+def test_accents_do_not_count_in_a_title_unless_they_tell_two_apart():
+    tunes = [Tune(title, lambda: Chart([])) for title in ("Caf\u00e9 Noir", "E\u0301tude", "Etude", "\u00c9cole")]
+    for name, title in {
+        "cafe": 0,
+        "CAF\u00c9 NOIR": 0,
+        "cafe\u0301 n": 0,
+        "etude": 2,
+        "e\u0301tude": 1,
+        "ecole": 3,
+    }.items():
+        assert choose_tune(tunes, name) is tunes[title], name
+
+
 def test_many_tunes_are_listed_up_to_a_dozen_in_one_line():
     tunes = [Tune(f"Tune {'x' * (i % 7 * 9)}", Chart) for i in range(1460)]
     with pytest.raises(NumpyrnnError) as error:

@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from jazz.reading.choruses import read_chorus
+from jazz.reading.choruses import read_chorus, tune_of_chorus
 from music.midi import Note
 from numpyrnn import NumpyrnnError
 
@@ -129,7 +129,10 @@ def test_a_file_that_is_not_there_is_one_error(tmp_path):
 
 
 def test_a_chorus_may_say_its_style(tmp_path):
-    assert chorus(tmp_path, HEAD + "style: hard bop\nC | C4/1\n").melody == tones((0, 4, 60))
+    read = chorus(tmp_path, HEAD + "style: Hard bop\nC | C4/1\n")
+    assert (read.melody, read.style) == (tones((0, 4, 60)), "hard bop")
+    assert tune_of_chorus(read).style == "hard bop"
+    assert tune_of_chorus(chorus(tmp_path, HEAD + "C | C4/1\n")).style == ""
 
 
 def test_a_written_pitch_fits_midi(tmp_path):

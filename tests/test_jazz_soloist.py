@@ -7,12 +7,13 @@ from itertools import pairwise, product
 
 import pytest
 
-from jazz.changes import FORMS, Changes, form, parse_changes
+from jazz.changes import Changes, form, parse_changes
 from jazz.grammar import Element, kinds, parse_value, semitones
 from jazz.model import RECIPES, EncodedTune, Settings, tunes_of, values_of
 from jazz.reading.choruses import read_chorus, tune_of_chorus
 from jazz.reading.corpus import read_tunes
-from jazz.soloist import HIGH, LOW, NEAR, Soloist, Spot
+from jazz.soloist import HIGH, LOW, Soloist
+from jazz.spot import NEAR, Spot
 from jazz.tokens import Place
 from jazz.training import JazzTraining
 from jazz.tunes import Bar, chord_pitches
@@ -31,7 +32,8 @@ OTHERS = [
     parse_changes("Eb | Ab7 Db7 | Gsus2 | C13", (6, 8)),
     parse_changes("C7 D7 E7 F7 G7 A7 | B7", (4, 4)).times(3),
 ]
-CHANGES = [*map(form, FORMS), *OTHERS]
+SOME = ("blues-f", "waltz", "giant-cycle", "bossa-dm", "blues-34", "rhythm-changes-ab")
+CHANGES = [*map(form, SOME), *OTHERS]
 HOW = list(product((0.0, 0.5, 1.0, 2.0), (None, 1, 5), (1e-6, 0.25, 0.5, 1.0, 2.0, 4.0)))  # temperature, top k, density
 
 
@@ -147,10 +149,12 @@ def test_types_hold_under_the_chord_that_sounds(lines):
                 assert kinds(chord_pitches(chord))[element.pitches[0] % 12] == value.kind
 
 
-def test_pitches_are_in_range_and_never_struck_twice_running(lines):
+def test_pitches_are_in_range_and_struck_twice_running_only_where_the_value_says_so(lines):
     for line in lines:
         assert all(LOW <= pitch <= HIGH for element in line.elements for pitch in element.pitches)
-        assert not any(a.pitches == b.pitches != () for a, b in pairwise(line.elements))
+        for (a, _), (b, value) in pairwise(zip(line.elements, line.values, strict=True)):
+            if a.pitches == b.pitches != ():
+                assert sum(map(semitones, value.interval)) == 0
 
 
 def test_rests_end_with_their_bar_and_are_not_two_in_it_or_two_bars_long(lines, models):
@@ -260,7 +264,7 @@ def test_an_approach_tone_resolves_at_once_and_the_last_note_is_a_chord_tone(mod
     assert near >= 0.95 * approaches  # where a small model knows no interval that small, it may leap
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", SOME)
 def test_an_ending_is_a_bar_more_held_on_a_chord_tone(models, name):
     changes = form(name).with_ending()
     line = play(models["parts"], changes, 1)
@@ -304,8 +308,8 @@ def spot(position=2, length=4, previous=60, first=False, sounding=None):
         ("C,0.500,<P4,m-2>", {"sounding": 60}, [64]),
         ("A,0.500,<P4,m-2>", {}, [59, 61, 63]),
         ("C,0.500", {}, []),  # only a bar's first note has no interval
-        ("C,0.500", {"first": True}, [55, 58, 60, 64, 67]),  # 53 to 67, from 55 on
-        ("C,0.500", {"first": True, "previous": None}, [60, 64, 67, 70, 72]),  # 60 to 74
+        ("C,0.500", {"first": True}, [55, 58, 60, 64, 67, 70, 72]),  # 48 to 72, from 55 on
+        ("C,0.500", {"first": True, "previous": None}, [55, 58, 60, 64, 67, 70, 72, 76, 79]),  # 55 to 79
         ("C,0.500,<P4,m-2>", {"first": True}, []),
     ],
 )

@@ -17,10 +17,12 @@ from jazz.tokens import (
     FORMS,
     PREFIXES,
     Place,
+    Shape,
     context,
     is_of_value,
     parts,
     place_of,
+    shapes,
     stream,
     value_of,
 )
@@ -58,7 +60,8 @@ def transposed(piece, steps):
             for e in elements
         )
 
-    return Tune(piece.name, tuple(Bar(b.onset, b.length, move(b.melody), move(b.chords)) for b in piece.bars))
+    bars = tuple(Bar(b.onset, b.length, move(b.melody), move(b.chords)) for b in piece.bars)
+    return Tune(piece.name, bars, style=piece.style)
 
 
 def small():
@@ -115,7 +118,8 @@ def test_tokens_that_say_no_value_are_refused(tokens):
 
 def test_contexts_of_a_place_by_hand():
     place = Place(F(5, 2), sound("G7"), 65, sound("Cmaj7"), F(3, 2))
-    assert context(place, list(CONTEXTS)) == [
+    of_place = list(CONTEXTS)[:6]
+    assert context(place, of_place) == [
         "position: 2.500",
         "chord: dominant",
         "degree: 10",
@@ -226,8 +230,8 @@ def test_positions_and_what_is_left_are_true_of_a_chorus():
 # keys
 
 
-def test_an_octave_changes_nothing_but_the_register():
-    kinds = [kind for kind in CONTEXTS if kind != "register"]
+def test_an_octave_changes_nothing_but_register_and_height():
+    kinds = [kind for kind in CONTEXTS if kind not in ("register", "height")]
     for name in ("blues-f-1", "bossa-1"):
         for steps in (-12, 12):
             other = transposed(tune(name), steps)
@@ -254,3 +258,41 @@ def test_rhythm_chord_tones_and_the_size_of_intervals_hold_in_every_key(name):
         other = transposed(tune(name), steps)
         assert list(heard(other)) == list(heard(tune(name)))
         assert sizes(other) == sizes(tune(name))
+
+
+# shapes
+
+
+def shaped(bars, style=""):
+    """A tune of bars in 4/4 over C, each a list of (place, pitch) of eighths."""
+    notes = [Element(F(4 * i) + F(place), F(1, 4), (pitch,)) for i, bar in enumerate(bars) for place, pitch in bar]
+    return Tune("x", make_bars(notes, [sound("C")], [(F(4 * i), F(4)) for i in range(len(bars))]), style=style)
+
+
+def test_a_section_of_four_bars_has_the_shape_of_its_notes():
+    thirds = [(0, 60), (F(1, 3), 62), (F(2, 3), 64), (2, 66)]
+    found = shapes(shaped([thirds, [], [(0, 70), (F(1, 4), 71)], [], [(1, 80)], []], "bebop"))
+    assert len(found) == 6
+    assert found[:4] == [Shape("bebop", 1.5, (60 + 62 + 64 + 66 + 70 + 71) / 6, 1 / 3, 1 / 3)] * 4
+    assert found[4:] == [Shape("bebop", 0.5, 80, 0, 0)] * 2
+
+
+def test_a_section_without_notes_has_only_a_density():
+    assert shapes(shaped([[]] * 4 + [[(0, 60)]]))[:4] == [Shape("", 0)] * 4
+
+
+def test_shapes_are_told_by_tokens_and_those_of_a_plain_place_are_dashes():
+    kinds = ("style", "density", "height", "triplets", "sixteenths")
+    place = Place(F(0), sound("C"))
+    assert context(place, kinds) == [f"{kind}: -" for kind in kinds]
+    told = context(replace(place, shape=Shape("cool", 5.9, 71.6, 0.0, 0.2)), kinds)
+    assert told == ["style: cool", "density: 4", "height: 8", "triplets: 0", "sixteenths: 2"]
+    few = context(replace(place, shape=Shape("cool", 6.1, 70.4, 0.1, 0.1)), kinds)
+    assert few == ["style: cool", "density: 4", "height: 7", "triplets: 1", "sixteenths: 1"]
+
+
+def test_a_tune_shows_its_shapes_to_the_network():
+    bars = [[(i / 2, 60 + i) for i in range(8)]] * 4 + [[(0, 80)]] * 4
+    of_values = stream(shaped(bars, "cool"), ("style", "density", "height"), "parts")
+    assert of_values[0][:3] == ["style: cool", "density: 5", "height: 5"]
+    assert of_values[-1][:3] == ["style: cool", "density: 1", "height: 11"]

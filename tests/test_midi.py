@@ -229,3 +229,10 @@ def test_a_real_file_written_and_read_again(shared_data):
     ]
     assert replace(again, notes=midi.notes) == midi
     assert midi_bytes(again, 96) == midi_bytes(midi, 96)
+
+
+def test_markers_are_written_and_read_back():
+    markers = [(Fraction(0), "Dm7"), (Fraction(5, 2), "G7b9"), (Fraction(5, 2), "Strophe \N{EIGHTH NOTE}")]
+    midi = Midi([Note(Fraction(0), Fraction(1), 60)], markers=markers, length=Fraction(4))
+    assert parse_midi(midi_bytes(midi), "x").markers == markers
+    assert parse_midi(midi_bytes(midi), "x") == midi

@@ -105,7 +105,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path):
     bad = {
         "cut.mid": (whole[:20], r"must have at least one track"),
         "drums.mid": (music(60, 64, channel=9), r"must have piano notes at 2 or more times, it has them at 0; drums"),
-        "empty.mid": (b"", r"must be a MIDI file, which begins with 'MThd', it begins with ''"),
+        "empty.mid": (b"", r"must be a MIDI file and begin with 'MThd', it begins with ''"),
         "one.mid": (music(60), r"must have piano notes at 2 or more times, it has them at 1"),
         "text.mid": (b"no music", r"must be a MIDI file"),
     }

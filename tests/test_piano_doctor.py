@@ -65,7 +65,7 @@ def test_a_small_folder_in_full(tmp_path):
         "a           6          3     17%  D4 to G4",
         "b           3          3     33%  D4 to G4",
         "\nNot used, 2:",
-        f"  {tmp_path}/c.mid must be a MIDI file, which begins with 'MThd', it begins with 'no m'",
+        f"  {tmp_path}/c.mid must be a MIDI file and begin with 'MThd', it begins with 'no m'",
         f"  {tmp_path}/d.mid must differ from the other files, it is the same as {tmp_path}/b.mid",
         "\nIn all, 9 tokens, 3 of them different (single notes: 2, chords: 1).",
         "",

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from textwrap import wrap
+from threading import Event, Thread
+from time import monotonic
 from typing import Any
 
 import click
@@ -56,16 +58,35 @@ def progress_bar(*items: Any, **options: Any) -> Any:
 
 
 @contextmanager
-def working(on: str) -> Iterator[None]:
-    """Say on standard error what a command works on, and remove the words at the end; only where `replaces` is true."""
-    words = f"{on} ..."[: shutil.get_terminal_size().columns - 1] * replaces(sys.stderr)
-    sys.stderr.write(words)
-    sys.stderr.flush()
+def working(on: str, count: bool = False) -> Iterator[None]:
+    """Say on standard error what a command works on, and remove the words at the end; only where `replaces` is true.
+
+    Parameters
+    ----------
+    on : str
+    count : bool, default False; True adds the seconds that have passed, for work that shows no progress bar
+    """
+    words, over, start = f"{on} ..."[: shutil.get_terminal_size().columns - 1], Event(), monotonic()
+
+    def show(text: str) -> None:
+        sys.stderr.write(text * replaces(sys.stderr))
+        sys.stderr.flush()
+
+    def tick() -> None:
+        while not over.wait(1):
+            show(f"\r{words} {monotonic() - start:.0f} s")
+
+    show(words)
+    clock = Thread(target=tick, daemon=True)
+    if count and replaces(sys.stderr):
+        clock.start()
     try:
         yield
     finally:
-        sys.stderr.write(f"\r{' ' * len(words)}\r" * bool(words))
-        sys.stderr.flush()
+        over.set()
+        if clock.ident is not None:
+            clock.join()
+        show(f"\r{' ' * (len(words) + 8 * count)}\r")
 
 
 def what_next(*commands: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import NamedTuple
+from unicodedata import combining, normalize
 
 from music.files import naming
 from numpyrnn import NumpyrnnError
@@ -136,7 +137,7 @@ def choose_tune(tunes: Sequence[Tune], name: str | None) -> Tune:
     ----------
     tunes : sequence of Tune, at least one
     name : str, optional, a title, or its beginning or another part if only one tune has it, in any case; or a number
-        from 1. It may be left out if there is one tune.
+        from 1. It may be left out if there is one tune. Accents do not count.
 
     Returns
     -------
@@ -152,12 +153,12 @@ def choose_tune(tunes: Sequence[Tune], name: str | None) -> Tune:
             return tunes[0]
         how = "choose one by its title or number (--tune)"
         raise NumpyrnnError(f"there are {len(tunes):,} tunes here, {how}: {_listed(tunes, range(len(tunes)))}")
-    titles, wanted = (
-        [" ".join(tune.title.split()).casefold() for tune in tunes],
-        " ".join(name[:200].split()).casefold(),
-    )
+    titles, wanted = [_plain(tune.title) for tune in tunes], _plain(name[:200])
     if wanted not in titles and wanted.isdecimal() and 1 <= int(wanted[:9]) <= len(tunes):
         return tunes[int(wanted) - 1]
+    same = [tune for tune in tunes if tune.title.casefold() == name.casefold()]
+    if len(same) == 1:
+        return same[0]
     tests: list[Callable[[str], bool]] = [wanted.__eq__, lambda t: t.startswith(wanted), lambda t: wanted in t]
     for found in ([i for i, title in enumerate(titles) if test(title)] for test in tests):
         if len(found) == 1:
@@ -166,6 +167,12 @@ def choose_tune(tunes: Sequence[Tune], name: str | None) -> Tune:
             raise NumpyrnnError(f"--tune {shown(name)} could be any of: {_listed(tunes, found)}")
     near = [titles.index(title) for title in get_close_matches(wanted, titles, 3, 0.5)] or range(len(tunes))
     raise NumpyrnnError(f"no tune has the title {shown(name)}, there is: {_listed(tunes, near)}")
+
+
+def _plain(title: str) -> str:
+    """A title in small letters, without accents and doubled spaces."""
+    letters = (letter for letter in normalize("NFKD", title) if not combining(letter))
+    return " ".join("".join(letters).split()).casefold()
 
 
 def _listed(tunes: Sequence[Tune], which: Sequence[int]) -> str:

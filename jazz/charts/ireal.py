@@ -21,6 +21,7 @@ from urllib.parse import unquote
 
 from music.files import naming
 from numpyrnn import NumpyrnnError
+from workbench.terminal import counted
 
 from ..chords import Chord, parse_chord
 from ..feels import feels_of, swings
@@ -341,4 +342,4 @@ class _Reader:
         stop = next((n for n, k in enumerate(played, 1) if self.measures[k].fine or k + 1 == i), len(played))
         copies = [Measure(self.measures[k].chords, self.measures[k].section) for k in played[:stop]]
         self.measures = [*self.measures[:i], replace(self.measures[i], jump=""), *copies]
-        self.guesses.append(f"{jump[:-1]}ending {jump[-1]} is written out in {len(copies)} bars")
+        self.guesses.append(f"{jump[:-1]}ending {jump[-1]} is written out in {counted(len(copies), 'bar')}")

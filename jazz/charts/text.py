@@ -12,6 +12,7 @@ from typing import Any
 
 from music.files import naming
 from numpyrnn import NumpyrnnError
+from workbench.terminal import counted
 
 from ..chords import Chord, parse_chord
 from .chart import JUMPS, LONGEST, MAX_CHORDS, Change, Chart, Measure, bar_length, parse_meter, spread
@@ -346,7 +347,7 @@ class _Reader:
             self.guesses.append(f"a line without bar lines is read as one bar: line {lines}")
         elif lines:
             guess = f"{self.meter[0]} beats a bar" if any(m.chords[1:] for m in self.measures) else "1 chord a bar"
-            self.guesses.append(f"{len(self.measures)} bars, {guess}")
+            self.guesses.append(f"{counted(len(self.measures), 'bar')}, {guess}")
         if (pickup := self.head.get("pickup", 0)) >= bar_length(self.meter):
             raise NumpyrnnError(f"a pickup must be shorter than a bar, got {pickup} quarters")
         chart = Chart(self.measures, self.meter, guesses=list(dict.fromkeys(self.guesses)), **self.head)

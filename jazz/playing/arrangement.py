@@ -104,12 +104,13 @@ class Arrangement:
         phrases = list[tuple[float, float]]()
         for onset, end in sorted((float(onset), float(end)) for onset, end in self.solo):
             if phrases and onset - phrases[-1][1] < REST:
-                onset, end = phrases[-1][0], max(end, phrases.pop()[1])
+                begun, ended = phrases.pop()
+                onset, end = begun, max(end, ended)
             phrases.append((onset, end))
         return phrases
 
     @cached_property
-    def slots(self) -> int:
+    def eighths(self) -> int:
         """The whole eighths in a bar."""
         return int(self.bar / HALF)
 
@@ -118,7 +119,7 @@ class Arrangement:
         """For each bar and each eighth in it, whether the soloist rests there; without a solo, never."""
         starts, ends = np.array([*self.phrases, (np.inf, np.inf)]).T
         bars = float(self.bar) * np.arange(len(self.changes.bars))
-        times = bars[:, None] + np.arange(self.slots) / 2
+        times = bars[:, None] + np.arange(self.eighths) / 2
         phrase = np.searchsorted(starts, times, "right") - 1
         resting = ((phrase < 0) | (times >= ends[phrase])) & bool(self.phrases)
         return [[bool(rest) for rest in bar] for bar in resting]

@@ -20,10 +20,10 @@ from .arrangement import SOLO as SOLO
 from .arrangement import Arrangement
 from .arrangement import note as note
 from .bass import bass
-from .drums import count_in as count_in
 from .drums import drums
-from .drums import trade as trade
 from .piano import piano
+from .trading import count_in as count_in
+from .trading import trade as trade
 
 INSTRUMENTS = ("piano", "bass", "drums")
 

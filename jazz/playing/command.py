@@ -20,6 +20,7 @@ from ..charts.chart import Chart
 from ..charts.files import read_chart, source_of
 from ..feels import FEELS
 from ..instruments import INSTRUMENTS
+from ..soloist import TEMPERATURE
 from . import performance
 from .band import INSTRUMENTS as BAND
 from .solo import Solo
@@ -48,7 +49,7 @@ chart_options = shared.options_of(
     default=1,
     help="Play several takes and write the best. A table shows the seed of each, with which it can be played again.",
 )
-@shared.sampling_options
+@shared.sampling_options_of(TEMPERATURE)
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
 @option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")
 @option(
@@ -106,7 +107,7 @@ def improvise(
     options |= {"instruments": instruments, "solo": not no_solo} | ({"feel": "straight"} if straight else {})
     with working("Playing"), progress_bar(unit="bar", delay=1) as progress:
         solo = performance.improvise(read, on_bar=progress.update, **options)
-    with working("Writing the files"):
+    with working("Writing the files", count=True):
         files = solo.write(path, soundfont, dry=dry, **kinds)
     old = map(shared.shown_path, left_over(path, files))
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)

@@ -1,4 +1,4 @@
-"""The drums: time in each feel, comments that answer the soloist, fills, solos to trade, and the count-in."""
+"""The drums: time in each feel, comments that answer the soloist, and fills."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from numpy.random import Generator
 
 from music.midi import Note
 
-from ..changes import Changes
 from .arrangement import DRUMS, EVEN, HALF, Arrangement, note, pick
 
 KICK, STICK, SNARE, CLOSED_HAT, PEDAL_HAT, OPEN_HAT = 36, 37, 38, 42, 44, 46
 CRASH, RIDE, BELL = 49, 51, 53
 TOMS = (50, 48, 47, 45, 43, 41)  # from high to low
-FAST = 220  # quarters a minute; above it, no feathered kick and fewer skips of the ride
+FAST = 220  # quarters a minute; above it, no feathered kick and no added skips of the ride
 
 # Rhythms in eighths, repeated or cut to the length of the bar: s snare, k kick, x the side stick.
 BEHIND = ("...s....", ".......s", ".....s..", "...k....", ".......k", ".s......", ".s...s..", ".....k..")
@@ -54,61 +53,6 @@ def drums(arrangement: Arrangement, rng: Generator) -> list[Note]:
     return notes
 
 
-def trade(changes: Changes, rng: Generator, bars: Sequence[int], tempo: float = 130) -> list[Note]:
-    """Play a drum solo, as when soloist and drums trade fours.
-
-    A rhythm is stated on the snare drum and repeated on the toms; then it gets denser, and the last bar leads into the
-    band's return. The hi-hat keeps the time.
-
-    Parameters
-    ----------
-    changes : Changes
-    rng : numpy Generator
-    bars : sequence of int, the bars of the solo in their order, counted from 0, such as range(4, 8)
-    tempo : quarters a minute, default 130
-
-    Returns
-    -------
-    list of Note, with even eighths (see `swing.swung`)
-    """
-    player, notes = Drummer(Arrangement(changes, tempo=tempo), rng), list[Note]()
-    motif = player.cells()
-    for number, bar in enumerate(bars):
-        player.strokes = {}
-        player.pedal()
-        if number == len(bars) - 1:
-            player.roll(player.cells(), "around" if rng.random() < 0.7 else "toms", crescendo=True)
-            player.hit(Fraction(0), CRASH, 84)
-        elif number % 4 == 2:
-            player.roll(player.cells(), pick(rng, ("around", "kick", "floor")))
-        else:
-            end = motif[: len(motif) // 2] + player.cells()[len(motif) // 2 :]
-            player.roll(end if number % 2 else motif, pick(rng, ("toms", "floor") if number % 2 else ("snare", "kick")))
-        notes += drum_notes(bar * changes.bar, changes.bar, player.strokes)
-    return notes
-
-
-def count_in(changes: Changes, bars: int = 1) -> list[Note]:
-    """Count in with the side stick.
-
-    Parameters
-    ----------
-    changes : Changes
-    bars : int, default 1; of several bars, all but the last have every second beat
-
-    Returns
-    -------
-    list of Note, from onset 0 to the end of the bars; shift the piece that follows
-    """
-    notes = list[Note]()
-    beats = Arrangement(changes).beats
-    for bar in range(bars):
-        for onset, _ in beats[:: 1 if bar == bars - 1 else 2]:
-            strokes = {(onset, STICK): 100 if onset == 0 else 88}
-            notes += drum_notes(bar * changes.bar, changes.bar, strokes)
-    return notes
-
-
 def drum_notes(start: Fraction, length: Fraction, strokes: Mapping[tuple[Fraction, int], float]) -> list[Note]:
     """The strokes of a bar, (onset in the bar, drum) with their velocities, as notes; triplets are shorter."""
     short, triplet = min(Fraction(1, 4), length / 4), Fraction(1, 6)
@@ -135,7 +79,7 @@ class Drummer:
     def __init__(self, arrangement: Arrangement, rng: Generator):
         self.arrangement, self.rng = arrangement, rng
         self.strokes: dict[tuple[Fraction, int], float] = {}
-        self.eighths = [slot * HALF for slot in range(arrangement.slots)]
+        self.places = [slot * HALF for slot in range(arrangement.eighths)]
         self.backs = [i for i in range(len(arrangement.beats)) if i % 2]
         self.even = arrangement.changes.feel in EVEN
         self.ballad = arrangement.changes.feel == "ballad"
@@ -156,7 +100,7 @@ class Drummer:
         if since == 0 and len(arrangement.beats) == 3:
             self.backs = pick(rng, ([1], [1, 2]))  # a waltz has the hi-hat on 2, or on 2 and 3
         count = len(arrangement.beats) - self.fill_beats(bar, since, left)
-        slots = int(2 * arrangement.beats[count][0]) if count < len(arrangement.beats) else arrangement.slots
+        slots = int(2 * arrangement.beats[count][0]) if count < len(arrangement.beats) else arrangement.eighths
         if self.even:
             self.even_time(bar, section % 2 == 0, slots)
         elif self.ballad and bar < arrangement.chorus:
@@ -183,7 +127,7 @@ class Drummer:
         ends = left == 1 and (since > 0 or bar == final)
         if beats == 1 or not (ends or (since + 1) % 8 == 0 or ((since + 1) % 4 == 0 and rng.random() < 0.6)):
             return 0
-        resting = any(self.arrangement.rests[bar][self.arrangement.slots // 2 :])
+        resting = any(self.arrangement.rests[bar][self.arrangement.eighths // 2 :])
         sizes = (1, 1, 2) if self.ballad or self.bossa or not resting else (2, 2, 3, 4)
         return min(pick(rng, sizes), beats - (not ends))
 
@@ -192,13 +136,13 @@ class Drummer:
         beats, rng = self.arrangement.beats, self.rng
         fast, chance = self.arrangement.tempo > FAST, rng.random()
         usual, others = (self.backs, self.backs) if len(beats) != 3 else ([1], [1, 2])
-        skips = {*usual} if chance < 0.4 else {beat for beat in others if chance > 0.6 and rng.random() < 0.5}
+        skips = {*usual} if chance < 0.3 else {beat for beat in others if chance > 0.4 and rng.random() < 0.5}
         skips |= {int(rng.random() * len(beats))} if chance > 0.75 and not fast else set()
         for i, (onset, length) in enumerate(beats[:count]):
             self.hit(onset, RIDE, 74 + 10 * rng.random() + 8 * (i in self.backs))
             if i in skips and length >= 1:
                 self.hit(last_eighth(onset, length), RIDE, 58 + 10 * rng.random())
-            if not fast and (len(beats) != 3 or i == 0):
+            if not fast and (len(beats) != 3 or (i == 0 and rng.random() < 0.8)):
                 self.hit(onset, KICK, 30 + 6 * rng.random())
 
     def brushes(self, count: int) -> None:
@@ -218,9 +162,9 @@ class Drummer:
         feel, rng = self.arrangement.changes.feel, self.rng
         if bar % 2 == 0:
             self.sticks, self.kicks = pick(rng, STICKS[feel]), pick(rng, KICKS[feel])
-        shift = bar % 2 * self.arrangement.slots
-        opened = len(self.eighths) - 1 if rng.random() < 0.2 else -1
-        for slot, onset in enumerate(self.eighths[:slots]):
+        shift = bar % 2 * self.arrangement.eighths
+        opened = len(self.places) - 1 if rng.random() < 0.2 else -1
+        for slot, onset in enumerate(self.places[:slots]):
             cymbal = RIDE if ride else OPEN_HAT if slot == opened else CLOSED_HAT
             self.hit(onset, cymbal, (60 if slot % 2 == 0 else 46) + 6 * rng.random())
             if self.kicks[slot % 8] == "k":
@@ -238,13 +182,13 @@ class Drummer:
     def comment(self, bar: int, slots: int) -> None:
         """Snare and kick: an answer in the solo's rests, now and then a single light stroke in its phrases."""
         rng, solo = self.rng, self.arrangement.phrases
-        quiet = pick(rng, ANSWERS if not solo and rng.random() < 0.4 else BEHIND) if rng.random() < 0.5 else "."
+        quiet = pick(rng, ANSWERS if not solo and rng.random() < 0.4 else BEHIND) if rng.random() < 0.6 else "."
         answer, shift = (
             pick(rng, ANSWERS),
-            2 if self.arrangement.slots % 3 == 0 else 0,
+            2 if self.arrangement.eighths % 3 == 0 else 0,
         )  # three beats: without the first
         for slot, rests in enumerate(self.arrangement.rests[bar][:slots]):
-            onset, figure = self.eighths[slot], answer if rests else quiet
+            onset, figure = self.places[slot], answer if rests else quiet
             sign = figure[(slot + shift) % len(figure)]
             if sign != "." and (onset, SNARE) not in self.strokes and (onset, STICK) not in self.strokes:
                 velocity = (58 if rests else 44) + 10 * rng.random()

@@ -70,7 +70,10 @@ def played(
         joined = following is not None and following.onset == element.end
         length = (onsets[i + 1] if joined else ends[i]) - onsets[i]
         silence = min((1 - articulation(element, joined)) * float(length), float(GAP))
-        length = max(ticks(float(length) - silence), Fraction(1, TICKS))
+        length = ticks(float(length) - silence)
+        if following is not None and following.onset - element.end >= PHRASE:  # a rest between phrases stays one
+            length = min(length, onsets[i + 1] - PHRASE - onsets[i])
+        length = max(length, Fraction(1, TICKS))
         made.append(note(SOLO, onsets[i], length, element.pitches[0], loud[i]))
     return made
 

@@ -30,12 +30,12 @@ from ..grammar import Element, Value, parse_value
 from ..instruments import TENOR, Instrument, find_instrument, notation, parse_range
 from ..model import KIND, training_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
-from ..soloist import HIGH, LONGEST_COPY, LOW, TEMPO, Soloist
+from ..soloist import HIGH, LONGEST_COPY, LOW, TEMPERATURE, TEMPO, Soloist
 from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
-from . import drums
+from . import band
 from .band import INSTRUMENTS, NAMES, SOLO, note
 from .feel import played
-from .plan import Road, head_within, line_of, moved, notes_of, read_head
+from .plan import Road, head_within, line_of, notes_of, read_head
 from .solo import Solo as Solo
 from .solo import output_files as output_files
 
@@ -54,7 +54,7 @@ def improvise(
     key: str | None = None,
     seed: int | None = None,
     takes: int = 1,
-    temperature: float = 1.0,
+    temperature: float = TEMPERATURE,
     top_k: int | None = None,
     top_p: float | None = None,
     choruses: int = 1,
@@ -92,7 +92,7 @@ def improvise(
     seed : int, optional; the same seed gives the same solo. By default a random one, kept as `Solo.seed`.
     takes : int, default 1; of several takes, whose seeds follow each other, the one with the best `Solo.score` is
         returned, and `Solo.takes` holds all
-    temperature : float, default 1; below 1 safer, above 1 wilder
+    temperature : float, default 1.2; lower is safer, higher is wilder
         0 always takes the most probable. Solo and band are then the same for every seed.
     top_k : int, optional, draw only among the k most probable
     top_p : float, optional, draw only among the most probable, which together reach p
@@ -165,35 +165,34 @@ def improvise(
         raise NumpyrnnError(f"a solo must last at most {MAX_SECONDS // 60} minutes, this one would last {minutes:.0f}")
     road = Road.of(changes, choruses, ending, before, trade)
     checkpoint = (model if isinstance(model, Checkpoint) else load_model(model, KIND)) if solo else None
-    opening = primer_values(primer, checkpoint, changes) if checkpoint else []
-    training = training_values(checkpoint) if checkpoint else []
+    if checkpoint:
+        opening, training = primer_values(primer, checkpoint, changes), training_values(checkpoint)
+        soloist = Soloist(checkpoint, Sampler(0), density, longest_copy, player.low, player.high)
 
     def play(seed: int) -> Solo:
         """One take."""
         chance = seed if temperature else 0  # at temperature 0, nothing is left to chance
-        improvised = line_of([], road.choruses)
+        improvised, copied = line_of([], road.choruses), Copied(0)
         if checkpoint:
-            sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
-            low, high = player.low + player.octaves, player.high + player.octaves
-            soloist = Soloist(checkpoint, sampler, density, longest_copy, low, high)
-            improvised = moved(soloist.play(road.choruses, opening, on_bar, tempo, style), -player.octaves)
-        improvised = road.traded(improvised)
+            soloist.sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
+            improvised = road.traded(soloist.play(road.choruses, opening, on_bar, tempo, style))
+            copied = find_longest_copy([str(value) for value in improvised.values], training)
         line = road.whole(improvised, player)
         notes = road.band(np.random.default_rng([chance, 1]), instruments or (), line, tempo)
-        notes = swung(notes, STRAIGHT if changes.meter[1] > 4 else ratio)  # in 6/8 the eighths are the beat
+        notes = swung(notes, ratio)
         if mechanical:
             plain = [note(SOLO, e.onset, e.duration, e.pitches[0], loudness(e, changes)) for e in notes_of(line)]
-            melody = swung(plain, STRAIGHT if changes.meter[1] > 4 else ratio)
+            melody = swung(plain, ratio)
         else:
             own = np.random.default_rng([chance, 2])
             melody = played(line.elements, line.changes, tempo, own, None if swing is None else ratio)
         notes += [sounding._replace(program=player.program - 1) for sounding in melody]
         start = changes.bar * count_in
         notes = [sounding._replace(onset=sounding.onset + start) for sounding in notes]
-        notes = sorted([*drums.count_in(changes), *notes] if count_in else notes, key=lambda n: (n.onset, n.track))
+        notes = sorted([*band.count_in(changes), *notes] if count_in else notes, key=lambda n: (n.onset, n.track))
         tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]
-        midi = Midi(notes, list(NAMES), tempos, meters, line.changes.end + start)
-        copied = find_longest_copy([str(value) for value in improvised.values], training) if solo else Copied(0)
+        markers = [(start + onset, str(chord)) for onset, chord in line.changes.flat()]
+        midi = Midi(notes, list(NAMES), tempos, meters, line.changes.end + start, markers)
         return Solo(line, midi, tempo, seed, copied, improvised, player, transpose)
 
     found = sorted(map(play, islice(count(seed), takes)), key=lambda take: -take.score if takes > 1 else 0)
@@ -214,7 +213,7 @@ def with_feel(changes: Changes, feel: str | None, swing: float | None) -> tuple[
             wanted = "0.5" if ratio > STRAIGHT else "above 0.5"
             raise NumpyrnnError(f"in {feel} feel, swing must be {wanted}, or left out, got {swing}")
         changes = replace(changes, feel=feel_in("swing", changes.meter) if ratio > STRAIGHT else "straight")
-    return changes, ratio
+    return changes, ratio if changes.meter[1] <= 4 else STRAIGHT  # in 6/8 the eighths are the beat
 
 
 def player_of(instrument: str | None, program: int | None, pitches: str | None) -> Instrument:

@@ -84,13 +84,12 @@ def struck(arrangement: Arrangement, rng: Generator) -> Iterator[tuple[Fraction,
     figures = [*rhythm(arrangement, rng)]
     pieces = [piece for bar in arrangement.bars() for piece in bar]
     silence = (changes.end, Fraction(0), Chord(""), Chord(""))
-    i, stop, left_out, before = 0, Fraction(0), False, None
+    i, end, stop, left_out, before = 0, Fraction(0), Fraction(0), False, None
     for (onset, length, chord, _), (following, *_) in pairwise([*pieces, silence]):
-        end = onset + length
+        start, end = stop if onset == end else onset, onset + length
         if onset >= final:
             yield onset, end, chord, True
             continue
-        start = stop if onset - stop <= HALF else onset
         stop = end - HALF if following == end < final and length >= 1 else end
         while i < len(figures) and figures[i][0] < start:
             i += 1
@@ -105,7 +104,7 @@ def struck(arrangement: Arrangement, rng: Generator) -> Iterator[tuple[Fraction,
             left_out, before = False, chord
             continue
         bar, within = divmod(onset, arrangement.bar)
-        slots = range(int(within / HALF), min(int((within + stop - onset) / HALF), arrangement.slots))
+        slots = range(int(within / HALF), min(int((within + stop - onset) / HALF), arrangement.eighths))
         free = [slot for slot in slots if rests[int(bar)][slot]]
         left_out = not free and not left_out and (chord == before or length < arrangement.bar) and rng.random() < 0.5
         if not left_out:
@@ -116,7 +115,7 @@ def struck(arrangement: Arrangement, rng: Generator) -> Iterator[tuple[Fraction,
 
 def rhythm(arrangement: Arrangement, rng: Generator) -> Iterator[tuple[Fraction, Fraction]]:
     """(onset, duration) of the strikes that a rhythm has, whatever the chords are."""
-    changes, slots = arrangement.changes, arrangement.slots
+    changes, slots = arrangement.changes, arrangement.eighths
     behind, answers = COMPING["three" if slots % 3 == 0 else changes.feel if changes.feel in COMPING else "swing"]
     left_out = max(0.0, (arrangement.tempo - FAST) / 300)
     quiet = answer = ""
@@ -133,12 +132,7 @@ def rhythm(arrangement: Arrangement, rng: Generator) -> Iterator[tuple[Fraction,
 
 
 class Hands:
-    """The pianist's hands, which remember their last voicing and the voicings of each chord.
-
-    Attributes
-    ----------
-    last : the pitches that were played last
-    """
+    """The pianist's hands, which remember their last voicing and the voicings of each chord."""
 
     def __init__(self, changes: Changes, rng: Generator):
         self.rng = rng
@@ -153,16 +147,21 @@ class Hands:
         known = self.known.setdefault(chord.tones, [])
         if len(known) < MOST:
             options = voicings(chord.tones, chord.degrees, plain=chord.tones in self.plain)
-            penalties = [2.0 * any(alike(voicing, other) for other in known) for voicing in options]
+            penalties = [3.0 * (v in known) or 1.5 * any(alike(v, other) for other in known) for v in options]
         else:
             options, penalties = tuple(known), [0.8 * i for i in range(len(known))]
         costs = [
-            movement(self.last, voicing) + 0.1 * abs(sum(voicing) / len(voicing) - 62) + penalty + 0.5 * chance
+            movement(self.last, voicing) + harshness(voicing) + penalty + 0.5 * chance
             for voicing, penalty, chance in zip(options, penalties, self.rng.random(len(options)), strict=True)
         ]
         self.last = options[costs.index(min(costs))]
         known[:] = [voicing for voicing in known if voicing != self.last] + [self.last]
         return self.last
+
+
+def harshness(voicing: Sequence[int]) -> float:
+    """How far a voicing lies from the middle, and whether two of its notes are a semitone apart."""
+    return 0.1 * abs(sum(voicing) / len(voicing) - 62) + 0.5 * any(b - a == 1 for a, b in pairwise(voicing))
 
 
 def alike(voicing: Sequence[int], other: Sequence[int]) -> bool:

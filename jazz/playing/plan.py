@@ -25,9 +25,7 @@ from ..reading.choruses import read_chorus
 from ..reading.tracks import bars_of, choose
 from ..soloist import Line
 from ..tunes import Tune, chord_elements, line, make_bars
-from ..yardstick.reading import chords_of
-from .band import accompany
-from .drums import trade
+from .band import accompany, trade
 
 
 @dataclass(frozen=True)
@@ -90,6 +88,8 @@ def _of_midi(midi: Midi, title: str, form: Changes | None) -> tuple[list[Element
     """The melody of a MIDI file, its changes, and its bars with the silent ones at the end."""
     if len({meter[1:] for meter in midi.meters}) > 1:
         raise NumpyrnnError("a head must have one meter, it has several")
+    from ..yardstick.reading import chords_of  # only heads from MIDI files need it
+
     choice, bars, meter = choose(midi), bars_of(midi), midi.meters[0][1:]
     melody = line(note[:3] for note in choice.melody.notes)
     flat = form.flat()[:1] if form else chords_of(midi, choice, bars)
@@ -130,12 +130,6 @@ def line_of(melody: Sequence[Element], changes: Changes) -> Line:
     bars = make_bars(melody, chord_elements(changes.flat()), changes.grid)
     values = [value for of_bar in Tune("", bars).values() for value in of_bar]
     return Line(changes, values, [element for bar in bars for element in bar.melody])
-
-
-def moved(line: Line, semitones: int) -> Line:
-    """A line, higher by some semitones, whole octaves."""
-    elements = [replace(e, pitches=tuple(pitch + semitones for pitch in e.pitches)) for e in line.elements]
-    return replace(line, elements=elements)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,6 @@ from ..changes import Changes
 from ..evaluation import Copied
 from ..instruments import TENOR, Instrument, notation
 from ..soloist import Line
-from ..yardstick.bands import bands_for, share_inside
-from ..yardstick.measures import measure
-from ..yardstick.reading import solo_of_notes
 from .band import SOLO
 from .plan import notes_of
 
@@ -69,6 +66,10 @@ class Solo(Performance):
     @cached_property
     def score(self) -> float:
         """The share of the measures of `jazz score` in which the solo lies where most players do."""
+        from ..yardstick.bands import bands_for, share_inside
+        from ..yardstick.measures import measure
+        from ..yardstick.reading import solo_of_notes
+
         notes = [(element.onset, element.end, element.pitches[0]) for element in notes_of(self.improvised)]
         if len(notes) < 2:
             return 0.0
@@ -98,7 +99,7 @@ class Solo(Performance):
         """The form's title, or the first chords."""
         if self.changes.title:
             return self.changes.title
-        bars = str(self.changes).split(" | ")
+        bars = str(self.changes).split(" | ")[: -1 if self.changes.ending else None]
         return " | ".join(bars[:TITLE_BARS]) + (" ..." if len(bars) > TITLE_BARS else "")
 
     @property

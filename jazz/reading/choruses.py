@@ -85,7 +85,7 @@ def read_chorus(path: str | Path) -> Chorus:
         where, onset = f"{path}, line {bar.line}", length * i
         total = sum((written.duration for written in bar.notes), Fraction(0))
         if total != length or not bar.chords:
-            got = f"{total} quarters" if bar.chords else "no chords"
+            got = f"{total} quarter{'s' * (total != 1)}" if bar.chords else "no chords"
             raise NumpyrnnError(f"{where}: a bar must have chords and {length} quarters, got {got}")
         with naming(where):
             changes.append(spread(bar.chords, meter))

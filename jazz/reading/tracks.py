@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from music.midi import DRUMS, Midi, Note
 from numpyrnn import NumpyrnnError
+from workbench.terminal import counted
 
 from ..grammar import Element, gather, on_grid
 from ..tunes import Bar, Tune, line, make_bars
@@ -310,7 +311,8 @@ def tune_of_midi(
         raise NumpyrnnError(f"the melody must have notes in bars {first} to {last}, it has none")
     doubled = sum(start <= n.onset < end for n in choice.melody.notes) - len(melody)
     if doubled > 0:
-        left_out.append(f"{doubled} notes of the melody that sound below another, or too near to it")
+        verb = "sounds" if doubled == 1 else "sound"
+        left_out.append(f"{counted(doubled, 'note')} of the melody that {verb} below another, or too near to it")
     chords = []
     if choice.chords:
         chords = [element for element in choice.chords.elements if len(set(element.pitches)) > 1]

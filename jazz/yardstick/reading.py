@@ -18,7 +18,7 @@ from numpyrnn import NumpyrnnError
 from ..changes import Changes
 from ..charts.chart import Change
 from ..charts.files import read_chart
-from ..chords import Chord
+from ..chords import Chord, parse_chord
 from ..grammar import Element
 from ..playing.band import NAMES, SOLO
 from ..reading.choruses import read_chorus
@@ -139,10 +139,11 @@ def repeated(chords: str, meter: tuple[int, int], bars: Bars) -> list[Change]:
 
 
 def chords_of(midi: Midi, choice: Choice, bars: Bars) -> list[Change]:
-    """The chords of a MIDI file, estimated from all parts but the melody and the drums.
+    """The chords of a MIDI file: its markers, if all are chord symbols, or else estimated.
 
-    If there is a part with chords, a bar has a second chord where this part changes in its second half. Of a bass, only
-    the first note under each chord counts: it is most often the root.
+    They are estimated from all parts but the melody and the drums. If there is a part with chords, a bar has a second
+    chord where this part changes in its second half. Of a bass, only the first note under each chord counts: it is most
+    often the root.
 
     Parameters
     ----------
@@ -159,6 +160,8 @@ def chords_of(midi: Midi, choice: Choice, bars: Bars) -> list[Change]:
     NumpyrnnError
         if nothing but the melody and drums sounds
     """
+    if marked := _marked(midi):
+        return marked
     struck = sorted(choice.chords.elements, key=onset_of) if choice.chords else []
     windows = [window for bar in bars for window in _windows(bar, struck)]
     notes: list[music.midi.Note] = []
@@ -178,6 +181,14 @@ def chords_of(midi: Midi, choice: Choice, bars: Bars) -> list[Change]:
     if not found:
         raise NumpyrnnError("it must have chords, but nothing sounds beside the solo; --chords gives them")
     return found
+
+
+def _marked(midi: Midi) -> list[Change]:
+    """The chords that stand in a file as markers, as `jazz` writes them; none if a marker is anything else."""
+    try:
+        return [(onset, parse_chord(text)) for onset, text in midi.markers]
+    except NumpyrnnError:
+        return []
 
 
 def _windows(bar: tuple[Fraction, Fraction], struck: Sequence[Element]) -> Bars:

@@ -137,4 +137,5 @@ def ending(solo: Solo) -> str:
     note, root = solo.notes[-1], solo.harmonies[-1].root
     degree = "without a chord" if root is None else f"on {DEGREES[(note.pitch - root) % 12]} of the chord"
     place = f"{'after ' * (note.place % 1 > 0)}beat {note.place // 1 + 1} of bar {note.bar + 1}"
-    return f"{degree}, {place}, {float(note.end - note.begin):.2g} quarters long"
+    length = f"{float(note.end - note.begin):.2g}"
+    return f"{degree}, {place}, {length} quarter{'s' * (length != '1')} long"
