@@ -21,15 +21,16 @@ from numpyrnn.stepper import Stepper
 from .changes import Changes
 from .grammar import Element, Value, parse_value, semitones
 from .model import Settings, training_values, tunes_of
-from .phrasing import DENSITY, PAUSE, RECALL, Breath, Phrases, can_end, last_note, plan, usual_shape
+from .phrasing import DENSITY, HEIGHT, PAUSE, RECALL, Breath, Phrases, can_end, last_note, plan, usual_shape
 from .spot import HIGH as HIGH
 from .spot import LOW as LOW
-from .spot import NEAR, Spot
+from .spot import NEAR, Spot, middle
 from .tokens import DURATION, INTERVAL, KIND, WHOLE, Shape, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
 STYLE = "style: "  # with which the tokens of styles begin
 NO_STYLE = "style: -"
+ON_BEAT = 0.4  # the probability that a phrase may end with a note that begins on a beat
 OCTAVE = 12  # semitones, the least range
 LONGEST_COPY = 8  # values
 TEMPO = 130  # quarters a minute
@@ -111,6 +112,7 @@ class Soloist:
             raise NumpyrnnError("the model must know the parts of values, it does not")
         self.density, self.longest_copy = density, longest_copy
         self.shift = OCTAVE * round((low + high - LOW - HIGH) / 2 / OCTAVE)  # from the register that the model knows
+        self.higher = middle(low, high) - self.shift - middle(LOW, HIGH)  # what an octave's shift leaves
         self.continuations: dict[tuple[str, ...], set[str]] = {}  # the values that follow each run of that length
         if longest_copy is not None:
             check_count("longest_copy", longest_copy, 1)
@@ -200,6 +202,7 @@ class Soloist:
         rng = self.sampler.rng if self.sampler.temperature else np.random.default_rng(0)
         style = self.style_of(changes) if style is None else style
         usual = self.usual(style)
+        usual = replace(usual, height=(usual.height or HEIGHT) + self.higher)
         shapes, last, breath = plan(changes, usual, self.density, rng), last_note(changes, rng), Breath(tempo, rng)
         self.step.reset()
         self.logits: Array = np.zeros(len(self.ids))
@@ -255,7 +258,8 @@ class Soloist:
             if on_bar:
                 on_bar(int(now // changes.bar - start // changes.bar))
             if pitches:
-                previous, played, ends = pitches[0], bar, can_end(pitches[0], place.chord)
+                previous, played = pitches[0], bar
+                ends = can_end(previous, place.chord) and (start % 1 != 0 or rng.random() < ON_BEAT)
         return line
 
     def _quote(self, spot: Spot, value: Value) -> Value | None:

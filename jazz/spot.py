@@ -12,6 +12,8 @@ from .tunes import Bar
 
 LOW, HIGH = 55, 82  # the range of the instrument by default, G3 to B flat 5
 NEAR = 12  # semitones, the largest leap to a bar's first note
+EIGHTH = Fraction(1, 2)  # quarters; after a rest as long as this or longer, a note begins on an eighth
+MIDDLE = 0.6  # where in the range of the instrument most notes are
 TONE = 2  # semitones, the largest step to which an approach tone resolves
 
 
@@ -45,8 +47,8 @@ class Spot:
 
     @cached_property
     def start(self) -> int:
-        """The pitch near which a line begins, just below the middle of the range."""
-        return (self.low + self.high) // 2 - 1
+        """The pitch near which a line begins."""
+        return round(middle(self.low, self.high))
 
     @cached_property
     def now(self) -> Fraction:
@@ -77,11 +79,14 @@ class Spot:
     def fits(self, kind: str, duration: Fraction) -> bool:
         """Whether a value's duration keeps to the grid and the form.
 
-        No beat mixes triplets and sixteenths, a rest ends with its bar, nothing lasts into the last note, and only a
-        rest or a chord tone lasts to the end of the form.
+        No beat mixes triplets and sixteenths, a rest ends with its bar and, unless it is short, on an eighth, nothing
+        lasts into the last note, and only a rest or a chord tone lasts to the end of the form.
         """
         position, length = self.place.position, self.bar.length
-        if not on_grid(position, duration, length) or (kind == "R" and position + duration > length):
+        after = position + duration
+        if not on_grid(position, duration, length):
+            return False
+        if kind == "R" and (after > length or (duration >= EIGHTH and after % EIGHTH and after < length)):
             return False
         stop = self.now + duration
         return stop <= self.limit and (kind in "CR" or stop < self.end)
@@ -107,6 +112,11 @@ class Spot:
         most, beat = min(self.bar_end, self.limit) - self.now, self.to_the_beat()
         found = [*(beat + i for i in range(int(most - beat) + 1)), most]
         return sorted(dict.fromkeys(found), key=lambda rest: rest < least)
+
+
+def middle(low: int, high: int) -> float:
+    """The pitch about which a solo moves, given its range: somewhat above the middle."""
+    return low + MIDDLE * (high - low)
 
 
 @lru_cache(1 << 14)
