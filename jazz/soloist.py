@@ -28,15 +28,12 @@ from .spot import NEAR, Spot, middle
 from .tokens import DURATION, INTERVAL, KIND, WHOLE, Shape, context, parts, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
-STYLE = "style: "  # with which the tokens of styles begin
-NO_STYLE = "style: -"
+STYLE, NO_STYLE = "style: ", "style: -"  # with which the tokens of styles begin; the token of none
 ON_BEAT = 0.4  # the probability that a phrase may end with a note that begins on a beat
-OCTAVE = 12  # semitones, the least range
-LONGEST_COPY = 8  # values
-TEMPO = 130  # quarters a minute
+LONGEST_COPY, TEMPO = 8, 130  # values; quarters a minute
 TEMPERATURE, TOP_P = 1.2, None  # by default; docs/solos.md says how they were chosen
 STRENGTH = 1.4  # of the effect of `density` on each value, beside what the model is told
-SCATTER = 2.5  # semitones over which a leap to a bar's first note becomes less likely by e
+OCTAVE, SCATTER = 12, 2.5  # semitones: the least range; a leap to a bar's first note that is less likely by e
 ONE = Fraction(1)
 Meaning = TypeVar("Meaning")
 Pair = tuple[str, str] | None
