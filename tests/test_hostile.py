@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-import tqdm
 from click.testing import CliRunner
 from test_midi_reader import END, chunk, song
 
@@ -141,10 +140,10 @@ def test_notes_are_rendered_through_the_progress_and_sound_the_same():
 def test_listen_shows_a_bar_of_notes(tmp_path, monkeypatch):
     (tmp_path / "a.mid").write_bytes(midi_bytes(Midi([Note(i, 1, 60) for i in range(3)])))
     bars = []
-    monkeypatch.setattr(tqdm, "tqdm", lambda notes, **options: bars.append((len(notes), options)) or notes)
+    monkeypatch.setattr(cli, "progress_bar", lambda notes, **options: bars.append((len(notes), options)) or notes)
     done = CliRunner().invoke(cli.app, ["listen", str(tmp_path / "a.mid"), "-o", str(tmp_path / "a.wav")])
     assert done.exit_code == 0, done.output
-    assert bars == [(3, {"unit": "note", "delay": 1, "leave": False})]
+    assert bars == [(3, {"unit": "note", "delay": 1})]
 
 
 def test_a_long_note_is_corrected_piece_by_piece_to_the_same_sound(monkeypatch):

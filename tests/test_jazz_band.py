@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from bands import CASES, FEELS, OTHERS, TUNES, name, of, phrases, play, solo_of
+from bandstand import CASES, FEELS, OTHERS, TUNES, name, of, phrases, play, solo_of
 
 from jazz.changes import FORMS, form, parse_changes
 from jazz.playing.arrangement import Arrangement, beats_of

@@ -6,7 +6,7 @@ from itertools import pairwise, product
 
 import numpy as np
 import pytest
-from bands import CASES, TUNES, by_bar, long, name, of, play, under
+from bandstand import CASES, TUNES, by_bar, long, name, of, play, under
 
 from jazz.changes import FORMS, form, parse_changes
 from jazz.chords import parse_chord

@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
-from bands import CASES, TUNES, activity, by_bar, long, name, of, phrases, play, solo_of
+from bandstand import CASES, TUNES, activity, by_bar, long, name, of, phrases, play, solo_of
 
 from jazz.changes import FORMS, form, parse_changes
 from jazz.playing.arrangement import Arrangement

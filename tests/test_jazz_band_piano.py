@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 
 import numpy as np
 import pytest
-from bands import CASES, OTHERS, TUNES, activity, by_bar, long, movement, name, of, phrases, play, solo_of, strikes
+from bandstand import CASES, OTHERS, TUNES, activity, by_bar, long, movement, name, of, phrases, play, solo_of, strikes
 
 from jazz.changes import parse_changes
 from jazz.chords import parse_chord

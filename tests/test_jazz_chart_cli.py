@@ -120,10 +120,10 @@ def test_changes_links_and_files_of_every_kind_are_shown(tmp_path):
 
 def test_a_guess_is_said_beside_the_chart(tmp_path):
     done = do(tmp_path, "chart", "Dm7 G7 Cmaj7 A7")
-    assert (done.status, len(done.err.splitlines())) == (0, 1)
-    assert "4 bars, 1 chord a bar" in done.err
+    assert done.status == 0
+    assert "4 bars, 1 chord a bar" in done.err.splitlines()[0]
     assert len(parse_chart(done.out).measures) == 4
-    assert do(tmp_path, "chart", "Dm7 | G7").err == ""
+    assert do(tmp_path, "chart", "Dm7 | G7").err.startswith("Next:")
 
 
 # files

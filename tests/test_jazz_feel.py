@@ -181,7 +181,7 @@ def test_the_same_seed_plays_the_same_and_the_lead_sheet_stays_as_written(small_
 
 def test_the_band_keeps_its_swing_and_a_swing_that_is_asked_for_holds_for_both(small_soloist):
     for swing, band in ((None, F(2, 3)), (0.75, F(3, 4))):
-        solo = improvise(form="blues-f", seed=3, tempo=220, model=small_soloist, swing=swing)
+        solo = improvise(form="blues-f", seed=3, tempo=220, model=small_soloist, swing=swing, choruses=4)
         assert band in {note.onset % 1 for note in solo.midi.notes if note.track == 4}
         written = [element for element in solo.line.elements if element.pitches]
         sixteenths = {e.onset // 1 for e in written if e.onset * 2 % 1 == HALF}

@@ -50,10 +50,11 @@ def test_one_solo_is_shown_beside_the_players():
     for name, found in (MEASURES | PERFORMANCE).items():
         if values[name] == values[name]:
             assert rows[found.what][-1] == bands[name].place(values[name])
-    assert rows["range (semitones)"][:4] == ["17.0", "16.0", "to", "27.0"]
+    pitches = [note.pitch for note in solo.notes]
+    assert rows["range (semitones)"][:4] == [f"{max(pitches) - min(pitches):.1f}", "16.0", "to", "27.0"]
     inside = sum(bands[name].place(values[name]) == "inside" for name in MEASURES)
     assert f"Inside: {inside} of 38 measures, {share_inside(values, bands):.0%}".replace("%", " %") in out
-    assert "\nEnding: on b7 of the chord, after beat 2 of bar 12, 0.5 quarters long.\n" in out
+    assert "\nEnding: on root of the chord, beat 4 of bar 12, 0.5 quarters long.\n" in out
     assert "\nLongest run copied: " in out
 
 

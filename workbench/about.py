@@ -66,7 +66,7 @@ class About:
         yield entry("Data", data)
         yield entry("Begins with", " / ".join(names_in(checkpoint.config)))
         yield entry("Epochs", epochs)
-        yield entry("Settings", ", ".join(f"{name} {shown(value)}" for name, value in settings))
+        yield entry("Settings", ", ".join(f"{name} {shown(value, 200)}" for name, value in settings))
         yield entry("Command", self.command(checkpoint))
         yield "\nIn Python:\n\n" + indent(self.python.format(path=str(path)), "    ")
         yield f"\nNext:\n\n    {program} {self.app.usual} --model {file}"
