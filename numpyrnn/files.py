@@ -119,17 +119,16 @@ def reserved(path: Path, new: bool) -> Iterator[None]:
         if the folder cannot be written to
     """
     target = real(path)
-    try:
-        with _hidden(path, RESERVATION):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(_hidden(path, RESERVATION))
             _NEW.update({target} if new else ())
-            try:
-                check_new(path)
-                _clean(target.parent)
-                yield
-            finally:
-                _NEW.discard(target)
-    except OSError as error:
-        raise NumpyrnnError(f"{path} cannot be written: {error.strerror or error}") from error
+            stack.callback(_NEW.discard, target)
+            check_new(path)
+            _clean(target.parent)
+        except OSError as error:
+            raise NumpyrnnError(f"{path} cannot be written: {error.strerror or error}") from error
+        yield  # an error of the block is its own
 
 
 def check_new(path: Path) -> None:

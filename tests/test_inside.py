@@ -68,7 +68,7 @@ def written(folder):
 
 @pytest.mark.parametrize(
     ("program", "model", "words"),
-    [("dinos", "names.npz", "Bergen"), ("sonnets", "text.npz", "From fairest")],
+    [("dinos", "names.npz", "Bergen"), pytest.param("sonnets", "text.npz", "From fairest", marks=pytest.mark.slow)],
 )
 def test_four_pictures_are_written(folder, program, model, words):
     done = run(program, "inspect", words, "--model", model)

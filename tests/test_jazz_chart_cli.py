@@ -90,7 +90,7 @@ def test_a_chart_is_shown_and_what_is_shown_can_be_read(tmp_path, name):
     assert do_well(tmp_path, "chart", "again.txt") == out
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [*FORMS[:8], *(pytest.param(name, marks=pytest.mark.slow) for name in FORMS[8:])])
 def test_a_shipped_form_is_shown(tmp_path, name):
     out = do_well(tmp_path, "chart", "--form", name)
     assert out.startswith(f"title: {form(name).title}\n")

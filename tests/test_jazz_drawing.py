@@ -176,7 +176,7 @@ def test_texts_of_a_file_cannot_steer_the_terminal():
 # read again
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [*FORMS[:8], *(pytest.param(name, marks=pytest.mark.slow) for name in FORMS[8:])])
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
 def test_a_shipped_form_is_read_again(name, width):
     made = form_chart(name)

@@ -202,6 +202,12 @@ def test_outside_of_a_command_nothing_stays_reserved(tmp_path):
     assert names_in(tmp_path) == []
 
 
+def test_an_error_while_a_file_is_reserved_is_not_said_to_be_of_this_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="other"), reserved(tmp_path / "a", new=True):
+        (tmp_path / "other").read_bytes()
+    assert names_in(tmp_path) == []
+
+
 # new folders
 
 
