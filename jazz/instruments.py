@@ -11,7 +11,7 @@ from numpyrnn.checks import shown
 
 from .chords import semitones_above_c
 
-OCTAVE = 12  # semitones, the least range
+LOWEST, OCTAVE = 12, 12  # the pitch C0, below which no score is written; semitones, the least range
 NOTE = re.compile(r"([A-Ga-g])([#b♯♭]?)(-?\d{1,2})")
 RANGE = re.compile(rf"\s*({NOTE.pattern})\s*(?:-|\u2013|to|\.\.)\s*({NOTE.pattern})\s*")
 MIDDLE_LINE = 71  # B4, of the treble clef
@@ -104,17 +104,17 @@ recorder                   75 F4-G6
 
 
 def parse_note(text: str) -> int:
-    """The MIDI number of a note such as "Eb3", "F#5" or "C-1".
+    """The MIDI number of a note such as "Eb3" or "F#5".
 
-    An error if it is no note, or beyond the pitches of MIDI.
+    An error if it is no note, below C0, or above the pitches of MIDI.
     """
     match = NOTE.fullmatch(text.strip())
     if not match:
         raise NumpyrnnError(f"a note must be like G3, Bb3 or F#5, got {shown(text)}")
     letter, sign, octave = match.groups()
     pitch = semitones_above_c(letter.upper() + sign.replace("♯", "#").replace("♭", "b")) + OCTAVE * (int(octave) + 1)
-    if not 0 <= pitch <= 127:
-        raise NumpyrnnError(f"a note must lie in C-1 to G9, the pitches of MIDI, got {text.strip()}")
+    if not LOWEST <= pitch <= 127:
+        raise NumpyrnnError(f"a note must lie in C0 to G9, got {text.strip()}")
     return pitch
 
 
@@ -174,6 +174,7 @@ def find_instrument(name: str) -> Instrument:
         if wanted in (_words(one.name), _words(one.name.partition(" (")[0])):
             return one
     found = [one for one in INSTRUMENTS if wanted and all(_begins(word, _words(one.name)) for word in wanted)]
+    found = [one for one in found if {*wanted} <= {*_words(one.name)}] or found
     whole = [one for one in found if len(_words(one.name)) == len(wanted)]
     if len(found) == 1 or len(whole) == 1:
         return (whole or found)[0]

@@ -42,8 +42,9 @@ class Output:
 
     def write(self, text: str | bytes) -> int:
         """Write text, or drop it. Click writes bytes when a shell asks for completions."""
-        text = text.decode() if isinstance(text, bytes) else text
         encoding = self.stream.encoding or "utf-8"
+        if isinstance(text, bytes):  # in UTF-8, but for encodings of two bytes or more
+            text = text.decode(encoding if b"\0" in text else "utf-8", "backslashreplace")
         readable = escaped(text, self.controls).encode(encoding, "backslashreplace").decode(encoding)
         if readable:  # click tries an empty text first, and ignores its error
             self._unless_failed(lambda: self._write(readable))

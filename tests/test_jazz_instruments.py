@@ -75,7 +75,7 @@ def test_the_ranges_are_those_of_the_books():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("G3-C6", (55, 84)), ("bb2-f#5", (46, 78)), ("C4 to C6", (60, 84)), ("C-1-G9", (0, 127)), ("Cb4..B#4", (59, 72))],
+    [("G3-C6", (55, 84)), ("bb2-f#5", (46, 78)), ("C4 to C6", (60, 84)), ("C0-G9", (12, 127)), ("Cb4..B#4", (59, 72))],
 )
 def test_a_range_is_two_notes(text, expected):
     assert parse_range(text) == expected
@@ -92,9 +92,9 @@ def test_a_range_is_two_notes(text, expected):
         ("C6-G3", "a range must begin with its lower note, got C6-G3"),
         ("C4-B4", "a range must be at least an octave, got C4-B4"),
         ("C4-C4", "a range must be at least an octave, got C4-C4"),
-        ("C4-A9", "a note must lie in C-1 to G9, the pitches of MIDI, got A9"),
-        ("C-2-C4", "a note must lie in C-1 to G9, the pitches of MIDI, got C-2"),
-        ("C4-C99", "a note must lie in C-1 to G9, the pitches of MIDI, got C99"),
+        ("C4-A9", "a note must lie in C0 to G9, got A9"),
+        ("C-2-C4", "a note must lie in C0 to G9, got C-2"),
+        ("C4-C99", "a note must lie in C0 to G9, got C99"),
     ],
 )
 def test_another_range_is_one_clear_error(text, message):
@@ -117,7 +117,7 @@ def test_notes_stay_in_the_range_of_the_instrument(play):
     assert {note.program for note in play().notes} == {66}
 
 
-@pytest.mark.parametrize("text", ["G3-C6", "C4-C5", "C-1-C0", "G8-G9", "C-1-G9", "Eb2-Eb4"])
+@pytest.mark.parametrize("text", ["G3-C6", "C4-C5", "C0-C1", "G8-G9", "C0-G9", "Eb2-Eb4"])
 def test_notes_stay_in_the_range_that_is_asked_for(play, text):
     low, high = parse_range(text)
     for settings in ({}, {"instrument": "flute"}, {"program": 12}):
