@@ -352,7 +352,7 @@ ERRORS = """
 1 ; a range must be two notes, such as G3-C6, got G3 ; --range G3
 1 ; a range must begin with its lower note, got C6-G3 ; --range C6-G3
 1 ; a range must be at least an octave, got G3-C4 ; --range G3-C4
-1 ; a note must lie in C-1 to G9, the pitches of MIDI, got C10 ; --range G3-C10
+1 ; a note must lie in C0 to G9, got C10 ; --range G3-C10
 1 ; a transposition must be the key of an instrument, such as Bb, Eb or F, got H ; --transpose H
 1 ; a waltz must be in 3/4, the changes are in 4/4 ; --feel waltz
 1 ; in straight feel, swing must be 0.5, or left out, got 0.6 ; --feel straight --swing 0.6
