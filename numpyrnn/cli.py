@@ -127,7 +127,7 @@ def info(model: Path) -> None:
 @app.command(epilog='Example: eval "$(numpyrnn completion bash)"')
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    r"""Print a script with which a shell completes the commands, options and files of numpyrnn and of all programs.
+    """Print a script with which a shell completes the commands, options and files of numpyrnn and of all programs.
 
     To load it in every new shell:
 
@@ -135,7 +135,7 @@ def completion(shell: str) -> None:
     bash   echo 'eval "$(numpyrnn completion bash)"' >> ~/.bashrc
     zsh    echo 'eval "$(numpyrnn completion zsh)"' >> ~/.zshrc     # after compinit
     fish   numpyrnn completion fish > ~/.config/fish/conf.d/numpyrnn.fish
-    """
+    """  # noqa: D301
     from importlib.metadata import entry_points
 
     from click.shell_completion import get_completion_class

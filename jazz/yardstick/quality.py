@@ -25,8 +25,6 @@ from .statistics import mean, sample_sd, share
 
 SEVEN = ("blues-f", "blues-cm", "rhythm-changes", "ii-v-i", "minor-ii-v-i", "modal", "bossa")  # forms in 4/4
 LEAST_BARS = 32  # of a solo
-
-
 GOALS = {"distance": 0.6, "spread": 0.75, "copied": 8, "return": 1.4, "run": 30, "shared": 0.03}
 
 
@@ -51,7 +49,7 @@ def improvised(
 
     Returns
     -------
-    list of Line; those that `jazz improvise` plays with the same seeds, forms and numbers of choruses
+    list of Line; those that `jazz improvise --no-ending` plays with the same seeds, forms and numbers of choruses
     """
     lines, soloist = [], Soloist(checkpoint, Sampler(seed), 1, LONGEST_COPY, TENOR.low, TENOR.high)
     for number in progress(range(count)):
