@@ -1,0 +1,72 @@
+"""What the notebooks share: the style of their pictures, and the marking of exercises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any
+
+import matplotlib.pyplot  # noqa: F401 (in a notebook, this makes figures visible)
+from matplotlib import rcParams
+from matplotlib.figure import Figure
+
+from numpyrnn.plots import COLOURS, STYLES
+
+rcParams["savefig.dpi"] = rcParams["figure.dpi"] = 80
+
+
+def curves(
+    title: str,
+    x: Any,
+    lines: dict[str, Any],
+    xlabel: str,
+    ylabel: str,
+    scale: tuple[str, str] = ("linear", "linear"),
+    size: tuple[float, float] = (7.0, 4.0),
+) -> Figure:
+    """Draw one curve for each entry of `lines`, in colours that colour-blind people can tell apart.
+
+    Parameters
+    ----------
+    title, xlabel, ylabel : str; the labels name the units
+    x : sequence of numbers; None counts from 0
+    lines : dict from a label to a sequence of numbers
+    scale : "linear" or "log" for x and for y
+    size : width and height in inches
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    figure = Figure(figsize=size, layout="constrained", dpi=rcParams["figure.dpi"])
+    axes = figure.subplots()
+    for (label, y), colour, style in zip(lines.items(), cycle(COLOURS), cycle(STYLES)):
+        axes.plot(range(len(y)) if x is None else x, y, label=label, linewidth=2, color=colour, linestyle=style)
+    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale=scale[0], yscale=scale[1])
+    axes.grid(alpha=0.3)
+    if len(lines) > 1:
+        axes.legend()
+    return figure
+
+
+def mark(exercise: str, answer: Any, right: Callable[[Any], Any]) -> None:
+    """Print whether an answer is right.
+
+    Parameters
+    ----------
+    exercise : str, its number
+    answer : the reader's answer: a number, a function ...; None, or a function that is not implemented, is no answer
+    right : function of the answer that returns whether it is right, or a report of `check_gradients`
+    """
+    verdict = "no answer yet"
+    if answer is not None:
+        try:
+            found = right(answer)
+            verdict = "right" if getattr(found, "ok", found) else "not right yet"
+            if hasattr(found, "ok") and not found.ok:
+                print(found)
+        except NotImplementedError:
+            pass
+        except Exception as error:  # of any kind, in the reader's code
+            verdict = f"{type(error).__name__}: {error}"
+    print(f"Exercise {exercise}: {verdict}.")
