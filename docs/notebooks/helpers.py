@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from itertools import cycle
 from typing import Any
 
-import matplotlib.pyplot  # noqa: F401 (in a notebook, this makes figures visible)
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 from numpyrnn.plots import COLOURS, STYLES
 
-rcParams["savefig.dpi"] = rcParams["figure.dpi"] = 80
+rcParams["savefig.dpi"] = 80
+
+
+def _png(figure: Figure) -> bytes:
+    """The bytes of a picture, without the version of matplotlib."""
+    file = BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+Figure._repr_png_ = _png  # a notebook shows a figure that is the last expression of a cell
 
 
 def curves(
@@ -38,7 +48,7 @@ def curves(
     -------
     matplotlib Figure
     """
-    figure = Figure(figsize=size, layout="constrained", dpi=rcParams["figure.dpi"])
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
     for (label, y), colour, style in zip(lines.items(), cycle(COLOURS), cycle(STYLES)):
         axes.plot(range(len(y)) if x is None else x, y, label=label, linewidth=2, color=colour, linestyle=style)
