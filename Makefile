@@ -10,7 +10,7 @@ EXTRAS := fast,score
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
-.PHONY: demo test test-extras coverage torture mutants quality check bench bench-quick bench-more models pictures bands clean
+.PHONY: demo test test-extras coverage torture mutants quality check bench bench-quick bench-more models notebooks pictures bands clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -65,6 +65,10 @@ models: $(READY)
 	@$(PY) -m piano train --transpose --rhythm --min-count 20 --seed 0 --slim --force --out demo/shipped.npz
 	@cp demo/shipped.npz data/models/piano.npz
 
+# Executes the notebooks of docs/notebooks; ONLY="01 05" executes some.
+notebooks: $(VENV)/.notebooks
+	@$(PY) docs/notebooks/execute.py $(ONLY)
+
 pictures: $(VENV)/.extras
 	@$(PY) benchmarks/pictures.py
 
@@ -102,6 +106,10 @@ $(READY): setup.cfg pyproject.toml
 # Without build isolation, so that no network is needed if the packages are already installed.
 $(VENV)/.extras: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[$(EXTRAS),test]'
+	@touch $@
+
+$(VENV)/.notebooks: $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[notebooks]'
 	@touch $@
 
 $(VENV)/.mutants: $(READY)

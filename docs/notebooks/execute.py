@@ -1,4 +1,4 @@
-"""Execute the notebooks and write their outputs: `make notebooks`, or `python docs/notebooks/execute.py 01 05` for some.
+"""Execute the notebooks and write their outputs; with arguments such as 01 05, only those.
 
 A notebook is a text, `NN-name.md`. Its output is `outputs/NN-name.ipynb`: the same cells with what they print and draw.
 It holds the SHA-256 of the text, so that a test can see which outputs are older than their text.

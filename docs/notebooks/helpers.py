@@ -31,7 +31,7 @@ def curves(
     lines: dict[str, Any],
     xlabel: str,
     ylabel: str,
-    scale: tuple[str, str] = ("linear", "linear"),
+    log: str = "",
     size: tuple[float, float] = (7.0, 4.0),
 ) -> Figure:
     """Draw one curve for each entry of `lines`, in colours that colour-blind people can tell apart.
@@ -41,7 +41,7 @@ def curves(
     title, xlabel, ylabel : str; the labels name the units
     x : sequence of numbers; None counts from 0
     lines : dict from a label to a sequence of numbers
-    scale : "linear" or "log" for x and for y
+    log : "y" or "xy" for logarithmic axes
     size : width and height in inches
 
     Returns
@@ -52,7 +52,13 @@ def curves(
     axes = figure.subplots()
     for (label, y), colour, style in zip(lines.items(), cycle(COLOURS), cycle(STYLES)):
         axes.plot(range(len(y)) if x is None else x, y, label=label, linewidth=2, color=colour, linestyle=style)
-    axes.set(title=title, xlabel=xlabel, ylabel=ylabel, xscale=scale[0], yscale=scale[1])
+    axes.set(
+        title=title,
+        xlabel=xlabel,
+        ylabel=ylabel,
+        xscale="log" if "x" in log else "linear",
+        yscale="log" if "y" in log else "linear",
+    )
     axes.grid(alpha=0.3)
     if len(lines) > 1:
         axes.legend()
