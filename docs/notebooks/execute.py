@@ -46,7 +46,9 @@ def execute(text: Path) -> str:
     from nbclient import NotebookClient
 
     start, book = monotonic(), jupytext.read(text)
-    NotebookClient(book, timeout=SECONDS, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}).execute()
+    NotebookClient(
+        book, timeout=SECONDS, coalesce_streams=True, kernel_name="python3", resources={"metadata": {"path": str(HERE)}}
+    ).execute()
     for number, cell in enumerate(book.cells):  # nothing that changes from run to run
         cell["id"] = f"cell-{number}"
         cell.metadata.pop("execution", None)

@@ -86,3 +86,18 @@ def mark(exercise: str, answer: Any, right: Callable[[Any], Any]) -> None:
         except Exception as error:  # of any kind, in the reader's code
             verdict = f"{type(error).__name__}: {error}"
     print(f"Exercise {exercise}: {verdict}.")
+
+
+class Picture:
+    """A PNG that a notebook shows.
+
+    Parameters
+    ----------
+    png : bytes
+    """
+
+    def __init__(self, png: bytes):
+        self.png = png
+
+    def _repr_png_(self) -> bytes:
+        return self.png
