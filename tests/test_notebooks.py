@@ -21,7 +21,14 @@ import execute  # noqa: E402
 import helpers  # noqa: E402
 
 TEXTS = {path.stem: path for path in execute.texts()}
-SLOW = {"03-dinosaur-island", "04-jazz-solo", "05-vanishing-gradients", "08-find-the-bug"}  # more than three seconds
+SLOW = {
+    "03-dinosaur-island",
+    "04-jazz-solo",
+    "05-vanishing-gradients",
+    "06-fused-kernel",
+    "07-lstm-and-wavenet",
+    "08-find-the-bug",
+}  # more than three seconds
 GOLDEN = json.loads((Path(__file__).parent / "data" / "cells.json").read_text())["cases"]
 PRINTED = {  # the cases of the course that a notebook prints, in their order
     "01-rnn-cell": ["rnn_cell_forward", "rnn_cell_backward", "rnn_backward"],

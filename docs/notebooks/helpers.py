@@ -65,6 +65,17 @@ def curves(
     return figure
 
 
+def bars(title: str, lengths: dict[str, float], xlabel: str) -> Figure:
+    """Draw a bar for each entry of `lengths`, the first on top; `xlabel` names the unit."""
+    figure = Figure(figsize=(7.0, 1.2 + 0.35 * len(lengths)), layout="constrained")
+    axes = figure.subplots()
+    drawn = axes.barh(list(lengths), list(lengths.values()), color=COLOURS[0])
+    axes.bar_label(drawn, fmt="%.0f", padding=3)
+    axes.set(title=title, xlabel=xlabel)
+    axes.invert_yaxis()
+    return figure
+
+
 def mark(exercise: str, answer: Any, right: Callable[[Any], Any]) -> None:
     """Print whether an answer is right.
 
@@ -98,6 +109,9 @@ class Picture:
 
     def __init__(self, png: bytes):
         self.png = png
+
+    def __repr__(self) -> str:
+        return "Picture"
 
     def _repr_png_(self) -> bytes:
         return self.png
