@@ -16,7 +16,7 @@ from time import monotonic
 HERE = Path(__file__).parent
 OUTPUTS = HERE / "outputs"
 SECONDS = 120  # for one cell
-CELL = re.compile(r"^```\{code-cell\}[^\n]*\n((?::[^\n]*\n)*)\n?(.*?)^```$", re.MULTILINE | re.DOTALL)
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n((?:---\n.*?^---\n)?)\n?(.*?)^```$", re.MULTILINE | re.DOTALL)
 KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
