@@ -10,7 +10,7 @@ EXTRAS := fast,score
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
-.PHONY: demo test test-extras coverage torture mutants quality check bench bench-quick bench-more models notebooks pictures bands clean
+.PHONY: demo test test-extras coverage torture mutants quality check bench bench-quick bench-more models pictures bands clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -66,6 +66,7 @@ models: $(READY)
 	@cp demo/shipped.npz data/models/piano.npz
 
 # Executes the notebooks of docs/notebooks; ONLY="01 05" executes some.
+.PHONY: notebooks
 notebooks: $(VENV)/.notebooks
 	@$(PY) docs/notebooks/execute.py $(ONLY)
 
@@ -108,12 +109,12 @@ $(VENV)/.extras: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[$(EXTRAS),test]'
 	@touch $@
 
-$(VENV)/.notebooks: $(READY)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[notebooks]'
-	@touch $@
-
 $(VENV)/.mutants: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[mutants,test]'
+	@touch $@
+
+$(VENV)/.notebooks: $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[notebooks]'
 	@touch $@
 
 $(BENCH)/.ready: setup.cfg
