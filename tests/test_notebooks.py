@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from test_readme import PROGRAMS
 
 from numpyrnn import course
 from numpyrnn.activations import sigmoid, softmax
@@ -21,14 +22,7 @@ import execute  # noqa: E402
 import helpers  # noqa: E402
 
 TEXTS = {path.stem: path for path in execute.texts()}
-SLOW = {
-    "03-dinosaur-island",
-    "04-jazz-solo",
-    "05-vanishing-gradients",
-    "06-fused-kernel",
-    "07-lstm-and-wavenet",
-    "08-find-the-bug",
-}  # more than three seconds
+QUICK = {"01-rnn-cell", "02-lstm-cell"}  # three seconds or less
 GOLDEN = json.loads((Path(__file__).parent / "data" / "cells.json").read_text())["cases"]
 PRINTED = {  # the cases of the course that a notebook prints, in their order
     "01-rnn-cell": ["rnn_cell_forward", "rnn_cell_backward", "rnn_backward"],
@@ -235,7 +229,7 @@ def test_the_jacobian_of_an_rnn_is_the_product_that_is_derived():
 # Exercises
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in TEXTS])
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in TEXTS])
 def test_the_code_of_a_notebook_runs_without_a_warning(name):
     code = (
         "import json, sys; names = {'__name__': '__main__'}\n"
@@ -327,3 +321,29 @@ def test_a_case_is_wrong_in_one_line_and_its_culprit_mends_it(number, capsys):
 
 def test_there_are_ten_cases():
     assert len(BUGS) == 11
+
+
+# What the texts say of their figures
+
+
+def test_the_figures_of_gates_and_gradients_are_as_the_texts_say():
+    pairs = re.findall(r"cell state (0\.\d+), hidden state (-?0\.\d+)", "\n".join(printed("02-lstm-cell")))
+    assert len(pairs) == 4
+    assert all(float(cell) > float(hidden) for cell, hidden in pairs)
+    table = "\n".join(printed("05-vanishing-gradients"))
+    rows = re.findall(r"^(\S.*?) +\d+% +\d+% +(\d+)% +(\S+)$", table, re.MULTILINE)
+    assert len(rows) == 7
+    guessing = {name for name, share, _ in rows if int(share) < 35}
+    smallest = sorted(rows, key=lambda row: float(row[2]))[:3]
+    assert guessing == {name for name, *_ in smallest}
+    assert all(float(norm) <= 1e-5 for *_, norm in smallest)
+
+
+def test_the_pages_notebooks_and_commands_that_are_named_exist():
+    texts = "\n".join(path.read_text("utf-8") for path in TEXTS.values())
+    links = set(re.findall(r"\]\(([^)]+\.md)\)", texts))
+    assert len(links) >= 10
+    assert all((FOLDER / link).is_file() for link in links)
+    named = set(re.findall(r"(?:`|^ {4})(dinos|jazz|sonnets|piano) ([a-z]+)\b", texts, re.MULTILINE))
+    assert len(named) >= 5
+    assert all(command in PROGRAMS[program].commands for program, command in named)
