@@ -5,6 +5,13 @@
 The tunes are choruses that the model has held out or, with --wjazzd, solos of the Weimar Jazz Database, each cut to its
 first 32 bars; --least says how many bars a tune must have. The last fifth of each tune's bars is held out. The losses
 are nats a value on these bars.
+
+n-gram      of the tune, over the values of all the data that the started training reads
+told        the same, over the values of the tune alone: it is told which values the held-out bars have
+its data's  of all the data that the started training reads
+alone       the network, trained on the tune from random weights
+model       the model from which the training starts
+started     the training that starts from it
 """
 
 import argparse
@@ -15,13 +22,14 @@ from statistics import fmean
 
 import numpy as np
 
-from jazz.model import RECIPES, Settings, tunes_of
+from jazz.model import RECIPES, Settings, tunes_of, values_of
 from jazz.reading.corpus import read_tunes, shipped_choruses
 from jazz.training import JazzTraining, ngram_on_values
 from workbench.files import load_model
+from workbench.ngram import best_ngram
 
 BARS = 32
-COLUMNS = ("n-gram", "its data's", "alone", "model", "started", "seconds")
+COLUMNS = ("n-gram", "told", "its data's", "alone", "model", "started", "seconds")
 
 
 def main():
@@ -51,17 +59,24 @@ def row(name, figures):
 
 
 def losses(tune, start):
-    """Two n-grams (of the tune, of all the data), the network on the tune, the model, the started one; its seconds."""
+    """The losses in the order of `COLUMNS`, then the seconds that the started training took."""
     alone = JazzTraining.of_tunes([tune], RECIPES["parts"])
     alone.run(alone.settings.epochs)
-    ngram = ngram_on_values(alone.checkpoint(resumable=False))[2]
     began = time.perf_counter()
     started = JazzTraining.of_tunes([tune], Settings.of(start), start=start)
     before = started.held_out_loss()
     started.run(started.settings.epochs)
     seconds = time.perf_counter() - began
-    of_data = ngram_on_values(started.checkpoint(resumable=False))[2]
-    return ngram, of_data, alone.held_out_loss(), before, started.held_out_loss(), seconds
+    of_tune, of_data = alone.checkpoint(resumable=False), started.checkpoint(resumable=False)
+    values, _, of_data_loss = ngram_on_values(of_data)
+    ngrams = tune_ngram(of_tune, values), ngram_on_values(of_tune)[2], of_data_loss
+    return *ngrams, alone.held_out_loss(), before, started.held_out_loss(), seconds
+
+
+def tune_ngram(of_tune, values):
+    """The held-out loss of the best n-gram of a tune over the given values."""
+    training, _, held_out = ([values.encode(values_of(of_tune, tune)) for tune in part] for part in tunes_of(of_tune))
+    return best_ngram(training, held_out, len(values), range(1, 8))[1]
 
 
 if __name__ == "__main__":
