@@ -127,6 +127,9 @@ HORN = replace(TROMBONE, levels=series(20, 0.6), formants=((420, 250),), cutoff=
 SAX = Voice(series(28, 0.45), formants=((560, 300), (1350, 450), (2800, 900)), cutoff=1400, bright=2.4, attack=0.018,
             decay=0.12, sustain=0.85, release=0.07, vibrato=14, tremolo=0.1, breath=0.014, chiff=0.09, air=(700, 3000),
             gain=0.95)
+SOPRANO = replace(SAX, formants=((900, 350), (1900, 500), (3600, 900)), cutoff=1900, breath=0.008, vibrato=11)
+ALTO = replace(SAX, formants=((720, 280), (1600, 450), (3200, 800)), cutoff=1700, breath=0.011)
+BARITONE = replace(SAX, formants=((330, 180), (900, 350), (2100, 700)), cutoff=1000, attack=0.024, breath=0.02)
 OBOE = replace(SAX, levels=series(24, 0.2), formants=((1100, 250), (2900, 500)), cutoff=2000, bright=1.2, vibrato=8,
                breath=0.01, chiff=0.03)
 BASSOON = replace(OBOE, formants=((480, 150), (1200, 300)), cutoff=1000)
@@ -148,8 +151,9 @@ VOICES = {  # each from this General MIDI program, counted from 0, to the next
     0: PIANO, 4: ELECTRIC_PIANO, 6: HARPSICHORD, 8: CELESTA, 11: VIBRAPHONE, 12: MARIMBA, 13: XYLOPHONE, 14: BELLS,
     15: STEEL, 16: ORGAN, 21: ACCORDION, 24: NYLON, 25: STEEL, 26: JAZZ_GUITAR, 28: MUTED_GUITAR, 29: DISTORTED,
     31: NYLON, 32: BASS, 33: ELECTRIC_BASS, 40: STRINGS, 45: PIZZICATO, 46: NYLON, 47: TIMPANI, 48: ENSEMBLE,
-    52: CHOIR, 55: ENSEMBLE, 56: TRUMPET, 57: TROMBONE, 58: TUBA, 59: MUTED_TRUMPET, 60: HORN, 61: TRUMPET, 64: SAX,
-    68: OBOE, 70: BASSOON, 71: CLARINET, 72: FLUTE, 74: RECORDER, 80: SQUARE, 81: SAW, 88: PAD, 98: CELESTA, 99: PAD,
+    52: CHOIR, 55: ENSEMBLE, 56: TRUMPET, 57: TROMBONE, 58: TUBA, 59: MUTED_TRUMPET, 60: HORN, 61: TRUMPET,
+    64: SOPRANO, 65: ALTO, 66: SAX, 67: BARITONE, 68: OBOE, 70: BASSOON,
+    71: CLARINET, 72: FLUTE, 74: RECORDER, 80: SQUARE, 81: SAW, 88: PAD, 98: CELESTA, 99: PAD,
     104: SITAR, 105: STEEL, 108: MARIMBA, 109: OBOE, 110: STRINGS, 111: OBOE, 112: CELESTA, 114: VIBRAPHONE, 115: WOOD,
     116: DRUM, 119: WIND,
 }
