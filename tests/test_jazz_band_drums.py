@@ -164,7 +164,7 @@ def test_fills_are_at_the_ends_of_sections_and_every_eight_bars_and_never_before
     assert len(fours) != 1  # not all of them
 
 
-@pytest.mark.parametrize("changes", TUNES, ids=name)
+@pytest.mark.parametrize("changes", [one for one in TUNES if one.feel != "ballad"], ids=name)  # brushes are snare, too
 def test_snare_and_kick_answer_the_rests_of_the_solo(changes):
     changes = long(changes)
     drums = {STICK, KICK} if changes.feel in ("straight", "bossa") else set()  # they keep the time there
