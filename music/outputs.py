@@ -33,6 +33,11 @@ class Performance(ABC):
 
     midi: Midi
 
+    @property
+    def loops(self) -> bool:
+        """Whether the sound is a loop, see `synth.render`."""
+        return False
+
     @abstractmethod
     def png(self) -> bytes:
         """Draw the piano roll, as the bytes of a PNG file."""
@@ -57,7 +62,7 @@ class Performance(ABC):
         -------
         bytes
         """
-        return wav_bytes(render(self.midi, rate, dry=dry), rate)
+        return wav_bytes(render(self.midi, rate, dry=dry, loop=self.loops), rate)
 
     def svg(self) -> bytes:
         """Engrave the score, as the bytes of an SVG file. This needs the extra `score`."""

@@ -103,7 +103,7 @@ def improvise(
     style : str, optional, the manner of the solo, such as "bebop", see `Soloist.play`; default: that of the form
     head : file (MIDI or chorus), optional, a melody over one chorus that is played before and after the solo
     ending : bool, default True; add a bar with a held chord to which the last chord resolves
-    count_in : bool, default False; a bar of clicks before the piece
+    count_in : bool, default False; a bar of clicks before the piece, or two if a bar has less than three counts
     trade : int, optional, solo and drums alternate every so many bars
     tempo : int, optional, quarters a minute; default: the chart's or the head's, or 66 for a ballad and 130 for others
     feel : str, optional, one of `feels.FEELS`, the rhythm of band and solo; default: the chart's
@@ -187,7 +187,7 @@ def improvise(
             own = np.random.default_rng([chance, 2])
             melody = played(line.elements, line.changes, tempo, own, None if swing is None else ratio)
         notes += [sounding._replace(program=player.program - 1) for sounding in melody]
-        start = changes.bar * count_in
+        start = changes.bar * band.count_in_bars(changes) * count_in
         notes = [sounding._replace(onset=sounding.onset + start) for sounding in notes]
         notes = sorted([*band.count_in(changes), *notes] if count_in else notes, key=lambda n: (n.onset, n.track))
         tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]

@@ -54,6 +54,11 @@ class Solo(Performance):
         return self.line.changes
 
     @property
+    def loops(self) -> bool:
+        """Whether the sound is a loop: it is unless the piece has an ending."""
+        return not self.changes.ending
+
+    @property
     def notes(self) -> list[Note]:
         """The solo's notes as they sound."""
         return [played for played in self.midi.notes if played.track == SOLO]
