@@ -172,9 +172,9 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
     NumpyrnnError
         if the path has no file name
     """
+    if not isinstance(path, str | Path) or not Path(path).name or "\0" in str(path):
+        raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r:.80}")
     path = Path(path)
-    if not path.name:
-        raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r}")
     stem = path.with_suffix("") if path.suffix.lower() in REPLACED else path
     return [stem.with_name(stem.name + ending) for ending in endings]
 

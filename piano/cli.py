@@ -29,7 +29,7 @@ from workbench.options import (
     force_option,
     model_option,
     options_of,
-    output_path,
+    picture_path,
     sampling_options,
     seed_option,
     shown_path,
@@ -169,7 +169,7 @@ def compare(
     Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends the comparison and keeps the
     results so far.
     """
-    path = output_path(out, Path("compare.png"))
+    path = picture_path(out or "compare.png", Path("compare.png"))
     check_out(path, force)
     history = path.with_suffix(".jsonl")
     if history == path:
@@ -235,7 +235,7 @@ def evaluate(model: Path | None, samples: int, seed: int | None, **how: Any) -> 
 @force_option
 def doctor(data: list[Path], min_count: int, window: int, out: str | None, force: bool, no_cache: bool) -> None:
     """Describe MIDI files or folders of them (default: the shipped ones), and say which cannot be used and why."""
-    path = None if out is None else output_path(out, Path("tokens.png"))
+    path = None if out is None else picture_path(out, Path("tokens.png"))
     if path is not None:
         check_out(path, force)
         check_not_read([path], data, "read")

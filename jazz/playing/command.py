@@ -13,7 +13,7 @@ from numpyrnn.checks import shown
 from numpyrnn.cli import Command
 from workbench import options as shared
 from workbench.tables import table
-from workbench.terminal import progress_bar, working
+from workbench.terminal import progress_bar, quoted, say, what_next, with_file, working
 
 from ..changes import FORMS, LONGEST
 from ..charts.chart import Chart
@@ -60,7 +60,7 @@ chart_options = shared.options_of(
 @flag("--count-in", help="Add a bar of clicks at the beginning.")
 @option("--ending/--no-ending", default=True, help="Add a bar: a held chord that resolves the last one.")
 @option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: the chart's, or 66 or 130 by feel]")
-@option("--feel", type=click.Choice(FEELS), help="The rhythm of band and solo  [default: the chart's]")
+@option("--feel", type=shared.Choice(FEELS), help="The rhythm of band and solo  [default: the chart's]")
 @flag("--straight", help="Straight eighths, without swing: the same as --feel straight.")
 @option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67, less in the solo]")
 @flag("--mechanical", help="Play the solo exactly as it is written.")
@@ -112,7 +112,11 @@ def improvise(
     old = map(shared.shown_path, left_over(path, files))
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
     written = ", ".join(map(shared.shown_path, files))
-    click.echo(f"{table_of(solo)}{solo.summary()}{remark}\nWritten: {written}.")
+    say(f"{table_of(solo)}{solo.summary()}{remark}\nWritten: {written}.")
+    for line in solo.told:
+        click.echo(line, err=True)
+    midi = quoted(next(file for file in files if file.suffix == ".mid"))
+    what_next(f"jazz score {midi}{with_file('--model', options['model'])}", f"jazz doctor {midi}")
 
 
 def check_together(**options: object) -> None:
