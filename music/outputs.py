@@ -172,9 +172,9 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
     NumpyrnnError
         if the path has no file name
     """
-    if not isinstance(path, str | Path) or not Path(path).name or "\0" in str(path):
+    path = Path(path) if isinstance(path, str) else path
+    if not isinstance(path, Path) or not path.name or "\0" in path.name:
         raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r:.80}")
-    path = Path(path)
     stem = path.with_suffix("") if path.suffix.lower() in REPLACED else path
     return [stem.with_name(stem.name + ending) for ending in endings]
 

@@ -21,6 +21,7 @@ from workbench.options import (
     PATH,
     check_not_read,
     check_out,
+    check_picture,
     choose_out,
     data_files_options,
     default_group,
@@ -29,7 +30,7 @@ from workbench.options import (
     force_option,
     model_option,
     options_of,
-    picture_path,
+    output_path,
     sampling_options,
     seed_option,
     shown_path,
@@ -169,13 +170,14 @@ def compare(
     Writes a picture of the held-out curves, and a JSONL history beside it. Ctrl-C ends the comparison and keeps the
     results so far.
     """
-    path = picture_path(out or "compare.png", Path("compare.png"))
+    path = output_path(out, Path("compare.png"))
     check_out(path, force)
     history = path.with_suffix(".jsonl")
     if history == path:
         raise NumpyrnnError(f"the picture must not have the name of the history beside it, got {path}")
     check_out(history, force)
     check_not_read((path, history), data)
+    check_picture(path)
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
     rows: list[Row] = []
     with working("Reading the pieces"):
@@ -235,10 +237,11 @@ def evaluate(model: Path | None, samples: int, seed: int | None, **how: Any) -> 
 @force_option
 def doctor(data: list[Path], min_count: int, window: int, out: str | None, force: bool, no_cache: bool) -> None:
     """Describe MIDI files or folders of them (default: the shipped ones), and say which cannot be used and why."""
-    path = None if out is None else picture_path(out, Path("tokens.png"))
+    path = None if out is None else output_path(out, Path("tokens.png"))
     if path is not None:
         check_out(path, force)
         check_not_read([path], data, "read")
+        check_picture(path)
     paths, cache = sources(data, no_cache)
     lines = list[str]()
     for text in diagnose(paths, min_count, window, cache, path, file_bar):

@@ -36,23 +36,6 @@ class Real(click.FloatRange):
         return number
 
 
-class Choice(click.Choice):  # type: ignore[type-arg]
-    """A choice in any case, with a suggestion for a misspelt word."""
-
-    def __init__(self, choices: Sequence[str]):
-        super().__init__(choices, case_sensitive=False)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Convert a word, or fail with the nearest one."""
-        try:
-            return super().convert(value, param, ctx)
-        except click.BadParameter as error:
-            from difflib import get_close_matches
-
-            near = "".join(f" Did you mean {word}?" for word in get_close_matches(str(value).lower(), self.choices, 1))
-            self.fail(error.message + near, param, ctx)
-
-
 seed_option = click.option(
     "--seed",
     type=SEED,
@@ -220,11 +203,10 @@ def output_path(out: str | None, default: Path) -> Path:
     return path / default.name if out.endswith(FOLDER) and path.name else path
 
 
-def picture_path(out: str, default: Path) -> Path:
-    """The picture that the user named, see `output_path`; an error if it is to be in another form than PNG."""
-    if (path := output_path(out, default)).suffix.lower() not in ("", ".png"):
+def check_picture(path: Path) -> None:
+    """Raise if a picture is to be in another form than PNG."""
+    if path.suffix.lower() not in ("", ".png"):
         raise NumpyrnnError(f"a picture is written as a .png file, got {path}")
-    return path
 
 
 def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[Path]], force: bool) -> Path:

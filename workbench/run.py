@@ -30,9 +30,9 @@ from .options import (
     Decorator,
     check_not_read,
     check_out,
+    check_picture,
     force_option,
     output_path,
-    picture_path,
     seed_option,
     shown_path,
 )
@@ -84,7 +84,7 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
             start = data_path(f"models/{Path(out).stem}.npz") if start == SHIPPED else start and Path(start)
             inputs = [*(data if isinstance(data, list) else [data]), start]
             plot = given.pop("plot")
-            plot = None if plot is None else picture_path(plot, Path(f"{model.stem}.png"))
+            plot = None if plot is None else output_path(plot, Path(f"{model.stem}.png"))
             files = outputs(model, plot, resume, given.pop("force"), inputs)
             run = TrainingRun(files, epochs, seed, resume, slim, given.pop("on_nan"), start)
             return command(run=run, **given)
@@ -136,6 +136,7 @@ def outputs(
     for path in files:
         check_out(path, force or real(path) in own)
     check_not_read(files, inputs)
+    check_picture(files.plot)
     return files
 
 

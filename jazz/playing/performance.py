@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import count, islice
+from itertools import accumulate, count, islice
 from pathlib import Path
 
 import numpy as np
@@ -139,22 +139,19 @@ def improvise(
             raise NumpyrnnError(f"{name} must be True or False, got {value!r:.80}")
     texts = {"form": form, "meter": meter, "tune": tune, "key": key, "style": style, "feel": feel}
     for name, text in (texts | {"instrument": instrument, "range": range, "transpose": transpose}).items():
-        if not (text is None or (isinstance(text, str) and text.strip())):
-            raise NumpyrnnError(f"{name} must be text that is not empty, got {text!r:.80}")
+        if not isinstance(text, str | None):
+            raise NumpyrnnError(f"{name} must be text, got {text!r:.80}")
     for name, path in {"primer": primer, "head": head, "model": model}.items():
         if not isinstance(path, str | Path | Checkpoint | None) or path == "":
-            raise NumpyrnnError(f"{name} must be the name of a file, got {path!r:.80}")
+            raise NumpyrnnError(f"{name} must be a path, got {path!r:.80}")
     if on_bar is not None and not callable(on_bar):
         raise NumpyrnnError(f"on_bar must be a function, got {on_bar!r:.80}")
     several = isinstance(instruments, Collection | None) and not isinstance(instruments, str)
     if not several or not all(name in INSTRUMENTS for name in instruments or ()):
         raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r:.80}")
-    if chords is None and not (head and form is None):
-        for name, text in {"meter": meter, "tune": tune}.items():
-            if text is not None:
-                raise NumpyrnnError(f"{name} goes with chords; a form has its own")
-    elif tune is not None and not isinstance(chords, str):
-        raise NumpyrnnError("tune goes with chords that are text or a file")
+    for name, text in {"meter": None if head and not form else meter, "tune": tune}.items():
+        if text is not None and (chords is None or (name == "tune" and not isinstance(chords, str))):
+            raise NumpyrnnError(f"{name} goes with typed chords or a file; a form or chart has its own")
     if trade is not None and "drums" not in (instruments or ()):
         raise NumpyrnnError("trade needs the drums, which are left out")
     unused = [name for name, value in {"takes": takes > 1, "primer": primer, "style": style}.items() if value]
@@ -188,7 +185,7 @@ def improvise(
     if checkpoint:
         opening, training = primer_values(primer, checkpoint, changes), training_values(checkpoint)
         soloist = Soloist(checkpoint, Sampler(0), density, longest_copy, player.low, player.high)
-        style = chosen("the style", style, soloist.styles) if style and soloist.styles else style
+        style = chosen("the style", style, soloist.styles) if style is not None and soloist.styles else style
 
     def play(seed: int) -> Solo:
         """One take."""
@@ -284,8 +281,16 @@ def primer_values(primer: str | Path | None, checkpoint: Checkpoint, changes: Ch
     if str(primer) == "opening":
         tunes = tunes_of(checkpoint).training
         tune = next((tune for tune in tunes if tune.group and tune.group == changes.name), tunes[0])
-        return [parse_value(value) for value in values_of(checkpoint, tune)[: sum(tune.bars[:PRIMER_BARS])]]
+        values = [parse_value(value) for value in values_of(checkpoint, tune)[: sum(tune.bars[:PRIMER_BARS])]]
+        return within(values, min(PRIMER_BARS * changes.bar, changes.end))
     read = read_tunes([Path(primer)])
     if len(read) != 1:
         raise NumpyrnnError(f"a primer must be one file, {primer} holds {len(read)}")
-    return [value for bar in read[0].values()[:PRIMER_BARS] for value in bar]
+    values = [value for bar in read[0].values()[:PRIMER_BARS] for value in bar]
+    return within(values, min(PRIMER_BARS * changes.bar, changes.end))
+
+
+def within(values: list[Value], quarters: Fraction) -> list[Value]:
+    """The first values that end within some quarters: a primer in another meter may be longer than two bars."""
+    ends = accumulate(value.duration for value in values)
+    return [value for value, end in zip(values, ends, strict=True) if end <= quarters]

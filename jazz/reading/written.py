@@ -6,6 +6,7 @@ sections "Head", "Solo" and "Ending".
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -77,18 +78,19 @@ def marks_of(midi: Midi) -> Marks:
 
 def drums_alone(midi: Midi, bars: Sequence[tuple[Fraction, Fraction]]) -> set[int]:
     """The bars in which only drums sound, as in a count-in or when soloist and drums trade."""
-    found = []
-    for notes in ([n for n in midi.notes if (n.channel == DRUMS) == drums] for drums in (True, False)):
-        spans, i, sounding = sorted((n.onset, n.onset + n.duration) for n in notes), 0, set()
-        until = Fraction(-1)
-        for number, (start, length) in enumerate(bars):
-            held = until > start + TOGETHER
-            while i < len(spans) and spans[i][0] < start + length:
-                held |= spans[i][0] >= start or spans[i][1] > start + TOGETHER
-                until, i = max(until, spans[i][1]), i + 1
-            sounding |= {number} if held else set()
-        found.append(sounding)
-    return found[0] - found[1]
+    starts = [start for start, _ in bars]
+
+    def sounding(drums: bool) -> set[int]:
+        """The bars in which drums, or all others, sound."""
+        found, reached = set[int](), 0
+        for note in (n for n in midi.notes if (n.channel == DRUMS) == drums):
+            first = bisect_right(starts, note.onset) - 1
+            last = max(first + 1, bisect_left(starts, note.onset + note.duration - TOGETHER))
+            found |= {first, *range(max(first, reached), last)}
+            reached = max(reached, last)
+        return found
+
+    return sounding(True) - sounding(False)
 
 
 def feel_of(notes: Sequence[Note]) -> tuple[float, float]:
@@ -143,8 +145,8 @@ def written(notes: Sequence[Note]) -> list[tuple[Fraction, Fraction, int]]:
     for beat, group in sorted(beats_of(notes, late).items()):
         places = [place for place, _ in group]
         misses = [_miss(places, [note for _, note in group], grid) + RARER * i for i, grid in enumerate(grids)]
-        best = min(grids, key=lambda grid: misses[[*grids].index(grid)])
-        onsets += [beat + grids[best] * _nearest(place, best) for place in places]
+        best, step = [*grids.items()][misses.index(min(misses))]
+        onsets += [beat + step * _nearest(place, best) for place in places]
     made = []
     for i, (onset, note) in enumerate(zip(onsets, notes, strict=True)):
         end = note.onset + note.duration
