@@ -139,7 +139,7 @@ def improvise(
             raise NumpyrnnError(f"{name} must be True or False, got {value!r:.80}")
     texts = {"form": form, "meter": meter, "tune": tune, "key": key, "style": style, "feel": feel}
     for name, text in (texts | {"instrument": instrument, "range": range, "transpose": transpose}).items():
-        if not isinstance(text, str | None):
+        if not isinstance(text, str | None) or (name == "tune" and text == ""):
             raise NumpyrnnError(f"{name} must be text, got {text!r:.80}")
     for name, path in {"primer": primer, "head": head, "model": model}.items():
         if not isinstance(path, str | Path | Checkpoint | None) or path == "":
