@@ -39,7 +39,7 @@ def as_written(solo):
 
 
 def mostly(found, meant):
-    """Whether 19 of 20 onsets are equal: a small soloist plays many lone triplets, which sound like swung eighths."""
+    """Whether 19 of 20 onsets are equal: a lone triplet may sound like a swung eighth."""
     return len(found & meant) >= 0.95 * len(meant)
 
 
@@ -64,7 +64,7 @@ def test_own_solos_are_read_back_as_they_were_written(rounds, tell):
 
 @pytest.mark.parametrize("feel", ["swing", "straight", "bossa", "ballad"])
 def test_a_head_of_an_own_solo_has_its_bars_feel_and_chords(play, tmp_path, feel):
-    solo = play(None, form="blues-f", feel=feel, count_in=True)
+    solo = jazz.improvise(form="blues-f", seed=1, feel=feel, count_in=True)
     write_midi(tmp_path / "a.mid", solo.midi)
     head = read_head(tmp_path / "a.mid")
     assert (len(head.changes.bars), head.changes.feel) == (12, feel)
@@ -90,8 +90,8 @@ def test_a_pickup_is_played_before_each_head(play, tmp_path, count_in):
     assert read_head(tmp_path / "b.mid").pickup == 1
 
 
-def test_training_and_doctor_take_chords_from_the_markers(play, tmp_path):
-    solo = play("Dm7 G7 | Cmaj7", choruses=4, ending=False)
+def test_training_and_doctor_take_chords_from_the_markers(tmp_path):
+    solo = jazz.improvise("Dm7 G7 | Cmaj7", seed=1, choruses=4, ending=False)
     midi = heard(solo)
     tune, _ = tune_of_midi(midi, choose(midi, own_part(midi)), "x")
     assert {chord.root for bar in tune.bars for chord in bar.chords} <= {2, 7, 0}
