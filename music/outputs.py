@@ -177,9 +177,9 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
     NumpyrnnError
         if the path has no file name
     """
-    path = Path(path)
-    if not path.name:
-        raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r}")
+    path = Path(path) if isinstance(path, str) else path
+    if not isinstance(path, Path) or not path.name or "\0" in path.name:
+        raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r:.80}")
     stem = path.with_suffix("") if path.suffix.lower() in REPLACED else path
     return [stem.with_name(stem.name + ending) for ending in endings]
 

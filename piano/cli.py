@@ -21,6 +21,7 @@ from workbench.options import (
     PATH,
     check_not_read,
     check_out,
+    check_picture,
     choose_out,
     data_files_options,
     default_group,
@@ -176,6 +177,7 @@ def compare(
         raise NumpyrnnError(f"the picture must not have the name of the history beside it, got {path}")
     check_out(history, force)
     check_not_read((path, history), data)
+    check_picture(path)
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
     rows: list[Row] = []
     with working("Reading the pieces"):
@@ -239,6 +241,7 @@ def doctor(data: list[Path], min_count: int, window: int, out: str | None, force
     if path is not None:
         check_out(path, force)
         check_not_read([path], data, "read")
+        check_picture(path)
     paths, cache = sources(data, no_cache)
     lines = list[str]()
     for text in diagnose(paths, min_count, window, cache, path, file_bar):

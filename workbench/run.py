@@ -30,6 +30,7 @@ from .options import (
     Decorator,
     check_not_read,
     check_out,
+    check_picture,
     force_option,
     output_path,
     seed_option,
@@ -135,6 +136,7 @@ def outputs(
     for path in files:
         check_out(path, force or real(path) in own)
     check_not_read(files, inputs)
+    check_picture(files.plot)
     return files
 
 
