@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -62,27 +63,41 @@ def app() -> None:
 def gradcheck(context: click.Context, files: tuple[Path, ...], seed: int) -> None:
     """Check hand-written gradients by the complex step and by central differences (default: those of every layer).
 
-    FILE.py is your own Python file, and is run. A case is a function in it without arguments that returns forward,
+    FILE.py is your own Python file, and is imported. A case is a function in it without arguments that returns forward,
     backward and arrays, or a layer. Without CASE, all functions whose names begin with "case" are checked. The exit
     status is 1 if a gradient is wrong. See docs/check-your-own.md.
     """
     if files:
         from .cases import checks_of
 
-        wrong = []
+        wrong = False
         for spec in files:
-            for name, check in checks_of(str(spec), seed):
+            checks = _or_error(partial(checks_of, str(spec), seed))
+            wrong |= checks is None
+            for name, check in checks or []:
                 click.echo(name)
-                found = check()
-                click.echo(f"{found}\n")
-                wrong += [] if found.ok else [name]
-        context.exit(1 if wrong else 0)
+                found = _or_error(check)
+                wrong |= found is None or not found.ok
+                if found is not None:
+                    click.echo(f"{found}\n")
+        context.exit(int(wrong))
     check_layers(context, seed)
+
+
+def _or_error(function: Any) -> Any:
+    """Call a function, and return its result; print its error and return None, so that what follows is checked too."""
+    try:
+        return function()
+    except NumpyrnnError as error:
+        sys.stdout.flush()
+        click.echo(f"Error: {error}", err=True)
+        return None
 
 
 def check_layers(context: click.Context, seed: int) -> None:
     """Check every layer of the engine, print the errors, and exit."""
-    from .gradcheck import CENTRAL, NORM, WORST, report
+    from .every import report
+    from .gradcheck import CENTRAL, NORM, WORST
 
     click.echo("Relative errors of hand-written gradients. complex: against the complex step, in the norm;")
     click.echo("worst: of the worst element; central: against central differences, in the norm.\n")
