@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from . import __version__
 from .checks import KEPT, NumpyrnnError, shown
@@ -26,6 +29,25 @@ class AnyPath(click.Path):
         if not str(value) or "\0" in str(value):
             self.fail("A path must not be empty or hold a zero byte.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Choice(click.Choice[str]):
+    """A choice of words, in capital or small letters; a misspelt one is answered with the nearest."""
+
+    def __init__(self, choices: Iterable[str]):
+        super().__init__(list(choices), case_sensitive=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a word, or fail with the choices and the nearest of them."""
+        from difflib import get_close_matches
+
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            near = get_close_matches(str(value)[:80].lower(), self.choices, 1)
+            raise click.BadParameter(
+                error.message + "".join(f" Did you mean {one!r}?" for one in near), ctx, param
+            ) from None
 
 
 PATH = AnyPath(path_type=Path)
@@ -129,18 +151,42 @@ def info(model: Path) -> None:
     path, kind, size = shown(model, KEPT), shown(checkpoint.kind), checkpoint.model.params.flat.size
     by = "" if programs or kind == "numpyrnn" else ", a program that is not installed here"
     click.echo(f"{path}: a model of {kind}{by}, {size:,} parameters, {model.stat().st_size:,} bytes\n")
-    click.echo(checkpoint.model.summary())
+    click.echo(_narrowed(checkpoint.model.summary()))
     resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
     if not programs:
-        use = f"generate([{checkpoint.vocabulary.tokens[0]!r}], 20)" if checkpoint.vocabulary else "model(ids)"
-        click.echo(f"\nIn Python:\n\n    import numpyrnn\n\n    print(numpyrnn.load({str(model)!r}).{use})")
+        click.echo("\nIn Python:\n\n    import numpy as np\n    import numpyrnn\n")
+        click.echo(f"    model = numpyrnn.load({str(model)!r})\n    {_use(checkpoint)}")
     for line in (line for lines in about for line in lines):
         click.echo(line)
 
 
+def _use(checkpoint: Any) -> str:
+    """A line of Python that uses `model`, a checkpoint: it writes on, or else the layers are given an input."""
+    if checkpoint.vocabulary:
+        prompt = [checkpoint.vocabulary.tokens[0]]
+        with suppress(Exception):  # of any kind: the layers may be a user's
+            checkpoint.generate(prompt, 1)
+            return f"print(model.generate({prompt!r}, 20))"
+    from .contract import fitting
+
+    x = fitting(checkpoint.model, None, np.random.default_rng(0))
+    return f"print(model.model(np.zeros({x.shape}, {x.dtype.name!r})))"
+
+
+def _narrowed(table: str) -> str:
+    """A table whose rows are wrapped if they are wider than the terminal."""
+    import shutil
+    from textwrap import fill
+
+    width, lines = max(20, shutil.get_terminal_size().columns), table.split("\n")
+    if not sys.stdout.isatty() or max(map(len, lines)) <= width:
+        return table
+    return "\n".join(fill(" ".join(line.split()), width, subsequent_indent="  ") for line in lines)
+
+
 @app.command(epilog='Example: eval "$(numpyrnn completion bash)"')
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print a script with which a shell completes the commands, options and files of numpyrnn and of all programs.
 

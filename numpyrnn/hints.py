@@ -55,7 +55,8 @@ def relation(ours: Array, slope: Array) -> str:
     if same(ours, slope):
         return "backward gives the derivative with few digits, as float32 does"
     if same(ours, factor * slope):
-        return f"backward gives {factor:.6g} times the derivative{MEANT.get(float(f'{factor:.6g}'), '')}"
+        times = f"{factor:.6g}"
+        return f"backward gives {times} times the derivative{MEANT.get(times, '')}"
     if ours.ndim == 2 and same(ours.T, slope):
         return "backward gives the transposed derivative"
     ordered = same(np.sort(ours, axis=None), np.sort(slope, axis=None))
