@@ -89,7 +89,8 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
         names = read_names(data or data_path("dinos.txt"), keep_case)
         copies = copies if copies is not None else DEFAULTS.copies if len(names) >= 500 else 1.0
         settings = Settings(copies=copies, seed=run.seed or 0, **chosen)
-        training = NameTraining(*split_names(names, settings.seed), settings, keep_case)
+        with working("Making the network", count=True):
+            training = NameTraining(*split_names(names, settings.seed), settings, keep_case)
     run.learn(training)
 
 

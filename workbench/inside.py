@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from math import exp
 from pathlib import Path
@@ -95,6 +94,8 @@ def look_inside(
     drawn = [plots.plot_gates(inspect.gates(checkpoint, ids), tokens, title), plots.plot_saliency(found, tokens)]
     drawn += [plots.plot_gradient_norms(norms), plots.plot_units(answers)]
     write_together(dict(zip(files, map(png, drawn), strict=True)))
+    if plots.drawable(text) != text:
+        click.echo("\nThe pictures show characters that their font lacks by their codes, such as U+4E2D.")
     click.echo(f"\nWritten: {', '.join(map(shown_path, files))}.")
     what_next(f"numpyrnn info {quoted(model or data_path(f'models/{checkpoint.kind}.npz'))}")
 
@@ -102,7 +103,5 @@ def look_inside(
 def png(figure: Any) -> bytes:
     """A matplotlib Figure as the bytes of a PNG."""
     file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a letter that the font lacks is drawn as a box
-        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
     return file.getvalue()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 from functools import wraps
 from importlib import import_module
@@ -180,8 +181,10 @@ class Saver:
 
     def say(self, when: str) -> None:
         """Print a sample."""
+        epoch = self.training.trainer.epoch
         try:
-            words = self.training.sample(self.training.checkpoint(resumable=False), self.training.trainer.epoch)
+            with nullcontext() if epoch else working("Writing a sample", count=True):  # later, there is a bar
+                words = self.training.sample(self.training.checkpoint(resumable=False), epoch)
         except (MemoryError, NumpyrnnError) as error:  # a sample that fails must not end a training
             words = f"({error})"
         say(f"{when:12} {words}")
