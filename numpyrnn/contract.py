@@ -24,7 +24,7 @@ def broken(layer: Layer, x: Array, lengths: Array | None = None) -> Iterator[str
     x : (T, N, D) float64 or (T, N) integers
     lengths : (N,) integers, optional; by default the sequences have different ones
     """
-    T, N, draw, kind = *x.shape[:2], np.random.default_rng(0), type(layer)
+    T, N, draw = *x.shape[:2], np.random.default_rng(0)
     y, end, kept = layer.forward(x)
     features = layer.features_out(x.shape[-1] if x.ndim == 3 else layer.input_size)
     wanted = (int(layer.lengths_out(np.array([T]))[0]), N, features)
@@ -52,7 +52,9 @@ def broken(layer: Layer, x: Array, lengths: Array | None = None) -> Iterator[str
         ours, theirs = ([*leaves(dx), *leaves(dstate), *grads.values()] for dx, dstate, grads in results)
         if not _same(ours, theirs):
             yield "run_back must ignore dy in padding: dy = padding.masked(dy)"
-    if missing := [name for name in _settings(kind) if name not in (*layer.sizes, "dtype", "rng")]:
+    arguments = signature(type(layer)).parameters.items()
+    named = [name for name, one in arguments if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    if missing := [name for name in named if name not in (*layer.sizes, "dtype", "rng")]:
         yield f"sizes must name {', '.join(missing)}, too: a layer that is loaded from a file would have the default"
         return
     try:
@@ -82,12 +84,6 @@ def fitting(layer: Layer, lengths: Array | None, draw: np.random.Generator) -> A
                 layer.forward(x, None, lengths, None, False)
                 return x
     return np.zeros((5, N, D))  # the check will report what is wrong
-
-
-def _settings(kind: type[Layer]) -> Iterator[str]:
-    """The names of a layer's arguments, without those of *layers and **options."""
-    kinds = signature(kind).parameters.items()
-    return (name for name, one in kinds if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY))
 
 
 def _parts(needs: str, function: Callable[..., Any], n: int, *given: Any) -> Any:

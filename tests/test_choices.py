@@ -38,7 +38,7 @@ def test_choices_may_be_typed_in_capital_letters():
 def test_a_misspelt_start_is_told_what_can_be_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     status, _, errors = tree.invoke("dinos", ["train", "names.txt", "--start", "shiped"])
-    assert (status, errors) == (1, "Error: --start must be 'shipped' or a model file, got 'shiped'\n")
+    assert (status, errors) == (1, "Error: --start must be 'shipped' or a model file, there is no file 'shiped'\n")
     assert start_path("SHIPPED", "dinos") == data_path("models/dinos.npz")
     (tmp_path / "shiped").touch()
     assert start_path("shiped", "dinos") == Path("shiped")

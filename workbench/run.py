@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from difflib import get_close_matches
 from functools import wraps
 from importlib import import_module
 from math import inf
@@ -97,11 +96,11 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
 
 
 def start_path(start: str, program: str) -> Path:
-    """The model file from which a training starts; raise for a misspelt "shipped"."""
+    """The model file from which a training starts; raise if there is no such file."""
     if start.lower() == SHIPPED:
         return data_path(f"models/{program}.npz")
-    if not Path(start).exists() and get_close_matches(start.lower(), [SHIPPED]):
-        raise NumpyrnnError(f"--start must be {SHIPPED!r} or a model file, got {start!r:.80}")
+    if not Path(start).exists():
+        raise NumpyrnnError(f"--start must be {SHIPPED!r} or a model file, there is no file {start!r:.80}")
     return Path(start)
 
 
