@@ -12,6 +12,7 @@ import click
 
 from music.outputs import endings_of, left_over, side_by_side
 from numpyrnn import NumpyrnnError, __version__
+from numpyrnn.cli import Choice
 from numpyrnn.signals import handled, interrupt, status_of
 from workbench.files import data_path, load_model
 from workbench.history import write_history
@@ -74,7 +75,7 @@ pieces_options = options_of(
 learning_options = options_of(
     min_count_option,
     window_option,
-    click.option("--split", type=click.Choice(SPLITS), default="piece", show_default=True, help=SPLIT),
+    click.option("--split", type=Choice(SPLITS), default="piece", show_default=True, help=SPLIT),
     click.option("--transpose", is_flag=True, help="Learn the training part in all twelve keys."),
     click.option("--rhythm", is_flag=True, help="Also learn rhythm: durations and onsets."),
 )
@@ -127,7 +128,7 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
 
 @app.command(epilog="Example: piano train data/piano --transpose -o mine.npz")
 @pieces_options
-@click.option("--network", type=click.Choice(list(MODELS)), help=f"{KINDS}  [default: {NETWORK}]")
+@click.option("--network", type=Choice(MODELS), help=f"{KINDS}  [default: {NETWORK}]")
 @click.option("--model", hidden=True, help="The old word for --network.")
 @learning_options
 @training_options("piano.npz")
