@@ -19,7 +19,7 @@ from .tokens import KIND, PREFIXES, Shape, value_of
 STYLE, NO_STYLE = "style: ", "style: -"  # with which the tokens of styles begin; the token of none
 POSITION = "position: "
 PRIOR = 50  # values of all tunes that are counted with those of a style
-GUIDANCE = 2.0  # how many times the logarithm of a token's likelihood for a style is added, if the style is asked for
+GUIDANCE = 3.0  # how many times the logarithm of a token's likelihood for a style is added, if the style is asked for
 APART = 3.0  # how many times as far from the mean of all styles the shape of a style is, if it is asked for
 
 
@@ -49,7 +49,7 @@ FEELINGS = {
     "swing": Feeling(),
     "straight": Feeling(triplets=-3.0, over=0.6),
     "bossa": Feeling(density=0.95, triplets=-3.0, over=0.8),
-    "waltz": Feeling(bars=0.8),
+    "waltz": Feeling(bars=1.6),
     "ballad": Feeling(density=0.6, long=1.0, triplets=-0.5, runs=0.2),
 }
 
@@ -119,8 +119,8 @@ class Manners:
     def leanings(self, style: str) -> dict[str, Array]:
         """How much likelier each token is in a style than in all tunes, by the place in the beat.
 
-        This is the naive Bayes classifier of the style: the logarithm of p(token | style, place) / p(token | place), for
-        each part of a value. Durations of rests do not count.
+        This is what a naive Bayes classifier of styles sums up: the logarithm of p(token | style, place) over
+        p(token | place), for each part of a value. Durations of rests do not count.
 
         Returns
         -------
@@ -170,6 +170,7 @@ def feel_lean(feeling: Feeling, length: Array, position: float, bar: float) -> A
     thirds = (abs(length * 3 - np.rint(length * 3)) < 0.01) & (abs(length * 2 - np.rint(length * 2)) > 0.01)
     over = (within > 0) & (length > 1.01 - within)
     to_bar = abs(position + length - bar) < 0.01
-    return known * (
+    lean: Array = known * (
         feeling.long * (length >= 1) + feeling.triplets * thirds + feeling.over * over + feeling.bars * to_bar
     )
+    return lean

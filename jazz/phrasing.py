@@ -23,14 +23,14 @@ PHRASE, LEAST_PHRASE = 30.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
 USUAL_TEMPO, FASTER = 130, 0.3  # the mean phrase grows with this power of the tempo
 RELUCTANCE = 1.3  # by which the logit of a rest is lowered in a phrase that is to go on
 # Memory
-RECALL = 0.25  # the probability that a phrase begins with one that was played before
+RECALL = 0.2  # the probability that a phrase begins with one that was played before
 MOTIF = (4, 9)  # notes of a motif: the fewest, and one more than the most
 BACK = (Fraction(2), Fraction(32))  # quarters since the motif, 8 bars of 4/4 at most
 STEPS = 7  # semitones by which a motif is transposed at most
 # Form
 DENSITY, HEIGHT = 5.8, 71.7  # notes in four quarters and mean pitch of the choruses
 FEW = 0.1  # the share of beats with triplets or sixteenths that "few" stands for
-DENSER, HIGHER = 0.6, 8.0  # from the lowest point to the climax: the logarithm of the density, and semitones
+DENSER, HIGHER = 0.95, 10.0  # from the lowest point to the climax: the logarithm of the density, and semitones
 BUSY = 0.2  # more beats with sixteenths for each doubling of the density
 LATE = 0.4  # the probability that a solo without an ending bar ends on the third beat
 CLIMAX = 0.7  # where in the solo it is

@@ -30,7 +30,7 @@ ON_BEAT = 0.4  # the probability that a phrase may end with a note that begins o
 LONGEST_COPY, TEMPO = 8, 130  # values; quarters a minute
 TEMPERATURE, TOP_P = 1.2, None  # by default; docs/solos.md says how they were chosen
 STRENGTH = 1.4  # of the effect of `density` on each value, beside what the model is told
-PULL, FAR = 0.01, 8.0  # added to the logit of an interval for each semitone that leads to the planned height, squared
+PULL, FAR = 0.035, 8.0  # added to the logit of an interval for each semitone that leads to the planned height, squared
 OCTAVE = 12  # semitones, the least range
 
 
@@ -198,8 +198,9 @@ class Soloist(Speaker):
             self.rest_lean = denser * self.thin
             self.lean = self.rest_lean + feel_lean(feeling, self.length, float(place.position), float(bar.length))
             self.lean = self.lean + GUIDANCE * leanings.get(beat_place(float(place.position)), 0.0)
-            if previous is not None:
-                self.lean = self.lean + PULL * np.clip(shapes[number].height - heard.previous, -FAR, FAR) * self.move
+            if heard.previous is not None:
+                away = (shapes[number].height or HEIGHT) - heard.previous
+                self.lean = self.lean + PULL * min(max(away, -FAR), FAR) * self.move
             for text in context(heard, self.settings.context):
                 self._hear(self._nearest(text))
             sounding = max(line.elements[-1].pitches, default=None) if line.elements else None
