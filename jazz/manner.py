@@ -65,6 +65,7 @@ class Manners:
     def __init__(self, checkpoint: Checkpoint):
         self.settings, self.tokens = Settings.of(checkpoint), checkpoint.vocabulary.tokens
         self.tunes = tunes_of(checkpoint).training
+        self.kept: dict[tuple[str, bool], tuple[Shape, float, dict[str, Array]]] = {}
 
     @cached_property
     def rows(self) -> list[tuple[str, str, Array]]:
@@ -89,11 +90,18 @@ class Manners:
         """The rows of the tunes of a style, or of all for an empty name."""
         return [ids for _, name, ids in self.rows if style in ("", name)]
 
+    def told(self, style: str, asked: bool) -> tuple[Shape, float, dict[str, Array]]:
+        """The usual shape of a style, how much longer its phrases are, and its leanings; plainer if it is asked for."""
+        if (style, asked) not in self.kept:
+            plain = (self.usual(style, APART), self.phrase(style) ** APART, self.leanings(style)) if asked else None
+            self.kept[style, asked] = plain or (self.usual(style), 1.0, {})
+        return self.kept[style, asked]
+
     def usual(self, style: str, apart: float = 1.0) -> Shape:
         """The usual shape of the tunes of a style, moved away from the mean of all tunes if `apart` is above 1."""
         means = [
             usual_shape(name, ([self.tokens[i] for i in row] for ids in self.of(name) for row in ids))
-            for name in dict.fromkeys(("", style))
+            for name in (("", style) if apart != 1 else (style,))
         ]
         own, of_all = means[-1], means[0]
 

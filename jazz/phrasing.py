@@ -30,7 +30,7 @@ STEPS = 7  # semitones by which a motif is transposed at most
 # Form
 DENSITY, HEIGHT = 5.8, 71.7  # notes in four quarters and mean pitch of the choruses
 FEW = 0.1  # the share of beats with triplets or sixteenths that "few" stands for
-DENSER, HIGHER = 0.95, 10.0  # from the lowest point to the climax: the logarithm of the density, and semitones
+DENSER, HIGHER = 1.15, 10.0  # from the lowest point to the climax: the logarithm of the density, and semitones
 BUSY = 0.2  # more beats with sixteenths for each doubling of the density
 LATE = 0.4  # the probability that a solo without an ending bar ends on the third beat
 CLIMAX = 0.7  # where in the solo it is

@@ -16,7 +16,7 @@ from numpyrnn.sampling import Sampler
 
 from .changes import Changes
 from .grammar import Element, Value
-from .manner import APART, FEELINGS, GUIDANCE, NO_STYLE, STYLE, Manners, beat_place, feel_lean
+from .manner import FEELINGS, GUIDANCE, NO_STYLE, STYLE, Manners, beat_place, feel_lean
 from .model import training_values
 from .phrasing import DENSITY, HEIGHT, PAUSE, RECALL, Breath, Phrases, can_end, plan, turns_of
 from .speaker import Speaker
@@ -168,11 +168,10 @@ class Soloist(Speaker):
         rng = self.sampler.rng if self.sampler.temperature else np.random.default_rng(0)
         feeling = FEELINGS[changes.feel]
         asked, style = style is not None, self.style_of(changes) if style is None else style
-        usual = self.manners.usual(style, APART if asked else 1.0) if style else Shape()
+        usual, longer, leanings = self.manners.told(style, asked) if style else (Shape(), 1.0, {})
         usual = replace(usual, height=(usual.height or HEIGHT) + self.higher)
-        leanings = self.manners.leanings(style) if asked else {}
         shapes = plan(changes, usual, self.density * feeling.density, rng, feeling.runs)
-        breath = Breath(tempo, rng, self.manners.phrase(style) ** APART if asked else 1.0)
+        breath = Breath(tempo, rng, longer)
         turns = turns_of(changes, silent, rng, held)
         self.step.reset()
         given, chords = list(reversed(primer)), chord_elements(changes.flat())
