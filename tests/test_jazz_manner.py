@@ -13,6 +13,8 @@ from jazz.manner import FEELINGS, feel_lean
 from jazz.phrasing import turns_of
 from jazz.playing.feel import played
 from jazz.soloist import LONGEST_COPY, TEMPERATURE, Soloist
+from jazz.yardstick.measures import MEASURES, measure
+from jazz.yardstick.quality import solo_of_line
 from numpyrnn.sampling import Sampler
 from workbench.files import load_model
 
@@ -112,3 +114,29 @@ def test_the_chorus_of_the_climax_is_denser_and_higher_than_the_first_and_the_en
     assert mean(higher) >= 2
     assert mean(denser) >= 1.2
     assert mean(calm) < 0.9
+
+
+@pytest.mark.slow
+def test_at_least_half_of_the_solos_in_a_style_are_recognised_by_those_of_other_seeds():
+    styles, names = soloist().styles, ("blues-f", "swing-16", "modal", "ii-v-i")
+    found = np.array(
+        [
+            [measures_of(form(name).times(-(-32 // len(form(name).bars))), seed, style) for style in styles]
+            for seed, name in enumerate(names)
+        ]
+    )  # (seeds, styles, measures)
+    recognised = []
+    for seed in range(len(names)):
+        others = np.delete(found, seed, axis=0)
+        middle, spread = others.mean((0, 1)), others.std((0, 1)) + 1e-9
+        means = (others.mean(0) - middle) / spread
+        for i in range(len(styles)):
+            away = ((means - (found[seed, i] - middle) / spread) ** 2).mean(1)
+            recognised.append(int(away.argmin()) == i)
+    assert mean(recognised) >= 0.5
+
+
+def measures_of(changes, seed, style):
+    solo = solo_of_line(play(changes, seed, style=style), style)
+    found = measure(solo)
+    return [*np.nan_to_num([found[name] for name in MEASURES]), mean(note.pitch for note in solo.notes)]
