@@ -193,7 +193,7 @@ def improvise(
         improvised, copied = line_of([], road.choruses), Copied(0)
         if checkpoint:
             soloist.sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
-            improvised = road.traded(soloist.play(road.choruses, opening, on_bar, tempo, style))
+            improvised = soloist.play(road.choruses, opening, on_bar, tempo, style, road.silent, before is None)
             copied = find_longest_copy([str(value) for value in improvised.values], training)
         line = road.whole(improvised, player)
         notes = swung(road.band(np.random.default_rng([chance, 1]), instruments or (), line, tempo), ratio)

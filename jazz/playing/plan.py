@@ -225,12 +225,11 @@ class Road:
                 return max(min(end, bars.start * self.all.bar), onset)
         return end
 
-    def traded(self, line: Line) -> Line:
-        """A line over the choruses, silent where the drums play alone."""
-        if not self.each:
-            return line
-        ends = ((e, self.end_in(e.onset + self.start, e.end + self.start) - self.start) for e in notes_of(line))
-        return line_of([replace(e, duration=end - e.onset) for e, end in ends if end > e.onset], self.choruses)
+    @property
+    def silent(self) -> list[range]:
+        """The bars of the choruses that the drums play alone, as often as they do."""
+        first = int(self.start / self.all.bar)
+        return [range(bars.start - first, bars.stop - first) for bars in self.trades]
 
     def whole(self, line: Line, player: Instrument) -> Line:
         """A line over the choruses, with the head before and after it, and a held note at the end."""
