@@ -4,8 +4,8 @@
 
 The tunes are choruses that the model has held out or, with --wjazzd, the first solo over each tune of the Weimar
 Jazz Database, in its order, each cut to its first 32 bars; --least says how many bars a tune must have. The last fifth
-of each tune's bars is held out, and the losses are nats a value on these bars. Trainings keep the epoch, and n-grams the
-order, that is best on them.
+of each tune's bars is held out, and the losses are nats a value on these bars. Trainings keep the epoch, and n-grams
+the order, that is best on them.
 
 n-gram      of the tune, over the values of all the data that the started training reads
 told        the same, over the values of the tune alone: it is told which values the held-out bars have
