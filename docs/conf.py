@@ -10,7 +10,8 @@ from latex2mathml.converter import convert
 
 from numpyrnn import __version__
 
-project, author, version = "numpyrnn", "the numpyrnn authors", __version__
+project, version = "numpyrnn", __version__
+author = copyright = "the numpyrnn authors"
 html_title = f"numpyrnn {version}"
 html_theme = "furo"
 html_static_path = ["_static"]
@@ -27,6 +28,7 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"
 autodoc_typehints = "none"  # the docstrings give shapes, which say more than the types
+viewcode_follow_imported_members = False
 autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "ignore-module-all": True}
@@ -79,7 +81,7 @@ def links(app, name, source):
 
 def mathml(self, node, display):
     """Write a formula as MathML, which browsers show without a script."""
-    self.body.append(convert(node.astext(), display=display))
+    self.body.append(convert(node.astext().replace("{aligned}", "{align*}"), display=display))
     raise SkipNode
 
 
