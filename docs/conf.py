@@ -59,9 +59,9 @@ def link(name, module):
     if name in MODULES:
         return f":py:mod:`{name}`"
     thing = getattr(module, name.split("(")[0], None)
-    if inspect.isclass(thing) or inspect.isfunction(thing):
-        if thing.__module__ in MODULES and not thing.__name__.startswith("_"):
-            return f":py:obj:`{name} <{thing.__module__}.{thing.__qualname__}>`"
+    public = (inspect.isclass(thing) or inspect.isfunction(thing)) and not thing.__name__.startswith("_")
+    if public and thing.__module__ in MODULES:
+        return f":py:obj:`{name} <{thing.__module__}.{thing.__qualname__}>`"
     return f"``{name}``"
 
 
@@ -96,4 +96,3 @@ def setup(app):
         block_renderers=(lambda self, node: mathml(self, node, "block"), None),
     )
     return {"parallel_read_safe": True, "parallel_write_safe": True}
-

@@ -73,7 +73,9 @@ def commands(page):
 def test_the_commands_of_a_page_work_in_their_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").symlink_to(ROOT / "data")
-    Path("places.txt").write_text("\n".join(f"{a}{b}" for a in ("adel", "berg", "horn") for b in ("bach", "dorf", "heim")))
+    Path("places.txt").write_text(
+        "\n".join(f"{a}{b}" for a in ("adel", "berg", "horn") for b in ("bach", "dorf", "heim"))
+    )
     Path("poems.txt").write_text((ROOT / "data/sonnets.txt").read_text("utf-8")[:6000])
     Path("chart.txt").write_text("Dm7 | G7 | Cmaj7 | %\n")
     assert CliRunner().invoke(PROGRAMS["jazz"], ["choruses", "data/choruses/blues-f-1.txt", "-o", "."]).exit_code == 0
@@ -114,7 +116,14 @@ def python(line):
     line = re.sub(r"\\mathrm\{(\w+)\}", r"\1", line)
     line = re.sub(r"_t\b", "[t]", line).replace("_{t-1}", "[t-1]")
     line = re.sub(r"_\{?([a-z]+)\}?", r"\1", line)
-    for latex, code in {r"^\top": ".T", "^2": "**2", r"\odot": "*", r"\,": "@", r"\tanh": "tanh", r"\sigma": "sigmoid"}.items():
+    for latex, code in {
+        r"^\top": ".T",
+        "^2": "**2",
+        r"\odot": "*",
+        r"\,": "@",
+        r"\tanh": "tanh",
+        r"\sigma": "sigmoid",
+    }.items():
         line = line.replace(latex, code)
     return line
 
@@ -130,7 +139,7 @@ def pass_of():
         _, _, cache = layer.forward(x)
         dx, dstate, grads = layer.backward(dy, cache)
         names = defaultdict(float, {**weights, "tanh": np.tanh, "sigmoid": sigmoid, "ones": np.ones(N)})
-        for name in ("h", "c", "z", "o", "i", "f", "g", "dh", "dc", "dz", "dx", "do", "di", "df", "dg", "back", "carry"):
+        for name in set(re.findall(r"(\w+)\[t", " ".join([*forward, *backward]))):
             names[name] = defaultdict(float)
         names["h"][0] = names["c"][0] = np.zeros((N, layer.hidden_size))
         names["x"], names["dy"] = {t + 1: x[t] for t in range(T)}, {t + 1: dy[t] for t in range(T)}
