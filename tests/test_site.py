@@ -139,7 +139,7 @@ def pass_of():
         _, _, cache = layer.forward(x)
         dx, dstate, grads = layer.backward(dy, cache)
         names = defaultdict(float, {**weights, "tanh": np.tanh, "sigmoid": sigmoid, "ones": np.ones(N)})
-        for name in set(re.findall(r"(\w+)\[t", " ".join([*forward, *backward]))):
+        for name in {"c", *re.findall(r"(\w+)\[t", " ".join([*forward, *backward]))}:
             names[name] = defaultdict(float)
         names["h"][0] = names["c"][0] = np.zeros((N, layer.hidden_size))
         names["x"], names["dy"] = {t + 1: x[t] for t in range(T)}, {t + 1: dy[t] for t in range(T)}
