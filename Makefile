@@ -55,7 +55,7 @@ check: $(READY)
 	@$(PY) -m mypy
 
 docs: $(VENV)/.extras
-	@$(PY) -m sphinx -W --keep-going -q -d build/trees docs build/docs
+	@$(PY) -m sphinx -W --keep-going -q -j auto -d build/trees docs build/docs
 	@echo "The site: build/docs/index.html"
 
 # The wheel in an empty environment; its dependencies come from the package index.

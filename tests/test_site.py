@@ -180,6 +180,15 @@ def test_the_formulas_of_the_lstm_give_the_gradients_of_the_layer(pass_of):
 # The site
 
 
+def test_the_reference_has_every_public_module():
+    listed = re.findall(r"^   ([a-z_.]+)$", text("reference"), re.MULTILINE)
+    ours = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    paths = [path.relative_to(ROOT).with_suffix("") for package in ours for path in (ROOT / package).rglob("*.py")]
+    found = {".".join(path.parts).removesuffix(".__init__") for path in paths}
+    left_out = {name for name in found if re.search(r"__main__$|_compiled$|\.fast\.", name)}
+    assert sorted(listed) == sorted(found - left_out)
+
+
 class Links(HTMLParser):
     """The addresses that a page links to and those that a browser loads with it, and the page's anchors."""
 
@@ -201,7 +210,7 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", str(folder / "trees")]
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-j", "auto", "-d", str(folder / "trees")]
     made = subprocess.run([*command, str(DOCS), str(folder / "html")], cwd=ROOT, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     return {path.resolve(): Links(path) for path in (folder / "html").rglob("*.html")}
