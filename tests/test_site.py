@@ -1,5 +1,7 @@
 """The pages' examples run, their formulas are those of the code, and the site is built from them without a network."""
 
+import doctest
+import importlib
 import re
 import shlex
 import shutil
@@ -16,8 +18,10 @@ from click.testing import CliRunner
 from numpy.testing import assert_allclose
 from test_readme import PROGRAMS
 
-from numpyrnn import LSTM, RNN
+import numpyrnn
+from numpyrnn import LSTM, RNN, Adam, Dense, Sequential, Trainer, Vocabulary, save
 from numpyrnn.activations import sigmoid
+from numpyrnn.batches import streams
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -100,6 +104,40 @@ def test_the_commands_of_a_page_are_known():
 def test_the_names_that_the_tutorial_shows_are_those_of_the_model():
     command, shown = re.search(r"\$ dinos (sample .*)\n((?: {4}\w+ +(?:new|known)\n)+)", text("tutorial")).groups()
     assert CliRunner().invoke(PROGRAMS["dinos"], command.split()).stdout.split() == shown.split()
+
+
+class AnyUnlessShown(doctest.OutputChecker):
+    """What an example prints must be what it shows, if it shows anything."""
+
+    def check_output(self, want, got, optionflags):
+        return not want or super().check_output(want, got, optionflags)
+
+
+def test_the_examples_of_the_docstrings_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "Shall I compare thee to a summer's day? " * 20
+    vocabulary = Vocabulary(text)
+    model = Sequential(LSTM(len(vocabulary), 4, rng=0), Dense(4, len(vocabulary), rng=0))
+    save("model.npz", model, vocabulary)
+
+    def batches(rng):
+        return streams(vocabulary.encode(text), batch_size=4, steps=10)
+
+    known = {name: getattr(numpyrnn, name) for name in numpyrnn.__all__}
+    known |= {"np": np, "trainer": Trainer(model, Adam()), "batches": batches}
+    found = 0
+    for path in sorted(ROOT.glob("*/**/*.py")):
+        if path.parts[len(ROOT.parts)] in ("tests", "docs", "benchmarks") or ">>>" not in path.read_text("utf-8"):
+            continue
+        module = importlib.import_module(
+            ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        )
+        runner = doctest.DocTestRunner(AnyUnlessShown(), verbose=False)
+        for example in doctest.DocTestFinder().find(module, extraglobs=known):
+            found += len(example.examples)
+            shown = []
+            assert runner.run(example, out=shown.append).failed == 0, "".join(shown)
+    assert found >= 15
 
 
 # Formulas
