@@ -34,7 +34,6 @@ def test_the_results_page_is_that_of_the_last_run(report):
 def test_the_results_are_kept_with_nothing_but_what_the_tables_need(report):
     text = report.RESULTS.read_text()
     assert text == report.packed(json.loads(text))
-    assert max(map(len, text.splitlines())) < 1000
 
 
 def test_every_work_was_measured_with_one_and_two_threads_in_at_least_seven_turns(report):

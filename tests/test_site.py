@@ -255,7 +255,7 @@ def site(tmp_path_factory):
 
 
 @pytest.mark.extra("docs")
-def test_every_link_within_the_site_leads_somewhere_and_nothing_is_loaded_from_elsewhere(site):
+def test_links_of_the_site_lead_somewhere_nothing_is_loaded_from_elsewhere_and_search_and_formulas_work(site):
     assert len(site) > 100
     for path, page in site.items():
         for address in page.loaded:
@@ -268,10 +268,6 @@ def test_every_link_within_the_site_leads_somewhere_and_nothing_is_loaded_from_e
             assert target.exists(), f"{path.name} links to {address}"
             if parts.fragment and target in site:
                 assert unquote(parts.fragment) in site[target].anchors | {""}, f"{path.name} links to {address}"
-
-
-@pytest.mark.extra("docs")
-def test_formulas_need_no_script_and_the_search_has_its_index(site):
     (bptt,) = [path for path in site if path.name == "bptt.html"]
     assert "<math" in bptt.read_text("utf-8")
     assert not any("mathjax" in address.lower() for address in site[bptt].loaded)
