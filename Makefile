@@ -73,6 +73,11 @@ models: $(READY)
 	@$(PY) -m piano train --transpose --rhythm --min-count 20 --seed 0 --slim --force --out demo/shipped.npz
 	@cp demo/shipped.npz data/models/piano.npz
 
+# Executes the notebooks of docs/notebooks; ONLY="01 05" executes some.
+.PHONY: notebooks
+notebooks: $(VENV)/.notebooks
+	@$(PY) docs/notebooks/execute.py $(ONLY)
+
 pictures: $(VENV)/.extras
 	@$(PY) benchmarks/pictures.py
 
@@ -118,6 +123,10 @@ $(VENV)/.package: $(READY)
 
 $(VENV)/.mutants: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[mutants,test]'
+	@touch $@
+
+$(VENV)/.notebooks: $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[notebooks]'
 	@touch $@
 
 $(BENCH)/.ready: setup.cfg
