@@ -6,11 +6,11 @@ PY := $(VENV)/bin/python
 BENCH := .venv-bench
 TIMED := env -u OPENBLAS_CORETYPE $(BENCH)/bin/python # every library picks its own kernels for this machine
 READY := $(VENV)/.ready
-EXTRAS := fast,score
+EXTRAS := fast,score,docs
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 
-.PHONY: demo test test-extras coverage torture mutants quality check bench bench-quick bench-more models pictures bands clean
+.PHONY: demo test test-extras coverage torture mutants quality check docs package bench bench-quick bench-more models pictures bands clean
 
 demo: $(READY)
 	@mkdir -p demo
@@ -54,6 +54,14 @@ check: $(READY)
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
+docs: $(VENV)/.extras
+	@$(PY) -m sphinx -W --keep-going -q -j auto -d build/trees docs build/docs
+	@echo "The site: build/docs/index.html"
+
+# The wheel in an empty environment; its dependencies come from the package index.
+package: $(VENV)/.package
+	@.ci/package $(PY)
+
 models: $(READY)
 	@mkdir -p demo
 	@$(PY) -m dinos train --seed 0 --slim --force --out demo/shipped.npz
@@ -91,7 +99,7 @@ bench-more: $(BENCH)/.ready
 	@$(TIMED) benchmarks/threads.py
 
 clean:
-	rm -rf $(VENV) $(BENCH) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(BENCH) demo build dist docs/reference *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
 
 $(READY): setup.cfg pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or later is needed; no $(PYTHON) was found." >&2; exit 1; }
@@ -107,6 +115,10 @@ $(READY): setup.cfg pyproject.toml
 # Without build isolation, so that no network is needed if the packages are already installed.
 $(VENV)/.extras: $(READY)
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[$(EXTRAS),test]'
+	@touch $@
+
+$(VENV)/.package: $(READY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[package]'
 	@touch $@
 
 $(VENV)/.mutants: $(READY)

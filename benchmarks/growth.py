@@ -203,7 +203,7 @@ def main():
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment(1, {}))
     found = json.loads(done.stdout)
     with atomic_write(HERE / "growth.json") as file:
-        file.write((json.dumps(found, indent=1) + "\n").encode())
+        file.write((json.dumps(found) + "\n").encode())
     for name, draw in {"times": draw_times, "memory": draw_memory}.items():
         with atomic_write(HERE / f"growth-{name.removesuffix('s')}.png") as file:
             draw(found[name], file)

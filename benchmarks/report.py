@@ -5,6 +5,7 @@ With --check, write nothing, and fail if the table of `docs/speed.md` differs.
 
 import argparse
 import json
+import re
 from pathlib import Path
 from statistics import geometric_mean, median
 
@@ -293,11 +294,30 @@ def renewed(text, results):
     return f"{before}{MARKS[0]}\n{speed_table(results)}{MARKS[1]}{after}"
 
 
+def packed(results):
+    """What the tables need of the results, as JSON with one line for each contender."""
+    names = {threads: dict(works) for threads, works in results["works"].items()}
+    for threads, works in names.items():
+        for work, contenders in works.items():
+            with_pools = ("pools", "about") if (threads, work) == ("1", "W2 float32") else ()
+            works[work] = {name: short(turns, with_pools) for name, turns in contenders.items()}
+    text = json.dumps(results | {"works": names}, separators=(",", ":"))
+    return re.sub(r'(?="[^"]+":\{"(?:units|seconds|forward)":)', "\n", text) + "\n"
+
+
+def short(turns, others):
+    """The figures of a contender in a work, seconds with six digits."""
+    kept = {name: turns[name] for name in ("units", "peak_rss", *others) if name in turns}
+    seconds = {name: [float(f"{s:.6g}") for s in turns[name]] for name in ("seconds", "forward") if name in turns}
+    return {"units": kept.pop("units"), **seconds, **kept}
+
+
 def write(results):
     """Write results.json and RESULTS.md, both or neither."""
     from music.outputs import write_together  # late: a worker's peak memory includes what the driver held at its start
 
-    write_together({RESULTS: (json.dumps(results, indent=1) + "\n").encode(), PAGE: page(results).encode()})
+    text = packed(results)
+    write_together({RESULTS: text.encode(), PAGE: page(json.loads(text)).encode()})
 
 
 def main():

@@ -9,6 +9,7 @@ import click
 
 from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
+from numpyrnn.cli import Choice
 from workbench import options as shared
 from workbench.files import data_path, load_model, read_text
 from workbench.inside import inspect_options, look_inside, pictures
@@ -47,7 +48,7 @@ def sample(n: int, model: Path | None, **how: Any) -> None:
 @shared.data_options
 @click.option(
     "--cell",
-    type=click.Choice(list(CELLS)),
+    type=Choice(CELLS),
     default=DEFAULTS.cell,
     show_default=True,
     help="Recurrent layers: LSTM, GRU, or plain tanh RNN.",
@@ -88,7 +89,8 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
         names = read_names(data or data_path("dinos.txt"), keep_case)
         copies = copies if copies is not None else DEFAULTS.copies if len(names) >= 500 else 1.0
         settings = Settings(copies=copies, seed=run.seed or 0, **chosen)
-        training = NameTraining(*split_names(names, settings.seed), settings, keep_case)
+        with working("Making the network", count=True):
+            training = NameTraining(*split_names(names, settings.seed), settings, keep_case)
     run.learn(training)
 
 
@@ -126,7 +128,7 @@ def evaluate(model: Path | None, seed: int | None, samples: int, **how: Any) -> 
 @click.argument("name")
 @inspect_options("dinosaur model")
 def inspect(name: str, model: Path | None, out: str | None, force: bool) -> None:
-    """Look inside the network while it reads NAME.
+    """Look inside the network while it reads NAME, of at most 200 characters.
 
     Prints how probable each character is and which earlier one it depends on most, what is left of a gradient, and
     which units answer to what. Draws this and the gates.
@@ -134,7 +136,7 @@ def inspect(name: str, model: Path | None, out: str | None, force: bool) -> None
     files = pictures(out, force, model)
     checkpoint = load_model(model, KIND)
     examples = [f"{END}{known}{END}" for known in names_of(checkpoint)[0][:500]]
-    look_inside(checkpoint, name, examples, files, END)
+    look_inside(checkpoint, name, examples, files, END, model)
 
 
 @app.command(epilog="Example: dinos course --iterations 2000")

@@ -210,7 +210,7 @@ class NameTraining(Training):
     def ngrams(self) -> dict[str, float]:
         """The held-out loss of the best Kneser-Ney n-gram, nats a character."""
         learned, unseen = ([ids[1:] for ids in encode(p, self.vocabulary)] for p in (self.training, self.held_out))
-        ngram, loss = best_ngram(learned, unseen, len(self.vocabulary), range(3, 9))
+        ngram, loss = best_ngram(learned, unseen, len(self.vocabulary))
         return {f"Kneser-Ney, order {ngram.order}": loss}
 
     def verdict(self, ngrams: dict[str, float], status: int = 0) -> str:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
-from numpyrnn import NumpyrnnError
 from workbench.files import data_path
 
 from .charts.chart import LONGEST as LONGEST
@@ -15,7 +14,7 @@ from .charts.chart import Change, Chart, bar_length
 from .charts.chart import parse_meter as parse_meter
 from .charts.text import parse_chart
 from .chords import Chord
-from .feels import feel_in
+from .feels import chosen, feel_in
 
 FORMS = (
     *("blues-f", "blues-cm", "rhythm-changes", "ii-v-i", "minor-ii-v-i", "modal", "bossa", "waltz"),
@@ -144,9 +143,7 @@ def parse_changes(text: str, meter: tuple[int, int] | None = None) -> Changes:
 
 def form_chart(name: str) -> Chart:
     """The chart of a shipped form, see `form`."""
-    if name not in FORMS:
-        raise NumpyrnnError(f"a form must be one of {', '.join(FORMS)}, got {name!r}")
-    return parse_chart(data_path(f"forms/{name}.txt").read_text("utf-8"))
+    return parse_chart(data_path(f"forms/{chosen('a form', name, FORMS)}.txt").read_text("utf-8"))
 
 
 def form(name: str) -> Changes:
@@ -154,7 +151,7 @@ def form(name: str) -> Changes:
 
     Parameters
     ----------
-    name : one of FORMS
+    name : one of FORMS, in any case
 
     Returns
     -------
@@ -165,4 +162,4 @@ def form(name: str) -> Changes:
     NumpyrnnError
         if there is no such form
     """
-    return replace(Changes.of(form_chart(name)), name=name)
+    return replace(Changes.of(form_chart(name)), name=name.strip().lower())

@@ -118,7 +118,7 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @option("--style", multiple=True, help="Of the database, the solos in this style, such as bebop; can be repeated.")
 @option("--tempo", metavar="RANGE", help="Of the database, the solos at these tempos, such as 100-260.")
 @option("--meter", help="Of the database, the solos in this meter, such as 4/4.")
-@option("--recipe", type=click.Choice(list(RECIPES)), help=RECIPE)
+@option("--recipe", type=click.Choice(list(RECIPES), case_sensitive=False), help=RECIPE)
 @option("--hidden", type=click.IntRange(1, 4096), help="Units in each recurrent layer  [default: the recipe's]")
 @option("--layers", type=click.IntRange(1, 8), help="Number of recurrent layers  [default: the recipe's]")
 @flag("--whole-forms", help="Hold out whole forms, with all choruses over them.")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from numpyrnn import NumpyrnnError
 
 FEELS = ("swing", "straight", "bossa", "waltz", "ballad")
 
@@ -17,6 +21,14 @@ STYLES = [
     ("straight", r"\bafro|\brock|\bfunk|\bpop\b|\bsoul|\brnb|\breggae|\bcountry|\bbluegrass|\btango|\bfusion"),
 ]
 WEAK = re.compile(r"\bmedium|\bblues|\bjazz|\bup.?tempo", re.IGNORECASE)  # swing, if no other word names a feel
+
+
+def chosen(what: str, name: str, known: Sequence[str]) -> str:
+    """The one of the known names that is given, in any case; else an error with the nearest name."""
+    if (lower := name.strip().lower()) in known:
+        return lower
+    near = "".join(f" (did you mean {word}?)" for word in get_close_matches(lower, known, 1, 0.5))
+    raise NumpyrnnError(f"{what} must be one of {', '.join(known)}, got {name!r:.60}{near}")
 
 
 def swings(feel: str) -> bool:

@@ -23,23 +23,24 @@ PHRASE, LEAST_PHRASE = 30.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
 USUAL_TEMPO, FASTER = 130, 0.3  # the mean phrase grows with this power of the tempo
 RELUCTANCE = 1.3  # by which the logit of a rest is lowered in a phrase that is to go on
 # Memory
-RECALL = 0.25  # the probability that a phrase begins with one that was played before
+RECALL = 0.2  # the probability that a phrase begins with one that was played before
 MOTIF = (4, 9)  # notes of a motif: the fewest, and one more than the most
 BACK = (Fraction(2), Fraction(32))  # quarters since the motif, 8 bars of 4/4 at most
 STEPS = 7  # semitones by which a motif is transposed at most
 # Form
 DENSITY, HEIGHT = 5.8, 71.7  # notes in four quarters and mean pitch of the choruses
 FEW = 0.1  # the share of beats with triplets or sixteenths that "few" stands for
-DENSER, HIGHER = 0.3, 6.0  # from the lowest point to the climax: the logarithm of the density, and semitones
+DENSER, HIGHER = 1.15, 10.0  # from the lowest point to the climax: the logarithm of the density, and semitones
 BUSY = 0.2  # more beats with sixteenths for each doubling of the density
 LATE = 0.4  # the probability that a solo without an ending bar ends on the third beat
 CLIMAX = 0.7  # where in the solo it is
+DOUBLE = 0.6  # in double time: the logarithm of the density, and the share of beats with sixteenths, are so much more
 # Standard deviations of the logarithm of the density, of the height in semitones, and of the shares of beats with
 # triplets and sixteenths: between solos, and between sections of a solo.
 OWN, NOW = (0.3, 2.0, 0.12, 0.12), (0.2, 2.0, 0.1, 0.1)
 
 
-def plan(changes: Changes, usual: Shape, density: float, rng: Generator) -> list[Shape]:
+def plan(changes: Changes, usual: Shape, density: float, rng: Generator, runs: float | None = None) -> list[Shape]:
     """Plan the shape of each bar of a solo.
 
     Density and height rise to a climax and fall after it, for each section with some chance. Each solo has a density, a
@@ -51,6 +52,7 @@ def plan(changes: Changes, usual: Shape, density: float, rng: Generator) -> list
     usual : Shape, that of the manner
     density : float, 1 for as many notes as are usual
     rng : Generator
+    runs : float, optional, the probability that a section is in double time; the others then have few sixteenths
 
     Returns
     -------
@@ -62,6 +64,9 @@ def plan(changes: Changes, usual: Shape, density: float, rng: Generator) -> list
     for x in (np.arange(count) + 0.5) / count:
         rise = (x / CLIMAX if x < CLIMAX else (1 - x) / (1 - CLIMAX)) - 0.5  # -0.5 to 0.5
         more, higher, third, fourth = rng.normal(0, NOW)
+        if runs is not None:
+            double = rng.random() < runs
+            more, fourth = (more + DOUBLE, fourth + DOUBLE) if double else (more, -1.0)
         shape = Shape(
             usual.style,
             density * (usual.density or DENSITY) * float(np.exp(own + DENSER * rise + more)),
@@ -98,6 +103,49 @@ def usual_shape(style: str, told: Iterable[Sequence[str]]) -> Shape:
     return Shape(style, density, height, usual("triplets", FEW), usual("sixteenths", FEW))
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A part of a solo without silent bars.
+
+    Attributes
+    ----------
+    start, stop : Fraction, quarters
+    last : Fraction, quarters, where the last note begins
+    held : bool, whether this note may last to the end of the turn; if not, it ends before
+    """
+
+    start: Fraction
+    stop: Fraction
+    last: Fraction
+    held: bool
+
+
+def turns_of(changes: Changes, silent: Sequence[range], rng: Generator, held: bool = True) -> list[Turn]:
+    """Divide a solo into turns.
+
+    Parameters
+    ----------
+    changes : Changes, of all choruses
+    silent : sequence of range, bars in which others play
+    rng : Generator
+    held : bool, default True, whether the last note of the last turn may be held to its end
+
+    Returns
+    -------
+    list of Turn, at least one
+    """
+    resting, bar = {*chain.from_iterable(silent)}, changes.bar
+    playing = [n for n in range(len(changes.bars)) if n not in resting]
+    firsts = [n for n in playing if n - 1 not in playing]
+    stops = [n + 1 for n in playing if n + 1 not in playing]
+    turns = []
+    for first, stop in zip(firsts, stops, strict=True):
+        to_end = held and stop == len(changes.bars)
+        last = last_note(changes, rng) if to_end else bar * (stop - 1) + int(rng.integers(ceil(bar)))
+        turns.append(Turn(bar * first, bar * stop, last, to_end))
+    return turns or [Turn(changes.end, changes.end, changes.end, held)]
+
+
 def last_note(changes: Changes, rng: Generator) -> Fraction:
     """Choose the onset of the last note: the first beat of the last bar, or else the third of four.
 
@@ -123,6 +171,7 @@ class Breath:
     ----------
     tempo : float, quarters a minute; phrases have more notes at speed
     rng : Generator
+    longer : float, default 1, times the usual length of a phrase
 
     Attributes
     ----------
@@ -131,8 +180,8 @@ class Breath:
     wanted : int, notes of this phrase
     """
 
-    def __init__(self, tempo: float, rng: Generator):
-        self.rng, self.mean = rng, PHRASE * (tempo / USUAL_TEMPO) ** FASTER
+    def __init__(self, tempo: float, rng: Generator, longer: float = 1.0):
+        self.rng, self.mean = rng, PHRASE * longer * (tempo / USUAL_TEMPO) ** FASTER
         self.mean *= float(np.exp(rng.normal(0, 0.3)))
         self.silence, self.run, self.phrase, self.wanted = PAUSE, 0, 0, self._length()
 

@@ -25,13 +25,14 @@ class Spot:
     ----------
     place : Place
     bar : Bar
-    end : Fraction, quarters, the end of the form
+    end : Fraction, quarters, the end of the form or of the soloist's turn
     sounding : int, the pitch that ends here and must not be repeated; or None
     first : bool, whether no note has begun in this bar yet
     rest : bool, whether a rest is allowed
     resolve : bool, whether the next pitch must be at most a whole tone away, after an approach tone
     low, high : int, the range of the instrument
     last : Fraction, quarters, where the last note must begin; or None
+    held : bool, whether a chord tone may last to the end
     """
 
     place: Place
@@ -44,6 +45,7 @@ class Spot:
     low: int = LOW
     high: int = HIGH
     last: Fraction | None = None
+    held: bool = True
 
     @cached_property
     def start(self) -> int:
@@ -89,7 +91,11 @@ class Spot:
         if kind == "R" and (after > length or (duration >= EIGHTH and after % EIGHTH and after < length)):
             return False
         stop = self.now + duration
-        return stop <= self.limit and (kind in "CR" or stop < self.end)
+        return stop <= self.limit and self.may_end(kind, stop)
+
+    def may_end(self, kind: str, stop: Fraction) -> bool:
+        """Whether a note or rest may end at a time, with regard to the end."""
+        return stop < self.end or kind == "R" or (kind == "C" and self.held)
 
     @cached_property
     def limit(self) -> Fraction:

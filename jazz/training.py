@@ -30,6 +30,7 @@ from .tokens import is_of_value, stream
 from .tunes import Bar, Tune
 
 HELD_OUT, VALIDATION, LEAST_TUNES = 0.2, 0.1, 10  # shares of the tunes; with fewer tunes than ten, none validate
+DROPOUTS, OF_DROPOUT = ("dropout", "input_dropout", "weight_dropout"), 0.5  # the share kept if it starts from a model
 LONGEST_PIECE, HELD_OUT_BATCH = 500, 32  # values of a held-out tune that are read at once, and pieces in a batch
 
 
@@ -145,7 +146,8 @@ class JazzTraining(Training):
     ) -> Self:
         """Set up a training on tunes, and hold some of them out; see `three_parts`.
 
-        If it starts from the weights of the model `start`, the tunes that this model learned are learned too.
+        If it starts from the weights of the model `start`, the tunes that this model learned are learned too, and the
+        dropout rates are half of those of `settings`.
 
         Raises
         ------
@@ -170,7 +172,8 @@ class JazzTraining(Training):
             return cls(encoded, settings, vocabulary)
         ids, own = np.array([vocabulary.ids[token] for token in known]), len(encoded.training)
         encoded.training.extend(replace(tune, ids=ids[tune.ids].tolist()) for tune in chain(*tunes_of(start)[:2]))
-        return cls(encoded, gentle(settings, settings.seed, own), vocabulary).grown(start)
+        dropout = {name: getattr(settings, name) * OF_DROPOUT for name in DROPOUTS}
+        return cls(encoded, gentle(settings, settings.seed, own, **dropout), vocabulary).grown(start)
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, *given: Any) -> Self:

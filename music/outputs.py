@@ -33,6 +33,11 @@ class Performance(ABC):
 
     midi: Midi
 
+    @property
+    def loops(self) -> bool:
+        """Whether the sound is a loop, see `synth.render`."""
+        return False
+
     @abstractmethod
     def png(self) -> bytes:
         """Draw the piano roll, as the bytes of a PNG file."""
@@ -57,7 +62,7 @@ class Performance(ABC):
         -------
         bytes
         """
-        return wav_bytes(render(self.midi, rate, dry=dry), rate)
+        return wav_bytes(render(self.midi, rate, dry=dry, loop=self.loops), rate)
 
     def svg(self) -> bytes:
         """Engrave the score, as the bytes of an SVG file. This needs the extra `score`."""
@@ -172,9 +177,9 @@ def side_by_side(path: str | Path, endings: Iterable[str] = ENDINGS) -> list[Pat
     NumpyrnnError
         if the path has no file name
     """
-    path = Path(path)
-    if not path.name:
-        raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r}")
+    path = Path(path) if isinstance(path, str) else path
+    if not isinstance(path, Path) or not path.name or "\0" in path.name:
+        raise NumpyrnnError(f"a piece must have a file name, got {str(path)!r:.80}")
     stem = path.with_suffix("") if path.suffix.lower() in REPLACED else path
     return [stem.with_name(stem.name + ending) for ending in endings]
 

@@ -40,13 +40,15 @@ def render(
     seconds: float | None = None,
     progress: Callable[..., Iterable[Any]] = iter,
     dry: bool = False,
+    loop: bool = False,
 ) -> Array:
     """Render the sound of a piece; the same input gives the same samples.
 
     A4 is 440 Hz. A note begins at the sample nearest to its onset and passes 1 % of its peak within 2 ms, or 6 ms if it
     is blown or bowed. Its release takes up to 0.3 s. Drums ring up to 1.8 s, whatever their written duration, and the
     room adds half a second. The instrument on channel 0 stands in the middle, and so does an instrument that plays
-    alone. A mix that would exceed -1 dB of full scale is scaled down as a whole.
+    alone or with drums only, such as after a count-in. A mix that would exceed -1 dB of full scale is scaled down as a
+    whole.
 
     Parameters
     ----------
@@ -55,10 +57,12 @@ def render(
     seconds : float, optional, how much of the piece to render at most; default all
     progress : function that takes the list of notes and gives its items, such as a progress bar
     dry : bool, default False; True leaves the room out
+    loop : bool, default False; True gives exactly the length of the piece, and what rings longer sounds at its
+        beginning, so that it can be repeated without a gap or a click
 
     Returns
     -------
-    (samples, 2) int16, left and right; it ends less than 2.5 s after the last note
+    (samples, 2) int16, left and right; without `loop`, it ends less than 2.5 s after the last note
 
     Raises
     ------
@@ -84,12 +88,23 @@ def render(
     mix = mix[:, :stop]
     if not dry:
         add_room(mix, rate)
-    if stop > size:
+    if loop:
+        mix = _folded(mix, max(1, round(midi.seconds(midi.length) * rate)))
+    elif stop > size:
         faded = mix[:, -ceil(CUT * rate) :]
         faded *= np.linspace(1, 0, faded.shape[1], dtype=np.float32)
     peak = max(float(mix.max()), -float(mix.min()))
     mix *= 32767 * min(1, PEAK / peak if peak else 1)
     return np.rint(mix, out=mix).T.astype(np.int16, order="C")
+
+
+def _folded(mix: Array, length: int) -> Array:
+    """A sound of a given length in samples; what is longer is added from the beginning on."""
+    folded = np.zeros((2, length), np.float32)
+    for start in range(0, mix.shape[1], length):
+        part = mix[:, start : start + length]
+        folded[:, : part.shape[1]] += part
+    return folded
 
 
 def _timed(midi: Midi, seconds: float | None) -> tuple[list[tuple[Note, float, float]], float]:
@@ -118,7 +133,7 @@ class _Player:
 
     def __init__(self, rate: int, timed: list[tuple[Note, float, float]]):
         self.rate = rate
-        self.alone = len({DRUMS if note.channel == DRUMS else voice_of(note.program) for note, _, _ in timed}) == 1
+        self.alone = len({voice_of(note.program) for note, _, _ in timed if note.channel != DRUMS}) == 1
         self._closings = sorted(at for note, at, _ in timed if note.channel == DRUMS and note.pitch in CLOSING)
         self._strokes: Counter[int] = Counter()
         self._tone = lru_cache(256)(tone)

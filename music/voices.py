@@ -102,17 +102,23 @@ BELLS = replace(CELESTA, levels=(1, 0.8, 0.7, 0.4, 0.3), ratios=(1, 1.5, 2.1, 2.
 ORGAN = Voice((1, 0.7, 0.5, 0.3, 0, 0.2, 0, 0.15), cutoff=4000, bright=0.4, attack=0.005, sustain=1, release=0.06,
               vibrato=3, tremolo=0.15, chiff=0.03, pan=-0.3)
 ACCORDION = replace(ORGAN, levels=series(20, 0.6), attack=0.02, tremolo=0.2)
+HARMONICA = replace(ACCORDION, levels=series(20, 0.4), formants=((1600, 500), (3000, 700)), breath=0.02)
 NYLON = Voice(series(20, 1.0, 0.25), stretch=3e-5, cutoff=1100, decay=0.2, sustain=0.4, fade=1.0, damping=0.6,
               chiff=0.06, air=(300, 3000), gain=1.2, pan=0.3)
 STEEL = replace(NYLON, levels=series(24, 0.6, 0.15), stretch=8e-5, cutoff=2200, fade=1.6)
 JAZZ_GUITAR = replace(NYLON, levels=series(20, 0.8, 0.2), stretch=5e-5, cutoff=700, fade=1.4)
+CLEAN_GUITAR = replace(JAZZ_GUITAR, levels=series(20, 0.6, 0.12), cutoff=1800)
 MUTED_GUITAR = replace(JAZZ_GUITAR, decay=0.06, sustain=0.2, fade=0.15)
 DISTORTED = replace(STEEL, levels=series(30, 0.4), cutoff=3000, attack=0.005, sustain=0.9, fade=3, vibrato=6)
 BASS = Voice(series(20, 0.8, 0.22), cutoff=480, attack=0.006, decay=0.18, sustain=0.6, fade=0.7, damping=0.6,
              release=0.08, chiff=0.05, air=(200, 1800), gain=0.88, pan=0.1)
 ELECTRIC_BASS = replace(BASS, cutoff=700, fade=1.2)
+FRETLESS = replace(ELECTRIC_BASS, levels=series(20, 0.5, 0.3), attack=0.012, formants=((500, 250),), vibrato=6)
 STRINGS = Voice(series(24, 0.8), formants=((450, 250), (1100, 500), (2600, 900)), cutoff=2000, attack=0.05,
                 sustain=0.9, release=0.2, vibrato=12, breath=0.015, chiff=0.03, air=(1000, 6000), pan=-0.15)
+VIOLA = replace(STRINGS, formants=((370, 180), (850, 350), (2000, 700)), cutoff=1500)
+CELLO = replace(STRINGS, formants=((250, 120), (600, 250), (1500, 600)), cutoff=1000)
+CONTRABASS = replace(STRINGS, formants=((120, 80), (330, 150), (900, 400)), cutoff=550, vibrato=7)
 PIZZICATO = replace(NYLON, levels=series(16, 1.0, 0.3), decay=0.08, sustain=0.3, fade=0.3, pan=-0.15)
 TIMPANI = Voice((1, 0.6, 0.4, 0.25, 0.15), ratios=(1, 1.5, 1.98, 2.44, 2.9), cutoff=400, decay=0.1, fade=0.5,
                 release=0.25, chiff=0.15, air=(80, 1200))
@@ -127,13 +133,18 @@ HORN = replace(TROMBONE, levels=series(20, 0.6), formants=((420, 250),), cutoff=
 SAX = Voice(series(28, 0.45), formants=((560, 300), (1350, 450), (2800, 900)), cutoff=1400, bright=2.4, attack=0.018,
             decay=0.12, sustain=0.85, release=0.07, vibrato=14, tremolo=0.1, breath=0.014, chiff=0.09, air=(700, 3000),
             gain=0.95)
+SOPRANO = replace(SAX, formants=((900, 350), (1900, 500), (3600, 900)), cutoff=1900, breath=0.008, vibrato=11)
+ALTO = replace(SAX, formants=((720, 280), (1600, 450), (3200, 800)), cutoff=1700, breath=0.011)
+BARITONE = replace(SAX, formants=((330, 180), (900, 350), (2100, 700)), cutoff=1000, attack=0.024, breath=0.02)
 OBOE = replace(SAX, levels=series(24, 0.2), formants=((1100, 250), (2900, 500)), cutoff=2000, bright=1.2, vibrato=8,
                breath=0.01, chiff=0.03)
+ENGLISH_HORN = replace(OBOE, formants=((700, 200), (2000, 400)), cutoff=1500)
 BASSOON = replace(OBOE, formants=((480, 150), (1200, 300)), cutoff=1000)
 CLARINET = Voice(series(21, 0.6, even=0.12), cutoff=1400, bright=1.6, attack=0.02, sustain=0.95, release=0.06,
                  breath=0.012, chiff=0.03)
 FLUTE = Voice((1, 0.6, 0.3, 0.12, 0.08, 0.05), cutoff=1200, bright=2.4, attack=0.035, sustain=0.95, release=0.09,
               vibrato=9, tremolo=0.2, breath=0.04, chiff=0.12, air=(1200, 6000), pan=0.2)
+PICCOLO = replace(FLUTE, levels=(1, 0.25, 0.08, 0.04), attack=0.02, breath=0.06)
 RECORDER = replace(FLUTE, levels=(1, 0.1, 0.2, 0.03, 0.03), bright=0.6, vibrato=3, tremolo=0.05, breath=0.03)
 SQUARE = Voice(series(31, 1.0, even=0), cutoff=3000, attack=0.006, sustain=0.9)
 SAW = Voice(series(30, 1.0), cutoff=2500, attack=0.006, sustain=0.8, release=0.15)
@@ -146,12 +157,14 @@ WIND = Voice((1,), attack=0.05, sustain=1, release=0.3, breath=0.7, chiff=0.2, a
 
 VOICES = {  # each from this General MIDI program, counted from 0, to the next
     0: PIANO, 4: ELECTRIC_PIANO, 6: HARPSICHORD, 8: CELESTA, 11: VIBRAPHONE, 12: MARIMBA, 13: XYLOPHONE, 14: BELLS,
-    15: STEEL, 16: ORGAN, 21: ACCORDION, 24: NYLON, 25: STEEL, 26: JAZZ_GUITAR, 28: MUTED_GUITAR, 29: DISTORTED,
-    31: NYLON, 32: BASS, 33: ELECTRIC_BASS, 40: STRINGS, 45: PIZZICATO, 46: NYLON, 47: TIMPANI, 48: ENSEMBLE,
-    52: CHOIR, 55: ENSEMBLE, 56: TRUMPET, 57: TROMBONE, 58: TUBA, 59: MUTED_TRUMPET, 60: HORN, 61: TRUMPET, 64: SAX,
-    68: OBOE, 70: BASSOON, 71: CLARINET, 72: FLUTE, 74: RECORDER, 80: SQUARE, 81: SAW, 88: PAD, 98: CELESTA, 99: PAD,
-    104: SITAR, 105: STEEL, 108: MARIMBA, 109: OBOE, 110: STRINGS, 111: OBOE, 112: CELESTA, 114: VIBRAPHONE, 115: WOOD,
-    116: DRUM, 119: WIND,
+    15: STEEL, 16: ORGAN, 21: ACCORDION, 22: HARMONICA, 23: ACCORDION, 24: NYLON, 25: STEEL, 26: JAZZ_GUITAR,
+    27: CLEAN_GUITAR, 28: MUTED_GUITAR, 29: DISTORTED, 31: NYLON, 32: BASS, 33: ELECTRIC_BASS, 35: FRETLESS,
+    36: ELECTRIC_BASS, 40: STRINGS, 41: VIOLA, 42: CELLO, 43: CONTRABASS, 44: STRINGS, 45: PIZZICATO, 46: NYLON,
+    47: TIMPANI, 48: ENSEMBLE, 52: CHOIR, 55: ENSEMBLE, 56: TRUMPET, 57: TROMBONE, 58: TUBA, 59: MUTED_TRUMPET,
+    60: HORN, 61: TRUMPET, 64: SOPRANO, 65: ALTO, 66: SAX, 67: BARITONE, 68: OBOE, 69: ENGLISH_HORN, 70: BASSOON,
+    71: CLARINET, 72: PICCOLO, 73: FLUTE, 74: RECORDER, 80: SQUARE, 81: SAW, 88: PAD, 98: CELESTA, 99: PAD, 104: SITAR,
+    105: STEEL, 108: MARIMBA, 109: OBOE, 110: STRINGS, 111: OBOE, 112: CELESTA, 114: VIBRAPHONE, 115: WOOD, 116: DRUM,
+    119: WIND,
 }
 # fmt: on
 

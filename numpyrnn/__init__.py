@@ -39,4 +39,4 @@ __all__ = ["GRU", "LSTM", "RNN", "CausalConv1D", "Dense", "Dropout", "Embedding"
 __all__ += ["GlobalMaxPool1D", "LastStep", "MaxPool1D", "ReLU", "Sequential"]
 __all__ += ["SGD", "Adam", "Checkpoint", "NumpyrnnError", "RMSprop", "Sampler", "Trainer", "Vocabulary"]
 __all__ += ["generate", "load", "save"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"

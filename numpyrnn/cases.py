@@ -5,10 +5,9 @@ A case is a function without arguments that returns what is to be checked.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from traceback import extract_tb
@@ -26,17 +25,17 @@ FORMS = (
 )
 
 
-def checks_of(spec: str, seed: int = 0) -> Iterator[tuple[str, Callable[[], GradientReport]]]:
-    """Run a file and find its cases. What a case prints itself is dropped.
+def checks_of(spec: str, seed: int = 0) -> list[tuple[str, Callable[[], GradientReport]]]:
+    """Run a file and find its cases.
 
     Parameters
     ----------
     spec : str, "FILE.py:CASE", or "FILE.py" for every function of the file whose name begins with "case"
     seed : int, default 0, for the upstream gradients
 
-    Yields
-    ------
-    name of the case, as "FILE.py:CASE", and a function that checks it
+    Returns
+    -------
+    list of tuples: the name of a case, as "FILE.py:CASE", and a function that checks it
 
     Raises
     ------
@@ -45,8 +44,8 @@ def checks_of(spec: str, seed: int = 0) -> Iterator[tuple[str, Callable[[], Grad
     """
     file, _, wanted = spec.rpartition(":")
     file, wanted = (file.rstrip(":"), wanted) if file and wanted.isidentifier() else (spec, "")
-    for name, case in cases_of(Path(file), wanted).items():
-        yield f"{file}:{name}", partial(report_of, f"{file}:{name}", Path(file), case, seed)
+    cases = cases_of(Path(file), wanted).items()
+    return [(f"{file}:{name}", partial(report_of, f"{file}:{name}", Path(file), case, seed)) for name, case in cases]
 
 
 def cases_of(path: Path, wanted: str = "") -> dict[str, Callable[[], Any]]:
@@ -73,7 +72,7 @@ def cases_of(path: Path, wanted: str = "") -> dict[str, Callable[[], Any]]:
 
 def report_of(name: str, path: Path, case: Callable[[], Any], seed: int) -> GradientReport:
     """Call a case, and check what it returns."""
-    with one_line(name, path), redirect_stdout(io.StringIO()):
+    with one_line(name, path):
         return checked(case(), seed)
 
 
@@ -84,7 +83,8 @@ def checked(made: Any, seed: int) -> GradientReport:
     parts = made if isinstance(made, tuple) and made else (made,)
     of_functions = len(parts) > 2 and callable(parts[0]) and callable(parts[1])
     if not of_functions and not isinstance(parts[0], Layer):
-        raise NumpyrnnError(f"a case must return {FORMS}, got {made!r:.80}")
+        came = "None: is a `return` missing?" if made is None else f"{made!r:.80}"
+        raise NumpyrnnError(f"a case must return {FORMS}, got {came}")
     check: Any = check_layer if isinstance(parts[0], Layer) else check_gradients
     report: GradientReport = check(*parts, seed=seed)
     return report
@@ -95,13 +95,19 @@ def one_line(what: str, path: Path) -> Iterator[None]:
     """Turn any error in the block into one line, with the last place in the user's file or in one beside it."""
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         folder, kind = path.resolve().parent, type(error).__name__
         frames = [frame for frame in extract_tb(error.__traceback__) if Path(frame.filename).parent == folder]
         if isinstance(error, SyntaxError) and error.filename and Path(error.filename).parent == folder:
             raise NumpyrnnError(f"{Path(error.filename).name}, line {error.lineno}: {kind}: {error.msg}") from error
+        try:
+            words = str(error)
+        except Exception as second:
+            words = f"(its text cannot be shown: {type(second).__name__})"
         if frames:
             last = frames[-1]
             within = "" if last.name.startswith("<") else f", in {last.name}"
-            raise NumpyrnnError(f"{Path(last.filename).name}, line {last.lineno}{within}: {kind}: {error}") from error
-        raise NumpyrnnError(f"{what}: {'' if isinstance(error, NumpyrnnError) else f'{kind}: '}{error}") from error
+            raise NumpyrnnError(f"{Path(last.filename).name}, line {last.lineno}{within}: {kind}: {words}") from error
+        raise NumpyrnnError(f"{what}: {'' if isinstance(error, NumpyrnnError) else f'{kind}: '}{words}") from error

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from . import __version__
 from .checks import KEPT, NumpyrnnError, shown
@@ -25,6 +29,25 @@ class AnyPath(click.Path):
         if not str(value) or "\0" in str(value):
             self.fail("A path must not be empty or hold a zero byte.", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Choice(click.Choice[str]):
+    """A choice of words, in capital or small letters; a misspelt one is answered with the nearest."""
+
+    def __init__(self, choices: Iterable[str]):
+        super().__init__(list(choices), case_sensitive=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Convert a word, or fail with the choices and the nearest of them."""
+        from difflib import get_close_matches
+
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            near = get_close_matches(str(value)[:80].lower(), self.choices, 1)
+            raise click.BadParameter(
+                error.message + "".join(f" Did you mean {one!r}?" for one in near), ctx, param
+            ) from None
 
 
 PATH = AnyPath(path_type=Path)
@@ -62,27 +85,41 @@ def app() -> None:
 def gradcheck(context: click.Context, files: tuple[Path, ...], seed: int) -> None:
     """Check hand-written gradients by the complex step and by central differences (default: those of every layer).
 
-    FILE.py is your own Python file, and is run. A case is a function in it without arguments that returns forward,
+    FILE.py is your own Python file, and is imported. A case is a function in it without arguments that returns forward,
     backward and arrays, or a layer. Without CASE, all functions whose names begin with "case" are checked. The exit
     status is 1 if a gradient is wrong. See docs/check-your-own.md.
     """
     if files:
         from .cases import checks_of
 
-        wrong = []
+        wrong = False
         for spec in files:
-            for name, check in checks_of(str(spec), seed):
+            checks = _or_error(partial(checks_of, str(spec), seed))
+            wrong |= checks is None
+            for name, check in checks or []:
                 click.echo(name)
-                found = check()
-                click.echo(f"{found}\n")
-                wrong += [] if found.ok else [name]
-        context.exit(1 if wrong else 0)
+                found = _or_error(check)
+                wrong |= found is None or not found.ok
+                if found is not None:
+                    click.echo(f"{found}\n")
+        context.exit(int(wrong))
     check_layers(context, seed)
+
+
+def _or_error(function: Any) -> Any:
+    """Call a function, and return its result; print its error and return None, so that what follows is checked too."""
+    try:
+        return function()
+    except NumpyrnnError as error:
+        sys.stdout.flush()
+        click.echo(f"Error: {error}", err=True)
+        return None
 
 
 def check_layers(context: click.Context, seed: int) -> None:
     """Check every layer of the engine, print the errors, and exit."""
-    from .gradcheck import CENTRAL, NORM, WORST, report
+    from .every import report
+    from .gradcheck import CENTRAL, NORM, WORST
 
     click.echo("Relative errors of hand-written gradients. complex: against the complex step, in the norm;")
     click.echo("worst: of the worst element; central: against central differences, in the norm.\n")
@@ -114,18 +151,42 @@ def info(model: Path) -> None:
     path, kind, size = shown(model, KEPT), shown(checkpoint.kind), checkpoint.model.params.flat.size
     by = "" if programs or kind == "numpyrnn" else ", a program that is not installed here"
     click.echo(f"{path}: a model of {kind}{by}, {size:,} parameters, {model.stat().st_size:,} bytes\n")
-    click.echo(checkpoint.model.summary())
+    click.echo(_narrowed(checkpoint.model.summary()))
     resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
     if not programs:
-        use = f"generate([{checkpoint.vocabulary.tokens[0]!r}], 20)" if checkpoint.vocabulary else "model(ids)"
-        click.echo(f"\nIn Python:\n\n    import numpyrnn\n\n    print(numpyrnn.load({str(model)!r}).{use})")
+        click.echo("\nIn Python:\n\n    import numpy as np\n    import numpyrnn\n")
+        click.echo(f"    model = numpyrnn.load({str(model)!r})\n    {_use(checkpoint)}")
     for line in (line for lines in about for line in lines):
         click.echo(line)
 
 
+def _use(checkpoint: Any) -> str:
+    """A line of Python that uses `model`, a checkpoint: it writes on, or else the layers are given an input."""
+    if checkpoint.vocabulary:
+        prompt = [checkpoint.vocabulary.tokens[0]]
+        with suppress(Exception):  # of any kind: the layers may be a user's
+            checkpoint.generate(prompt, 1)
+            return f"print(model.generate({prompt!r}, 20))"
+    from .contract import fitting
+
+    x = fitting(checkpoint.model, None, np.random.default_rng(0))
+    return f"print(model.model(np.zeros({x.shape}, {x.dtype.name!r})))"
+
+
+def _narrowed(table: str) -> str:
+    """A table whose rows are wrapped if they are wider than the terminal."""
+    import shutil
+    from textwrap import fill
+
+    width, lines = max(20, shutil.get_terminal_size().columns), table.split("\n")
+    if not sys.stdout.isatty() or max(map(len, lines)) <= width:
+        return table
+    return "\n".join(fill(" ".join(line.split()), width, subsequent_indent="  ") for line in lines)
+
+
 @app.command(epilog='Example: eval "$(numpyrnn completion bash)"')
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
     """Print a script with which a shell completes the commands, options and files of numpyrnn and of all programs.
 

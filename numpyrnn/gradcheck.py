@@ -8,9 +8,10 @@ good digits, but also work where complex numbers fail: abs, .real, Python's max,
 from __future__ import annotations
 
 import inspect
+import io
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -18,13 +19,10 @@ from typing import Any
 import numpy as np
 
 from .checks import Array, NumpyrnnError, check_count, check_finite, check_shape, is_integer
-from .convolution import CausalConv1D, GatedBlock, GatedStack
-from .hints import grouped, hint
+from .contract import broken, check_returns, fitting
+from .hints import grouped, hint, place, shape_hint
 from .layer import Layer, leaves, map_state
-from .layers import Dense, Dropout, Embedding, GlobalMaxPool1D, LastStep, MaxPool1D, ReLU
 from .losses import softmax_cross_entropy
-from .recurrent import GRU, LSTM, RNN
-from .sequential import Sequential
 
 NORM, WORST, CENTRAL, WORST_CENTRAL = 1e-12, 1e-9, 1e-7, 1e-6  # larger errors fail; the last: of central differences
 ZERO, ROUGHLY_ZERO = 1e-6, 1e-3  # smaller shares of the largest derivative count as zero; exactly, and by differences
@@ -74,21 +72,31 @@ class GradientError:
 
 
 class GradientReport(list[GradientError]):
-    """The errors of all gradients of a check. It prints as a table, hints, and `note`, which says what was checked."""
+    """The errors of all gradients of a check; it prints as a table with hints.
+
+    Attributes
+    ----------
+    note : str, what was checked
+    faults : tuple of str, what else is wrong, such as arguments that were written to
+    """
 
     note = ""
+    faults: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether all gradients are right."""
-        return all(error.ok for error in self)
+        """Whether all gradients are right, and there are no other faults."""
+        return all(error.ok for error in self) and not self.faults
 
     def __repr__(self) -> str:
         rows = [("name", "shape", "error", "worst at", "backward", "witness", "verdict"), *(e.row() for e in self)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        end = self.note + ("All gradients are right." if self.ok else "Not all gradients are right.")
+        wrong = [error.what for error in self if not error.ok]
+        verdict = "Not all gradients are right." if wrong else "All gradients are right."
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        return "\n".join([*lines, *grouped({error.what: error.hint for error in self if error.hint}), end])
+        lines += grouped({error.what: error.hint for error in self if error.hint})
+        lines += [f"Look at {where}." for where in [place(wrong, [error.what for error in self])] if where]
+        return "\n".join([*lines, *(f"Fault: {fault}." for fault in self.faults), self.note + verdict])
 
 
 def complex_step(f: Function, arrays: Arrays, name: str, step: float = 1e-30) -> Array:
@@ -128,7 +136,10 @@ def check_function(f: Function, arrays: Arrays, gradients: Arrays) -> GradientRe
         if a gradient has another shape than its array
     """
     for name, gradient in gradients.items():
-        check_shape(f"the gradient of {name}", gradient, arrays[name].shape)
+        try:
+            check_shape(f"the gradient of {name}", gradient, arrays[name].shape)
+        except NumpyrnnError as other:
+            raise NumpyrnnError(f"{other}{shape_hint(gradient.shape, arrays[name].shape)}") from None
     near = {name: central_difference(f, arrays, name) for name in gradients}
     witnesses = {name: _witnesses(f, arrays, name, near[name], _largest(near)) for name in gradients}
     judges = {name: central if why else exact for name, (exact, central, why) in witnesses.items()}
@@ -185,29 +196,47 @@ def check_gradients(
     if not (isinstance(arrays, dict) and arrays and all(isinstance(name, str) for name in arrays)):
         raise NumpyrnnError(f"arrays must be a dict from one name or more to float64 arrays, got {str(arrays)[:40]!r}")
     arrays = {name: _float64(name, array) for name, array in arrays.items()}
+    for name in (name for name, array in arrays.items() if not array.size):
+        raise NumpyrnnError(f"{name} must not be empty, got shape {arrays[name].shape}: there is nothing to check")
     _check_call(f"forward must take {', '.join(arrays)} by name", forward, **arrays)
 
+    written = set[str]()
+
     def run(values: Arrays) -> tuple[Any, ...]:
-        results = forward(**{name: value.copy() for name, value in values.items()})
+        given = {name: value.copy() for name, value in values.items()}
+        results = forward(**given)
+        written.update(name for name in given if not np.array_equal(given[name], values[name]))
+        if results is None:
+            raise NumpyrnnError("forward must return its results, got None: is a `return` missing?")
         return results if isinstance(results, tuple) else (results,)
 
     results = run(arrays)
     n = check_count("outputs", max(1, len(results) - 1) if outputs is None else outputs)
     y = [_float64(f"result {i} of forward", result).copy() for i, result in enumerate(results[:n], 1)]
+    if not any(part.size for part in y):
+        raise NumpyrnnError(f"forward must not return empty arrays, got shape {y[0].shape}: there is nothing to check")
     draw = np.random.default_rng(seed)
     dy = [np.asarray(draw.standard_normal(part.shape) if n > 1 or part.ndim else 1.0) for part in y]
     taken = [*(part.copy() for part in dy), *results[n:][-1:]]
     needs = f"{len(dy)} upstream gradients" + (" and the cache" if len(taken) > len(dy) else "")
     _check_call(f"backward must take {needs} ({len(results)} results of forward)", backward, *taken)
-    gradients = _by_name(backward(*taken), arrays)
-    if not all(map(np.array_equal, y, run(arrays))):
+    gradients = {name: part.copy() for name, part in _by_name(backward(*taken), arrays).items()}
+    changed = [i for i, part in enumerate(dy, 1) if not np.array_equal(part, taken[i - 1])]
+    with redirect_stdout(io.StringIO()):  # what forward prints is seen once, and not for each number
+        again = run(arrays)
+    if not all(map(np.array_equal, y, again)):
         raise NumpyrnnError("forward must return the same for the same arrays, got other results: give it a seed")
 
     def scalar(values: Arrays) -> Any:
         first, *rest = ((part * weights).sum() for part, weights in zip(run(values), dy))
         return first + sum(rest)
 
-    report = check_function(scalar, arrays, gradients)
+    with redirect_stdout(io.StringIO()):
+        report = check_function(scalar, arrays, gradients)
+    report.faults += tuple(f"backward must not write to upstream gradient {i}: copy it first" for i in changed)
+    report.faults += (f"forward must not write to its arguments, it changed {', '.join(sorted(written))}",) * bool(
+        written
+    )
     report.note = f"{len(dy)} of forward's {len(results)} results differentiated. " if len(results) > 1 else ""
     return report
 
@@ -231,29 +260,36 @@ def check_layer(
     ------
     NumpyrnnError
         if the layer is complex, does not accept `x`, or returns other gradients than it should
+
+    Notes
+    -----
+    What else a layer must do is checked too: see `numpyrnn.contract`, and `faults` of the report.
     """
     if not isinstance(layer, Layer) or layer.params.flat.dtype.kind != "f":
         raise NumpyrnnError(f"check_layer needs a layer of float64 or float32, got {layer!r:.80}")
     draw, twin = np.random.default_rng(seed), cache(layer.copy)
-    x = _fitting(layer, lengths, draw) if x is None else x
+    x = fitting(layer, lengths, draw) if x is None else x
+    check_returns(layer.copy(np.float64), x, lengths)
     zero_state = twin(np.float64).forward(x, None, lengths, dropout)[1]
-    states = {f"state {i}": draw.standard_normal(part.shape) for i, part in enumerate(leaves(zero_state))}
+    zeros = {f"state {i}": part for i, part in enumerate(leaves(zero_state))}
+    states = {name: draw.standard_normal(part.shape) for name, part in zeros.items() if part.size}
     arrays = {name: array.astype(np.float64) for name, array in layer.params.items()} | states
     arrays |= {} if isinstance(x, np.ndarray) and is_integer(x) else {"x": x}
 
     def forward(**values: Array) -> Any:
         one = twin(np.complex128 if any(value.dtype.kind == "c" for value in values.values()) else np.float64)
         one.params.update({name: values[name] for name in one.params})
-        state = _like(zero_state, [values[name] for name in states])
+        state = _like(zero_state, [values.get(name, zeros[name]) for name in zeros])
         y, end, kept = one.forward(values.get("x", x), state, lengths, dropout)
         return y, *leaves(end), kept
 
     def backward(dy: Array, *dend: Any) -> Any:  # the last of dend is the cache
         dx, dstate, grads = twin(np.float64).backward(dy, dend[-1], _like(zero_state, dend[:-1]))
-        dstates = {f"state {i}": part for i, part in enumerate(leaves(dstate))}
+        dstates = {name: part for name, part in zip(zeros, leaves(dstate), strict=True) if part.size}
         return {**grads, **dstates, **({} if dx is None else {"x": dx})}
 
     report = check_gradients(forward, backward, arrays, seed=draw)
+    report.faults += tuple(broken(layer.copy(np.float64), np.asarray(x), lengths))
     report.note = "" if layer.params.flat.dtype == np.float64 else "Checked: a float64 copy of the layer. "
     return report
 
@@ -277,57 +313,17 @@ def check_loss(logits: Array, targets: Array, mask: Array | None = None) -> Grad
     return check_gradients(loss, lambda dloss, dlogits: dlogits, arrays)
 
 
-def report(seed: int = 0) -> Iterator[tuple[str, str, GradientReport]]:
-    """Check all layers and the loss, in all cases that matter; yield a name, a formula and the errors of each."""
-    T, N, D, H, draw = 5, 4, 3, 4, np.random.default_rng(seed)
-    x, ids, lengths = draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N)), np.array([5, 2, 0, 4])
-    cases = {"all steps": (x, None), "one step": (x[:1, :1], None), "padded": (x, lengths), "integers": (ids, lengths)}
-    every, floating, integers = [*cases], ["all steps", "padded"], ["integers"]
-    kw: Any = {"dtype": np.float64, "rng": draw}
-    hard = LSTM(D, H, hard_sigmoid=True, **kw)
-    hard.params.flat[...] *= 2  # so that some gates saturate
-    stack = [Embedding(D, H, **kw), LSTM(H, H, **kw), Dropout(0.5), GRU(H, H, **kw), RNN(H, H, **kw), Dense(H, D, **kw)]
-    wavenet = [Embedding(D, H, **kw), CausalConv1D(H, H, 2, **kw), GatedStack(H, 3, 2, (1, 2), **kw), ReLU()]
-    wavenet += [MaxPool1D(2), GlobalMaxPool1D(), Dense(3, D, **kw)]
-    scaled, drop = "y = x mask / (1 - rate)", "Wh mask / (1 - rate)"
-    for name, formula, layer, used in (
-        ("RNN", "h = tanh(x Wx + h' Wh + b)", RNN(D, H, **kw), every),
-        ("LSTM", "c = f c' + i g,  h = o tanh(c)", LSTM(D, H, **kw), every),
-        ("LSTM, hard sigmoid", "o, i, f = min(max(z / 5 + 1/2, 0), 1)", hard, every),
-        ("GRU", "h = (1 - z) n + z h'", GRU(D, H, **kw), every),
-        *((f"{k.__name__}, weight dropout", drop, k(D, H, weight_dropout=0.5, **kw), every) for k in (RNN, LSTM, GRU)),
-        ("Dense", "y = x W + b", Dense(D, H, **kw), every),
-        ("Embedding", "y = W[x]", Embedding(D, H, **kw), integers),
-        ("Dropout", scaled, Dropout(0.5, **kw), floating),
-        *((f"Dropout, shared: {axis}", scaled, Dropout(0.5, axis, **kw), floating) for axis in ("time", "features")),
-        ("CausalConv1D", "y = b + sum of x[t - (K-1-k) d] W[k]", CausalConv1D(D, H, 2, **kw), floating),
-        ("CausalConv1D, d = 2", "K = 3: its reach is 4 of 5 steps", CausalConv1D(D, H, 3, 2, **kw), floating),
-        ("GatedBlock", "u = tanh(.) sigmoid(.),  y = [x + u Wr, u Ws]", GatedBlock(D, 2, 2, 2, **kw), floating),
-        ("GatedStack", "y = sum of the blocks' skip connections", GatedStack(D, 2, 2, (1, 2), **kw), floating),
-        ("ReLU", "y = max(x, 0)", ReLU(**kw), floating),
-        ("MaxPool1D", "y = max over every two steps", MaxPool1D(2, **kw), floating),
-        ("GlobalMaxPool1D", "y = max over all steps", GlobalMaxPool1D(**kw), floating),
-        ("LastStep", "y = x[T]", LastStep(**kw), floating),
-        ("Sequential", "Embedding, convolution, GatedStack, ReLU, pooling, Dense", Sequential(wavenet), integers),
-        ("Sequential", "Embedding, LSTM, Dropout, GRU, RNN, Dense", Sequential(stack), integers),
-    ):
-        for case in used:
-            yield name if case == used[0] else f"{name}, {case}", formula, check_layer(layer, *cases[case], seed, seed)
-    loss = check_loss(draw.standard_normal((T, N, D)), ids, np.arange(T)[:, None] < lengths)
-    yield "Cross-entropy", "-log softmax(logits)[target], averaged over the real steps", loss
-
-
 def _slopes(f: Function, arrays: Arrays, name: str, dtype: Any, slope: Function) -> Array:
     """Return `slope(at, x)` for every element x of `arrays[name]`; `at(value)` is f with x replaced by the value."""
     x, slopes = arrays[name].astype(dtype), np.zeros(arrays[name].shape)
 
-    def at(place: Any, value: Any) -> Any:
-        x[place] = value
+    def at(index: Any, value: Any) -> Any:
+        x[index] = value
         return f({**arrays, name: x})
 
-    for place, was in np.ndenumerate(arrays[name]):
-        slopes[place] = slope(partial(at, place), was)
-        x[place] = was
+    for index, was in np.ndenumerate(arrays[name]):
+        slopes[index] = slope(partial(at, index), was)
+        x[index] = was
     return slopes
 
 
@@ -373,6 +369,8 @@ def _check_call(needs: str, function: Function, /, *parts: Any, **named: Any) ->
 
 def _by_name(gradients: Any, arrays: Arrays) -> Arrays:
     """Name the results of backward after the arrays; raise unless there is exactly one for each."""
+    if gradients is None:
+        raise NumpyrnnError("backward must return its gradients, got None: is a `return` missing?")
     if not isinstance(gradients, dict):
         parts = gradients if isinstance(gradients, tuple) else (gradients,)
         gradients = dict(zip([*arrays, *range(len(parts))], parts))  # surplus gradients are named by their number
@@ -381,17 +379,6 @@ def _by_name(gradients: Any, arrays: Arrays) -> Arrays:
         needs = f"one gradient for each of {', '.join(arrays)} (missing: {[n for n in arrays if n not in named]})"
         raise NumpyrnnError(f"backward must return {needs}, got {', '.join(map(str, gradients)) or 'none'}")
     return {name: _float64(f"the gradient of {name}", named[name]) for name in arrays}
-
-
-def _fitting(layer: Layer, lengths: Array | None, draw: np.random.Generator) -> Array:
-    """An input that the layer accepts: floats or ids, of five steps or more."""
-    N, D = 3 if lengths is None else np.size(lengths), getattr(layer, "input_size", 4)
-    for T in (5, 40, 320):
-        for x in (draw.standard_normal((T, N, D)), draw.integers(0, D, (T, N))):
-            with suppress(Exception):  # of any kind: the layer may be a user's
-                layer.forward(x, None, lengths, None, False)
-                return x
-    return np.zeros((5, N, D))  # the check will report what is wrong
 
 
 def _like(state: Any, arrays: Iterable[Array]) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .checks import Array, NumpyrnnError, check_count, check_range, shown
+from .checks import Array, NumpyrnnError, check_count, check_range, check_shape, shown
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,6 +91,8 @@ def plot_saliency(found: Any, tokens: Sequence[str] | None = None, title: str = 
     norms = [one.norm for one in (found if isinstance(found, list) else [found])]
     check_range("the number of rows to draw", len(norms), 1)
     T = len(norms[-1])
+    if [len(norm) for norm in norms] != list(range(T - len(norms) + 1, T + 1)):
+        raise NumpyrnnError(f"found must be of t, t + 1, t + 2 and so on, got {[len(norm) for norm in norms]!s:.80}")
     values = np.full((len(norms), T), np.nan)
     for row, norm in zip(values, norms):
         row[: len(norm)] = norm / (norm.max() or 1)
@@ -124,6 +126,8 @@ def plot_gradient_norms(norms: Mapping[str, Array], title: str = "What is left o
     check_range("the number of curves to draw", len(norms), 1)
     figure = _figure((7.0, 4.2), title)
     axes = figure.subplots()
+    for name, values in norms.items():
+        check_shape(f"the norms of {name}", values, ("T + 1",))
     for (name, values), colour, style in zip(norms.items(), cycle(COLOURS), cycle(STYLES)):
         axes.semilogy(values, label=name, linewidth=2, color=colour, linestyle=style)
     axes.set(xlabel="distance k in steps", ylabel="spectral norm of d h[T] / d h[T - k]")
@@ -153,11 +157,11 @@ def plot_units(answers: Iterable[Any], title: str = "What units answer to") -> F
     check_range("the number of units to draw", len(answers), 1)
     figure = _figure((8.0, 1.3 + 0.32 * len(answers)), title)
     axes = figure.subplots()
-    names = [f"{shown(a.what, 30)}: layer {a.layer + 1}, unit {a.unit}" for a in answers]
+    names = [f"{drawable(shown(a.what, 30))}: layer {a.layer + 1}, unit {a.unit}" for a in answers]
     axes.set_yticks(range(len(answers)), names, parse_math=False)
     for i, answer in enumerate(answers):
         axes.barh(i, answer.correlation, color=COLOURS[answer.correlation < 0])
-        axes.text(1.05, i, readable(*answer.highest), va="center", parse_math=False)
+        axes.text(1.05, i, drawable(readable(*answer.highest)), va="center", parse_math=False)
     axes.text(1.05, -1, "highest after", va="center")
     axes.set(xlim=(-1, 1), ylim=(len(answers) - 0.5, -0.5), xlabel="correlation of h with the class")
     axes.axvline(0, color="#555555", linewidth=0.8)
@@ -169,12 +173,20 @@ def readable(*tokens: str) -> str:
     return "  ".join({" ": "\u2423", "\n": "\u21b5", "\t": "\u21e5"}.get(token) or shown(token, 12) for token in tokens)
 
 
+def drawable(text: str) -> str:
+    """Replace the characters that no font of the picture has, such as Chinese ones, by their codes, such as U+4E2D."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont("DejaVu Sans"))  # matplotlib brings it along
+    return "".join(one if known.get_char_index(ord(one)) else f"U+{ord(one):04X}" for one in text)
+
+
 def _figure(size: tuple[float, float], title: str) -> Figure:
     """An empty figure of a size in inches."""
     from matplotlib.figure import Figure  # not at import: it takes half a second
 
     figure = Figure(figsize=size, layout="constrained", dpi=100)
-    figure.suptitle(shown(title, 200), parse_math=False)
+    figure.suptitle(drawable(shown(title, 200)), parse_math=False)
     return figure
 
 
@@ -184,6 +196,6 @@ def _tokens(axes: Any, tokens: Sequence[str] | None, size: int, axis: str = "x",
         raise NumpyrnnError(f"tokens must have one for each of {first + size} steps, got {len(tokens)}")
     named = tokens is not None and size <= MOST_TOKENS
     places = range(0, size, 1 if named else -(-size // MOST_NUMBERS))
-    names = [readable(tokens[first + i]) if tokens and named else str(first + i) for i in places]
+    names = [drawable(readable(tokens[first + i])) if tokens and named else str(first + i) for i in places]
     getattr(axes, f"set_{axis}ticks")(places, names, parse_math=False, size=9)
     axes.tick_params(axis=axis, length=0, rotation=90 if axis == "x" and max(map(len, names)) > 3 else 0)

@@ -12,6 +12,7 @@ import click
 
 from music.outputs import endings_of, left_over, side_by_side
 from numpyrnn import NumpyrnnError, __version__
+from numpyrnn.cli import Choice
 from numpyrnn.signals import handled, interrupt, status_of
 from workbench.files import data_path, load_model
 from workbench.history import write_history
@@ -21,6 +22,7 @@ from workbench.options import (
     PATH,
     check_not_read,
     check_out,
+    check_picture,
     choose_out,
     data_files_options,
     default_group,
@@ -73,7 +75,7 @@ pieces_options = options_of(
 learning_options = options_of(
     min_count_option,
     window_option,
-    click.option("--split", type=click.Choice(SPLITS), default="piece", show_default=True, help=SPLIT),
+    click.option("--split", type=Choice(SPLITS), default="piece", show_default=True, help=SPLIT),
     click.option("--transpose", is_flag=True, help="Learn the training part in all twelve keys."),
     click.option("--rhythm", is_flag=True, help="Also learn rhythm: durations and onsets."),
 )
@@ -126,7 +128,7 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
 
 @app.command(epilog="Example: piano train data/piano --transpose -o mine.npz")
 @pieces_options
-@click.option("--network", type=click.Choice(list(MODELS)), help=f"{KINDS}  [default: {NETWORK}]")
+@click.option("--network", type=Choice(MODELS), help=f"{KINDS}  [default: {NETWORK}]")
 @click.option("--model", hidden=True, help="The old word for --network.")
 @learning_options
 @training_options("piano.npz")
@@ -176,6 +178,7 @@ def compare(
         raise NumpyrnnError(f"the picture must not have the name of the history beside it, got {path}")
     check_out(history, force)
     check_not_read((path, history), data)
+    check_picture(path)
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
     rows: list[Row] = []
     with working("Reading the pieces"):
@@ -239,6 +242,7 @@ def doctor(data: list[Path], min_count: int, window: int, out: str | None, force
     if path is not None:
         check_out(path, force)
         check_not_read([path], data, "read")
+        check_picture(path)
     paths, cache = sources(data, no_cache)
     lines = list[str]()
     for text in diagnose(paths, min_count, window, cache, path, file_bar):

@@ -13,6 +13,7 @@ import click
 from numpyrnn import __version__
 from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import shown
+from numpyrnn.cli import Choice
 from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
 from numpyrnn.signals import handled, interrupt
@@ -53,7 +54,7 @@ def app() -> None:
 @shared.model_option("sonnet model")
 @click.option(
     "--unknown",
-    type=click.Choice(["error", "skip"]),
+    type=Choice(["error", "skip"]),
     default="error",
     show_default=True,
     help="Stop at characters that the model does not know, or skip them.",
@@ -101,7 +102,7 @@ def spoken(prompt: str, characters: Iterable[str]) -> str:
 @shared.data_options
 @click.option(
     "--recipe",
-    type=click.Choice(list(RECIPES)),
+    type=Choice(RECIPES),
     default="streams",
     show_default=True,
     help="A loss at every character of streams of text, or the course's windows; see above.",
@@ -164,7 +165,7 @@ def evaluate(model: Path | None, data: Path | None, samples: int, seed: int | No
 @click.argument("text")
 @inspect_options("sonnet model")
 def inspect(text: str, model: Path | None, out: str | None, force: bool) -> None:
-    """Look inside the network while it reads TEXT.
+    """Look inside the network while it reads TEXT, of at most 200 characters.
 
     Prints how probable each character is and which earlier one it depends on most, what is left of a gradient, and
     which units answer to what. Draws this and the gates.
@@ -173,4 +174,4 @@ def inspect(text: str, model: Path | None, out: str | None, force: bool) -> None
     checkpoint = load_model(model, KIND)
     learned = checkpoint.config.get("training") or "\n\n".join(checkpoint.config["openings"])
     examples = [START + part for part in BLANK.split(learned[:10_000]) if part]
-    look_inside(checkpoint, text, examples, files)
+    look_inside(checkpoint, text, examples, files, model=model)

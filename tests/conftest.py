@@ -1,5 +1,6 @@
 """Settings, options and fixtures for all tests."""
 
+import os
 import random
 from configparser import ConfigParser
 from functools import cache
@@ -12,6 +13,9 @@ from packaging.requirements import Requirement
 from tqdm import tqdm
 
 from numpyrnn import fast
+
+# These need signals and terminals of POSIX.
+collect_ignore = [f"test_{name}.py" for name in ("pseudo_terminal", "signals", "survives") if os.name == "nt"]
 
 # No verdict depends on how fast the machine is.
 settings.register_profile("numpyrnn", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])

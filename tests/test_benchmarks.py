@@ -31,6 +31,11 @@ def test_the_results_page_is_that_of_the_last_run(report):
     assert report.PAGE.read_text("utf-8") == report.page(json.loads(report.RESULTS.read_text()))
 
 
+def test_the_results_are_kept_with_nothing_but_what_the_tables_need(report):
+    text = report.RESULTS.read_text()
+    assert text == report.packed(json.loads(text))
+
+
 def test_every_work_was_measured_with_one_and_two_threads_in_at_least_seven_turns(report):
     results = json.loads(report.RESULTS.read_text())
     expected = {*report.WORDS, *report.SHAPES}

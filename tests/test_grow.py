@@ -188,6 +188,9 @@ def test_other_programs_start_from_a_model_too(folder, program):
     new = load_model("own.npz", program)
     assert {*old.vocabulary.tokens} <= {*new.vocabulary.tokens}
     assert len(new.vocabulary) > len(old.vocabulary)
+    if program == "jazz":
+        rates = "dropout", "input_dropout", "weight_dropout"
+        assert all(new.config["settings"][name] == old.config["settings"][name] / 2 > 0 for name in rates)
     assert new.config["settings"]["own"] > 0
     assert Path("base.npz").read_bytes() == before
     done = do(app, "train --resume own.npz --epochs 3")

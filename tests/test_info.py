@@ -7,6 +7,7 @@ from configparser import ConfigParser
 from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import command_tree as tree
 import pytest
@@ -18,8 +19,20 @@ import sonnets.model as sonnets
 from dinos.names import split_names
 from jazz.reading.corpus import read_tunes, shipped_choruses
 from jazz.training import JazzTraining
-from numpyrnn import Checkpoint, Dense, NumpyrnnError, Sequential, Vocabulary, load, save
-from numpyrnn.cli import ABOUT
+from numpyrnn import (
+    LSTM,
+    CausalConv1D,
+    Checkpoint,
+    Dense,
+    Embedding,
+    LastStep,
+    NumpyrnnError,
+    Sequential,
+    Vocabulary,
+    load,
+    save,
+)
+from numpyrnn.cli import ABOUT, _narrowed
 from numpyrnn.verify import GROUP
 from piano.training import PianoTraining
 from sonnets.recipes import RECIPES
@@ -206,6 +219,45 @@ def test_a_file_that_is_none_of_its_program_is_one_line(folder, program, tmp_pat
     status, printed, errors = tree.invoke("numpyrnn", ["info", str(tmp_path / "forged.npz")])
     assert (status, printed) == (1, "")
     assert re.fullmatch(r"Error: .*the network must be that of its settings, it is another.*\n", errors)
+
+
+def test_an_ended_training_is_not_proposed_to_be_resumed(tmp_path):
+    training = dinos.NameTraining(*split_names(NAMES, 3), dinos.Settings(hidden=3, embedding=2, patience=1))
+    training.run(1)
+    training.trainer.finished = True
+    save(tmp_path / "done.npz", training.checkpoint())
+    printed = info(tmp_path / "done.npz")
+    assert "--resume" not in printed
+    assert "the training has ended" in field(printed, "Epochs")
+
+
+@pytest.mark.parametrize("tokens", [None, "ab"])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (Dense(2, 2, rng=0),),
+        (Embedding(2, 2, rng=0), LSTM(2, 2, rng=0)),
+        (LSTM(2, 3, rng=0), Dense(3, 2, rng=0), LastStep()),
+        (CausalConv1D(2, 2, 2, rng=0),),
+    ],
+)
+def test_the_python_shown_runs_for_models_of_all_kinds(tmp_path, capsys, layers, tokens):
+    vocabulary = tokens and Vocabulary(tokens)
+    save(tmp_path / "own.npz", Checkpoint("numpyrnn", Sequential(*(layer.copy() for layer in layers)), vocabulary))
+    exec(re.sub("^ {4}", "", info(tmp_path / "own.npz").partition("In Python:\n\n")[2], flags=re.MULTILINE), {})
+    assert capsys.readouterr().out.strip()
+
+
+def test_the_table_of_layers_fits_a_narrow_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: True))
+    narrow = _narrowed(load(data_path("models/dinos.npz")).model.summary())
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(isatty=lambda: False))
+    wide = _narrowed("a  b" * 90)
+    monkeypatch.undo()
+    assert max(map(len, narrow.split("\n"))) <= 40
+    assert "hidden_size=128" in narrow
+    assert wide == "a  b" * 90
 
 
 @pytest.mark.torture

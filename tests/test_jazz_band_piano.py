@@ -198,3 +198,18 @@ def test_the_rhythms_are_of_two_bars_each():
 def test_the_band_swings_with_the_solo():
     onsets = {note.onset % 1 for note in swung(of(PIANO, play(long(TUNES[0]))))}
     assert {round(float(onset), 3) for onset in onsets} == {0.0, 0.667}
+
+
+@pytest.mark.parametrize(
+    ("symbol", "above"),
+    [
+        *[("C13", {9}), ("Cm11", {5}), ("C9", {2}), ("C7b9", {1}), ("C7#9", {3}), ("C7#11", {6}), ("C7b13", {8})],
+        *[("Cmaj7#11", {6}), ("C6/9", {2}), ("C13b9", {1, 9}), ("C13#11", {6, 9}), ("Cm13", {9}), ("Cmaj13", {9})],
+        *[("C13sus4", {5, 9}), ("Cm7b5(11)", {6, 5}), ("Cmaj7#5", {8}), ("C7b9b13", {1, 8}), ("Cadd9", {2})],
+    ],
+)
+def test_what_names_a_chord_sounds_in_all_its_voicings(symbol, above):
+    chord = parse_chord(symbol)
+    found = voicings(chord.tones, chord.degrees)
+    assert len(found) >= 2
+    assert all(above <= {pitch % 12 for pitch in voicing} for voicing in found)

@@ -105,7 +105,8 @@ def test_off_beats_of_the_shipped_choruses_are_at_two_thirds_where_they_swing():
         straight, played = (
             [note.onset for note in chorus_midi(written, how).notes if note.track == 1] for how in (True, False)
         )
-        eighths = [i for i, onset in enumerate(straight) if onset % 1 == F(1, 2)]
+        double = {onset // 1 for onset in straight if (onset % 1).denominator == 4}  # beats in sixteenths stay even
+        eighths = [i for i, onset in enumerate(straight) if onset % 1 == F(1, 2) and onset // 1 not in double]
         assert eighths
         assert {played[i] % 1 for i in eighths} == {F(2, 3) if written.changes.feel == "swing" else F(1, 2)}
         assert [onset // 1 for onset in played] == [onset // 1 for onset in straight]

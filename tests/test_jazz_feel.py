@@ -247,7 +247,7 @@ def test_the_feel_follows_the_form_unless_one_is_asked_for(small_soloist):
     ("settings", "message"),
     [
         ({"feel": "polka"}, "feel must be one of swing, straight, bossa, waltz, ballad, got 'polka'"),
-        ({"feel": 3}, "feel must be one of swing, straight, bossa, waltz, ballad, got 3"),
+        ({"feel": 3}, "feel must be text, got 3"),
         ({"feel": "bossa", "swing": 0.6}, "in bossa feel, swing must be 0.5, or left out, got 0.6"),
         ({"feel": "ballad", "swing": 0.5}, "in ballad feel, swing must be above 0.5, or left out, got 0.5"),
     ],

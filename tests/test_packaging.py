@@ -1,5 +1,6 @@
 """The wheel is complete: what is installed from it needs nothing of the checkout."""
 
+import re
 import subprocess
 import sys
 import sysconfig
@@ -8,6 +9,9 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 
 import pytest
+from test_readme import PROGRAMS
+
+import numpyrnn
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGES = [path.parent for path in CHECKOUT.glob("*/__init__.py")]
@@ -57,3 +61,18 @@ def test_every_package_is_imported_from_it(wheel):
 def test_a_program_finds_its_model_in_it(wheel):
     words = "import runpy; sys.argv = ['dinos', 'sample', '-n', '3']; runpy.run_module('dinos', run_name='__main__')"
     assert len(run_installed(wheel, words).splitlines()) == 3
+
+
+def test_the_check_of_the_wheel_runs_every_command():
+    script = (CHECKOUT / ".ci/package").read_text("utf-8")
+    tried = set(re.findall(r"^try (\w+) (\w+)", script, re.MULTILINE))
+    assert tried == {(program, command) for program, app in PROGRAMS.items() for command in app.commands}
+
+
+def test_the_version_has_its_entry_in_the_changelog_and_is_the_one_to_cite():
+    version = re.escape(numpyrnn.__version__)
+    assert re.search(rf"^version: {version}$", (CHECKOUT / "CITATION.cff").read_text("utf-8"), re.MULTILINE)
+    released = re.search(
+        rf"^## \[{version}\] - (\d{{4}}-\d\d-\d\d)$", (CHECKOUT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert f"date-released: {released[1]}" in (CHECKOUT / "CITATION.cff").read_text("utf-8")

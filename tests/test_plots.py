@@ -155,3 +155,19 @@ def test_many_steps_are_numbered_instead_of_named():
 def test_what_cannot_be_drawn_is_one_error(draw, message):
     with pytest.raises(NumpyrnnError, match=message):
         draw()
+
+
+def test_characters_that_the_font_lacks_are_drawn_as_their_codes():
+    figure = plot_gates(gates(Sequential(RNN(3, 2, rng=0)), [0, 1, 2]), "中aé", "中国 \N{SAUROPOD}")
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["U+4E2D", "a", "é"]
+    assert figure.get_suptitle() == "U+4E2DU+56FD U+1F995"
+    figure.savefig(BytesIO())  # a missing glyph would be a warning, and that an error
+
+
+def test_saliency_in_another_order_and_norms_of_another_shape_are_one_error():
+    found = [Found(np.zeros((t, 1)), np.zeros(t), 0.0) for t in (1, 2, 3)]
+    for odd in (found[::-1], [found[0], found[2]]):
+        with pytest.raises(NumpyrnnError, match=r"must be of t, t \+ 1, t \+ 2"):
+            plot_saliency(odd)
+    with pytest.raises(NumpyrnnError, match="the norms of a must have shape"):
+        plot_gradient_norms({"a": np.zeros((2, 2, 2))})

@@ -118,3 +118,9 @@ def test_numbers_agree_with_their_nouns():
     assert [counted(n, "bar") for n in (0, 1, 2, 1200)] == ["0 bars", "1 bar", "2 bars", "1,200 bars"]
     assert [counted(2, noun) for noun in ("batch", "epoch", "chorus")] == ["2 batches", "2 epochs", "2 choruses"]
     assert list(map(lasting, (1, 45.6, 59.6, 125))) == ["1 second", "46 seconds", "1:00 minutes", "2:05 minutes"]
+
+
+def test_the_time_before_the_first_epoch_is_not_silent(folder):
+    status, shown = seen(TRAIN.replace("a.npz", "silent.npz"), folder)
+    assert status == 0
+    assert shown.index("Making the network ...") < shown.index("Writing a sample ...") < shown.index("untrained")

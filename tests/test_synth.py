@@ -247,6 +247,23 @@ def test_a_lone_instrument_stands_in_the_middle(program, dry):
     assert 20 * np.log10(rms(left) / rms(right)) == pytest.approx(0, abs=0.01 if dry else 0.5)
 
 
+def test_a_count_in_leaves_a_lone_instrument_in_the_middle():
+    clicks = [note(i, Fraction(1, 4), 37, 100, 9) for i in range(4)]
+    music = piece(*clicks, *(note(4 + i, 1, 50 + i, channel=1) for i in range(16)))
+    left, right = render(music, dry=True)[3 * RATE :].astype(float).T
+    assert 20 * np.log10(rms(left) / rms(right)) == pytest.approx(0, abs=0.01)
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_loop_lasts_as_long_as_its_bars_and_its_tail_sounds_at_the_beginning(dry):
+    music = piece(*(note(i, 1, 60 + i) for i in range(4)))
+    loop, whole = render(music, dry=dry, loop=True).astype(int), render(music, dry=dry).astype(int)
+    assert len(loop) == 2 * RATE
+    tail = len(whole) - len(loop)
+    np.testing.assert_allclose(loop[:tail], whole[:tail] + whole[len(loop) :], atol=2)
+    np.testing.assert_allclose(loop[tail:], whole[tail : len(loop)], atol=2)
+
+
 def test_what_plays_on_the_first_channel_stands_in_the_middle():
     music = piece(note(program=26), note(1, velocity=0, channel=1, program=0))
     left, right = render(music, dry=True).T

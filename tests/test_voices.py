@@ -1,11 +1,12 @@
 """The instruments: each is known by its tone; partials lie where they should; no clicks."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
 
+from jazz.instruments import INSTRUMENTS
 from music import voices
 from music.voices import Voice, spectrum, tone, voice_of
 
@@ -182,3 +183,19 @@ def test_notes_begin_and_end_without_a_click(voice):
                 before = steps[hold - 2500 : hold - 20].max()
                 assert steps[hold - 20 : hold + 20].max() < 1.2 * before  # the release begins
             assert abs(sound.mean()) < 1e-6
+
+
+def thirds_of_octaves(voice):
+    """The share of each third of an octave from 200 Hz on in a tone."""
+    found, hz = power(tone(voice, 60, 90, RATE // 2, RATE))
+    edges = 200 * 2 ** (np.arange(19) / 3)
+    bands = np.sqrt([found[(hz >= low) & (hz < high)].sum() for low, high in pairwise(edges)])
+    return bands / np.linalg.norm(bands)
+
+
+def test_all_instruments_that_play_solos_differ_at_the_same_note():
+    """Each program has a spectrum of its own, also if its envelope is like that of others."""
+    spectra = {program: thirds_of_octaves(voice_of(program - 1)) for program in {one.program for one in INSTRUMENTS}}
+    apart = {(a, b): np.linalg.norm(spectra[a] - spectra[b]) for a, b in combinations(spectra, 2)}
+    assert min(apart.values()) > 0.03, sorted(apart.items(), key=lambda item: item[1])[:3]
+    assert min(apart[pair] for pair in combinations(sorted({65, 66, 67, 68}), 2)) > 0.15

@@ -15,6 +15,7 @@ from numpyrnn.checks import shown
 from numpyrnn.train import mean_loss
 
 from .files import check_model
+from .terminal import progress_bar
 from .training import Training, best_epoch
 
 MOST_NAMES, BEGINNING = 5, 1000  # names that are shown; characters of a text in which they are looked for
@@ -61,6 +62,7 @@ class About:
             data = str(error)
         if training and resumable:
             epochs = f"{training.trainer.epoch}; the weights are those of epoch {best_epoch(training.trainer)}"
+            epochs += "; the training has ended, and cannot go on" * training.trainer.finished
         settings, rest = checkpoint.config["settings"].items(), "" if training else " --data FILE"
         yield ""
         yield entry("Data", data)
@@ -71,7 +73,7 @@ class About:
         yield "\nIn Python:\n\n" + indent(self.python.format(path=str(path)), "    ")
         yield f"\nNext:\n\n    {program} {self.app.usual} --model {file}"
         yield f"    {program} evaluate --model {file}{rest}"
-        if resumable:
+        if resumable and not (training and training.trainer.finished):
             yield f"    {program} train --resume {file}{rest}"
         if training:
             yield f"\n{entry('Held-out loss', held_out(training, checkpoint))}"
@@ -119,9 +121,7 @@ def names_in(config: Mapping[str, Any]) -> list[str]:
 
 def held_out(training: Training, checkpoint: Checkpoint) -> str:
     """The held-out losses of a model and of the best n-grams, measured now."""
-    from tqdm import tqdm
-
-    batches = tqdm(training.held_out_batches(), unit="batch", delay=1, leave=False)
+    batches = progress_bar(training.held_out_batches(), unit="batch", delay=1)
     try:
         loss = training.places * mean_loss(checkpoint.model, batches, training.trainer.carry)
     except NumpyrnnError as error:  # nothing was held out

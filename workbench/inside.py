@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Sequence
 from math import exp
 from pathlib import Path
@@ -14,13 +13,14 @@ import click
 from numpyrnn import Checkpoint, NumpyrnnError
 from numpyrnn.files import write_together
 
-from .files import composed
+from .files import composed, data_path
 from .options import NAME, Decorator, check_not_read, choose_out, force_option, model_option, options_of, shown_path
 from .tables import table
+from .terminal import quoted, what_next, working
 
 MOST = 200  # characters
 PICTURES = ("gates", "saliency", "gradients", "units")
-OUT = "Name of the pictures, or FOLDER/  [default: inspect.png, inspect-2.png ...]"
+OUT = "Name of the four pictures, NAME-gates.png and so on, or FOLDER/  [default: inspect, inspect-2 ...]"
 
 
 def inspect_options(model: str) -> Decorator:
@@ -41,7 +41,12 @@ def pictures(out: str | None, force: bool, model: Path | None) -> list[Path]:
 
 
 def look_inside(
-    checkpoint: Checkpoint, text: str, examples: Sequence[str], files: Sequence[Path], end: str = ""
+    checkpoint: Checkpoint,
+    text: str,
+    examples: Sequence[str],
+    files: Sequence[Path],
+    end: str = "",
+    model: Path | None = None,
 ) -> None:
     """Print what a network makes of a text, and draw its gates, saliency, gradients and units.
 
@@ -52,6 +57,7 @@ def look_inside(
     examples : texts from which the units are judged
     files : from `pictures`
     end : str, default empty, the character after every text, which may not be within one
+    model : Path, optional, the model file, for the next command; default the shipped one
 
     Raises
     ------
@@ -76,24 +82,26 @@ def look_inside(
         origin = f"{plots.readable(tokens[most])}, {t - most} before"
         rows.append((plots.readable(tokens[t]), f"{exp(log_p):.3f}", origin))
     click.echo(f"{table((12, 12, 20), rows)}\n")
-    click.echo("Measuring gradients and units ...", err=True)
-    norms = {f"layer {i}": one for i, one in enumerate(inspect.gradient_norms(checkpoint, ids), 1)}
+    with working("Measuring gradients", count=True):
+        norms = {f"layer {i}": one for i, one in enumerate(inspect.gradient_norms(checkpoint, ids), 1)}
     for name, one in norms.items():
         click.echo(f"Of a gradient in {name}, {one[-1]:.1e} is left {len(one) - 1} characters before.")
-    answers = inspect.top_units(checkpoint, examples, n=2)
+    with working("Measuring units", count=True):
+        answers = inspect.top_units(checkpoint, examples, n=2)
     units = [(a.what, a.layer + 1, a.unit, f"{a.correlation:.2f}", plots.readable(*a.highest)) for a in answers]
     click.echo(f"\n{table((20, 6, 6, 13, 16), [('class', 'layer', 'unit', 'correlation', 'highest after'), *units])}")
     title = f"Gates and states at each step of {text:.60}"
     drawn = [plots.plot_gates(inspect.gates(checkpoint, ids), tokens, title), plots.plot_saliency(found, tokens)]
     drawn += [plots.plot_gradient_norms(norms), plots.plot_units(answers)]
     write_together(dict(zip(files, map(png, drawn), strict=True)))
+    if plots.drawable(text) != text:
+        click.echo("\nThe pictures show characters that their font lacks by their codes, such as U+4E2D.")
     click.echo(f"\nWritten: {', '.join(map(shown_path, files))}.")
+    what_next(f"numpyrnn info {quoted(model or data_path(f'models/{checkpoint.kind}.npz'))}")
 
 
 def png(figure: Any) -> bytes:
     """A matplotlib Figure as the bytes of a PNG."""
     file = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # a letter that the font lacks is drawn as a box
-        figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=150, metadata={"Software": None})
     return file.getvalue()

@@ -203,6 +203,12 @@ def output_path(out: str | None, default: Path) -> Path:
     return path / default.name if out.endswith(FOLDER) and path.name else path
 
 
+def check_picture(path: Path) -> None:
+    """Raise if a picture is to be in another form than PNG."""
+    if path.suffix.lower() not in ("", ".png"):
+        raise NumpyrnnError(f"a picture is written as a .png file, got {path}")
+
+
 def choose_out(out: str | None, default: Path, files_of: Callable[[Path], list[Path]], force: bool) -> Path:
     """The name for a program's output files: as the user gave it, or a default that is still free.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import wraps
 from importlib import import_module
 from math import inf
@@ -16,6 +17,7 @@ from click.core import ParameterSource
 
 from numpyrnn import Checkpoint, NumpyrnnError, load, save
 from numpyrnn.batches import Batch
+from numpyrnn.cli import Choice
 from numpyrnn.files import check_plain_file, real
 from numpyrnn.measure import loss_of
 from numpyrnn.signals import handled, held, interrupt, status_of
@@ -30,6 +32,7 @@ from .options import (
     Decorator,
     check_not_read,
     check_out,
+    check_picture,
     force_option,
     output_path,
     seed_option,
@@ -75,12 +78,12 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
         @click.option("--start", type=NAME, metavar="MODEL", help=START)
         @click.option("--plot", type=NAME, help="PNG of the curves, or FOLDER/  [default: beside the model]")
         @click.option("--slim", is_flag=True, help="Save a smaller model file, which cannot be resumed.")
-        @click.option("--on-nan", type=click.Choice(ON_NAN), default=ON_NAN[0], show_default=True, help=NAN)
+        @click.option("--on-nan", type=Choice(ON_NAN), default=ON_NAN[0], show_default=True, help=NAN)
         @wraps(command)
         def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
             data, model = given.get("data"), output_path(given.pop("out"), resume or Path(out))
             start = given.pop("start")
-            start = data_path(f"models/{Path(out).stem}.npz") if start == SHIPPED else start and Path(start)
+            start = start and start_path(start, Path(out).stem)
             inputs = [*(data if isinstance(data, list) else [data]), start]
             plot = given.pop("plot")
             plot = None if plot is None else output_path(plot, Path(f"{model.stem}.png"))
@@ -91,6 +94,15 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
         return of_run
 
     return with_run
+
+
+def start_path(start: str, program: str) -> Path:
+    """The model file from which a training starts; raise if there is no such file."""
+    if start.lower() == SHIPPED:
+        return data_path(f"models/{program}.npz")
+    if not Path(start).exists():
+        raise NumpyrnnError(f"--start must be {SHIPPED!r} or a model file, there is no file {start!r:.80}")
+    return Path(start)
 
 
 class Outputs(NamedTuple):
@@ -135,6 +147,7 @@ def outputs(
     for path in files:
         check_out(path, force or real(path) in own)
     check_not_read(files, inputs)
+    check_picture(files.plot)
     return files
 
 
@@ -169,8 +182,10 @@ class Saver:
 
     def say(self, when: str) -> None:
         """Print a sample."""
+        epoch = self.training.trainer.epoch
         try:
-            words = self.training.sample(self.training.checkpoint(resumable=False), self.training.trainer.epoch)
+            with nullcontext() if epoch else working("Writing a sample", count=True):  # later, there is a bar
+                words = self.training.sample(self.training.checkpoint(resumable=False), epoch)
         except (MemoryError, NumpyrnnError) as error:  # a sample that fails must not end a training
             words = f"({error})"
         say(f"{when:12} {words}")

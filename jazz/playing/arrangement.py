@@ -22,6 +22,7 @@ CHANNELS = {SOLO: 0, PIANO: 1, BASS: 2, DRUMS: 9}
 PROGRAMS = {SOLO: 66, PIANO: 0, BASS: 32, DRUMS: 0}  # General MIDI from 0: tenor saxophone, grand piano, acoustic bass
 EVEN = ("straight", "bossa")  # the feels that do not swing
 HALF = Fraction(1, 2)
+SECTION = 4  # bars; a section that begins sooner after another one is part of it
 REST = 0.95  # quarters; a shorter rest does not end a phrase of the solo
 
 Piece = tuple[Fraction, Fraction, Chord, Chord]  # onset, length, chord, next chord
@@ -87,16 +88,23 @@ class Arrangement:
 
     @cached_property
     def two_beat(self) -> set[int]:
-        """The bars in two, with the first half of the first chorus of a ballad."""
-        return {*self.two, *range(self.chorus // 2 if self.changes.feel == "ballad" else 0)}
+        """The bars in two, with the first chorus of a ballad, or its first eight bars if the chorus is shorter."""
+        return {*self.two, *range(max(8, self.chorus) if self.changes.feel == "ballad" else 0)}
 
     @cached_property
     def sections(self) -> list[int]:
-        """The bars in which sections and choruses begin, counted from 0, and at last the number of bars."""
+        """The bars in which sections and choruses begin, counted from 0, and at last the number of bars.
+
+        A section of fewer than four bars is joined with the next ones, so that a vamp has no section in every bar.
+        """
         count = len(self.changes.bars)
-        starts = {*range(0, count, max(1, self.chorus)), count - self.changes.ending, count}
+        starts = {*range(0, count, max(1, self.chorus))}
         starts |= {bar for bar, label in enumerate(self.changes.sections) if label}
-        return sorted(starts | {bar + 1 for bar, double in enumerate(self.changes.doubles) if double})
+        starts |= {bar + 1 for bar, double in enumerate(self.changes.doubles) if double}
+        kept = [0]
+        for bar in sorted(starts):
+            kept += [bar] * (bar - kept[-1] >= SECTION)
+        return sorted({*kept, count - self.changes.ending, count})
 
     @cached_property
     def phrases(self) -> list[tuple[float, float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from fractions import Fraction
 
+import numpy as np
 from numpy.random import Generator
 
 from music.midi import Note
@@ -23,9 +24,12 @@ from .bass import bass
 from .drums import drums
 from .piano import piano
 from .trading import count_in as count_in
+from .trading import count_in_bars as count_in_bars
 from .trading import trade as trade
 
 INSTRUMENTS = ("piano", "bass", "drums")
+BALLAD = {PIANO: -1.5, BASS: 0.5, DRUMS: 3.0}  # dB, so that a ballad has the same balance as other feels
+SLOWER, USUAL = 1.5, 130  # dB for each halving of the tempo, as slower parts have fewer notes; quarters a minute
 
 
 def accompany(
@@ -47,7 +51,7 @@ def accompany(
         in its rests. By default there is none.
     tempo : quarters a minute, default 130
     two_beat : set of int, bars in which the bass plays in two, counted from 0. In a ballad it always does so in the
-        first half of the first chorus.
+        first chorus.
 
     Returns
     -------
@@ -56,4 +60,8 @@ def accompany(
     players = {"piano": piano, "bass": bass, "drums": drums}
     streams = dict(zip(players, rng.spawn(len(players)), strict=True))  # no part depends on which others play
     arrangement = Arrangement(changes, solo, tempo, two_beat)
-    return [note for name in players if name in instruments for note in players[name](arrangement, streams[name])]
+    notes = [note for name in players if name in instruments for note in players[name](arrangement, streams[name])]
+    slower = SLOWER * float(np.clip(np.log2(USUAL / tempo), -1.5, 1.5))
+    levels = {track: slower + (level if changes.feel == "ballad" else 0) for track, level in BALLAD.items()}
+    factors = {track: 10 ** (level / 30) for track, level in levels.items()}  # amplitude = velocity ** 1.5
+    return [one._replace(velocity=max(1, min(127, round(one.velocity * factors[one.track])))) for one in notes]

@@ -13,7 +13,7 @@ from numpyrnn.checks import shown
 from numpyrnn.cli import Command
 from workbench import options as shared
 from workbench.tables import table
-from workbench.terminal import progress_bar, working
+from workbench.terminal import fitted, progress_bar, quoted, say, what_next, with_file, working
 
 from ..changes import FORMS, LONGEST
 from ..charts.chart import Chart
@@ -60,7 +60,7 @@ chart_options = shared.options_of(
 @flag("--count-in", help="Add a bar of clicks at the beginning.")
 @option("--ending/--no-ending", default=True, help="Add a bar: a held chord that resolves the last one.")
 @option("--tempo", type=click.IntRange(20, 400), help="Quarters a minute  [default: the chart's, or 66 or 130 by feel]")
-@option("--feel", type=click.Choice(FEELS), help="The rhythm of band and solo  [default: the chart's]")
+@option("--feel", metavar=f"[{'|'.join(FEELS)}]", help="The rhythm of band and solo  [default: the chart's]")
 @flag("--straight", help="Straight eighths, without swing: the same as --feel straight.")
 @option("--swing", type=shared.Real(0.5, 0.8), help="First half's share of a beat  [default: 0.67, less in the solo]")
 @flag("--mechanical", help="Play the solo exactly as it is written.")
@@ -104,7 +104,9 @@ def improvise(
     for name in ("primer", "head"):
         shared.check_not_read(files_of(path), [options[name] and Path(options[name])], f"the {name}")
     instruments = [name for name in BAND if not options.pop(f"no_{name}")]
-    options |= {"instruments": instruments, "solo": not no_solo} | ({"feel": "straight"} if straight else {})
+    options |= {"tune": None, "instruments": instruments, "solo": not no_solo} | (
+        {"feel": "straight"} if straight else {}
+    )
     with working("Playing"), progress_bar(unit="bar", delay=1) as progress:
         solo = performance.improvise(read, on_bar=progress.update, **options)
     with working("Writing the files", count=True):
@@ -112,7 +114,11 @@ def improvise(
     old = map(shared.shown_path, left_over(path, files))
     remark = "".join(f"\n{file} was there before and is not of this solo." for file in old)
     written = ", ".join(map(shared.shown_path, files))
-    click.echo(f"{table_of(solo)}{solo.summary()}{remark}\nWritten: {written}.")
+    say(f"{table_of(solo)}{solo.summary()}{remark}\nWritten: {written}.")
+    for line in solo.told:
+        click.echo(fitted(line), err=True)
+    midi = quoted(next(file for file in files if file.suffix == ".mid"))
+    what_next(f"jazz score {midi}{with_file('--model', options['model'])}", f"jazz doctor {midi}")
 
 
 def check_together(**options: object) -> None:
@@ -141,7 +147,8 @@ def instruments() -> None:
     """List the instruments for --instrument: General MIDI program, written and sounding range, and key."""
     rows = [("", "program", "written", "sounding", "in")]
     rows += [(one.name, str(one.program), one.written, one.sounding, one.key) for one in INSTRUMENTS]
-    click.echo(table((26, 9, 12, 12, 5), rows))
+    say(table((26, 9, 12, 12, 5), rows))
+    what_next("jazz improvise --instrument trumpet")
 
 
 def told(chart: Chart) -> Chart:

@@ -16,6 +16,7 @@ from .arrangement import DRUMS, EVEN, HALF, Arrangement, note, pick
 KICK, STICK, SNARE, CLOSED_HAT, PEDAL_HAT, OPEN_HAT = 36, 37, 38, 42, 44, 46
 CRASH, RIDE, BELL = 49, 51, 53
 TOMS = (50, 48, 47, 45, 43, 41)  # from high to low
+CRASHES = 8  # bars from a crash to the next one, at least
 FAST = 220  # quarters a minute; above it, no feathered kick and no added skips of the ride
 
 # Rhythms in eighths, repeated or cut to the length of the bar: s snare, k kick, x the side stick.
@@ -23,11 +24,11 @@ BEHIND = ("...s....", ".......s", ".....s..", "...k....", ".......k", ".s......"
 ANSWERS = ("...s..k.", ".s.k..s.", "k..s..s.", "...s.k.s", ".s..s..k", "..sk...s", "s..k..s.", ".k.s.s..", ".s.s.k.k")
 KICKS = {
     "straight": ("k...k...", "k..k....", "k..kk...", "k.....k.", "k..k..k.", "k...k..k"),
-    "bossa": ("k..kk..k", "k..kk..k", "k..kk..k", "k...k..k", "k..kk...", "k..k...k"),
+    "bossa": ("k..kk..k",),
 }
 STICKS = {
     "straight": ("..x...x.", "..x...x.", "..x..x..", "..x...xx", "..x....x"),
-    "bossa": ("x..x..x...x..x..", "x..x..x...x..x..", "x..x..x...x...x.", "..x..x..x..x..x.", "x..x.....xx..x.."),
+    "bossa": ("x..x..x...x..x..", "..x..x..x..x..x."),  # one of them throughout
 }
 # Rhythms of a beat in a fill or a solo: X accent, x stroke, . rest. A dotted quarter has those of "three".
 CELLS = {
@@ -85,11 +86,12 @@ class Drummer:
         self.ballad = arrangement.changes.feel == "ballad"
         self.bossa = arrangement.changes.feel == "bossa"
         self.sticks = self.kicks = ""
+        self.crashed = -CRASHES  # the bar of the last crash
         self.rhythms = [*map(self.playable, arrangement.beats)]  # of each beat in a fill
 
     def hit(self, onset: Fraction, drum: int, velocity: float) -> None:
         """Add a stroke; a ballad is played softer."""
-        self.strokes[onset, drum] = velocity * (0.75 if self.ballad else 1)
+        self.strokes[onset, drum] = velocity * (0.9 if self.ballad else 1)
 
     def bar(self, bar: int) -> dict[tuple[Fraction, int], float]:
         """The strokes of a bar."""
@@ -103,7 +105,7 @@ class Drummer:
         slots = int(2 * arrangement.beats[count][0]) if count < len(arrangement.beats) else arrangement.eighths
         if self.even:
             self.even_time(bar, section % 2 == 0, slots)
-        elif self.ballad and bar < arrangement.chorus:
+        elif self.ballad:
             self.brushes(count)
         else:
             self.ride(count)
@@ -111,7 +113,8 @@ class Drummer:
             self.pedal()
         self.comment(bar, slots)
         self.roll(self.cells(count), pick(rng, [*SURFACES]), crescendo=True)
-        if bar % arrangement.chorus == 0:
+        if bar % arrangement.chorus == 0 and bar - self.crashed >= CRASHES:
+            self.crashed = bar
             for cymbal in (RIDE, CLOSED_HAT):
                 self.strokes.pop((Fraction(0), cymbal), None)
             self.hit(Fraction(0), CRASH, 72 if self.even or self.ballad else 88)
@@ -149,18 +152,18 @@ class Drummer:
         """A soft snare drum on every beat, as of brushes, with a sweep before some; the kick on every second beat."""
         rng = self.rng
         for i, (onset, length) in enumerate(self.arrangement.beats[:count]):
-            self.hit(onset, SNARE, 30 + 6 * rng.random() + 12 * (i in self.backs))
+            self.hit(onset, SNARE, 56 + 6 * rng.random() + 14 * (i in self.backs))
             if rng.random() < 0.4 and length >= 1:
-                self.hit(last_eighth(onset, length), SNARE, 22 + 6 * rng.random())
+                self.hit(last_eighth(onset, length), SNARE, 42 + 6 * rng.random())
             if i % 2 == 0:
-                self.hit(onset, KICK, 40 + 6 * rng.random())
+                self.hit(onset, KICK, 52 + 6 * rng.random())
             elif rng.random() < 0.2:
                 self.hit(onset, STICK, 40)
 
     def even_time(self, bar: int, ride: bool, slots: int) -> None:
         """Eighths on the hi-hat, or in every second section on the ride; the kick and the side stick in a rhythm."""
         feel, rng = self.arrangement.changes.feel, self.rng
-        if bar % 2 == 0:
+        if bar % 2 == 0 and not (self.bossa and self.sticks):  # the clave of a bossa stays
             self.sticks, self.kicks = pick(rng, STICKS[feel]), pick(rng, KICKS[feel])
         shift = bar % 2 * self.arrangement.eighths
         opened = len(self.places) - 1 if rng.random() < 0.2 else -1
@@ -191,7 +194,7 @@ class Drummer:
             onset, figure = self.places[slot], answer if rests else quiet
             sign = figure[(slot + shift) % len(figure)]
             if sign != "." and (onset, SNARE) not in self.strokes and (onset, STICK) not in self.strokes:
-                velocity = (58 if rests else 44) + 10 * rng.random()
+                velocity = (58 if rests else 44) + 10 * rng.random() + 10 * self.even
                 self.hit(onset, KICK if sign == "k" else TOMS[4] if self.bossa else SNARE, velocity)
 
     def playable(self, beat: tuple[Fraction, Fraction]) -> Sequence[str]:

@@ -28,6 +28,7 @@ SHORT, SLURRED, FULL = 0.84, 0.9, 0.97  # of the time to the next note: before a
 GAP = Fraction(11, 100)  # quarters, the longest silence that articulation makes; a longer one would be a rest
 LONG = 1  # quarters; such notes are held
 PHRASE = Fraction(19, 20)  # quarters of silence that end a phrase
+BREATH = Fraction(1, 2)  # quarters; a rest as long as this, as written, is heard at least so long
 LEVEL, SPREAD = -6.0, 4.0  # dB, the loudness of most notes, and half of the range of the middle 68 %
 TICKS = 480  # a quarter; times in MIDI files are rounded to them
 
@@ -71,8 +72,9 @@ def played(
         length = (onsets[i + 1] if joined else ends[i]) - onsets[i]
         silence = min((1 - articulation(element, joined)) * float(length), float(GAP))
         length = ticks(float(length) - silence)
-        if following is not None and following.onset - element.end >= PHRASE:  # a rest between phrases stays one
-            length = min(length, onsets[i + 1] - PHRASE - onsets[i])
+        silent = following.onset - element.end if following is not None else Fraction(0)
+        if silent >= BREATH:  # a rest stays one, although eighths off the beat are short, and notes unevenly late
+            length = min(length, onsets[i + 1] - (PHRASE if silent >= PHRASE else BREATH) - onsets[i])
         length = max(length, Fraction(1, TICKS))
         made.append(note(SOLO, onsets[i], length, element.pitches[0], loud[i]))
     return made

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from itertools import count, islice
+from itertools import accumulate, count, islice
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +21,17 @@ from workbench.files import load_model
 
 from ..changes import LONGEST, Changes
 from ..changes import form as shipped_form
-from ..charts.chart import Chart, parse_key
+from ..charts.chart import Chart, fifths, parse_key
 from ..charts.files import check_meter, read_chart
+from ..charts.key import estimate_key
 from ..evaluation import Copied
 from ..evaluation import longest_copy as find_longest_copy
-from ..feels import FEELS, feel_in, swings
+from ..feels import FEELS, chosen, feel_in, swings
 from ..grammar import Element, Value, parse_value
 from ..instruments import TENOR, Instrument, find_instrument, notation, parse_range
 from ..model import KIND, training_values, tunes_of, values_of
 from ..reading.corpus import read_tunes
+from ..reading.written import markers_of
 from ..soloist import HIGH, LONGEST_COPY, LOW, TEMPERATURE, TEMPO, Soloist
 from ..swing import STRAIGHT, TRIPLET_FEEL, as_ratio, swung
 from . import band
@@ -103,7 +105,7 @@ def improvise(
     style : str, optional, the manner of the solo, such as "bebop", see `Soloist.play`; default: that of the form
     head : file (MIDI or chorus), optional, a melody over one chorus that is played before and after the solo
     ending : bool, default True; add a bar with a held chord to which the last chord resolves
-    count_in : bool, default False; a bar of clicks before the piece
+    count_in : bool, default False; a bar of clicks before the piece, or two if a bar has less than three counts
     trade : int, optional, solo and drums alternate every so many bars
     tempo : int, optional, quarters a minute; default: the chart's or the head's, or 66 for a ballad and 130 for others
     feel : str, optional, one of `feels.FEELS`, the rhythm of band and solo; default: the chart's
@@ -135,11 +137,21 @@ def improvise(
     for name, value in switches.items():
         if not isinstance(value, bool):
             raise NumpyrnnError(f"{name} must be True or False, got {value!r:.80}")
-    for name, path in {"primer": primer, "head": head}.items():
-        if not isinstance(path, str | Path | None):
+    texts = {"form": form, "meter": meter, "tune": tune, "key": key, "style": style, "feel": feel}
+    for name, text in (texts | {"instrument": instrument, "range": range, "transpose": transpose}).items():
+        if not isinstance(text, str | None) or (name == "tune" and text == ""):
+            raise NumpyrnnError(f"{name} must be text, got {text!r:.80}")
+    for name, path in {"primer": primer, "head": head, "model": model}.items():
+        if not isinstance(path, str | Path | Checkpoint | None) or path == "":
             raise NumpyrnnError(f"{name} must be a path, got {path!r:.80}")
-    if isinstance(instruments, str) or not set(instruments or ()) <= set(INSTRUMENTS):
-        raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r}")
+    if on_bar is not None and not callable(on_bar):
+        raise NumpyrnnError(f"on_bar must be a function, got {on_bar!r:.80}")
+    several = isinstance(instruments, Collection | None) and not isinstance(instruments, str)
+    if not several or not all(name in INSTRUMENTS for name in instruments or ()):
+        raise NumpyrnnError(f"instruments must be a list of {', '.join(INSTRUMENTS)}, got {instruments!r:.80}")
+    for name, text in {"meter": None if head and not form else meter, "tune": tune}.items():
+        if text is not None and (chords is None or (name == "tune" and not isinstance(chords, str))):
+            raise NumpyrnnError(f"{name} goes with typed chords or a file; a form or chart has its own")
     if trade is not None and "drums" not in (instruments or ()):
         raise NumpyrnnError("trade needs the drums, which are left out")
     unused = [name for name, value in {"takes": takes > 1, "primer": primer, "style": style}.items() if value]
@@ -163,11 +175,17 @@ def improvise(
     minutes = float(changes.end * times / tempo)
     if minutes > MAX_SECONDS / 60:
         raise NumpyrnnError(f"a solo must last at most {MAX_SECONDS // 60} minutes, this one would last {minutes:.0f}")
+    told, own = list[str](), estimate_key(replace(changes, key=""))
+    if key is not None and fifths(changes.key) != fifths(own):
+        told.append(f"The chords are in {own} and stay there; the lead sheet is written in the key of {changes.key}.")
+    if before and before.key and fifths(before.key) != fifths(own):
+        told.append(f"The head is in {before.key} and the chords are in {own}; neither is moved.")
     road = Road.of(changes, choruses, ending, before, trade)
     checkpoint = (model if isinstance(model, Checkpoint) else load_model(model, KIND)) if solo else None
     if checkpoint:
         opening, training = primer_values(primer, checkpoint, changes), training_values(checkpoint)
         soloist = Soloist(checkpoint, Sampler(0), density, longest_copy, player.low, player.high)
+        style = chosen("the style", style, soloist.styles) if style is not None and soloist.styles else style
 
     def play(seed: int) -> Solo:
         """One take."""
@@ -175,25 +193,27 @@ def improvise(
         improvised, copied = line_of([], road.choruses), Copied(0)
         if checkpoint:
             soloist.sampler = Sampler(np.random.default_rng([chance, 0]), temperature, top_k, top_p)
-            improvised = road.traded(soloist.play(road.choruses, opening, on_bar, tempo, style))
+            improvised = soloist.play(road.choruses, opening, on_bar, tempo, style, road.silent, before is None)
             copied = find_longest_copy([str(value) for value in improvised.values], training)
         line = road.whole(improvised, player)
-        notes = road.band(np.random.default_rng([chance, 1]), instruments or (), line, tempo)
-        notes = swung(notes, ratio)
+        notes = swung(road.band(np.random.default_rng([chance, 1]), instruments or (), line, tempo), ratio)
+        notes = [sounding._replace(onset=sounding.onset + road.lead) for sounding in notes]
         if mechanical:
             plain = [note(SOLO, e.onset, e.duration, e.pitches[0], loudness(e, changes)) for e in notes_of(line)]
-            melody = swung(plain, ratio)
+            melody = swung(plain, ratio, double_time=True)
         else:
             own = np.random.default_rng([chance, 2])
             melody = played(line.elements, line.changes, tempo, own, None if swing is None else ratio)
         notes += [sounding._replace(program=player.program - 1) for sounding in melody]
-        start = changes.bar * count_in
+        counting = band.count_in_bars(changes) * count_in
+        start = max(changes.bar * counting - road.lead, Fraction(0))  # a pickup is played while the band counts in
         notes = [sounding._replace(onset=sounding.onset + start) for sounding in notes]
         notes = sorted([*band.count_in(changes), *notes] if count_in else notes, key=lambda n: (n.onset, n.track))
         tempos, meters = [(Fraction(0), as_tempo(tempo))], [(Fraction(0), *changes.meter)]
-        markers = [(start + onset, str(chord)) for onset, chord in line.changes.flat()]
+        markers = markers_of(line.changes.flat(), changes.feel, road.sections, start)
         midi = Midi(notes, list(NAMES), tempos, meters, line.changes.end + start, markers)
-        return Solo(line, midi, tempo, seed, copied, improvised, player, transpose)
+        traded = tuple(bar - int(road.start / changes.bar) for bars in road.trades for bar in bars)
+        return Solo(line, midi, tempo, seed, copied, improvised, player, transpose, (), tuple(told), traded)
 
     found = sorted(map(play, islice(count(seed), takes)), key=lambda take: -take.score if takes > 1 else 0)
     return replace(found[0], takes=tuple(found) if takes > 1 else ())
@@ -201,8 +221,7 @@ def improvise(
 
 def with_feel(changes: Changes, feel: str | None, swing: float | None) -> tuple[Changes, Fraction]:
     """Changes with the feel that was asked for, and the share of a beat that its first half takes."""
-    if feel is not None and feel not in FEELS:
-        raise NumpyrnnError(f"feel must be one of {', '.join(FEELS)}, got {feel!r:.80}")
+    feel = None if feel is None else chosen("feel", feel, FEELS)
     changes = replace(changes, feel=feel_in(feel or changes.feel, changes.meter))
     if feel == "waltz" != changes.feel:
         raise NumpyrnnError("a waltz must be in 3/4, the changes are in {}/{}".format(*changes.meter))
@@ -220,9 +239,6 @@ def player_of(instrument: str | None, program: int | None, pitches: str | None) 
     """The instrument that plays the solo, with its range."""
     if instrument is not None and program is not None:
         raise NumpyrnnError(f"either an instrument or a program must be given, got both: {instrument} and {program}")
-    for name, value in {"instrument": instrument, "range": pitches}.items():
-        if not isinstance(value, str | None):
-            raise NumpyrnnError(f"{name} must be text, got {value!r:.80}")
     player = TENOR if instrument is None else find_instrument(instrument)
     if program is not None:
         player = Instrument("", check_count("program", program, 1, 128), LOW, HIGH)
@@ -240,9 +256,6 @@ def read_changes(
         raise NumpyrnnError(f"either chords or a form must be given, got both: {chords} and {form!r}")
     if not isinstance(chords, str | Chart | Changes | None):
         raise NumpyrnnError(f"chords must be text, a Chart or Changes, got {chords!r:.80}")
-    for name, value in {"meter": meter, "tune": tune, "key": key}.items():
-        if not isinstance(value, str | None):
-            raise NumpyrnnError(f"{name} must be text, got {value!r:.80}")
     if isinstance(chords, str):
         chords = read_chart(chords, tune, meter)
     changes = Changes.of(chords) if isinstance(chords, Chart) else chords
@@ -269,8 +282,16 @@ def primer_values(primer: str | Path | None, checkpoint: Checkpoint, changes: Ch
     if str(primer) == "opening":
         tunes = tunes_of(checkpoint).training
         tune = next((tune for tune in tunes if tune.group and tune.group == changes.name), tunes[0])
-        return [parse_value(value) for value in values_of(checkpoint, tune)[: sum(tune.bars[:PRIMER_BARS])]]
+        values = [parse_value(value) for value in values_of(checkpoint, tune)[: sum(tune.bars[:PRIMER_BARS])]]
+        return within(values, min(PRIMER_BARS * changes.bar, changes.end))
     read = read_tunes([Path(primer)])
     if len(read) != 1:
         raise NumpyrnnError(f"a primer must be one file, {primer} holds {len(read)}")
-    return [value for bar in read[0].values()[:PRIMER_BARS] for value in bar]
+    values = [value for bar in read[0].values()[:PRIMER_BARS] for value in bar]
+    return within(values, min(PRIMER_BARS * changes.bar, changes.end))
+
+
+def within(values: list[Value], quarters: Fraction) -> list[Value]:
+    """The first values that end within some quarters: a primer in another meter may be longer than two bars."""
+    ends = accumulate(value.duration for value in values)
+    return [value for value, end in zip(values, ends, strict=True) if end <= quarters]

@@ -62,10 +62,9 @@ def piano(arrangement: Arrangement, rng: Generator) -> list[Note]:
     changes, hands, notes = arrangement.changes, Hands(arrangement.changes, rng), list[Note]()
     strikes = [*struck(arrangement, rng)]
     following = [onset for onset, *_ in strikes[1:]] + [changes.end]
-    softness = 6 if changes.feel == "ballad" else 0
     for (onset, end, chord, first), later in zip(strikes, following, strict=True):
         accent = 4 if onset.denominator == 2 else 0
-        velocity = 54 + int(rng.random() * 10) + accent - softness
+        velocity = 54 + int(rng.random() * 10) + accent
         if changes.ending and onset >= changes.end - arrangement.bar:
             velocity = 64
         duration = min(end, later) - onset
@@ -189,8 +188,8 @@ def movement(before: Sequence[int], after: Sequence[int]) -> float:
 def voicings(tones: tuple[int, ...], degrees: tuple[int, ...], plain: bool = False) -> tuple[tuple[int, ...], ...]:
     """The voicings of a chord in the range of the piano, of three or four notes.
 
-    They have the third, the seventh (or sixth), an altered fifth, at least one of the extensions that the symbol names,
-    and others that it allows. Chords of four tones and more leave their root to the bass.
+    They have the third, the seventh (or sixth), an altered fifth, the extensions that name the chord, as far as four
+    voices can have them, and others that it allows. Chords of four tones and more leave their root to the bass.
 
     Parameters
     ----------
@@ -206,10 +205,13 @@ def voicings(tones: tuple[int, ...], degrees: tuple[int, ...], plain: bool = Fal
     altered = [tone for tone in named if tone in (1, 3, 6, 8)]
     fifths = [tone for tone, degree in zip(above, degrees, strict=True) if degree == 5 and tone != 7]
     needed = {*above[1:2], *above[3:4], *fifths, *(above[2:] if len(above) == 3 else ())}
+    naming = {*altered, *named[-1:]}  # such as the thirteenth of C13
+    if len(needed | naming) > 4:
+        naming = set()
     free = [tone for tone in above[0 if len(above) < 4 else 1 :] if tone not in needed]
     free += [] if plain else extensions({*above}, degrees)
     sets = [{*needed, *some} for count in range(5) for some in combinations(free, count)]
-    sets = [some for some in sets if len(some) in (3, 4) and some & {*(altered or named or some)}]
+    sets = [some for some in sets if len(some) in (3, 4) and naming <= some and some & {*(altered or named or some)}]
     found = set[tuple[int, ...]]()
     for some in sets or [{*above}]:
         for bottom in PIANO_RANGE:

@@ -36,6 +36,8 @@ class Solo(Performance):
     instrument : Instrument that plays the solo
     transpose : str, optional, the key for which the lead sheet is written, see `instruments.notation`
     takes : tuple of Solo, if there were several takes: all of them, the best one first
+    told : tuple of str, lines about keys that differ
+    traded : tuple of int, bars of `improvised` that the drums play alone
     """
 
     line: Line
@@ -47,11 +49,18 @@ class Solo(Performance):
     instrument: Instrument = TENOR
     transpose: str | None = None
     takes: tuple[Solo, ...] = ()
+    told: tuple[str, ...] = ()
+    traded: tuple[int, ...] = ()
 
     @property
     def changes(self) -> Changes:
         """The chords, of all choruses."""
         return self.line.changes
+
+    @property
+    def loops(self) -> bool:
+        """Whether the sound is a loop: it is unless the piece has an ending."""
+        return not self.changes.ending
 
     @property
     def notes(self) -> list[Note]:
@@ -74,6 +83,7 @@ class Solo(Performance):
         if len(notes) < 2:
             return 0.0
         solo = solo_of_notes(self.title, notes, self.improvised.changes, tempo=self.tempo)
+        solo = solo.of_bars([bar for bar in range(len(solo.bars)) if bar not in self.traded])
         return share_inside(measure(solo), bands_for([solo]))
 
     def png(self) -> bytes:
@@ -99,7 +109,8 @@ class Solo(Performance):
         """The form's title, or the first chords."""
         if self.changes.title:
             return self.changes.title
-        bars = str(self.changes).split(" | ")[: -1 if self.changes.ending else None]
+        changes = self.improvised.changes
+        bars = str(changes).split(" | ")[: -1 if changes.ending else None]
         return " | ".join(bars[:TITLE_BARS]) + (" ..." if len(bars) > TITLE_BARS else "")
 
     @property
@@ -140,7 +151,9 @@ class Solo(Performance):
         kinds = [value.kind for value in values if value.kind != "R"]
         if not kinds:
             return f"{self.title}: {bars} at {self.tempo}, without a solo.\nSeed {self.seed}."
-        silence = float(sum(v.duration for v in values if v.kind == "R") / self.improvised.changes.end)
+        alone = len(self.traded) * self.changes.bar  # is silent, too, but does not count
+        rests = sum(value.duration for value in values if value.kind == "R") - alone
+        silence = float(rests / (self.improvised.changes.end - alone))
         shares = ", ".join(f"{kinds.count(k) / len(kinds):.0%} {name}s" for k, name in KINDS.items() if k in kinds)
         return (
             f"{self.title}: {bars} at {self.tempo}, {counted(len(kinds), 'note')} in the solo "

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from music.midi import Note
 
 from ..changes import Changes
-from .arrangement import Arrangement, pick
+from .arrangement import HALF, Arrangement, beats_of, pick
 from .drums import CRASH, STICK, Drummer, drum_notes
 
 
@@ -48,22 +48,35 @@ def trade(changes: Changes, rng: Generator, bars: Sequence[int], tempo: float = 
     return notes
 
 
-def count_in(changes: Changes, bars: int = 1) -> list[Note]:
+def counts_of(changes: Changes) -> tuple[tuple[Fraction, Fraction], ...]:
+    """(onset, length) of what a drummer counts in a bar: half notes in 2/2, eighths in 3/8, otherwise the beats."""
+    beats, unit = changes.meter
+    if unit <= 2:
+        return beats_of(changes.bar, Fraction(4, unit))
+    return beats_of(changes.bar, HALF) if (beats, unit) == (3, 8) else Arrangement(changes).beats
+
+
+def count_in_bars(changes: Changes) -> int:
+    """How many bars are counted in: one, or two if a bar has less than three counts, as in 2/2 and 6/8."""
+    return 1 if len(counts_of(changes)) > 2 else 2
+
+
+def count_in(changes: Changes, bars: int | None = None) -> list[Note]:
     """Count in with the side stick.
 
     Parameters
     ----------
     changes : Changes
-    bars : int, default 1; of several bars, all but the last have every second beat
+    bars : int, default see `count_in_bars`; of several bars of four counts and more, all but the last have every second
 
     Returns
     -------
     list of Note, from onset 0 to the end of the bars; shift the piece that follows
     """
     notes = list[Note]()
-    beats = Arrangement(changes).beats
+    counts, bars = counts_of(changes), count_in_bars(changes) if bars is None else bars
     for bar in range(bars):
-        for onset, _ in beats[:: 1 if bar == bars - 1 else 2]:
+        for onset, _ in counts[:: 1 if bar == bars - 1 or len(counts) < 4 else 2]:
             strokes = {(onset, STICK): 100 if onset == 0 else 88}
             notes += drum_notes(bar * changes.bar, changes.bar, strokes)
     return notes

@@ -19,6 +19,7 @@ from ..tunes import Tune, chord_pitches
 from .choruses import Chorus, read_chorus, tune_of_chorus
 from .tracks import bars_of, choose, tune_of_midi
 from .wjazzd import Chosen, Progress, is_database, read_solos
+from .written import markers_of
 
 LONGEST_EXCERPT = 600  # seconds; rendering so much takes 0.5 GB
 
@@ -109,10 +110,11 @@ def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
         pitches = dict.fromkeys(chord_pitches(chord))
         notes += [Note(onset, length, pitch, velocity=64, channel=1, program=0, track=2) for pitch in pitches]
     if changes.feel == "swing" and not straight:
-        notes = swung(notes)
+        notes = swung(notes, double_time=True)
     notes.sort(key=lambda note: (note.onset, note.track))
     tempos, meters = [(Fraction(0), as_tempo(chorus.tempo))], [(Fraction(0), *changes.meter)]
-    return Midi(notes, [changes.title, "Melody", "Chords"], tempos, meters, changes.end)
+    markers = markers_of(changes.flat(), "straight" if straight else changes.feel)
+    return Midi(notes, [changes.title, "Melody", "Chords"], tempos, meters, changes.end, markers)
 
 
 def read_music(path: Path, straight: bool = False, encoding: str = ENCODING) -> Midi:

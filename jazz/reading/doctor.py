@@ -91,7 +91,9 @@ def diagnose(
     taken = {choice.melody.number, choice.chords.number if choice.chords else 0}
     free = taken if chords is not None else {choice.melody.number}
     yield from reasons("melody", choice.melody, melody is not None, choice.as_melody, free, instead)
-    if choice.chords:
+    if choice.symbols:
+        yield "Chords: the symbols that stand in the file as markers."
+    elif choice.chords:
         yield from reasons("chords", choice.chords, chords is not None, choice.as_chords, taken, instead)
     else:
         others = any(not part.drums and part.number != choice.melody.number for part in parts)

@@ -17,9 +17,11 @@ from music.midi import DRUMS, Midi, Note
 from numpyrnn import NumpyrnnError
 from workbench.terminal import counted
 
+from ..charts.chart import Change
 from ..grammar import Element, gather, on_grid
-from ..tunes import Bar, Tune, line, make_bars
+from ..tunes import Bar, Tune, chord_elements, line, make_bars
 from .estimate import estimate_chords
+from .written import marks_of, written
 
 MELODY_WORDS = ("melody", "melodie", "solo", "lead", "vocal", "vocals", "voice")
 INSTRUMENT_WORDS = ("piano", "keys", "keyboard", "organ", "rhodes", "strings")
@@ -110,12 +112,14 @@ class Choice:
     melody : Part
     chords : Part, or None if the chords are to be estimated from the other parts
     as_melody, as_chords : dicts from the number of each part to its Score
+    symbols : list of (onset, Chord), chord symbols in the file's markers, which count more than any part
     """
 
     melody: Part
     chords: Part | None
     as_melody: dict[int, Score] = field(default_factory=dict)
     as_chords: dict[int, Score] = field(default_factory=dict)
+    symbols: list[Change] = field(default_factory=list)
 
 
 def parts_of(midi: Midi) -> list[Part]:
@@ -231,6 +235,12 @@ def named(parts: Sequence[Part], wanted: str, what: str) -> Part:
     return found[0]
 
 
+def own_part(midi: Midi) -> str | None:
+    """The number of the part "Solo", as `jazz` writes it; None if there is none or several."""
+    own = [str(part.number) for part in parts_of(midi) if part.name == "Solo"]
+    return own[0] if len(own) == 1 else None
+
+
 def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> Choice:
     """Find the melody and the chords of a file.
 
@@ -238,7 +248,8 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
     ----------
     midi : Midi
     melody, chords : str, optional, numbers or names of two different parts
-        By default they are found by register, density, polyphony, names and instruments. Drums are never chosen.
+        By default they are found by register, density, polyphony, names and instruments, and chord symbols in the
+        file's markers come before any part. Drums are never chosen.
 
     Returns
     -------
@@ -271,7 +282,10 @@ def choose(midi: Midi, melody: str | None = None, chords: str | None = None) -> 
         likely = [part for part in parts if as_chords[part.number].points >= 2 and part.polyphony >= 0.5]
         likely = [part for part in likely if part is not chosen]
         accompaniment = max(likely, key=lambda part: as_chords[part.number].points, default=None)
-    return Choice(chosen, accompaniment, as_melody, as_chords)
+    symbols = marks_of(midi).chords if chords is None else []
+    if not any(chord.tones for _, chord in symbols):
+        symbols = []
+    return Choice(chosen, accompaniment, as_melody, as_chords, symbols)
 
 
 def tune_of_midi(
@@ -306,25 +320,25 @@ def tune_of_midi(
         )
     bars = bars[first - 1 : last]
     start, end = bars[0][0], bars[-1][0] + bars[-1][1]
-    melody = [e for e in line(note[:3] for note in choice.melody.notes) if start <= e.onset < end]
+    melody = [e for e in line(written(choice.melody.notes)) if start <= e.onset < end]
     if not melody:
         raise NumpyrnnError(f"the melody must have notes in bars {first} to {last}, it has none")
     doubled = sum(start <= n.onset < end for n in choice.melody.notes) - len(melody)
     if doubled > 0:
         verb = "sounds" if doubled == 1 else "sound"
         left_out.append(f"{counted(doubled, 'note')} of the melody that {verb} below another, or too near to it")
-    chords = []
-    if choice.chords:
+    chords = chord_elements(choice.symbols) if choice.symbols else []
+    if choice.chords and not chords:
         chords = [element for element in choice.chords.elements if len(set(element.pitches)) > 1]
         if not any(start <= chord.onset < end for chord in chords):
             left_out.append(f"part {choice.chords}: {NO_CHORDS}")
-    if not any(start <= chord.onset < end for chord in chords):
+    if not choice.symbols and not any(start <= chord.onset < end for chord in chords):
         of_melody = set(choice.melody.notes)
         others = [n for n in midi.notes if n.channel != DRUMS and n not in of_melody]
         chords = estimate_chords(others, bars) or estimate_chords(choice.melody.notes, bars)
     before = [chord for chord in chords if chord.onset < start][-1:]
     inside = [chord for chord in chords if start <= chord.onset < end]
-    kept, silent = without_silence(make_bars(melody, [*before, *inside], bars))
+    kept, silent = without_silence(make_bars(melody, [*before, *inside] or chords[:1], bars))
     left_out += [
         f"{count} {'bar' if count == 1 else 'bars'} without a melody from bar {place + first}"
         for place, count in silent

@@ -18,12 +18,12 @@ from numpyrnn import NumpyrnnError
 from ..changes import Changes
 from ..charts.chart import Change
 from ..charts.files import read_chart
-from ..chords import Chord, parse_chord
+from ..chords import Chord
 from ..grammar import Element
-from ..playing.band import NAMES, SOLO
 from ..reading.choruses import read_chorus
 from ..reading.estimate import estimate_chords
-from ..reading.tracks import Choice, bars_of, choose, parts_of
+from ..reading.tracks import Choice, bars_of, choose, own_part, parts_of
+from ..reading.written import SOLO, drums_alone, marks_of
 from ..soloist import TEMPO
 from .solo import Note, Solo
 
@@ -49,7 +49,7 @@ def read_solo(path: Path, melody: str | None = None, chords: str | None = None, 
 
     Returns
     -------
-    Solo; of a MIDI file without the silent bars at both ends
+    Solo; of a MIDI file without count-in, heads, bars of drums alone, and silent bars at both ends
 
     Raises
     ------
@@ -101,15 +101,17 @@ def bar_of(time: Fraction, bars: Bars) -> tuple[int, Fraction]:
 
 def solo_of_midi(midi: Midi, name: str, melody: str | None = None, chords: str | None = None) -> Solo:
     """The solo of a MIDI file; see `read_solo`."""
-    if melody is None:
-        own = [str(part.number) for part in parts_of(midi) if part.name == NAMES[SOLO]]
-        melody = own[0] if len(own) == 1 else None
+    melody = own_part(midi) if melody is None else melody
     choice, bars = choose(midi, melody), bars_of(midi)
     changes = chords_of(midi, choice, bars) if chords is None else repeated(chords, midi.meters[0][1:], bars)
     tempo = as_tempo(midi.tempos[bisect_right(midi.tempos, choice.melody.notes[0].onset, key=itemgetter(0)) - 1][1])
     solo = Solo.of(name, _performed(choice.melody.notes, bars), changes, [length for _, length in bars], tempo)
-    first, last = solo.notes[0].bar, solo.notes[-1].bar
-    return solo.excerpt(first, last + 1 - first)
+    start, stop = marks_of(midi).span(SOLO, solo.length) or (Fraction(0), solo.length)
+    band = any(not part.drums and part.number != choice.melody.number for part in parts_of(midi))
+    alone, played = drums_alone(midi, bars) if band else set[int](), {note.bar for note in solo.notes}
+    own = [i for i, (onset, _) in enumerate(bars) if start <= onset < stop and i not in alone]
+    sounding = [place for place, i in enumerate(own) if i in played] or [0]
+    return solo.of_bars(own[sounding[0] : sounding[-1] + 1])
 
 
 def _performed(notes: Sequence[music.midi.Note], bars: Bars) -> list[Note]:
@@ -160,8 +162,8 @@ def chords_of(midi: Midi, choice: Choice, bars: Bars) -> list[Change]:
     NumpyrnnError
         if nothing but the melody and drums sounds
     """
-    if marked := _marked(midi):
-        return marked
+    if choice.symbols:
+        return choice.symbols
     struck = sorted(choice.chords.elements, key=onset_of) if choice.chords else []
     windows = [window for bar in bars for window in _windows(bar, struck)]
     notes: list[music.midi.Note] = []
@@ -181,14 +183,6 @@ def chords_of(midi: Midi, choice: Choice, bars: Bars) -> list[Change]:
     if not found:
         raise NumpyrnnError("it must have chords, but nothing sounds beside the solo; --chords gives them")
     return found
-
-
-def _marked(midi: Midi) -> list[Change]:
-    """The chords that stand in a file as markers, as `jazz` writes them; none if a marker is anything else."""
-    try:
-        return [(onset, parse_chord(text)) for onset, text in midi.markers]
-    except NumpyrnnError:
-        return []
 
 
 def _windows(bar: tuple[Fraction, Fraction], struck: Sequence[Element]) -> Bars:

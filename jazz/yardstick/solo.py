@@ -123,17 +123,23 @@ class Solo:
 
     def excerpt(self, first: int, count: int) -> Solo:
         """Cut `count` bars out, from the bar with index `first`; an error if they hold fewer than two notes."""
-        start, stop = self.starts[first], self.starts[first] + sum(self.bars[first : first + count])
-        notes = [
-            note._replace(bar=note.bar - first, begin=note.begin - start, end=note.end - start)
-            for note in self.notes
-            if first <= note.bar < first + count
-        ]
-        before = [(Fraction(0), chord) for onset, chord in self.chords if onset <= start][-1:]
-        inside = [(onset - start, chord) for onset, chord in self.chords if start < onset < stop]
+        return self.of_bars(range(first, first + count))
+
+    def of_bars(self, which: Sequence[int]) -> Solo:
+        """Leave out all bars but these, in their order; an error if they hold fewer than two notes."""
+        notes, chords, now = list[Note](), list[Change](), Fraction(0)
+        for number, bar in enumerate(which):
+            start, by = self.starts[bar], self.starts[bar] - now
+            notes += [n._replace(bar=number, begin=n.begin - by, end=n.end - by) for n in self.by_bar[bar]]
+            before = [(now, chord) for onset, chord in self.chords if onset <= start][-1:]
+            before = [change for change in before if not chords or change[1] != chords[-1][1]]
+            inside = [(on - by, chord) for on, chord in self.chords if start < on < start + self.bars[bar]]
+            chords += [*before, *inside]
+            now += self.bars[bar]
         if len(notes) < 2:
-            raise NumpyrnnError(f"bars {first + 1} to {first + count} must have two notes to be measured")
-        return Solo(self.name, notes, [*before, *inside], self.bars[first : first + count], self.tempo)
+            bars = f"{which[0] + 1} to {which[-1] + 1}" if which else "of the solo"
+            raise NumpyrnnError(f"bars {bars} must have two notes to be measured")
+        return Solo(self.name, notes, chords, [self.bars[bar] for bar in which], self.tempo)
 
 
 def reduce_notes(notes: Iterable[Note]) -> list[Note]:
