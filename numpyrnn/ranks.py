@@ -12,8 +12,8 @@ and raise the same error. A rank whose place in the program, data or weights dif
 there, too. Callbacks run on rank 0 alone.
 
 A `Trainer` finds the ranks by itself, because a script that was started four times by mistake would train four times
-and write the same files. `Trainer(workers=1)` trains alone, `Trainer(workers="mpi")` insists on MPI. Without `mpiexec` or
-`srun`, mpi4py is not imported unless you ask for it.
+and write the same files. `Trainer(workers=1)` trains alone, and `Trainer(workers="mpi")` insists on MPI. Without
+`mpiexec` or `srun`, mpi4py is not imported unless you ask for it.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ def world(workers: int | str | None = None) -> Ranks | None:
     """
     if workers not in (None, "mpi") or (workers is None and started() == 1):
         return None
-    return _connect()
+    ranks = _connect()
+    return None if ranks.apart and workers is None and ranks.rank == 0 else ranks
 
 
 @cache
@@ -114,10 +115,12 @@ class Ranks:
     ----------
     rank, size : int, the number of this process, from 0, and how many there are
     calling : bool, whether this is rank 0 in a callback
+    apart : bool, whether the other ranks wait for an `announce`, so that rank 0 trains alone
     """
 
     def __init__(self, comm: Any):
         self.comm, self.rank, self.size, self.calling, self.signal = comm, comm.rank, comm.size, False, 0
+        self.apart = False
 
     def loss_and_gradients(
         self,

@@ -18,6 +18,7 @@ from numpyrnn import Checkpoint, NumpyrnnError, load, save
 from numpyrnn.batches import Batch
 from numpyrnn.files import check_plain_file, real
 from numpyrnn.measure import loss_of
+from numpyrnn.ranks import started
 from numpyrnn.signals import handled, held, interrupt, status_of
 from numpyrnn.train import Record
 
@@ -263,6 +264,9 @@ class TrainingRun(NamedTuple):
             inside = f" in epoch {trainer.epoch + 1}, after {batches}" if batches else ""
             click.echo(f"Resuming{inside or f' after epoch {trainer.epoch}'}.")
         say(training.describe())
+        if started() > 1:
+            words = f"{started()} ranks share each batch. If one dies, mpiexec ends all; resume then with"
+            say(f"{words}: {training.program} train --resume {quoted(self.files.model)}")
         status, ngrams = self.train(training, epochs), dict[str, float]()
         given = click.get_current_context().get_parameter_source("epochs") in GIVEN
         cut = status > 128 or (given and not trainer.finished)
@@ -276,6 +280,9 @@ class TrainingRun(NamedTuple):
                         say(training.verdict(ngrams, status))
             except KeyboardInterrupt as error:
                 status = status_of(error)
+            if training.memory:
+                least, most = (f"{choose(training.memory) / 1e6:,.0f}" for choose in (min, max))
+                say(f"Memory of each rank: {least} to {most} MB.")
             unit, records = f"nats a {training.per}", training.shown(trainer.history)
             if records:
                 plot_history(records, self.files.plot, training.title, ngrams, unit)
