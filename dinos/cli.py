@@ -13,6 +13,7 @@ from workbench import options as shared
 from workbench.files import data_path, load_model, read_text
 from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
+from workbench.sweep import add_sweep
 from workbench.tables import loss_table, table
 from workbench.terminal import counted, fitted, quoted, say, what_next, with_file, working
 
@@ -155,3 +156,6 @@ def course(data: Path | None, iterations: int) -> None:
     char_to_ix = {char: ix for ix, char in ix_to_char.items()}
     model(names, ix_to_char, char_to_ix, iterations, vocab_size=len(characters))
     what_next(f"dinos train{f' {quoted(data)}' if data else ''}")
+
+
+add_sweep(app, __name__, "data", "plain_data")

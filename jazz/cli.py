@@ -20,6 +20,7 @@ from numpyrnn.checks import shown
 from workbench import options as shared
 from workbench.files import load_model
 from workbench.run import TrainingRun, training_options
+from workbench.sweep import add_sweep
 from workbench.tables import table
 from workbench.terminal import counted, progress_bar, quoted, say, what_next, with_file, working
 
@@ -295,3 +296,6 @@ def score(files: tuple[Path, ...], melody: str | None, chords: str | None, encod
         blocks = list(score_files(files, load_model(model, KIND), melody, chords, encoding))
     say("\n".join(blocks))
     what_next(f"jazz listen {quoted(files[0])}")
+
+
+add_sweep(app, __name__, "data", "plain_data")

@@ -35,6 +35,7 @@ from workbench.options import (
     shown_path,
 )
 from workbench.run import TrainingRun, training_options
+from workbench.sweep import add_sweep
 from workbench.tables import table
 from workbench.terminal import counted, progress_bar, quoted, say, what_next, with_file, working
 
@@ -248,3 +249,6 @@ def doctor(data: list[Path], min_count: int, window: int, out: str | None, force
         say(f"\nWritten: {shown_path(path)}.")
     limits = f" --min-count {min_count} --window {window}" * (not any(NOTHING in text for text in lines))
     what_next(f"piano train{f' {quoted(*data)}' * bool(data)}{limits}")
+
+
+add_sweep(app, __name__, "data", "plain_data")

@@ -79,14 +79,16 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
         @click.option("--on-nan", type=click.Choice(ON_NAN), default=ON_NAN[0], show_default=True, help=NAN)
         @wraps(command)
         def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
+            kind = click.get_current_context().obj or TrainingRun
             data, model = given.get("data"), output_path(given.pop("out"), resume or Path(out))
             start = given.pop("start")
             start = data_path(f"models/{Path(out).stem}.npz") if start == SHIPPED else start and Path(start)
             inputs = [*(data if isinstance(data, list) else [data]), start]
             plot = given.pop("plot")
             plot = None if plot is None else output_path(plot, Path(f"{model.stem}.png"))
-            files = outputs(model, plot, resume, given.pop("force"), inputs)
-            run = TrainingRun(files, epochs, seed, resume, slim, given.pop("on_nan"), start)
+            swept, force = kind is not TrainingRun, given.pop("force")
+            files = Outputs(*[model] * 3) if swept else outputs(model, plot, resume, force, inputs)
+            run = kind(files, epochs, seed, resume, slim, given.pop("on_nan"), start)
             return command(run=run, **given)
 
         return of_run
