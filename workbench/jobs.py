@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial, wraps
 from importlib.util import find_spec
@@ -25,7 +25,11 @@ from numpyrnn.threads import blas_threads
 
 BACKENDS = {"loky": "joblib", "dask": "distributed", "ray": "ray"}  # and the packages that they need
 MOST = 1024  # processes
+JOBS = "jobs", "backend", "address"  # names of the options
 DIED = "TerminatedWorkerError", "BrokenProcessPool", "KilledWorker", "WorkerCrashedError"  # errors of the back ends
+
+
+Results = Generator[tuple[int, Any], None, None]
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,8 @@ class Jobs:
                     result = function(item)
                     yield result if ordered else (i, result)
             return
-        with _pool(self.backend, n, self.address) as parallel:
-            for i, result in parallel(ordered, function, items):
+        with _pool(self.backend, n, self.address) as parallel, closing(parallel(ordered, function, items)) as results:
+            for i, result in results:
                 yield result if ordered else (i, result)
 
 
@@ -103,13 +107,13 @@ def _end_with(parent: int) -> None:
 
 
 @contextmanager
-def _pool(backend: str, n: int, address: str | None) -> Iterator[Callable[..., Iterator[tuple[int, Any]]]]:
+def _pool(backend: str, n: int, address: str | None) -> Iterator[Callable[..., Results]]:
     """A function of (ordered, function, items), which yields the index and the result of each item."""
     if find_spec(BACKENDS[backend]) is None:
         raise NumpyrnnError(f"--backend {backend} needs a package: pip install 'numpyrnn[{backend}]'")
     from joblib import Parallel, delayed, parallel_config
 
-    def parallel(ordered: bool, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def parallel(ordered: bool, function: Callable[[Any], Any], items: Sequence[Any]) -> Results:
         parent = os.getpid() if backend == "loky" and hasattr(os, "fork") else None
         work = delayed(partial(_work, function, parent))
         if backend == "ray":  # which gives no results before all are ready
@@ -121,10 +125,10 @@ def _pool(backend: str, n: int, address: str | None) -> Iterator[Callable[..., I
         with _hidden_interrupt():
             results = run(work(i, item) for i, item in enumerate(items))
         try:
-            yield from results
+            yield from (pair for pair in results)  # which does not close them, so that this warning is turned off:
         finally:
             with catch_warnings():
-                simplefilter("ignore")  # that work was cancelled
+                simplefilter("ignore")  # that work is cancelled
                 results.close()
 
     with ExitStack() as stack:
@@ -187,11 +191,15 @@ def _hidden_interrupt() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+HERE = Jobs()
+
+
 def jobs_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Take `--jobs`, `--backend` and `--address`; the command is given `jobs`, a `Jobs`."""
+    number = "Processes that share the work  [default: 1, or as many as cores for many files]"
     words = "Where they run: on this machine, or on a cluster of Dask or Ray."
 
-    @click.option("--jobs", type=click.IntRange(1, MOST), help="Processes that share the work  [default: by its size]")
+    @click.option("--jobs", type=click.IntRange(1, MOST), help=number)
     @click.option("--backend", type=click.Choice([*BACKENDS]), default="loky", show_default=True, help=words)
     @click.option("--address", help="Of the cluster, such as tcp://10.0.0.1:8786  [default: a new one here]")
     @wraps(command)

@@ -27,13 +27,20 @@ from numpyrnn.signals import handled, interrupt, status_of
 
 from . import options as shared
 from .files import read_text
-from .jobs import DiedError, Jobs, jobs_options
+from .jobs import JOBS, DiedError, Jobs, jobs_options
 from .run import TrainingRun
 from .tables import table
 from .terminal import counted, progress_bar, say, what_next
 from .training import Training, best_epoch
 
-LEFT_OUT = {"out", "force", "resume", "plot", "slim", "help"}  # options of train that a sweep does not have
+LEFT_OUT = {
+    "out",
+    "force",
+    "resume",
+    "plot",
+    "slim",
+    *JOBS,
+}  # options that only train has
 MOST = 100_000  # trainings
 LIST = "VALUE,..."
 FORMAT = "numpyrnn sweep 1"
@@ -123,7 +130,7 @@ def add_sweep(app: click.Group, module: str, *data: str) -> None:
         and a picture of them.
         """
         if started() > 1:
-            raise NumpyrnnError("a sweep must be started without mpiexec: --jobs shares the trainings among processes")
+            raise NumpyrnnError("a sweep must be started without mpiexec: --jobs shares its trainings")
         grid = {
             name: values_of(option, given[name], context) for name, option in swept.items() if given[name] is not None
         }
