@@ -172,10 +172,8 @@ def _readings(
     faults = {digest: lines for digest, lines in faults.items() if lines and digest in readings}
     if cache is not None and readings != known:
         with suppress(NumpyrnnError), atomic_write(cache) as output:  # the cache only saves time
-            head, closed = (
-                json.dumps(CACHE_HEADER, separators=(",", ":"))[:-1],
-                json.dumps(faults, separators=(",", ":")),
-            )
+            dumps = json.JSONEncoder(separators=(",", ":")).encode
+            head, closed = dumps(CACHE_HEADER)[:-1], dumps(faults)
             output.write(f'{head},"files":{{'.encode())
             for i, (digest, reading) in enumerate(readings.items()):  # one at a time, to save memory
                 output.write(f'{"," * (i > 0)}"{digest}":{dumps(reading)}'.encode())
