@@ -165,11 +165,12 @@ class Ranks:
             raise
         parts = self.meet(STEP, part, checksum)[:, LOSS]
         if grads is not None:
-            self.comm.Allreduce(self._in_place, grads.flat)
+            self.comm.Allreduce(self.in_place, grads.flat)
         return float(sum(parts)), state
 
     @property
-    def _in_place(self) -> Any:
+    def in_place(self) -> Any:
+        """The argument of an Allreduce that adds to an array where it is."""
         from mpi4py import MPI
 
         return MPI.IN_PLACE
