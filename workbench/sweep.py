@@ -21,7 +21,7 @@ import numpy as np
 from numpyrnn import NumpyrnnError
 from numpyrnn.checks import shown
 from numpyrnn.cli import Command
-from numpyrnn.files import atomic_write, open_plain
+from numpyrnn.files import atomic_write, first_bytes
 from numpyrnn.ranks import checksum_of, started
 from numpyrnn.signals import handled, interrupt, status_of
 
@@ -42,6 +42,7 @@ LEFT_OUT = {
     *JOBS,
 }  # options that only train has
 MOST = 100_000  # trainings
+LARGE = 1 << 26  # bytes
 LIST = "VALUE,..."
 FORMAT = "numpyrnn sweep 1"
 Row = dict[str, Any]  # options, and loss, epoch, epochs and parameters; or options and error
@@ -110,7 +111,7 @@ def add_sweep(app: click.Group, module: str, *data: str) -> None:
     @click.command(
         "sweep",
         cls=Command,
-        epilog=f"Example: {program} sweep --seed 0:4 --hidden 32,64 --epochs 10 --jobs 2",
+        epilog=f"Example: {program} sweep --seed 0:4 --epochs 5,10 --jobs 2",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     @click.option("--random", type=shared.COUNT, help="So many settings, drawn at random  [default: all of them]")
@@ -123,7 +124,7 @@ def add_sweep(app: click.Group, module: str, *data: str) -> None:
     def sweep(
         context: click.Context, /, random: int | None, jobs: Jobs, out: str | None, force: bool, **given: Any
     ) -> None:
-        """Train with every combination of some options, and compare the held-out losses.
+        """Train with every combination of some options, and compare the losses.
 
         An option of train takes several values, as in --hidden 64,128, and whole numbers a range, as in --seed 0:16,
         which ends before 16. The same command goes on with what was interrupted or failed. Writes the losses as JSONL
@@ -250,12 +251,12 @@ def _drawn(n: int, random: int) -> list[int]:
 
 
 def _checksum(files: Sequence[Path]) -> str:
-    """A checksum of the names and contents of files, and of the files in folders."""
+    """A checksum of the names and contents of files, and of the files in folders; of large ones, of the beginning."""
     found = 0
     for path in itertools.chain.from_iterable(sorted(one.rglob("*")) if one.is_dir() else [one] for one in files):
         if path.is_file() and not path.name.startswith("."):
-            with open_plain(path, "a file") as file:
-                found = checksum_of(np.frombuffer(f"{path.name} {found} ".encode() + file.read(), np.uint8))
+            text = f"{path.name} {path.stat().st_size} {found} ".encode() + first_bytes(path, LARGE, "a file")
+            found = checksum_of(np.frombuffer(text, np.uint8))
     return f"{found:08x}"
 
 
@@ -298,6 +299,8 @@ def _sweep(sweep: Sweep, random: int | None, jobs: Jobs, force: bool) -> None:
                 bar.update()
                 if "error" in result:
                     failed += 1
+                    if len(left) == 1:
+                        raise NumpyrnnError(result["error"])
                     what = f"{sweep.program} train {shlex.join(sweep.words(left[i]))}"
                     click.echo(f"Failed: {what}: {shown(result['error'], 400)}", err=True)
                     continue
