@@ -182,6 +182,7 @@ def report(found):
     lines += [f"| {n} | {rate:.0f} | {rate / n:.0f} |" for n, rate in found["rates"].items()]
     lines += ["", predictions(found, coefficients)]
     system = f"{platform.machine()}, {found['cores']} cores, Python {platform.python_version()}, NumPy {np.__version__}"
+    lines += ["", "![Strong and weak scaling](pictures/scale.png)"]
     return "\n".join([*lines, "", f"Measured on {system}, {time.strftime('%Y-%m-%d')}."])
 
 
