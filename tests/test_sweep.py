@@ -251,3 +251,42 @@ def test_a_sweep_of_sonnets_trains(tmp_path, monkeypatch):
     done = run("text.txt", "--hidden", "4,8", "--layers", 1, "--epochs", 1, app=sonnets)
     assert done.exit_code == 0, done.output
     assert "nats a character, held out" in done.stdout
+
+
+# Other work that is shared among jobs
+
+
+def test_many_names_are_the_same_for_any_number_of_jobs(monkeypatch):
+    from dinos import model as names_model
+    from workbench.files import load_model
+
+    checkpoint = load_model(None, "dinos")
+    monkeypatch.setattr(names_model, "PART", 7)
+    parts = [list(names_model.sample_many(checkpoint, 20, Jobs(n), 1, prefix="tri")) for n in (1, 2)]
+    assert parts[0] == parts[1]
+    assert [len(part) for part in parts[0]] == [7, 7, 6]
+    assert len({*parts[0][0], *parts[0][1]}) > 7  # each part has a seed of its own
+    assert list(names_model.sample_many(checkpoint, 5, Jobs(2), 1)) == [names_model.sample_names(checkpoint, 5, 1)]
+
+
+def test_takes_are_the_same_for_any_number_of_jobs(small_soloist):
+    from jazz.playing.performance import improvise
+
+    one, two = (improvise("Dm7 | G7", seed=3, takes=3, model=small_soloist, jobs=Jobs(n)) for n in (None, 2))
+    assert [take.seed for take in one.takes] == [take.seed for take in two.takes]
+    assert (one.midi, one.seed) == (two.midi, two.seed)
+
+
+def test_tunes_are_the_same_for_any_number_of_jobs(tmp_path):
+    from jazz.reading.corpus import read_tunes
+
+    for path in sorted((ROOT / "data" / "choruses").glob("*.txt"))[:5]:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "bad.mid").write_bytes(b"no music")
+    read = []
+    for jobs in (Jobs(), Jobs(2)):
+        refused = []
+        read.append((read_tunes([tmp_path], on_refused=refused.append, jobs=jobs), list(map(str, refused))))
+    assert read[0] == read[1]
+    assert len(read[0][0]) == 5
+    assert "bad.mid" in read[0][1][0]
