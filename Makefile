@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 BENCH := .venv-bench
 TIMED := env -u OPENBLAS_CORETYPE $(BENCH)/bin/python # every library picks its own kernels for this machine
 READY := $(VENV)/.ready
-EXTRAS := fast,score,docs
+EXTRAS := fast,score,docs,mpi,dask,ray
 # One process per core, each with one thread.
 PYTEST := OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses auto
 

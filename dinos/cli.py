@@ -13,11 +13,13 @@ from numpyrnn.cli import Choice
 from workbench import options as shared
 from workbench.files import data_path, load_model, read_text
 from workbench.inside import inspect_options, look_inside, pictures
+from workbench.jobs import Jobs, jobs_options
 from workbench.run import TrainingRun, training_options
+from workbench.sweep import add_sweep
 from workbench.tables import loss_table, table
 from workbench.terminal import counted, fitted, quoted, say, what_next, with_file, working
 
-from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_names
+from .model import CELLS, KIND, NameTraining, Settings, listing, names_of, sample_many
 from .names import END, read_names, show, split_names
 
 DEFAULTS = Settings()
@@ -31,16 +33,18 @@ def app() -> None:
 
 
 @app.command(epilog="Example: dinos sample -n 5 --prefix tri --temperature 0.8")
-@click.option("-n", "n", type=shared.COUNT, default=10, show_default=True, help="Number of names.")
+@click.option("-n", "n", type=click.IntRange(1, 1_000_000_000), default=10, show_default=True, help="Number of names.")
 @shared.seed_option
 @shared.sampling_options
 @click.option("--prefix", default="", help="The beginning of every name.")
 @shared.model_option("dinosaur model")
-def sample(n: int, model: Path | None, **how: Any) -> None:
+@jobs_options
+def sample(n: int, model: Path | None, jobs: Jobs, **how: Any) -> None:
     """Print names, and mark each as known (from the data) or new."""
     checkpoint = load_model(model, KIND)
-    names = sample_names(checkpoint, n, **how)
-    click.echo(fitted(listing(names, set().union(*names_of(checkpoint)))))
+    known = set().union(*names_of(checkpoint))
+    for names in sample_many(checkpoint, n, jobs, **how):
+        click.echo(fitted(listing(names, known)))
     what_next(f"dinos evaluate{with_file('--model', model)}", "dinos train YOUR-NAMES.txt")
 
 
@@ -157,3 +161,6 @@ def course(data: Path | None, iterations: int) -> None:
     char_to_ix = {char: ix for ix, char in ix_to_char.items()}
     model(names, ix_to_char, char_to_ix, iterations, vocab_size=len(characters))
     what_next(f"dinos train{f' {quoted(data)}' if data else ''}")
+
+
+add_sweep(app, __name__, "data", "plain_data")

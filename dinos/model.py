@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any, Self
 
@@ -20,6 +22,7 @@ from numpyrnn.sampling import Sampler, generate
 from numpyrnn.vocab import Vocabulary
 from workbench.files import CHECKS
 from workbench.grow import gentle, mixed
+from workbench.jobs import Jobs
 from workbench.networks import recurrent_network
 from workbench.ngram import KneserNey, best_ngram
 from workbench.settings import HIGHEST, above, check_network, one_of, share, within
@@ -31,6 +34,7 @@ from .names import END, LONGEST, encode, show, split_names, tokens_of, vocabular
 
 KIND = "dinos"
 ROUNDS = 100  # at most; in each, empty names are drawn again
+PART = 10_000  # names that are drawn together
 SHOWN = 5  # sampled names, shown during training
 FOLDS = 10  # of the training names, for the teacher
 MAX_TARGETS = 250_000_000  # probabilities, which take 1 GB
@@ -302,6 +306,30 @@ def sample_names(
     else:
         raise NumpyrnnError(f"the model writes too many empty names: {len(names)} of {n} had letters")
     return names
+
+
+def sample_many(checkpoint: Checkpoint, n: int, jobs: Jobs, seed: int | None = None, **how: Any) -> Iterator[list[str]]:
+    """Draw any number of names, in parts of at most 10,000, each from a seed of its own.
+
+    Parameters
+    ----------
+    checkpoint, n, seed, **how : see `sample_names`, which draws a single part
+    jobs : Jobs
+
+    Yields
+    ------
+    list of str, the same for any jobs
+    """
+    if n <= PART:
+        yield sample_names(checkpoint, n, seed, **how)
+        return
+    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    parts = [(min(PART, n - start), [seed, start // PART]) for start in range(0, n, PART)]
+    yield from jobs.map(partial(_sample, checkpoint, how), parts)
+
+
+def _sample(checkpoint: Checkpoint, how: dict[str, Any], part: tuple[int, Any]) -> list[str]:
+    return sample_names(checkpoint, *part, **how)
 
 
 def text(ids: Iterable[int] | Array, vocabulary: Vocabulary) -> str:

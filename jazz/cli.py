@@ -19,7 +19,9 @@ from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from workbench import options as shared
 from workbench.files import load_model
+from workbench.jobs import JOBS, Jobs, jobs_options
 from workbench.run import TrainingRun, training_options
+from workbench.sweep import add_sweep
 from workbench.tables import table
 from workbench.terminal import counted, progress_bar, quoted, say, what_next, with_file, working
 
@@ -122,6 +124,7 @@ def chart_file(chart: Chart, ending: str) -> bytes:
 @option("--hidden", type=click.IntRange(1, 4096), help="Units in each recurrent layer  [default: the recipe's]")
 @option("--layers", type=click.IntRange(1, 8), help="Number of recurrent layers  [default: the recipe's]")
 @flag("--whole-forms", help="Hold out whole forms, with all choruses over them.")
+@jobs_options
 @training_options("jazz.npz")
 def train(
     run: TrainingRun,
@@ -134,6 +137,7 @@ def train(
     hidden: int | None,
     layers: int | None,
     whole_forms: bool,
+    jobs: Jobs,
     **which: Any,
 ) -> None:
     """Learn from MIDI files, written choruses, or solos of the Weimar Jazz Database (default: the shipped choruses).
@@ -151,13 +155,13 @@ def train(
         raise click.UsageError("--performer, --style, --tempo and --meter choose solos of the Weimar Jazz Database")
     base = RECIPES[recipe or ("solos" if solos else "parts")]
     settings = replace(base, hidden=hidden or base.hidden, layers=layers or base.layers, seed=run.seed or 0)
-    if start := run.started(KIND, *which, "whole_forms", "performer", "style", "tempo", "meter"):
+    if start := run.started(KIND, *JOBS, *which, "whole_forms", "performer", "style", "tempo", "meter"):
         settings = replace(Settings.of(start), seed=run.seed or 0)
     refused: list[NumpyrnnError] = []
     progress = partial(progress_bar, unit="solo", delay=1)
     with working("Reading the tunes"):
         files = data or shipped_choruses()
-        tunes = read_tunes(files, **which, on_refused=refused.append, chosen=chosen, progress=progress)
+        tunes = read_tunes(files, **which, on_refused=refused.append, chosen=chosen, progress=progress, jobs=jobs)
     for why in refused[:MOST_SHOWN]:
         click.echo(f"Left out: {shown(why, 400)}", err=True)
     if len(refused) > MOST_SHOWN:
@@ -295,3 +299,6 @@ def score(files: tuple[Path, ...], melody: str | None, chords: str | None, encod
         blocks = list(score_files(files, load_model(model, KIND), melody, chords, encoding))
     say("\n".join(blocks))
     what_next(f"jazz listen {quoted(files[0])}")
+
+
+add_sweep(app, __name__, "data", "plain_data")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -61,8 +61,20 @@ def check_data(batch: Batch) -> None:
             raise NumpyrnnError(f"the data must be finite, the {name} of a batch hold NaN or infinity")
 
 
+def checked(epoch: Any) -> Iterator[Batch]:
+    """The batches of an epoch; an error if they are no batches."""
+    for batch in epoch if np.iterable(epoch) else [epoch]:
+        if not isinstance(batch, Batch):
+            raise NumpyrnnError(f"an epoch must consist of Batch objects, got {batch!r:.80}")
+        yield batch
+
+
 def mean_loss(
-    model: Sequential, batches: Iterable[Batch], carry: bool = False, loss: Loss = softmax_cross_entropy
+    model: Sequential,
+    batches: Iterable[Batch],
+    carry: bool = False,
+    loss: Loss = softmax_cross_entropy,
+    step: Callable[..., tuple[float, Any]] = loss_and_gradients,
 ) -> float:
     """The mean loss over all targets that count, without dropout, in nats.
 
@@ -75,6 +87,7 @@ def mean_loss(
     carry : bool, default False
         Carry the state over from batch to batch.
     loss : function of (logits, targets, mask), default softmax cross-entropy
+    step : function like `loss_and_gradients`, the default, which may share the work
 
     Returns
     -------
@@ -89,7 +102,7 @@ def mean_loss(
     for batch in batches:
         before = state if carry else None
         try:
-            mean, state = loss_and_gradients(model, batch, None, loss=loss, state=before, workers=chosen())
+            mean, state = step(model, batch, None, loss=loss, state=before, workers=chosen())
         except NotFiniteError:
             check_data(batch)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,11 @@ import numpy as np
 from .checks import Array, NumpyrnnError, check_count, check_finite, check_range, check_shape, check_share
 
 MOST_UPDATES = 1 << 53  # which a float still counts exactly
+SCHEDULES: dict[str, Callable[[float], float]] = {  # factors of the learning rate, by the share of the epochs done
+    "constant": lambda progress: 1.0,
+    "linear": lambda progress: 1 - progress,
+    "cosine": lambda progress: (1 + np.cos(np.pi * progress)) / 2,
+}
 
 
 def clip_by_value(grad: Array, limit: float) -> None:

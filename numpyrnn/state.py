@@ -1,4 +1,4 @@
-"""Check the state of a training, which may come from a file that anyone made."""
+"""The state of a training: what it holds, and a check of one that may come from a file that anyone made."""
 
 from __future__ import annotations
 
@@ -10,9 +10,51 @@ import numpy as np
 from .checks import NumpyrnnError, check_count, check_numbers
 from .measure import loss_of
 from .optim import MOST_UPDATES
-from .place import carried_of, check_place, check_rng
+from .place import carried_of, check_place, check_rng, flattened
+from .ranks import checksum_of, versions
 
 WEIGHTS, COUNTS = ("weights", "averaged", "best"), ("epoch", "step", "stale")  # attributes that a state holds
+SETTINGS = "clip", "clip_norm", "schedule", "average", "carry"  # must match when a training is resumed
+
+
+def arrays_of(trainer: Any) -> dict[str, Any]:
+    """The arrays of a trainer's state: those of the trainer itself, no copies."""
+    inside, carried = trainer.carry and trainer.place, trainer.carried
+    if inside and trainer.ranks and not isinstance(carried, np.ndarray):
+        carried = trainer.ranks.whole(carried)
+    arrays = flattened(carried, trainer.weights) if inside else {}
+    arrays |= {name: getattr(trainer, name) for name in WEIGHTS}
+    return arrays | {f"optimizer.{name}": array for name, array in trainer.optimizer.state.items()}
+
+
+def values_of(trainer: Any) -> dict[str, Any]:
+    """The other values of a trainer's state."""
+    optimizer, place = trainer.optimizer, trainer.place and trainer.place.copy()
+    return {
+        "optimizer": {"kind": type(optimizer).__name__, "t": optimizer.t, "settings": optimizer.settings},
+        "settings": {name: np.asarray(getattr(trainer, name)).item() for name in SETTINGS},
+        "rng": trainer.rng.bit_generator.state,
+        **{name: getattr(trainer, name) for name in COUNTS},
+        "finished": trainer.finished,
+        "best_loss": None if trainer.best_loss == np.inf else trainer.best_loss,
+        "history": list(trainer.history),
+        "rate": trainer.rate,
+        "place": place,
+    }
+
+
+def alike(trainer: Any, epochs: int, *functions: Any) -> dict[str, Any]:
+    """What must be the same on all ranks when a training begins: a number or a few words for each."""
+    values = values_of(trainer) | {"place": trainer.place and trainer.place["batch"], "history": len(trainer.history)}
+    given = ["" if function is None else "given" for function in functions]
+    network = checksum_of(np.frombuffer(repr(trainer.model.config()).encode(), np.uint8))
+    return {
+        "versions": versions(),
+        "network": f"checksum {network}",
+        **{name: f"checksum {checksum_of(array)}" for name, array in arrays_of(trainer).items()},
+        **{name.replace("rng", "random state"): value for name, value in values.items()},
+        **{"patience": trainer.patience, "on_nan": trainer.on_nan, "epochs": epochs, "functions": given},
+    }
 
 
 def check_state(state: Mapping[str, Any], trainer: Any, values: Mapping[str, Any]) -> None:

@@ -167,8 +167,8 @@ def loss_and_gradients(
     n = workers if worth and workers <= N and batch.places else 1  # if no target counts, the loss raises the error
     with blas_threads(workers if worth and n == 1 else 1):
         if n == 1:
-            return _pass(model, batch, grads, loss, state, rng)
-        _check_sequences(batch, state, N)
+            return pass_of(model, batch, grads, loss, state, rng)
+        check_sequences(batch, state, N)
         drawn = None if rng is None else model.draw(as_rng(rng), batch.x.shape)
         own: list[Parameters | None] = [None] * n
         if grads is not None:
@@ -178,14 +178,14 @@ def loss_and_gradients(
         tasks = []
         for k, into in enumerate(own):
             rows = slice(k, None, n)
-            shard, start = _shard(batch, rows), map_state(itemgetter(rows), state)
+            shard, start = shard_of(batch, rows), map_state(itemgetter(rows), state)
             masks, share = drawn and drawn.shard(rows), shard.places / batch.places
-            tasks.append(partial(_pass, model, shard, into, loss, start, masks, share))
+            tasks.append(partial(pass_of, model, shard, into, loss, start, masks, share))
         losses, states = zip(*run_all(tasks), strict=True)
     if grads is not None:
         for buffer in own[1:]:
             grads.flat += buffer.flat  # type: ignore[union-attr]
-    return sum(losses), map_state(_woven, *states)
+    return sum(losses), map_state(woven, *states)
 
 
 def _apply() -> None:
@@ -218,7 +218,7 @@ def _is_scipys(path: str) -> bool:
     return bool({"scipy", "scipy.libs"} & set(path.split(os.sep)[-3:-1]))
 
 
-def _pass(
+def pass_of(
     model: Sequential, batch: Batch, grads: Parameters | None, loss: Loss, state: Any, rng: Any, share: float = 1.0
 ) -> tuple[float, Any]:
     """`loss_and_gradients` of one worker, times its share of the targets that count."""
@@ -235,13 +235,13 @@ def _pass(
     return mean * share, state
 
 
-def _shard(batch: Batch, rows: slice) -> Batch:
+def shard_of(batch: Batch, rows: slice) -> Batch:
     """The given sequences of a batch."""
     lengths, mask = (None if array is None else np.asarray(array)[..., rows] for array in (batch.lengths, batch.mask))
     return Batch(np.ascontiguousarray(batch.x[:, rows]), batch.targets[:, rows], lengths, mask)
 
 
-def _check_sequences(batch: Batch, state: Any, N: int) -> None:
+def check_sequences(batch: Batch, state: Any, N: int) -> None:
     """Raise unless all parts of a batch and of the state have N sequences; wrong shards might fit by chance."""
     check_shape("targets", batch.targets, ("T", N, "V")[: max(2, np.ndim(batch.targets))])
     if batch.lengths is not None:
@@ -252,7 +252,7 @@ def _check_sequences(batch: Batch, state: Any, N: int) -> None:
         check_shape("state", array, (N, *np.shape(array)[1:]))
 
 
-def _woven(*arrays: Array) -> Array:
+def woven(*arrays: Array) -> Array:
     """Interleave the rows of the arrays."""
     whole = np.empty((sum(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
     for k, array in enumerate(arrays):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from typing import Any
 
@@ -14,37 +15,24 @@ from . import checks
 from .batches import Batch
 from .checks import NotFiniteError, NumpyrnnError, as_rng, check_count, check_range, check_share
 from .losses import Loss, softmax_cross_entropy
-from .measure import check_data, explained, is_diverged, loss_of
+from .measure import check_data, checked, explained, is_diverged, loss_of
 from .measure import mean_loss as mean_loss
+from .optim import SCHEDULES as SCHEDULES
 from .optim import Optimizer, clip_by_norm, clip_by_value
 from .parameters import Parameters
-from .place import FIGURES, Place, beginning, flattened, rest, unflattened
+from .place import FIGURES, Place, beginning, rest, unflattened
+from .ranks import Ranks, checksum_of, world
 from .sequential import Sequential
 from .signals import held
-from .state import COUNTS, WEIGHTS, check_state, slots_of
+from .state import COUNTS, WEIGHTS, alike, arrays_of, check_state, slots_of, values_of
 from .threads import blas_threads, chosen, loss_and_gradients
 
 Record = dict[str, Any]
-Schedule = Callable[[float], float]
 Epoch = Iterable[Batch]
 Batches = Callable[[Generator], Epoch]
 Valid = Callable[[], Epoch] | None
 
-SETTINGS = "clip", "clip_norm", "schedule", "average", "carry"  # must match when a training is resumed
 HALVINGS = 5  # of the learning rate in a row, before a training that rolls back gives up
-SCHEDULES: dict[str, Schedule] = {
-    "constant": lambda progress: 1.0,
-    "linear": lambda progress: 1 - progress,
-    "cosine": lambda progress: (1 + np.cos(np.pi * progress)) / 2,
-}
-
-
-def _checked(epoch: Any) -> Iterator[Batch]:
-    """The batches of an epoch; an error if they are no batches."""
-    for batch in epoch if np.iterable(epoch) else [epoch]:
-        if not isinstance(batch, Batch):
-            raise NumpyrnnError(f"an epoch must consist of Batch objects, got {batch!r:.80}")
-        yield batch
 
 
 class Trainer:
@@ -56,9 +44,10 @@ class Trainer:
     optimizer : Optimizer
     loss : function of (logits, targets, mask), default softmax cross-entropy
         Returns the mean loss over the targets that count, and its gradient; see `numpyrnn.losses`.
-    workers : int, optional
+    workers : int or "mpi", optional
         Threads that share the sequences of a batch (`loss_and_gradients`). Default: the number set by
-        `blas_threads(n)` around `run` or by the environment (`numpyrnn.threads`), else 1.
+        `blas_threads(n)` around `run` or by the environment (`numpyrnn.threads`), else 1. Under `mpiexec`, the default
+        and "mpi" share them among the processes instead (`numpyrnn.ranks`); a number trains in this process alone.
     clip : float, optional, default 5
         Gradients are clipped to [-clip, clip], element by element. None: no clipping.
     clip_norm : float, optional
@@ -100,7 +89,7 @@ class Trainer:
         optimizer: Optimizer,
         *,
         loss: Loss = softmax_cross_entropy,
-        workers: int | None = None,
+        workers: int | str | None = None,
         clip: float | None = 5.0,
         clip_norm: float | None = None,
         schedule: str = "constant",
@@ -114,9 +103,9 @@ class Trainer:
             if not isinstance(given, kind):
                 raise NumpyrnnError(f"{name} must be of type {kind.__name__}, got {given!r:.80}")
         check_share("average", average)
-        for name, count in {"patience": patience, "workers": workers}.items():
+        for name, count in {"patience": patience, "workers": None if workers == "mpi" else workers}.items():
             if count is not None:
-                check_count(name, count, 1)
+                check_count(name, count, 1)  # type: ignore[arg-type]
         for name, limit in {"clip": clip, "clip_norm": clip_norm}.items():
             if limit is not None:
                 check_range(name, limit, 0, open_low=True)
@@ -194,6 +183,7 @@ class Trainer:
         """
         if not callable(batches) or not (valid is None or callable(valid)):
             raise NumpyrnnError("batches and valid must be functions that return the batches of an epoch")
+        ranks = self.ranks
         if self.step:
             self.model.params.flat[...] = self.weights
         else:
@@ -204,7 +194,10 @@ class Trainer:
         self.keep()
         halved = 0
         try:
-            with blas_threads(self.workers), np.errstate(over="ignore", invalid="ignore"):  # which end in an error
+            threads: Any = None if self.workers == "mpi" else self.workers
+            functions = valid, accept, on_batch, on_epoch, on_rollback
+            together = ranks.together(alike(self, epochs, *functions)) if ranks else nullcontext()
+            with blas_threads(threads), together, np.errstate(over="ignore", invalid="ignore"):  # which end in an error
                 while self.epoch < epochs and not self.finished:
                     try:
                         record = self._run_epoch(batches, epochs, valid, accept, on_batch)
@@ -216,12 +209,10 @@ class Trainer:
                         self._return()
                         self.rate /= 2
                         self.keep()
-                        if on_rollback:
-                            on_rollback(found)
+                        self._call(on_rollback, found)
                         continue
                     halved = 0
-                    if on_epoch:
-                        on_epoch(record)
+                    self._call(on_epoch, record)
         except BaseException:
             self._return()
             raise
@@ -229,17 +220,20 @@ class Trainer:
         return self.history
 
     def _run_epoch(self, batches: Batches, epochs: int, valid: Valid, accept: Any, on_batch: Any) -> Record:
+        ranks = self.ranks
+        step: Any = ranks.loss_and_gradients if ranks else loss_and_gradients
         if place := self.place:
             epoch, state = rest(batches, self.rng, place, self.model, self.carried)
+            state = ranks.own(state) if ranks else state
         else:
             place = self.place = beginning(self.rng)
             epoch, state = batches(self.rng), None
         start = time.perf_counter() - place["seconds"]
         factor = self.rate * SCHEDULES[self.schedule](self.epoch / epochs)
         how: dict[str, Any] = {"loss": self.loss, "rng": self.rng, "workers": chosen(), "buffers": self.buffers}
-        for batch in _checked(epoch):
+        for batch in checked(epoch):
             try:
-                loss, state = loss_and_gradients(self.model, batch, self.grads, state=state, **how)
+                loss, state = step(self.model, batch, self.grads, state=state, **how)
             except NotFiniteError:
                 check_data(batch)
                 raise
@@ -249,8 +243,7 @@ class Trainer:
             for name, number in zip(FIGURES, more, strict=True):
                 place[name] += number
             place["seconds"] = time.perf_counter() - start
-            if on_batch:
-                on_batch(batch)
+            self._call(on_batch, batch)
         if place["count"] == 0:
             raise NumpyrnnError("an epoch needs at least one batch, got none")
         self.epoch += 1
@@ -263,9 +256,12 @@ class Trainer:
                 flat[...] = self.averaged
             if valid is not None:
                 measure = getattr(self.loss, "validation", self.loss)
-                record["valid_loss"] = mean_loss(self.model, _checked(valid()), self.carry, measure)
-            accepted = accept is None or accept()
-        except MemoryError:
+                record["valid_loss"] = mean_loss(self.model, checked(valid()), self.carry, measure, step)
+            accept = accept or (lambda: True)
+            accepted = ranks.ask(accept, checksum_of(flat)) if ranks else accept()
+        except MemoryError as error:
+            if ranks:
+                ranks.tell(error)
             flat[...] = self.weights
             self.epoch -= 1
             self.keep()
@@ -286,6 +282,23 @@ class Trainer:
         return self.history[-1]
 
     @property
+    def ranks(self) -> Ranks | None:
+        """The processes of MPI that train together; None if this one trains alone."""
+        return world(self.workers)
+
+    @property
+    def rank(self) -> int:
+        """The number of this process under `mpiexec`: 0 for the one that prints and writes, and without MPI."""
+        return self.ranks.rank if self.ranks else 0
+
+    def _call(self, callback: Callable[[Any], Any] | None, argument: Any) -> None:
+        """Call a callback, if there is one, on rank 0."""
+        if callback and (ranks := self.ranks):
+            ranks.call(callback, argument, self._keep)
+        elif callback:
+            callback(argument)
+
+    @property
     def diverged(self) -> bool:
         """Whether the loss of the last epoch is above 100 times that of a uniform guess (for cross-entropies)."""
         return bool(self.history) and is_diverged(loss_of(self.history[-1]), self.loss, self.model)
@@ -301,8 +314,13 @@ class Trainer:
         NotFiniteError
             if the weights are not finite
         """
+        if ranks := self.ranks:
+            ranks.keeping()
+        self._keep()
+
+    def _keep(self) -> None:
         checks.check_finite("weights", self.model.params.flat)
-        arrays, values = self._arrays(), self._values()  # the last to need memory, so that nothing is half kept
+        arrays, values = arrays_of(self), values_of(self)  # the last to need memory, so that nothing is half kept
         with held():
             self.weights[...] = self.model.params.flat
             for name, array in arrays.items():
@@ -337,31 +355,10 @@ class Trainer:
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs for the same bits: copies of arrays, and values that JSON can hold."""
         if self.place is None:
-            return {name: array.copy() for name, array in self._arrays().items()} | self._values()
+            return {name: array.copy() for name, array in arrays_of(self).items()} | values_of(self)
         if self.place["batch"]:
             self.keep()  # so that the weights are those of this place, too
         return deepcopy(self.kept)
-
-    def _arrays(self) -> dict[str, Any]:
-        """The arrays of a state: those of the trainer itself, no copies."""
-        arrays = flattened(self.carried, self.weights) if self.carry and self.place else {}
-        arrays |= {name: getattr(self, name) for name in WEIGHTS}
-        return arrays | {f"optimizer.{name}": array for name, array in self.optimizer.state.items()}
-
-    def _values(self) -> dict[str, Any]:
-        """The other values of a state."""
-        optimizer, place = self.optimizer, self.place and self.place.copy()
-        return {
-            "optimizer": {"kind": type(optimizer).__name__, "t": optimizer.t, "settings": optimizer.settings},
-            "settings": {name: np.asarray(getattr(self, name)).item() for name in SETTINGS},
-            "rng": self.rng.bit_generator.state,
-            **{name: getattr(self, name) for name in COUNTS},
-            "finished": self.finished,
-            "best_loss": None if self.best_loss == np.inf else self.best_loss,
-            "history": list(self.history),
-            "rate": self.rate,
-            "place": place,
-        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Resume from a `state`.
@@ -377,7 +374,7 @@ class Trainer:
             clip_norm, schedule, average and carry (states of early versions do not hold them); nothing is changed then
         """
         try:
-            check_state(state, self, self._values())
+            check_state(state, self, values_of(self))
         except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             words = " ".join(str(error).split())
             raise NumpyrnnError(f"the state of another training cannot be resumed here ({words:.300})") from error

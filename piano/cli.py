@@ -16,6 +16,7 @@ from numpyrnn.cli import Choice
 from numpyrnn.signals import handled, interrupt, status_of
 from workbench.files import data_path, load_model
 from workbench.history import write_history
+from workbench.jobs import HERE, JOBS, Jobs, jobs_options
 from workbench.options import (
     COUNT,
     NAME,
@@ -37,6 +38,7 @@ from workbench.options import (
     shown_path,
 )
 from workbench.run import TrainingRun, training_options
+from workbench.sweep import add_sweep
 from workbench.tables import table
 from workbench.terminal import counted, progress_bar, quoted, say, what_next, with_file, working
 
@@ -120,10 +122,10 @@ def sources(data: list[Path], no_cache: bool) -> tuple[list[Path], Path | None]:
     return paths, None if no_cache else default_cache(paths)
 
 
-def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piece]:
+def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool, jobs: Jobs) -> list[Piece]:
     """The pieces of files and folders. Files that cannot be used are named on standard error."""
     paths, cache = sources(data, no_cache)
-    return read_pieces(paths, rhythm, cache, lambda why: click.echo(f"Left out: {why}", err=True), file_bar)
+    return read_pieces(paths, rhythm, cache, lambda why: click.echo(f"Left out: {why}", err=True), file_bar, jobs)
 
 
 @app.command(epilog="Example: piano train data/piano --transpose -o mine.npz")
@@ -131,9 +133,16 @@ def pieces_to_learn(data: list[Path], no_cache: bool, rhythm: bool) -> list[Piec
 @click.option("--network", type=Choice(MODELS), help=f"{KINDS}  [default: {NETWORK}]")
 @click.option("--model", hidden=True, help="The old word for --network.")
 @learning_options
+@jobs_options
 @training_options("piano.npz")
 def train(
-    run: TrainingRun, data: list[Path], network: str | None, model: str | None, no_cache: bool, **chosen: Any
+    run: TrainingRun,
+    data: list[Path],
+    network: str | None,
+    model: str | None,
+    no_cache: bool,
+    jobs: Jobs,
+    **chosen: Any,
 ) -> None:
     """Learn from MIDI files or folders of them (default: the shipped ones).
 
@@ -142,9 +151,9 @@ def train(
     """
     if checkpoint := run.resumed(KIND):
         run.learn(PianoTraining.resume(checkpoint))
-    if start := run.started(KIND, "no_cache"):
+    if start := run.started(KIND, "no_cache", *JOBS):
         rhythm = material_of(start).settings.rhythm
-        run.learn(PianoTraining.started(pieces_to_learn(data, no_cache, rhythm), start, run.seed or 0))
+        run.learn(PianoTraining.started(pieces_to_learn(data, no_cache, rhythm, jobs), start, run.seed or 0))
     if model is not None:
         if model not in MODELS or network not in (None, model):
             raise click.UsageError("--model is a file, which train takes as --resume; --network chooses the network")
@@ -152,7 +161,7 @@ def train(
     usual = MODELS[network or model or NETWORK]
     settings = replace(usual, seed=run.seed or 0, epochs=run.epochs or usual.epochs, **chosen)
     with working("Reading the pieces"):
-        training = PianoTraining.of_pieces(pieces_to_learn(data, no_cache, settings.rhythm), settings)
+        training = PianoTraining.of_pieces(pieces_to_learn(data, no_cache, settings.rhythm, jobs), settings)
     run.learn(training)
 
 
@@ -182,7 +191,7 @@ def compare(
     every = [replace(settings, seed=seed or 0, **chosen) for settings in MODELS.values()]
     rows: list[Row] = []
     with working("Reading the pieces"):
-        pieces = pieces_to_learn(data, no_cache, chosen["rhythm"])
+        pieces = pieces_to_learn(data, no_cache, chosen["rhythm"], HERE)
         material = PianoTraining.of_pieces(pieces, every[0]).material
     say(f"{material.describe()}\n\n{HEADER}")
     came: list[int] = []
@@ -252,3 +261,6 @@ def doctor(data: list[Path], min_count: int, window: int, out: str | None, force
         say(f"\nWritten: {shown_path(path)}.")
     limits = f" --min-count {min_count} --window {window}" * (not any(NOTHING in text for text in lines))
     what_next(f"piano train{f' {quoted(*data)}' * bool(data)}{limits}")
+
+
+add_sweep(app, __name__, "data", "plain_data")

@@ -5,17 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager, suppress
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import chain
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -27,6 +23,7 @@ from numpyrnn import NumpyrnnError
 from numpyrnn.checks import check_share
 from numpyrnn.files import atomic_write, first_bytes, real
 from workbench.files import data_path, read_text
+from workbench.jobs import HERE, Jobs
 
 from .tokens import WAIT, count_names, name_of, split_token, tokens_of
 
@@ -35,9 +32,6 @@ CACHE_NAME = ".numpyrnn-piano.json"
 CACHE_HEADER = {"format": "numpyrnn piano tokens", "version": 2}  # increment when the same files give other tokens
 MAX_CACHE_BYTES = 1 << 28
 MIDI = MAX_BYTES + 1, "a MIDI file"  # see `first_bytes`
-PARALLEL_FROM = 200  # files; parsing one takes 10 ms, starting the processes half a second
-MAX_PROCESSES = 8
-CHUNK = 8  # files that a process gets at a time
 LONGEST_REASON = 400  # characters
 
 Reading = list[str] | str  # the tokens of a file, with rhythm; or why it cannot be used ("must ...")
@@ -68,6 +62,7 @@ def read_pieces(
     cache: str | Path | None = None,
     on_refused: Callable[[NumpyrnnError], object] | None = None,
     progress: Progress = lambda items: items,
+    jobs: Jobs = HERE,
 ) -> list[Piece]:
     """Read MIDI files as pieces.
 
@@ -84,6 +79,7 @@ def read_pieces(
         Called with the error for each file of a folder that cannot be used, such as a copy of another file. By default
         these errors are raised.
     progress : function that takes a list and gives its items, such as a progress bar
+    jobs : Jobs, default one process, or as many as there are cores for 200 files or more
 
     Returns
     -------
@@ -111,7 +107,7 @@ def read_pieces(
             digests[file] = _digest(first_bytes(file, *MIDI))
         except NumpyrnnError as error:
             refuse(file, error)
-    readings, faults = _readings(digests, None if cache is None else Path(cache), progress)
+    readings, faults = _readings(digests, None if cache is None else Path(cache), progress, jobs)
     pieces: dict[str, Piece] = {}  # by digest
     for file, digest in digests.items():
         reading = readings.get(digest, "must not change while it is read, it did")
@@ -120,7 +116,7 @@ def read_pieces(
         if isinstance(reading, str):
             refuse(file, NumpyrnnError(f"{file} {reading}"))
         else:
-            tokens = reading if rhythm else [name for name in map(name_of, reading) if name != WAIT]
+            tokens = reading if rhythm else [sys.intern(name) for name in map(name_of, reading) if name != WAIT]
             pieces[digest] = Piece(file.stem, str(file), tokens, faults.get(digest, []))
     usable = {os.path.realpath(file) for file, digest in digests.items() if digest in pieces}  # copies too
     for source, of_source in found.items():
@@ -163,20 +159,25 @@ def _read(path: Path) -> tuple[str, Reading, list[str]]:
 
 
 def _readings(
-    digests: Mapping[Path, str], cache: Path | None, progress: Progress
+    digests: Mapping[Path, str], cache: Path | None, progress: Progress, jobs: Jobs
 ) -> tuple[dict[str, Reading], dict[str, list[str]]]:
     """The readings and the faults of files by digest: from the cache, which is then updated, or else by parsing."""
     known, faults = ({}, {}) if cache is None else _load(cache)
     readings = {digest: known[digest] for digest in digests.values() if digest in known}
     missing = list({digest: file for file, digest in digests.items() if digest not in known}.values())
-    with closing(_read_all(missing)) as results:
+    with closing(jobs.map(_read, missing)) as results:
         for _, (digest, reading, found) in zip(progress(missing), results):
-            readings[digest], faults[digest] = reading, found
+            readings[digest] = reading if isinstance(reading, str) else list(map(sys.intern, reading))
+            faults[digest] = found
     faults = {digest: lines for digest, lines in faults.items() if lines and digest in readings}
     if cache is not None and readings != known:
         with suppress(NumpyrnnError), atomic_write(cache) as output:  # the cache only saves time
-            content = {**CACHE_HEADER, "files": readings, "faults": faults}
-            output.write(json.dumps(content, separators=(",", ":")).encode())
+            dumps = json.JSONEncoder(separators=(",", ":")).encode
+            head, closed = dumps(CACHE_HEADER)[:-1], dumps(faults)
+            output.write(f'{head},"files":{{'.encode())
+            for i, (digest, reading) in enumerate(readings.items()):  # one at a time, to save memory
+                output.write(f'{"," * (i > 0)}"{digest}":{dumps(reading)}'.encode())
+            output.write(f'}},"faults":{closed}}}'.encode())
     return readings, faults
 
 
@@ -209,49 +210,6 @@ def _is_token(text: str) -> bool:
         return split_token(text)[1] is not None
     except NumpyrnnError:
         return False
-
-
-def _read_all(files: Sequence[Path]) -> Generator[tuple[str, Reading, list[str]], None, None]:
-    """Call `_read` for each file, in several processes where that is faster."""
-    processes = min(os.cpu_count() or 1, MAX_PROCESSES)
-    if processes == 1 or len(files) < PARALLEL_FROM:
-        yield from map(_read, files)
-        return
-    # "spawn": forked processes would inherit the locks of this one's threads
-    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start_process)
-    try:
-        with _no_interrupt():
-            results = pool.map(_read, files, chunksize=CHUNK)
-        yield from results
-    except BrokenProcessPool as error:
-        raise NumpyrnnError("a process that reads the files has died (out of memory?)") from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_process() -> None:
-    """Prepare a process that reads files: ignore Ctrl-C, and exit when the parent does, even if it is killed."""
-
-    def end_with_parent() -> None:
-        if parent := parent_process():
-            parent.join()
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=end_with_parent, daemon=True).start()
-
-
-@contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Delay Ctrl-C and hide it from child processes."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def default_cache(paths: Sequence[Path]) -> Path | None:

@@ -21,6 +21,7 @@ from workbench import options as shared
 from workbench.files import data_path, load_model
 from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
+from workbench.sweep import add_sweep
 from workbench.tables import loss_table
 from workbench.terminal import counted, say, what_next, with_file, working
 
@@ -175,3 +176,6 @@ def inspect(text: str, model: Path | None, out: str | None, force: bool) -> None
     learned = checkpoint.config.get("training") or "\n\n".join(checkpoint.config["openings"])
     examples = [START + part for part in BLANK.split(learned[:10_000]) if part]
     look_inside(checkpoint, text, examples, files, model=model)
+
+
+add_sweep(app, __name__, "data", "plain_data")

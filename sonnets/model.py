@@ -181,7 +181,7 @@ class SonnetTraining(Training):
         if a part is too short
     """
 
-    program, uses = KIND, (f"{KIND} write", f"{KIND} evaluate")
+    program, uses, shared = KIND, (f"{KIND} write", f"{KIND} evaluate"), ("ids",)
 
     def __init__(self, training: str, held_out: str, settings: Settings, keep_case: bool = False):
         s, L = settings, len(training)
@@ -191,7 +191,7 @@ class SonnetTraining(Training):
         self.kept = {"keep_case": keep_case, **kept(training, held_out)}
         vocabulary = Vocabulary({*START, *training, *held_out})
         self.ids, self.n_held_out = vocabulary.encode_text(training), len(held_out)
-        self.unseen, self.counted = vocabulary.encode_text(measured(held_out, vocabulary)), self.ids[-COUNTED:]
+        self.unseen, self.counted = vocabulary.encode_text(measured(held_out, vocabulary)), self.ids[-COUNTED:].copy()
         model, adam = build(s, vocabulary), Adam(s.learning_rate, beta2=s.beta2)
         super().__init__(s, vocabulary, model, adam, schedule=s.schedule, carry=not s.stride)
         N, length = n_streams(L, s)

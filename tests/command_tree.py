@@ -76,6 +76,8 @@ def usual(program, command):
     chosen = {p.name: QUICK[p.name] for p in command.params if p.name in QUICK and accepts(p, QUICK[p.name])}
     if names & {"plain_data", "file"}:
         chosen.pop("chords", None)  # the name of a part
+    if (program, command.name) == ("jazz", "sweep"):
+        chosen.pop("recipe", None)  # a list, whose values are those of another program
     for p in command.params:
         if is_path(p) and p.name == "model" and p.param_type_name == "option":
             chosen[p.name] = f"{program}-model.npz"

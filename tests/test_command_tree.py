@@ -145,7 +145,9 @@ SAMPLING = {"--temperature", "--top-k", "--top-p", "--seed", "--model"}
 OPTIONS = [
     (f"{program} {name}", parameter)
     for program, name, parameter in PARAMETERS
-    if parameter.param_type_name == "option" and parameter.opts[-1] != "--out"  # each command writes its own files
+    if parameter.param_type_name == "option"
+    and parameter.opts[-1] != "--out"  # each command writes its own files
+    and name != "sweep"  # which takes lists of values
 ]
 
 

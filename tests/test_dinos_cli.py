@@ -424,7 +424,7 @@ def test_the_course_of_the_command_is_that_of_the_library(shared_data, capsys):
 
 
 def test_every_command_has_help_under_both_names():
-    commands = {"sample", "train", "evaluate", "course", "inspect"}
+    commands = {"sample", "sweep", "train", "evaluate", "course", "inspect"}
     assert set(dinos.cli.app.commands) == commands
     for command in ([], *([name] for name in commands)):
         long, short = (CliRunner().invoke(dinos.cli.app, [*command, option]) for option in ("--help", "-h"))

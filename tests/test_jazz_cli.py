@@ -326,7 +326,7 @@ def test_ctrl_c_saves_the_model_and_says_how_to_go_on(folder, monkeypatch):
 
 def test_every_command_has_help_under_both_names():
     commands = {"improvise", "instruments", "train", "evaluate", "doctor", "listen", "choruses", "course", "chart"}
-    assert set(app.commands) == commands | {"score"}
+    assert set(app.commands) == commands | {"score", "sweep"}
     for command in ([], *([name] for name in app.commands)):
         long, short = (CliRunner().invoke(app, [*command, option]) for option in ("--help", "-h"))
         assert long.exit_code == short.exit_code == 0

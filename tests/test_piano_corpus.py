@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 from fractions import Fraction
 
@@ -16,6 +15,7 @@ from piano import corpus
 from piano.corpus import CACHE_HEADER, Piece, default_cache, read_pieces, split_by_piece
 from piano.tokens import tokens_of
 from workbench.files import data_path
+from workbench.jobs import Jobs
 
 as_root = getattr(os, "geteuid", lambda: 1)() == 0
 
@@ -319,19 +319,11 @@ def test_the_cache_of_a_folder_is_hidden_in_it(folder, monkeypatch):
 # several processes
 
 
-@pytest.fixture
-def in_parallel(monkeypatch):
-    monkeypatch.setattr(corpus, "PARALLEL_FROM", 2)
-    monkeypatch.setattr(corpus, "CHUNK", 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 2)
-
-
-def test_several_processes_read_the_same_in_the_same_order(folder, in_parallel, monkeypatch):
+def test_several_processes_read_the_same_in_the_same_order(folder):
     for i in range(6):
         (folder / f"bad {i}.mid").write_bytes(b"no music" + bytes([i]))
-    parallel = pieces_and_refused(folder, rhythm=True)
+    parallel = pieces_and_refused(folder, rhythm=True, jobs=Jobs(2))
     assert len(parallel[1]) == 6
-    monkeypatch.setattr(corpus, "PARALLEL_FROM", 100)
     assert pieces_and_refused(folder, rhythm=True) == parallel
 
 
@@ -339,21 +331,19 @@ def die(path):
     os._exit(3)
 
 
-def test_a_process_that_dies_is_one_error(folder, in_parallel, monkeypatch):
+def test_a_process_that_dies_is_one_error(folder, monkeypatch):
     monkeypatch.setattr(corpus, "_read", die)
-    with pytest.raises(NumpyrnnError, match="a process that reads the files has died"):
-        pieces_and_refused(folder)
-    assert not multiprocessing.active_children()
+    with pytest.raises(NumpyrnnError, match="a process has died"):
+        pieces_and_refused(folder, jobs=Jobs(2))
 
 
-def test_an_interruption_ends_the_processes_and_leaves_no_file(folder, in_parallel):
+def test_an_interruption_leaves_no_file(folder):
     def interrupted(items):
         yield items[0]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        read_pieces([folder], cache=folder / "cache.json", progress=interrupted)
-    assert not multiprocessing.active_children()
+        read_pieces([folder], cache=folder / "cache.json", progress=interrupted, jobs=Jobs(2))
     assert not (folder / "cache.json").exists()
 
 

@@ -391,7 +391,7 @@ def test_an_error_is_one_line_and_loses_nothing(folder, arguments, status, messa
 
 
 def test_every_command_has_help_under_both_names():
-    assert set(app.commands) == {"write", "train", "evaluate", "inspect"}
+    assert set(app.commands) == {"write", "train", "evaluate", "inspect", "sweep"}
     for command in ([], ["write"], ["train"], ["evaluate"], ["inspect"]):
         long, short = (CliRunner().invoke(app, [*command, option]) for option in ("--help", "-h"))
         assert long.exit_code == short.exit_code == 0

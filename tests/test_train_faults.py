@@ -11,6 +11,7 @@ from numpyrnn.batches import Batch, padded, streams
 from numpyrnn.checkpoint import Checkpoint, load, save
 from numpyrnn.checks import NotFiniteError
 from numpyrnn.optim import SGD, Adam, clip_by_norm, clip_by_value
+from numpyrnn.state import values_of
 from numpyrnn.train import Trainer
 from numpyrnn.vocab import Vocabulary
 
@@ -184,7 +185,7 @@ def test_an_epoch_that_was_trained_when_memory_ran_out_is_kept(moment, monkeypat
         if moment == "valid":
             patched.setattr("numpyrnn.train.mean_loss", lambda *_: full() and 1.0)
         if moment == "keep":
-            patched.setattr(trainer, "_values", lambda: full() and Trainer._values(trainer))
+            patched.setattr("numpyrnn.train.values_of", lambda trainer: full() and values_of(trainer))
         with pytest.raises(MemoryError):
             run(trainer, **hooks)
     assert trainer.step == (5 if moment in ("batch", "keep") else 10)

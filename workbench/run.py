@@ -20,6 +20,7 @@ from numpyrnn.batches import Batch
 from numpyrnn.cli import Choice
 from numpyrnn.files import check_plain_file, real
 from numpyrnn.measure import loss_of
+from numpyrnn.ranks import started
 from numpyrnn.signals import handled, held, interrupt, status_of
 from numpyrnn.train import Record
 
@@ -81,14 +82,16 @@ def training_options(out: str, epochs: int | None = None) -> Decorator:
         @click.option("--on-nan", type=Choice(ON_NAN), default=ON_NAN[0], show_default=True, help=NAN)
         @wraps(command)
         def of_run(epochs: int | None, seed: int | None, resume: Path | None, slim: bool, **given: Any) -> Any:
+            kind = click.get_current_context().obj or TrainingRun
             data, model = given.get("data"), output_path(given.pop("out"), resume or Path(out))
             start = given.pop("start")
             start = start and start_path(start, Path(out).stem)
             inputs = [*(data if isinstance(data, list) else [data]), start]
             plot = given.pop("plot")
             plot = None if plot is None else output_path(plot, Path(f"{model.stem}.png"))
-            files = outputs(model, plot, resume, given.pop("force"), inputs)
-            run = TrainingRun(files, epochs, seed, resume, slim, given.pop("on_nan"), start)
+            swept, force = kind is not TrainingRun, given.pop("force")
+            files = Outputs(*[model] * 3) if swept else outputs(model, plot, resume, force, inputs)
+            run = kind(files, epochs, seed, resume, slim, given.pop("on_nan"), start)
             return command(run=run, **given)
 
         return of_run
@@ -278,6 +281,9 @@ class TrainingRun(NamedTuple):
             inside = f" in epoch {trainer.epoch + 1}, after {batches}" if batches else ""
             click.echo(f"Resuming{inside or f' after epoch {trainer.epoch}'}.")
         say(training.describe())
+        if started() > 1:
+            words = f"{started()} ranks share each batch. If one dies, mpiexec ends all; resume then with"
+            say(f"{words}: {training.program} train --resume {quoted(self.files.model)}")
         status, ngrams = self.train(training, epochs), dict[str, float]()
         given = click.get_current_context().get_parameter_source("epochs") in GIVEN
         cut = status > 128 or (given and not trainer.finished)
@@ -291,6 +297,9 @@ class TrainingRun(NamedTuple):
                         say(training.verdict(ngrams, status))
             except KeyboardInterrupt as error:
                 status = status_of(error)
+            if training.memory:
+                least, most = (f"{choose(training.memory) / 1e6:,.0f}" for choose in (min, max))
+                say(f"Memory of each rank: {least} to {most} MB.")
             unit, records = f"nats a {training.per}", training.shown(trainer.history)
             if records:
                 plot_history(records, self.files.plot, training.title, ngrams, unit)

@@ -29,10 +29,16 @@ def start(module: str) -> None:
             signal.signal(number, leave)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from numpyrnn.cli import run
+    from numpyrnn.ranks import started
 
     app = import_module(module).app
     gc.freeze()  # what was imported stays, so the garbage collector need not scan it
-    run(app)
+    if started() == 1:
+        run(app)
+    else:
+        from .together import run_together
+
+        run_together(app)
 
 
 def engine() -> None:

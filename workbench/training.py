@@ -18,6 +18,7 @@ from numpyrnn.train import Record
 from .files import check_model
 from .grow import grow
 from .terminal import counted, progress_bar
+from .together import shared
 
 SMALL_LETTERS = "Capital letters are learned as small ones; --keep-case keeps them."
 BAR = "{desc}: {percentage:3.0f}%|{bar}| {remaining} left"
@@ -50,9 +51,13 @@ class Training:
     items : int, default 1, about the sum of `count` over the batches of an epoch, for the progress bar
     title : str, the title of the picture
     refusal : str, why `accept` ended the training
+    shared : names of large arrays that are only read, of which ranks on one machine share a copy
+    memory : list of int, bytes that each rank used at the end of `run`; empty without `mpiexec`
     """
 
     program: ClassVar[str]
+    shared: ClassVar[tuple[str, ...]] = ()
+    memory: Sequence[int] = ()
     uses: ClassVar[tuple[str, ...]] = ()
     per: ClassVar[str] = "character"
     places: int = 1
@@ -113,9 +118,10 @@ class Training:
     def run(
         self, epochs: int, on_batch: OnBatch = None, on_epoch: OnEpoch = None, on_rollback: OnRollback = None
     ) -> list[Record]:
-        """Train up to `epochs` epochs in total; see `Trainer.run`."""
-        parts = self.batches(), epochs, self.validation_batches, self.accept
-        return self.trainer.run(*parts, on_batch, on_epoch, on_rollback)
+        """Train up to `epochs` epochs in total, under `mpiexec` on all ranks; see `Trainer.run`."""
+        callbacks = on_batch, on_epoch, on_rollback
+        with shared(self, epochs, *callbacks):
+            return self.trainer.run(self.batches(), epochs, self.validation_batches, self.accept, *callbacks)
 
     @contextmanager
     def progress(

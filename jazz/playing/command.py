@@ -12,6 +12,7 @@ from music.outputs import left_over
 from numpyrnn.checks import shown
 from numpyrnn.cli import Command
 from workbench import options as shared
+from workbench.jobs import jobs_options
 from workbench.tables import table
 from workbench.terminal import fitted, progress_bar, quoted, say, what_next, with_file, working
 
@@ -49,6 +50,7 @@ chart_options = shared.options_of(
     default=1,
     help="Play several takes and write the best. A table shows the seed of each, with which it can be played again.",
 )
+@jobs_options
 @shared.sampling_options_of(TEMPERATURE)
 @option("--choruses", type=click.IntRange(1, LONGEST), default=1, help="How often the form is played.")
 @option("--density", type=shared.Real(0, 100, min_open=True), default=1.0, help="2 for more notes, 0.5 for fewer.")

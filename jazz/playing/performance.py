@@ -6,8 +6,10 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import accumulate, count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from numpyrnn.checkpoint import Checkpoint
 from numpyrnn.checks import check_count, check_range
 from numpyrnn.sampling import Sampler
 from workbench.files import load_model
+from workbench.jobs import HERE, Jobs
 
 from ..changes import LONGEST, Changes
 from ..changes import form as shipped_form
@@ -80,6 +83,7 @@ def improvise(
     transpose: str | None = None,
     model: str | Path | Checkpoint | None = None,
     on_bar: Callable[[int], object] | None = None,
+    jobs: Jobs = HERE,
 ) -> Solo:
     """Play a new solo over chord changes.
 
@@ -121,6 +125,7 @@ def improvise(
         "instrument" for that of the solo's; default: as it sounds
     model : Checkpoint or file, default the shipped model
     on_bar : function, optional, called with the number of bars just completed, to show progress
+    jobs : Jobs, default one process; others share the takes, and do not call `on_bar`
 
     Returns
     -------
@@ -131,6 +136,7 @@ def improvise(
     NumpyrnnError
         if the chords, the head, the primer or the model cannot be read, or a setting is out of range
     """
+    given = locals()
     for name, number, most in (("choruses", choruses, None), ("takes", takes, MOST_TAKES)):
         check_count(name, number, 1, most or np.inf)
     switches = {"ending": ending, "count_in": count_in, "mechanical": mechanical, "solo": solo}
@@ -158,6 +164,8 @@ def improvise(
     if not solo and unused:
         raise NumpyrnnError(f"{unused[0]} must be left out if the solo is left out")
     seed = secrets.randbelow(1 << 31) if seed is None else check_count("seed", seed, 0)
+    if takes > 1 and jobs != HERE:
+        return best_of([*jobs.map(partial(_take, given | {"on_bar": None}), list(islice(count(seed), takes)))])
     player = player_of(instrument, program, range)
     notation(player, transpose)  # a wrong key is refused before the solo is played
     before = None
@@ -215,8 +223,20 @@ def improvise(
         traded = tuple(bar - int(road.start / changes.bar) for bars in road.trades for bar in bars)
         return Solo(line, midi, tempo, seed, copied, improvised, player, transpose, (), tuple(told), traded)
 
-    found = sorted(map(play, islice(count(seed), takes)), key=lambda take: -take.score if takes > 1 else 0)
-    return replace(found[0], takes=tuple(found) if takes > 1 else ())
+    return best_of(list(map(play, islice(count(seed), takes))))
+
+
+def _take(given: dict[str, Any], seed: int) -> Solo:
+    """A single take, in another process."""
+    return improvise(**given | {"seed": seed, "takes": 1, "jobs": HERE})
+
+
+def best_of(takes: Sequence[Solo]) -> Solo:
+    """The take with the best score, which holds all of them, the best first; a single one as it is."""
+    if len(takes) == 1:
+        return takes[0]
+    found = sorted(takes, key=lambda take: -take.score)
+    return replace(found[0], takes=tuple(found))
 
 
 def with_feel(changes: Changes, feel: str | None, swing: float | None) -> tuple[Changes, Fraction]:

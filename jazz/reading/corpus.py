@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from music.files import MIDI_ENDINGS, different_names, naming
 from music.midi import Midi, Note, as_tempo, read_midi
 from music.reader import ENCODING, check_encoding
 from numpyrnn import NumpyrnnError
 from workbench.files import data_path
+from workbench.jobs import HERE, Jobs
 
 from ..swing import swung
 from ..tunes import Tune, chord_pitches
 from .choruses import Chorus, read_chorus, tune_of_chorus
 from .tracks import bars_of, choose, tune_of_midi
-from .wjazzd import Chosen, Progress, is_database, read_solos
+from .wjazzd import Chosen, is_database, read_solos
 from .written import markers_of
 
 LONGEST_EXCERPT = 600  # seconds; rendering so much takes 0.5 GB
@@ -38,7 +42,8 @@ def read_tunes(
     encoding: str = ENCODING,
     on_refused: Callable[[NumpyrnnError], object] | None = None,
     chosen: Chosen | None = None,
-    progress: Progress = lambda entries: entries,
+    progress: Callable[[Sequence[Any]], Iterable[Any]] = lambda entries: entries,
+    jobs: Jobs = HERE,
 ) -> list[Tune]:
     """Read tunes from MIDI files, from written choruses (.txt) and from the Weimar Jazz Database.
 
@@ -50,7 +55,9 @@ def read_tunes(
     on_refused : function, optional
         Called with the error of each unusable file in a folder, or solo in the database. By default the first such
         error is raised.
-    chosen, progress : for the database, see `wjazzd.read_solos`
+    chosen : for the database, see `wjazzd.read_solos`
+    progress : function that takes a list and gives its items, such as a progress bar
+    jobs : Jobs, default one process, or as many as there are cores for 200 files or more
 
     Returns
     -------
@@ -63,32 +70,40 @@ def read_tunes(
     """
     check_encoding(encoding)
 
-    def read(file: Path) -> Tune:
-        if file.suffix.lower() == ".txt":
-            return tune_of_chorus(read_chorus(file))
-        midi = read_midi(file, encoding)
-        with naming(file):
-            return tune_of_midi(midi, choose(midi, melody, chords), file.stem, from_bar, to_bar)[0]
-
+    read = partial(_read, melody, chords, from_bar, to_bar, encoding)
     tunes: list[Tune] = []
     for path in paths:
         if is_database(path):
             tunes += read_solos(path, chosen, on_refused, progress)
             continue
         files, before = sorted(path.iterdir()) if os.path.isdir(path) else [path], len(tunes)
-        for file in files:
-            if file != path and file.suffix.lower() not in (*MIDI_ENDINGS, ".txt"):
-                continue
-            try:
-                tunes.append(read(file))
-            except NumpyrnnError as error:
-                if on_refused is None or file == path:
-                    raise
-                on_refused(error)
+        files = [file for file in files if file == path or file.suffix.lower() in (*MIDI_ENDINGS, ".txt")]
+        with closing(jobs.map(read, files)) as results:
+            for _, tune in zip(progress(files), results, strict=True):
+                if isinstance(tune, Tune):
+                    tunes.append(tune)
+                elif on_refused is None or files == [path]:
+                    raise tune
+                else:
+                    on_refused(tune)
         if len(tunes) == before:
             raise NumpyrnnError(f"{path} must hold MIDI files or choruses (.txt) that can be used, it holds none")
     names = different_names(tune.name for tune in tunes)
     return [replace(tune, name=name) for tune, name in zip(tunes, names, strict=True)]
+
+
+def _read(
+    melody: str | None, chords: str | None, from_bar: int | None, to_bar: int | None, encoding: str, file: Path
+) -> Tune | NumpyrnnError:
+    """The tune of a file, or why it cannot be used; this may run in another process."""
+    try:
+        if file.suffix.lower() == ".txt":
+            return tune_of_chorus(read_chorus(file))
+        midi = read_midi(file, encoding)
+        with naming(file):
+            return tune_of_midi(midi, choose(midi, melody, chords), file.stem, from_bar, to_bar)[0]
+    except NumpyrnnError as error:
+        return error
 
 
 def chorus_midi(chorus: Chorus, straight: bool = False) -> Midi:
