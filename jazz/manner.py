@@ -86,9 +86,14 @@ class Manners:
         likely: list[tuple[str, int]] = [*of_form.most_common(1), (by_feel, 0), *of_all.most_common(1), (known[0], 0)]
         return next(style for style, _ in likely if style in known)
 
-    def of(self, style: str) -> list[Array]:
+    def of(self, style: str) -> Array:
         """The rows of the tunes of a style, or of all for an empty name."""
-        return [ids for _, name, ids in self.rows if style in ("", name)]
+        found = [ids for _, name, ids in self.rows if style in ("", name)]
+        return np.concatenate(found or [np.empty((0, self.settings.step), int)])
+
+    def counted(self, rows: Array) -> Array:
+        """How often each token is in some rows, (V,)."""
+        return np.bincount(rows.ravel(), minlength=len(self.tokens))
 
     def told(self, style: str, asked: bool) -> tuple[Shape, float, dict[str, Array]]:
         """The usual shape of a style, how much longer its phrases are, and its leanings; plainer if it is asked for."""
@@ -99,10 +104,8 @@ class Manners:
 
     def usual(self, style: str, apart: float = 1.0) -> Shape:
         """The usual shape of the tunes of a style, moved away from the mean of all tunes if `apart` is above 1."""
-        means = [
-            usual_shape(name, ([self.tokens[i] for i in row] for ids in self.of(name) for row in ids))
-            for name in (("", style) if apart != 1 else (style,))
-        ]
+        names = ("", style) if apart != 1 else (style,)
+        means = [usual_shape(name, zip(self.tokens, self.counted(self.of(name)), strict=True)) for name in names]
         own, of_all = means[-1], means[0]
 
         def moved(one: float | None, mean: float | None) -> float | None:
@@ -117,10 +120,11 @@ class Manners:
         """How many times as many notes the phrases of a style have as those of all tunes."""
 
         def notes(name: str) -> float:
-            rows = (row[-self.settings.parts :] for ids in self.of(name) for row in ids)
+            rows, counts = np.unique(self.of(name)[:, -self.settings.parts :], axis=0, return_counts=True)
             values = [value_of([self.tokens[i] for i in row]) for row in rows]
-            ends = sum(value.kind == "R" and value.duration >= PAUSE for value in values)
-            return sum(value.kind != "R" for value in values) / (ends + 1)
+            is_note = np.array([value.kind != "R" for value in values])
+            is_end = np.array([value.kind == "R" and value.duration >= PAUSE for value in values])
+            return float(counts @ is_note / (counts @ is_end + 1))
 
         return notes(style) / notes("")
 
@@ -134,18 +138,21 @@ class Manners:
         -------
         dict from a place in the beat, see `beat_place`, to a (V,) array
         """
-        size = len(self.tokens)
+        size, context = len(self.tokens), self.settings.context
         counts = {"": np.zeros((2, size))}
         groups = [[i for i, token in enumerate(self.tokens) if token.startswith(start)] for start in PREFIXES]
         rest = next((i for i in groups[0] if self.tokens[i] == f"{KIND}R"), -1)
         for own, rows in ((0, self.of("")), (1, self.of(style))):
-            for row in (row for ids in rows for row in ids):
-                position = next((self.tokens[i] for i in row if self.tokens[i].startswith(POSITION)), "")
-                place = beat_place(float(position.removeprefix(POSITION))) if position else ""
-                said = row[-self.settings.parts :]
-                said = said[:1] if said[0] == rest else said
-                for key in {place, ""}:
-                    np.add.at(counts.setdefault(key, np.zeros((2, size)))[own], said, 1)
+            at = rows[:, context.index("position")] if "position" in context else np.full(len(rows), -1)
+            said = rows[:, -self.settings.parts :]
+            is_rest = said[:, 0] == rest
+            for position in np.unique(at):
+                here = at == position
+                seen = self.counted(said[here & ~is_rest]) + self.counted(said[here & is_rest, 0])
+                counts[""][own] += seen
+                if position >= 0:
+                    place = beat_place(float(self.tokens[position].removeprefix(POSITION)))
+                    counts.setdefault(place, np.zeros((2, size)))[own] += seen
         found = {}
         for place, (of_all, of_style) in counts.items():
             found[place] = np.zeros(size)

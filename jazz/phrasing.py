@@ -78,26 +78,27 @@ def plan(changes: Changes, usual: Shape, density: float, rng: Generator, runs: f
     return shapes[: len(changes.bars)]
 
 
-def usual_shape(style: str, told: Iterable[Sequence[str]]) -> Shape:
+def usual_shape(style: str, told: Iterable[tuple[str, int]]) -> Shape:
     """The mean shape of a manner.
 
     Parameters
     ----------
     style : str
-    told : iterable of lists of str, the tokens of the shape that each value of the manner's tunes was told, by CONTEXTS
+    told : iterable of (token, how often the manner's tunes have it); those of CONTEXTS that say a shape count
 
     Returns
     -------
     Shape; what the tunes do not say is None
     """
-    found: dict[str, list[float]] = {}
-    for token in chain.from_iterable(told):
+    found: dict[str, tuple[float, int]] = {}  # the sum of the numbers, and how many they are
+    for token, count in told:
         kind, _, number = token.partition(": ")
-        if number.isdecimal():
-            found.setdefault(kind, []).append(float(number))
+        if number.isdecimal() and count:
+            total, seen = found.get(kind, (0.0, 0))
+            found[kind] = total + float(number) * count, seen + int(count)
 
     def usual(kind: str, unit: float, least: float = 0.0) -> float | None:
-        return least + unit * float(np.mean(found[kind])) if found.get(kind) else None
+        return least + unit * (found[kind][0] / found[kind][1]) if kind in found else None
 
     density, height = usual("density", CROWD), usual("height", STOREY, LOWEST)
     return Shape(style, density, height, usual("triplets", FEW), usual("sixteenths", FEW))
