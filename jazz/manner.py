@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -34,6 +35,8 @@ class Feeling:
     triplets : float, added to the logits of durations in triplets
     over : float, added to the logits of durations that hold a note off the beat over the next beat
     bars : float, added to the logits of durations that end with the bar
+    hemiola : float, added to those of durations that cut two bars of three beats into three parts, or one into two
+    echo : float, added to the logit of the duration that was played at the same place one bar or two bars before
     runs : float, the probability that a section is in double time; None: by the model alone
     """
 
@@ -42,6 +45,8 @@ class Feeling:
     triplets: float = 0.0
     over: float = 0.0
     bars: float = 0.0
+    hemiola: float = 0.0
+    echo: float = 0.0
     runs: float | None = None
 
 
@@ -49,7 +54,7 @@ FEELINGS = {
     "swing": Feeling(),
     "straight": Feeling(triplets=-3.0, over=0.6),
     "bossa": Feeling(density=0.95, triplets=-3.0, over=0.8),
-    "waltz": Feeling(bars=1.6),
+    "waltz": Feeling(bars=1.6, hemiola=1.6, echo=0.6),
     "ballad": Feeling(density=0.6, long=1.0, triplets=-0.5, runs=0.2),
 }
 
@@ -168,7 +173,7 @@ def beat_place(position: float) -> str:
     return f"{position % 1:.3f}"
 
 
-def feel_lean(feeling: Feeling, length: Array, position: float, bar: float) -> Array:
+def feel_lean(feeling: Feeling, length: Array, position: float, bar: float, before: Sequence[float] = ()) -> Array:
     """What a feel adds to the logits of durations.
 
     Parameters
@@ -176,6 +181,7 @@ def feel_lean(feeling: Feeling, length: Array, position: float, bar: float) -> A
     feeling : Feeling
     length : (V,) array, the duration of each token in quarters, 0 for others
     position, bar : float, where in the bar a note begins, and the length of the bar, quarters
+    before : list of float, the durations that began at this place one bar and two bars before
 
     Returns
     -------
@@ -185,7 +191,13 @@ def feel_lean(feeling: Feeling, length: Array, position: float, bar: float) -> A
     thirds = (abs(length * 3 - np.rint(length * 3)) < 0.01) & (abs(length * 2 - np.rint(length * 2)) > 0.01)
     over = (within > 0) & (length > 1.01 - within)
     to_bar = abs(position + length - bar) < 0.01
+    third = (length == 2) & (position in (0, 2)) | (length == 1.5) & (position == 0)
     lean: Array = known * (
-        feeling.long * (length >= 1) + feeling.triplets * thirds + feeling.over * over + feeling.bars * to_bar
+        feeling.long * (length >= 1)
+        + feeling.triplets * thirds
+        + feeling.over * over
+        + feeling.bars * to_bar
+        + feeling.hemiola * third
+        + feeling.echo * sum((abs(length - earlier) < 0.01 for earlier in before), np.zeros(len(length)))
     )
     return lean

@@ -23,7 +23,7 @@ PHRASE, LEAST_PHRASE = 30.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
 USUAL_TEMPO, FASTER = 130, 0.3  # the mean phrase grows with this power of the tempo
 RELUCTANCE = 1.3  # by which the logit of a rest is lowered in a phrase that is to go on
 # Memory
-RECALL = 0.2  # the probability that a phrase begins with one that was played before
+RECALL = 0.15  # the probability that a phrase begins with one that was played before
 MOTIF = (4, 9)  # notes of a motif: the fewest, and one more than the most
 BACK = (Fraction(2), Fraction(32))  # quarters since the motif, 8 bars of 4/4 at most
 STEPS = 7  # semitones by which a motif is transposed at most

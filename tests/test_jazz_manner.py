@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jazz.changes import form, parse_changes
-from jazz.manner import FEELINGS, feel_lean
+from jazz.manner import FEELINGS, Feeling, feel_lean
 from jazz.phrasing import turns_of
 from jazz.playing.feel import played
 from jazz.soloist import LONGEST_COPY, TEMPERATURE, Soloist
@@ -84,8 +84,32 @@ def test_what_a_feel_adds_to_the_logits_of_durations():
     assert straight[1] < -1 < 0 < straight[3] == straight[4]
     assert ballad[0] == ballad[2] == 0
     assert ballad[3] == ballad[4] > 0
-    assert feel_lean(FEELINGS["waltz"], length, 2.0, 3.0).tolist() == [0, 0, 0, FEELINGS["waltz"].bars, 0, 0]
-    assert not feel_lean(FEELINGS["swing"], length, 0.5, 4.0).any()
+    assert not feel_lean(FEELINGS["swing"], length, 0.5, 4.0, [0.5, 1.0]).any()
+
+
+def test_a_waltz_leans_to_ends_of_bars_to_hemiolas_and_to_the_rhythm_of_the_bars_before():
+    length, waltz = np.array([0, 0.5, 1, 1.5, 2]), FEELINGS["waltz"]  # 0: no duration
+    assert feel_lean(waltz, length, 2.0, 3.0).tolist() == [0, 0, waltz.bars, 0, waltz.hemiola]
+    assert feel_lean(waltz, length, 0.0, 3.0).tolist() == [0, 0, 0, waltz.hemiola, waltz.hemiola]
+    assert feel_lean(waltz, length, 0.5, 3.0, [0.5, 0.5]).tolist() == [0, 2 * waltz.echo, 0, 0, 0]
+
+
+@pytest.mark.slow
+def test_solos_over_a_waltz_repeat_rhythms_of_bars_and_cut_bars_in_two_more_often_than_without_a_feel(monkeypatch):
+    def figures():
+        same, halves = [], []
+        for seed in range(12):
+            notes = notes_of(play(form(("waltz", "waltz-am")[seed % 2]).times(2), seed))
+            end = int(max(note.onset for note in notes) // 3) + 1
+            bars = [tuple(note.onset % 3 for note in notes if note.onset // 3 == bar) for bar in range(end)]
+            same += [a == b for back in (1, 2) for a, b in zip(bars, bars[back:], strict=False) if a and len(b) > 1]
+            halves += [1.5 in bar and not {1, 2} & {*bar} for bar in bars if bar]
+        return mean(same), mean(halves)
+
+    repeated, hemiolas = figures()
+    monkeypatch.setitem(FEELINGS, "waltz", Feeling())
+    assert repeated > 1.3 * figures()[0]
+    assert hemiolas > 1.3 * figures()[1]
 
 
 @pytest.mark.slow
