@@ -20,8 +20,8 @@ from .tokens import KIND, PREFIXES, Shape, value_of
 STYLE, NO_STYLE = "style: ", "style: -"  # with which the tokens of styles begin; the token of none
 POSITION = "position: "
 PRIOR = 50  # values of all tunes that are counted with those of a style
-GUIDANCE = 3.0  # how many times the logarithm of a token's likelihood for a style is added, if the style is asked for
-APART = 3.0  # how many times as far from the mean of all styles the shape of a style is, if it is asked for
+GUIDANCE = 2.0  # how many times the logarithm of a token's likelihood for a style is added, if the style is asked for
+APART = 2.0  # how many times as far from the mean of all styles the shape of a style is, if it is asked for
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from jazz.changes import form, parse_changes
-from jazz.manner import FEELINGS, Feeling, feel_lean
+from jazz.manner import FEELINGS, PRIOR, Feeling, feel_lean
 from jazz.phrasing import turns_of
 from jazz.playing.feel import played
 from jazz.soloist import LONGEST_COPY, TEMPERATURE, Soloist
+from jazz.tokens import Shape
 from jazz.yardstick.measures import MEASURES, measure
 from jazz.yardstick.quality import solo_of_line
 from numpyrnn.sampling import Sampler
@@ -110,6 +111,29 @@ def test_solos_over_a_waltz_repeat_rhythms_of_bars_and_cut_bars_in_two_more_ofte
     monkeypatch.setitem(FEELINGS, "waltz", Feeling())
     assert repeated > 1.3 * figures()[0]
     assert hemiolas > 1.3 * figures()[1]
+
+
+def test_leanings_compare_the_tokens_of_a_style_at_a_place_with_those_of_all_tunes():
+    manners = soloist().manners
+    tokens = manners.tokens
+    assert manners.settings.context[0] == "position"
+    positions = {token for token in tokens if token.startswith("position: ") and token.endswith(".500")}
+    rows = {style: [row for row in manners.of(style) if tokens[row[0]] in positions] for style in ("", "bossa")}
+    usual, own = (
+        [tokens[row[-3]] for row in rows[style]].count("type A") / len(rows[style]) for style in ("", "bossa")
+    )
+    n = len(rows["bossa"])
+    expected = np.log((own * n + PRIOR * usual) / (n + PRIOR) / usual)
+    found = manners.leanings("bossa")["0.500"][tokens.index("type A")]
+    assert found == pytest.approx(expected, abs=0.001)
+    assert found < 0
+
+
+def test_a_style_without_a_training_tune_leans_nowhere():
+    shape, longer, leanings = soloist().manners.told("baroque", False)
+    assert (shape, longer, leanings) == (Shape("baroque"), 1.0, {})
+    assert soloist().manners.of("baroque").shape == (0, soloist().settings.step)
+    assert max(abs(lean).max() for lean in soloist().manners.leanings("baroque").values()) < 1e-9
 
 
 @pytest.mark.slow
