@@ -23,7 +23,7 @@ PHRASE, LEAST_PHRASE = 30.0, 4  # notes: the mean at USUAL_TEMPO, and the fewest
 USUAL_TEMPO, FASTER = 130, 0.3  # the mean phrase grows with this power of the tempo
 RELUCTANCE = 1.3  # by which the logit of a rest is lowered in a phrase that is to go on
 # Memory
-RECALL = 0.2  # the probability that a phrase begins with one that was played before
+RECALL = 0.15  # the probability that a phrase begins with one that was played before
 MOTIF = (4, 9)  # notes of a motif: the fewest, and one more than the most
 BACK = (Fraction(2), Fraction(32))  # quarters since the motif, 8 bars of 4/4 at most
 STEPS = 7  # semitones by which a motif is transposed at most
@@ -78,26 +78,27 @@ def plan(changes: Changes, usual: Shape, density: float, rng: Generator, runs: f
     return shapes[: len(changes.bars)]
 
 
-def usual_shape(style: str, told: Iterable[Sequence[str]]) -> Shape:
+def usual_shape(style: str, told: Iterable[tuple[str, int]]) -> Shape:
     """The mean shape of a manner.
 
     Parameters
     ----------
     style : str
-    told : iterable of lists of str, the tokens of the shape that each value of the manner's tunes was told, by CONTEXTS
+    told : iterable of (token, how often the manner's tunes have it); those of CONTEXTS that say a shape count
 
     Returns
     -------
     Shape; what the tunes do not say is None
     """
-    found: dict[str, list[float]] = {}
-    for token in chain.from_iterable(told):
+    found: dict[str, tuple[float, int]] = {}  # the sum of the numbers, and how many they are
+    for token, count in told:
         kind, _, number = token.partition(": ")
-        if number.isdecimal():
-            found.setdefault(kind, []).append(float(number))
+        if number.isdecimal() and count:
+            total, seen = found.get(kind, (0.0, 0))
+            found[kind] = total + float(number) * count, seen + int(count)
 
     def usual(kind: str, unit: float, least: float = 0.0) -> float | None:
-        return least + unit * float(np.mean(found[kind])) if found.get(kind) else None
+        return least + unit * (found[kind][0] / found[kind][1]) if kind in found else None
 
     density, height = usual("density", CROWD), usual("height", STOREY, LOWEST)
     return Shape(style, density, height, usual("triplets", FEW), usual("sixteenths", FEW))

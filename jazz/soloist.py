@@ -26,7 +26,7 @@ from .spot import Spot, middle
 from .tokens import Shape, context, place_of
 from .tunes import Bar, Tune, chord_elements, make_bars
 
-ON_BEAT = 0.4  # the probability that a phrase may end with a note that begins on a beat
+ON_BEAT = 0.65  # the probability that a phrase may end with a note that begins on a beat
 LONGEST_COPY, TEMPO = 8, 130  # values; quarters a minute
 TEMPERATURE, TOP_P = 1.2, None  # by default; docs/solos.md says how they were chosen
 STRENGTH = 1.4  # of the effect of `density` on each value, beside what the model is told
@@ -180,6 +180,7 @@ class Soloist(Speaker):
         memory = Phrases(line.elements, chords)
         previous: int | None = None
         played: Bar | None = None  # the last bar in which a note begins
+        begun: dict[Fraction, float] = {}  # the durations of the notes, by onset
         now, ended = Fraction(0), False
         ends = True  # whether the last note is a tone that can end
         turn = turns[0]
@@ -195,7 +196,10 @@ class Soloist(Speaker):
             heard = place if previous is None else replace(place, previous=previous - self.shift)
             denser = float(np.log((shapes[number].density or DENSITY) / (usual.density or DENSITY)))
             self.rest_lean = denser * self.thin
-            self.lean = self.rest_lean + feel_lean(feeling, self.length, float(place.position), float(bar.length))
+            before = [begun[then] for then in (now - bar.length, now - 2 * bar.length) if then in begun]
+            self.lean = self.rest_lean + feel_lean(
+                feeling, self.length, float(place.position), float(bar.length), before
+            )
             self.lean = self.lean + GUIDANCE * leanings.get(beat_place(float(place.position)), 0.0)
             if heard.previous is not None:
                 away = (shapes[number].height or HEIGHT) - heard.previous
@@ -241,6 +245,6 @@ class Soloist(Speaker):
             if on_bar:
                 on_bar(int(now // changes.bar - start // changes.bar))
             if pitches:
-                previous, played = pitches[0], bar
+                previous, played, begun[start] = pitches[0], bar, float(value.duration)
                 ends = can_end(previous, place.chord) and (start % 1 != 0 or rng.random() < ON_BEAT)
         return line

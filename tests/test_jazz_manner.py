@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from jazz.changes import form, parse_changes
-from jazz.manner import FEELINGS, feel_lean
+from jazz.manner import FEELINGS, PRIOR, Feeling, feel_lean
 from jazz.phrasing import turns_of
 from jazz.playing.feel import played
 from jazz.soloist import LONGEST_COPY, TEMPERATURE, Soloist
+from jazz.tokens import Shape
 from jazz.yardstick.measures import MEASURES, measure
 from jazz.yardstick.quality import solo_of_line
 from numpyrnn.sampling import Sampler
@@ -84,8 +85,55 @@ def test_what_a_feel_adds_to_the_logits_of_durations():
     assert straight[1] < -1 < 0 < straight[3] == straight[4]
     assert ballad[0] == ballad[2] == 0
     assert ballad[3] == ballad[4] > 0
-    assert feel_lean(FEELINGS["waltz"], length, 2.0, 3.0).tolist() == [0, 0, 0, FEELINGS["waltz"].bars, 0, 0]
-    assert not feel_lean(FEELINGS["swing"], length, 0.5, 4.0).any()
+    assert not feel_lean(FEELINGS["swing"], length, 0.5, 4.0, [0.5, 1.0]).any()
+
+
+def test_a_waltz_leans_to_ends_of_bars_to_hemiolas_and_to_the_rhythm_of_the_bars_before():
+    length, waltz = np.array([0, 0.5, 1, 1.5, 2]), FEELINGS["waltz"]  # 0: no duration
+    assert feel_lean(waltz, length, 2.0, 3.0).tolist() == [0, 0, waltz.bars, 0, waltz.hemiola]
+    assert feel_lean(waltz, length, 0.0, 3.0).tolist() == [0, 0, 0, waltz.hemiola, waltz.hemiola]
+    assert feel_lean(waltz, length, 0.5, 3.0, [0.5, 0.5]).tolist() == [0, 2 * waltz.echo, 0, 0, 0]
+
+
+@pytest.mark.slow
+def test_solos_over_a_waltz_repeat_rhythms_of_bars_and_cut_bars_in_two_more_often_than_without_a_feel(monkeypatch):
+    def figures():
+        same, halves = [], []
+        for seed in range(12):
+            notes = notes_of(play(form(("waltz", "waltz-am")[seed % 2]).times(2), seed))
+            end = int(max(note.onset for note in notes) // 3) + 1
+            bars = [tuple(note.onset % 3 for note in notes if note.onset // 3 == bar) for bar in range(end)]
+            same += [a == b for back in (1, 2) for a, b in zip(bars, bars[back:], strict=False) if a and len(b) > 1]
+            halves += [1.5 in bar and not {1, 2} & {*bar} for bar in bars if bar]
+        return mean(same), mean(halves)
+
+    repeated, hemiolas = figures()
+    monkeypatch.setitem(FEELINGS, "waltz", Feeling())
+    assert repeated > 1.3 * figures()[0]
+    assert hemiolas > 1.3 * figures()[1]
+
+
+def test_leanings_compare_the_tokens_of_a_style_at_a_place_with_those_of_all_tunes():
+    manners = soloist().manners
+    tokens = manners.tokens
+    assert manners.settings.context[0] == "position"
+    positions = {token for token in tokens if token.startswith("position: ") and token.endswith(".500")}
+    rows = {style: [row for row in manners.of(style) if tokens[row[0]] in positions] for style in ("", "bossa")}
+    usual, own = (
+        [tokens[row[-3]] for row in rows[style]].count("type A") / len(rows[style]) for style in ("", "bossa")
+    )
+    n = len(rows["bossa"])
+    expected = np.log((own * n + PRIOR * usual) / (n + PRIOR) / usual)
+    found = manners.leanings("bossa")["0.500"][tokens.index("type A")]
+    assert found == pytest.approx(expected, abs=0.001)
+    assert found < 0
+
+
+def test_a_style_without_a_training_tune_leans_nowhere():
+    shape, longer, leanings = soloist().manners.told("baroque", False)
+    assert (shape, longer, leanings) == (Shape("baroque"), 1.0, {})
+    assert soloist().manners.of("baroque").shape == (0, soloist().settings.step)
+    assert max(abs(lean).max() for lean in soloist().manners.leanings("baroque").values()) < 1e-9
 
 
 @pytest.mark.slow

@@ -213,7 +213,8 @@ def test_the_plan_of_twice_the_density_has_twice_the_notes():
 
 
 def test_the_usual_shape_of_a_manner_is_the_mean_of_what_its_values_were_told():
-    told = [["style: cool", "density: 4", "height: 8", "triplets: 0"], ["density: 2", "height: -", "triplets: 1"]]
+    shape = {"style: cool": 1, "density: 4": 1, "density: 2": 1, "density: 3": 0, "height: 8": 1, "height: -": 1}
+    told = (shape | {"triplets: 0": 3, "triplets: 1": 3, "type C": 2}).items()
     assert usual_shape("cool", told) == Shape("cool", 4.5, 72.0, pytest.approx(0.05), None)
     assert usual_shape("", []) == Shape()
 

@@ -57,7 +57,14 @@ chart_options = shared.options_of(
 @option(
     "--primer", type=shared.NAME, metavar="FILE|opening", help="Begin with two bars of a file, or of a training tune."
 )
-@option("--style", metavar="NAME", help="The manner of the solo, such as bebop  [default: that of the form]")
+@option(
+    "--style",
+    metavar="NAME",
+    help="The manner of the solo, as in the training tunes: swing, plain; bebop, eighths and approach tones; hard bop, "
+    "triplets and tones outside the scale; cool, such tones and held notes; modal, short phrases and long notes; "
+    "blues, dense, with triplets and sixteenths; bossa, few notes, syncopated; ballad, runs and long notes; waltz, "
+    "long phrases of few notes  [default: that of the form]",
+)
 @option("--trade", type=click.IntRange(1, LONGEST), help="Solo and drums take turns, each with so many bars.")
 @flag("--count-in", help="Add a bar of clicks at the beginning.")
 @option("--ending/--no-ending", default=True, help="Add a bar: a held chord that resolves the last one.")
