@@ -58,7 +58,8 @@ def render(
     progress : function that takes the list of notes and gives its items, such as a progress bar
     dry : bool, default False; True leaves the room out
     loop : bool, default False; True gives exactly the length of the piece, and what rings longer sounds at its
-        beginning, so that it can be repeated without a gap or a click
+        beginning, so that it can be repeated without a gap or a click. A tempo of MIDI is a whole number of
+        microseconds a quarter, so that 12 bars at 130 are one sample shorter than they would be at exactly 130.
 
     Returns
     -------

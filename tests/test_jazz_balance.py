@@ -15,7 +15,8 @@ RATE = 16000  # samples a second
 NAMES = {SOLO: "solo", BASS: "bass", PIANO: "piano", DRUMS: "drums"}
 TARGETS = {BASS: -3, PIANO: -6, DRUMS: -6}  # dB below the solo
 TEMPOS = {"swing": (80, 160, 240), "straight": (130,), "bossa": (140,), "waltz": (120, 220), "ballad": (50, 66, 90)}
-USUAL = {"straight": "bossa-dm", "bossa": "bossa", "waltz": "waltz", "ballad": "ballad-bb"}  # else a blues
+PLAYERS = ["trumpet", "flute", "vibraphone", "jazz guitar", "alto saxophone"]
+USUAL = {"straight": "bossa-dm", "bossa": "bossa-dm", "waltz": "waltz", "ballad": "ballad-bb"}  # else a blues
 
 
 def powers(solo):
@@ -65,7 +66,7 @@ def test_any_setting_gives_a_clean_sound(rounds, tell):
     peaks, clicks, samples = [], [], 0
     for seed in range(rounds(1, 20)):
         rng = np.random.default_rng(seed)
-        name, instrument = rng.choice([*FORMS]), rng.choice(["trumpet", "flute", "vibraphone", "jazz guitar", "alto saxophone"])
+        name, instrument = rng.choice([*FORMS]), rng.choice(PLAYERS)
         feel = "waltz" if form(name).meter == (3, 4) else rng.choice(["swing", "straight", "bossa", "ballad"])
         settings = {"form": str(name), "feel": str(feel), "tempo": int(rng.integers(50, 281)), "seed": seed}
         solo = jazz.improvise(**settings, instrument=str(instrument), ending=bool(seed % 2))
@@ -80,6 +81,6 @@ def test_any_setting_gives_a_clean_sound(rounds, tell):
         ends = {solo.midi.seconds(note.onset + length) for note in notes for length in (0, note.duration)}
         for near, usual in steps_at(alone, ends):
             clicks.append(near / (usual + 20))
-            assert clicks[-1] < 4, settings
+            assert clicks[-1] < 3, settings
         samples += len(sound)
     tell(f"{len(peaks)} pieces, {samples:,} samples: peak {max(peaks):.2f}, a step at a note's edge {max(clicks):.1f}")
