@@ -228,14 +228,14 @@ def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array
     if not len(levels):
         return np.zeros(n, np.float32)
     strength = GAIN * voice.gain * loudness(velocity)
-    attacks = np.maximum(voice.attack * np.sqrt(ratios), block_of(rate) / rate)
+    attacks: Array = np.maximum(voice.attack * np.sqrt(ratios), block_of(rate) / rate)
     slowness = 2 ** ((69 - pitch) / 24) / ratios**voice.damping
     attacks, slowness, strengths = (each.astype(np.float32) for each in (attacks, slowness, strength * levels))
 
     def points(times: Array) -> tuple[Array, Array]:
         onset = np.clip((times - 0.25) / 0.3, 0, 1)  # of vibrato and tremolo
-        bend = frequencies * ((2 ** (voice.vibrato / 1200) - 1) / (2 * pi * VIBRATO))
-        cycles = frequencies * (times - attacks / 2) + bend * onset * np.sin(2 * pi * VIBRATO * times)
+        bend = (2 ** (voice.vibrato / 1200) - 1) / (2 * pi * VIBRATO) * onset * np.sin(2 * pi * VIBRATO * times)
+        cycles = frequencies * (times + bend - attacks / 2)
         angles = np.float32(2 * pi) * (cycles - np.floor(cycles)).astype(np.float32)
         release = np.clip(1 - (times - hold / rate) / voice.release, 0, 1) ** 2
         release *= 1 - voice.tremolo / 2 * onset * (1 + np.sin(2 * pi * VIBRATO * times))
