@@ -228,9 +228,10 @@ def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array
     if not len(levels):
         return np.zeros(n, np.float32)
     strength = GAIN * voice.gain * loudness(velocity)
-    attacks: Array = np.maximum(voice.attack * np.sqrt(ratios), block_of(rate) / rate)
+    attacks = np.maximum(voice.attack * np.sqrt(ratios), block_of(rate) / rate)
     slowness = 2 ** ((69 - pitch) / 24) / ratios**voice.damping
-    attacks, slowness, strengths = (each.astype(np.float32) for each in (attacks, slowness, strength * levels))
+    attacks, slowness = attacks.astype(np.float32), slowness.astype(np.float32)
+    strengths = (strength * levels).astype(np.float32)
 
     def points(times: Array) -> tuple[Array, Array]:
         onset = np.clip((times - 0.25) / 0.3, 0, 1)  # of vibrato and tremolo
