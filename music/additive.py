@@ -37,7 +37,7 @@ def additive(frequencies: Array, points: Points, noise: Band, n: int, rate: int,
     frequencies : (K,) Hz
     points : function
         from times, (T, 1) s, to the partials at these times, (T, 2K): levels times the cosines of their phases, then
-        times the sines; and to the RMS of the noise, (T, 1)
+        times the sines; and to the RMS of the noise, (T, 1); both float32
     noise : lowest and highest frequency of the noise, Hz
     n : int, samples
     rate : int, samples a second
@@ -50,18 +50,21 @@ def additive(frequencies: Array, points: Points, noise: Band, n: int, rate: int,
     block = block_of(rate)
     steps, turn = np.arange(block), 2j * pi * frequencies[:, None] / rate
     rising = (steps / block).astype(np.float32)
-    leaving, arriving = (1 - rising) * np.exp(turn * steps), rising * np.exp(turn * (steps - block))
-    waves = np.concatenate([leaving.real, -leaving.imag, arriving.real, -arriving.imag]).astype(np.float32)
+    waves = np.exp(turn * steps)
+    leaving, arriving = (
+        np.concatenate([wave.real, -wave.imag], dtype=np.float32)
+        for wave in ((1 - rising) * waves, rising * np.exp(-turn * block) * waves)
+    )
     grains = coloured(noise, rate).reshape(-1, block)
     sound = np.empty((ceil(n / block), block), np.float32)
     for first in range(0, len(sound), CHUNK):
         last = min(first + CHUNK, len(sound))
         partials, hiss = points(np.arange(first, last + 1)[:, None] * (block / rate))
-        sound[first:last] = np.concatenate([partials[:-1], partials[1:]], axis=1, dtype=np.float32) @ waves
+        part = np.matmul(partials[:-1], leaving, out=sound[first:last])
+        part += partials[1:] @ arriving
         if hiss.any():
-            hiss = hiss.astype(np.float32)
             shape = hiss[:-1] + rising * np.diff(hiss, axis=0)
-            sound[first:last] += grains[np.arange(start + first, start + last) % len(grains)] * shape
+            part += grains[np.arange(start + first, start + last) % len(grains)] * shape
     return sound.ravel()[:n]
 
 
@@ -83,6 +86,7 @@ def centred(sound: Array) -> Array:
     """Give a sound a mean of 0, without a step at its ends; changes `sound` and returns it."""
     n, mean = len(sound), float(sound.mean()) if len(sound) else 0.0
     for first in range(0, n, PIECE):
-        place = (np.arange(first, min(first + PIECE, n)) * (1 / max(n - 1, 1))).astype(np.float32)  # from 0 to 1
-        sound[first : first + PIECE] -= 6 * mean * place * (1 - place)
+        place = np.arange(first, min(first + PIECE, n), dtype=np.float32)
+        place *= 1 / max(n - 1, 1)  # from 0 to 1
+        sound[first : first + PIECE] -= (6 * mean) * place * (1 - place)
     return sound

@@ -84,7 +84,7 @@ OTHER = BLOCK
 OPEN, CLOSING = 46, (42, 44)  # an open hi-hat rings until it is closed
 
 
-def drum_parts(drum: Drum, rate: int, take: int = 0) -> tuple[Array, Array]:
+def drum_parts(drum: Drum, rate: int, take: int = 0) -> Array:
     """Render a drum's tones and noise separately, because a softer stroke has less noise.
 
     Parameters
@@ -95,7 +95,7 @@ def drum_parts(drum: Drum, rate: int, take: int = 0) -> tuple[Array, Array]:
 
     Returns
     -------
-    tones, noise : (samples,) float32, at full velocity
+    (2, samples) float32, tones and noise at full velocity
     """
     length = min(7 * max(drum.decay, drum.hiss), RING)
     frequencies = np.array([tone for tone in drum.tones if tone * (1 + drum.drop) < HIGHEST * rate])
@@ -103,19 +103,21 @@ def drum_parts(drum: Drum, rate: int, take: int = 0) -> tuple[Array, Array]:
     phases = np.random.default_rng([SEED, take]).uniform(0, 1, len(frequencies)) * (len(frequencies) > 4)
 
     def fading(times: Array) -> Array:
-        return np.minimum(times * rate / block_of(rate), 1) * np.clip(1 - times / length, 0, 1)
+        envelope = np.minimum(times * rate / block_of(rate), 1) * np.clip(1 - times / length, 0, 1)
+        return envelope.astype(np.float32)
 
     def tones(times: Array) -> tuple[Array, Array]:
-        levels = fading(times) * np.exp(-times / decays)
-        angles = 2 * pi * (phases + frequencies * (times + drum.drop * FALL * (1 - np.exp(-times / FALL))))
-        return np.concatenate([levels * np.cos(angles), levels * np.sin(angles)], axis=1), np.zeros_like(times)
+        levels = np.exp((-times / decays).astype(np.float32)) * fading(times)
+        cycles = phases + frequencies * (times + drum.drop * FALL * (1 - np.exp(-times / FALL)))
+        angles = np.float32(2 * pi) * (cycles - np.floor(cycles)).astype(np.float32)
+        return np.concatenate([levels * np.cos(angles), levels * np.sin(angles)], axis=1), np.zeros_like(fading(times))
 
     def noise(times: Array) -> tuple[Array, Array]:
-        return np.zeros((len(times), 0)), fading(times) * np.exp(-times / drum.hiss)
+        return np.zeros((len(times), 0), np.float32), fading(times) * np.exp(-times / drum.hiss).astype(np.float32)
 
     def part(share: float, partials: Array, points: Points) -> Array:
         sound = additive(partials, points, drum.noise, round(length * rate), rate, 331 * take)
         stroke = float(np.sqrt(np.mean(sound[: round(STROKE * rate)] ** 2))) or 1.0
         return centred(sound * np.float32(np.sqrt(share) / stroke))
 
-    return part(1 - drum.share, frequencies, tones), part(drum.share, frequencies[:0], noise)
+    return np.array([part(1 - drum.share, frequencies, tones), part(drum.share, frequencies[:0], noise)])

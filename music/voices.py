@@ -230,17 +230,20 @@ def tone(voice: Voice, pitch: int, velocity: int, hold: int, rate: int) -> Array
     strength = GAIN * voice.gain * loudness(velocity)
     attacks = np.maximum(voice.attack * np.sqrt(ratios), block_of(rate) / rate)
     slowness = 2 ** ((69 - pitch) / 24) / ratios**voice.damping
+    attacks, slowness = attacks.astype(np.float32), slowness.astype(np.float32)
+    strengths = (strength * levels).astype(np.float32)
 
     def points(times: Array) -> tuple[Array, Array]:
         onset = np.clip((times - 0.25) / 0.3, 0, 1)  # of vibrato and tremolo
-        bend = frequencies * ((2 ** (voice.vibrato / 1200) - 1) / (2 * pi * VIBRATO))
-        cycles = frequencies * (times - attacks / 2) + bend * onset * np.sin(2 * pi * VIBRATO * times)
-        angles = (2 * pi * (cycles - np.floor(cycles))).astype(np.float32)
+        bend = (2 ** (voice.vibrato / 1200) - 1) / (2 * pi * VIBRATO) * onset * np.sin(2 * pi * VIBRATO * times)
+        cycles = frequencies * (times + bend - attacks / 2)
+        angles = np.float32(2 * pi) * (cycles - np.floor(cycles)).astype(np.float32)
         release = np.clip(1 - (times - hold / rate) / voice.release, 0, 1) ** 2
         release *= 1 - voice.tremolo / 2 * onset * (1 + np.sin(2 * pi * VIBRATO * times))
+        release, times = release.astype(np.float32), times.astype(np.float32)
         lasting = voice.sustain * np.exp(-times / (voice.fade * slowness))
         passing = (1 - voice.sustain) * np.exp(-times / (voice.decay * slowness))
-        shape = np.minimum(times / attacks, 1) * (lasting + passing) * release * (strength * levels)
+        shape = np.minimum(times / attacks, 1) * (lasting + passing) * (release * strengths)
         noise = np.minimum(times / attacks[0], 1) * (voice.breath + voice.chiff * np.exp(-times / CHIFF))
         noise *= release * (strength / np.sqrt(2))
         return np.concatenate([shape * np.cos(angles), shape * np.sin(angles)], axis=1), noise

@@ -185,6 +185,24 @@ def test_snare_and_kick_answer_the_rests_of_the_solo(changes):
     assert resting >= 1.5 * playing > 0
 
 
+@pytest.mark.parametrize("changes", [one for one in TUNES if one.feel == "ballad"], ids=name)
+def test_in_a_ballad_strokes_stand_out_from_the_brushes_where_the_soloist_rests(changes):
+    changes, counts = long(changes), []
+    for seed in range(6):
+        spans = phrases(changes, seed)
+        strokes = [note for note in kit(changes, seed, solo=solo_of(spans), tempo=66) if note.pitch == SNARE]
+        brushes = np.median([note.velocity for note in strokes])
+        answers = {
+            note.onset
+            for note in strokes
+            if note.onset % 4 in (0, 0.5, 1.5) and note.velocity > 1.1 * brushes  # not on 2 and 4, nor in a fill
+        }
+        counts.append(activity(answers, spans, changes.end))
+    resting, playing = np.mean(counts, axis=0)
+    assert resting > 0.1  # a quarter
+    assert playing < 0.02
+
+
 def test_the_kick_is_feathered_on_every_beat_and_not_at_speed():
     changes = long(SWING[0])
     soft = {

@@ -346,7 +346,7 @@ ERRORS = """
 2 ; --no-solo and --takes exclude each other ; --no-solo --takes 2
 2 ; --no-solo and --primer exclude each other ; --no-solo --primer opening
 2 ; --no-solo and --density exclude each other ; --no-solo --density 2
-2 ; 'polka' is not one of ; --feel polka
+1 ; feel must be one of swing, ; --feel polka
 1 ; no instrument is called 'trumpett', the nearest are: trumpet, ; --instrument trumpett
 1 ; no instrument is called 'sax', the nearest are: soprano saxophone, alto saxophone ; --instrument sax
 1 ; a range must be two notes, such as G3-C6, got G3 ; --range G3

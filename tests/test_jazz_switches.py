@@ -224,15 +224,15 @@ def test_what_cannot_be_played_is_one_clear_error(play, settings, message):
 # count-in, backing tracks, endings
 
 
-@pytest.mark.parametrize(("meter", "clicks"), [("4/4", 4), ("3/4", 3), ("6/8", 2)])
-def test_a_bar_of_clicks_comes_before_and_the_lead_sheet_begins_after_it(play, meter, clicks):
+@pytest.mark.parametrize(("meter", "clicks", "bars"), [("4/4", 4, 1), ("3/4", 3, 1), ("6/8", 4, 2)])
+def test_clicks_come_before_and_the_lead_sheet_begins_after_them(play, meter, clicks, bars):
     plain, counted = (play(meter=meter, count_in=count_in) for count_in in (False, True))
-    bar = plain.changes.bar
-    assert [note for note in counted.midi.notes if note.onset < bar] == counted.midi.notes[:clicks]
+    start = bars * plain.changes.bar
+    assert [note for note in counted.midi.notes if note.onset < start] == counted.midi.notes[:clicks]
     assert {note.track for note in counted.midi.notes[:clicks]} == {DRUMS}
-    later = [note._replace(onset=note.onset - bar) for note in counted.midi.notes[clicks:]]
+    later = [note._replace(onset=note.onset - start) for note in counted.midi.notes[clicks:]]
     assert later == plain.midi.notes
-    assert counted.midi.length == plain.midi.length + bar
+    assert counted.midi.length == plain.midi.length + start
     assert counted.musicxml() == plain.musicxml()
     assert counted.png() == plain.png()
 

@@ -70,7 +70,8 @@ def test_every_general_midi_program_has_a_voice():
     assert {type(voice_of(program)) for program in range(128)} == {Voice}
     families = {0: "PIANO", 4: "ELECTRIC_PIANO", 11: "VIBRAPHONE", 16: "ORGAN", 26: "JAZZ_GUITAR", 32: "BASS"}
     families |= {56: "TRUMPET", 57: "TROMBONE", 59: "MUTED_TRUMPET", 71: "CLARINET", 73: "FLUTE"}
-    families |= dict.fromkeys((64, 65, 66, 67), "SAX") | dict.fromkeys((40, 41, 42, 43), "STRINGS")
+    families |= dict(enumerate(("SOPRANO", "ALTO", "SAX", "BARITONE"), 64))
+    families |= dict(enumerate(("STRINGS", "VIOLA", "CELLO", "CONTRABASS"), 40))
     assert {program: voice_of(program) for program in families} == {p: ALL[name] for p, name in families.items()}
 
 

@@ -28,7 +28,10 @@ from .trading import count_in_bars as count_in_bars
 from .trading import trade as trade
 
 INSTRUMENTS = ("piano", "bass", "drums")
-BALLAD = {PIANO: -1.5, BASS: 0.5, DRUMS: 3.0}  # dB, so that a ballad has the same balance as other feels
+LEVELS = {  # dB, so that these feels have the same balance as others
+    "ballad": {PIANO: -1.5, BASS: 0.5, DRUMS: 3.0},
+    "bossa": {PIANO: -0.8, DRUMS: -1.0},
+}
 SLOWER, USUAL = 1.5, 130  # dB for each halving of the tempo, as slower parts have fewer notes; quarters a minute
 
 
@@ -62,6 +65,6 @@ def accompany(
     arrangement = Arrangement(changes, solo, tempo, two_beat)
     notes = [note for name in players if name in instruments for note in players[name](arrangement, streams[name])]
     slower = SLOWER * float(np.clip(np.log2(USUAL / tempo), -1.5, 1.5))
-    levels = {track: slower + (level if changes.feel == "ballad" else 0) for track, level in BALLAD.items()}
-    factors = {track: 10 ** (level / 30) for track, level in levels.items()}  # amplitude = velocity ** 1.5
+    levels = LEVELS.get(changes.feel, {})
+    factors = {track: 10 ** ((slower + levels.get(track, 0)) / 30) for track in (PIANO, BASS, DRUMS)}  # velocity ** 1.5
     return [one._replace(velocity=max(1, min(127, round(one.velocity * factors[one.track])))) for one in notes]

@@ -193,8 +193,9 @@ class Drummer:
         for slot, rests in enumerate(self.arrangement.rests[bar][:slots]):
             onset, figure = self.places[slot], answer if rests else quiet
             sign = figure[(slot + shift) % len(figure)]
-            if sign != "." and (onset, SNARE) not in self.strokes and (onset, STICK) not in self.strokes:
-                velocity = (58 if rests else 44) + 10 * rng.random() + 10 * self.even
+            louder = self.ballad and rests  # an answer stands out from the brushes
+            if sign != "." and max(self.strokes.get((onset, drum), 0) for drum in (SNARE, STICK)) < 1 + 59 * louder:
+                velocity = (58 if rests else 44) + 10 * rng.random() + 10 * (self.even or louder)
                 self.hit(onset, KICK if sign == "k" else TOMS[4] if self.bossa else SNARE, velocity)
 
     def playable(self, beat: tuple[Fraction, Fraction]) -> Sequence[str]:
