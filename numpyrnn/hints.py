@@ -108,7 +108,7 @@ def place(wrong: Sequence[str], names: Sequence[str]) -> str:
     if len(gates - bad) == 1 and states:
         shared = f"what the gates {', '.join(sorted(bad))} share"
         return f"{shared}: the gradient of the cell state, or gates that are swapped in the cache"
-    return f"the gates {' and '.join(sorted(bad))}: are they swapped?"
+    return f"the gates {' and '.join(sorted(bad))}, which may be swapped"
 
 
 def shape_hint(came: tuple[int, ...], wanted: tuple[int, ...]) -> str:
