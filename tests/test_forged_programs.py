@@ -74,7 +74,7 @@ def made(tmp_path_factory):
 def path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("workbench.run.plot_history", lambda *_: None)
-    monkeypatch.setattr("jazz.playing.solo.Solo.write", lambda *_, **__: [])
+    monkeypatch.setattr("jazz.playing.solo.Solo.write", lambda *_, **__: [Path("solo.mid")])
     monkeypatch.setattr("piano.play.Music.write", lambda *_, **__: [], raising=False)
     return tmp_path / "model.npz"
 

@@ -138,7 +138,7 @@ def test_a_started_training_is_resumed_to_the_same_bits(folder):
         ("--start base.npz", "needs data to learn"),
         ("--resume base.npz --start base.npz", "a resumed training keeps its settings, got --start"),
         ("own.txt --start own.txt", "must be a model file"),
-        ("own.txt --start nothing.npz", "could not be read"),
+        ("own.txt --start nothing.npz", "there is no file 'nothing.npz'"),
         ("own.txt --start other.npz", "must be a model of dinos"),
         ("own.txt --start forged.npz", "the names of a model must be distinct"),
     ],

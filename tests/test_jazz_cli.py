@@ -207,6 +207,7 @@ def test_an_option_does_what_it_does_in_the_library(folder, monkeypatch, argumen
 def test_the_options_that_are_tried_here_are_all_there_are():
     tried = {word[2:].replace("-", "_") for arguments, _ in OPTIONS for word in arguments.split() if word[:2] == "--"}
     elsewhere = {"chords", "tune", "form", "style", "soundfont", "dry", "no_lead_sheet", "svg", "pdf", "out", "force"}
+    elsewhere |= {"jobs", "backend", "address"}
     assert (tried | elsewhere) - {"no_ending"} == {parameter.name for parameter in app.commands["improvise"].params}
 
 
