@@ -6,6 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from matplotlib import rcParams
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
@@ -100,3 +101,9 @@ def test_bad_input_is_said():
         piano_roll([note(0, kind="X")], bars(1), title="", kinds=KINDS)
     with pytest.raises(NumpyrnnError, match="at most 8 kinds of notes, got 9"):
         piano_roll([], bars(1), title="", kinds={str(i): "" for i in range(9)})
+
+
+def test_a_picture_has_its_size_whatever_the_user_has_set(monkeypatch):
+    usual = piano_roll([note(0)], bars(1))
+    monkeypatch.setitem(rcParams, "savefig.dpi", 50)
+    assert piano_roll([note(0)], bars(1)) == usual
