@@ -104,6 +104,6 @@ def test_bad_input_is_said():
 
 
 def test_a_picture_has_its_size_whatever_the_user_has_set(monkeypatch):
-    usual = piano_roll([note(0)], bars(1))
+    usual = piano_roll([note(0)], bars(1), title="")
     monkeypatch.setitem(rcParams, "savefig.dpi", 50)
-    assert piano_roll([note(0)], bars(1)) == usual
+    assert piano_roll([note(0)], bars(1), title="") == usual
