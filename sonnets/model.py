@@ -191,7 +191,7 @@ class SonnetTraining(Training):
         self.kept = {"keep_case": keep_case, **kept(training, held_out)}
         vocabulary = Vocabulary({*START, *training, *held_out})
         self.ids, self.n_held_out = vocabulary.encode_text(training), len(held_out)
-        self.unseen, self.counted = vocabulary.encode_text(measured(held_out, vocabulary)), self.ids[-COUNTED:].copy()
+        self.unseen = vocabulary.encode_text(measured(held_out, vocabulary))
         model, adam = build(s, vocabulary), Adam(s.learning_rate, beta2=s.beta2)
         super().__init__(s, vocabulary, model, adam, schedule=s.schedule, carry=not s.stride)
         N, length = n_streams(L, s)
@@ -255,6 +255,11 @@ class SonnetTraining(Training):
         ngrams = (KneserNey([self.counted], len(self.vocabulary), order) for order in orders)  # one in memory at a time
         losses = ((ngram, -float(ngram.log_probabilities(self.unseen)[1:].mean())) for ngram in ngrams)
         return min(losses, key=lambda found: found[1])
+
+    @property
+    def counted(self) -> Array:
+        """The ids on which the n-gram is fitted, the last ones of the training part."""
+        return self.ids[-COUNTED:]
 
     def ngrams(self) -> dict[str, float]:
         """The held-out loss of the best n-gram."""
