@@ -258,9 +258,10 @@ def restore_help(command: click.Command) -> None:
     """Read the help of a command line from its source; `python -OO` strips the docstrings that it comes from."""
     import ast
     import inspect
+    import textwrap
 
     for one in [command, *getattr(command, "commands", {}).values()]:
-        function: Any = ast.parse(inspect.getsource(inspect.unwrap(one.callback))).body[0]
+        function: Any = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(one.callback)))).body[0]
         one.help = one.help or ast.get_docstring(function)
 
 

@@ -183,8 +183,10 @@ def test_the_training_whose_process_dies_is_found():
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_leaves_what_is_finished(jobs, names):
     words = [*names[:2], "4", "--seed", "0:500", "--jobs", str(jobs)]
+    code = "import signal, runpy; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "runpy.run_module('dinos', run_name='__main__')"  # the tests may run where Ctrl-C is ignored
     running = subprocess.Popen(
-        [sys.executable, "-m", "dinos", "sweep", *words],
+        [sys.executable, "-c", code, "sweep", *words],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
