@@ -13,7 +13,7 @@ from .charts.chart import LONGEST as LONGEST
 from .charts.chart import Change, Chart, bar_length
 from .charts.chart import parse_meter as parse_meter
 from .charts.text import parse_chart
-from .chords import Chord
+from .chords import Chord, parse_chord
 from .feels import chosen, feel_in
 
 FORMS = (
@@ -106,13 +106,15 @@ class Changes:
     def with_ending(self) -> Changes:
         """The form and one more bar, which resolves its last chord.
 
-        A dominant resolves to the form's chord a fifth below, or else to the form's first chord; any other chord is
-        repeated.
+        A dominant resolves to the form's chord a fifth below; without one, to the key's tonic if it lies there; and else
+        to the form's first chord. Any other chord is repeated.
         """
         chords = [chord for _, chord in self.flat() if chord.root is not None]
         last, final = chords[-1], chords[-1]
         if last.root is not None and {4, 10} <= set(last.intervals):
-            final = next((chord for chord in chords if chord.root == (last.root + 5) % 12), chords[0])
+            tonic = [parse_chord(self.key + "6")] if self.key else []
+            found = [chord for chord in [*chords, *tonic] if chord.root == (last.root + 5) % 12]
+            final = [*found, chords[0]][0]
         bars, sections, doubles = [*self.bars, [(Fraction(0), final)]], self.sections, self.doubles
         sections, doubles = (*sections, "") if sections else (), (*doubles, False) if doubles else ()
         return replace(self, bars=bars, sections=sections, doubles=doubles, ending=True)

@@ -85,6 +85,7 @@ class Speaker:
         """Feed a note or a rest to the model and return its value; None if it does not fit or is copied."""
         if element.pitches:
             value = spot.value(element.pitches[0], element.duration)
+            value = value if value and spot.suits(value.kind, value.duration) else None
         else:
             value = Value("R", element.duration) if spot.rest and spot.fits("R", element.duration) else None
         return None if value is None or str(value) in copied else self._say_value(value)
@@ -136,7 +137,7 @@ class Speaker:
             return self._draw(replace(spot, resolve=False, rest=True), copied)
         if due and pairs.get("C"):
             pairs = {kind: found if kind == "C" else [] for kind, found in pairs.items()}
-        durations = {kind: [d for d in self.durations.values() if spot.fits(kind, d)] for kind in pairs if pairs[kind]}
+        durations = {kind: [d for d in self.durations.values() if spot.suits(kind, d)] for kind in pairs if pairs[kind]}
         for kind, found in durations.items():
             if not found and spot.may_end(kind, spot.now + spot.to_the_beat()):
                 found.append(spot.to_the_beat())
@@ -158,7 +159,7 @@ class Speaker:
         """Draw the next value if values are single tokens; a rest to the beat if none is allowed."""
 
         def possible(value: Value) -> bool:
-            if not spot.fits(value.kind, value.duration) or str(value) in copied:
+            if not spot.suits(value.kind, value.duration) or str(value) in copied:
                 return False
             return spot.rest and not value.interval if value.kind == "R" else bool(spot.pitches(value))
 

@@ -15,6 +15,7 @@ NEAR = 12  # semitones, the largest leap to a bar's first note
 EIGHTH = Fraction(1, 2)  # quarters; after a rest as long as this or longer, a note begins on an eighth
 MIDDLE = 0.6  # where in the range of the instrument most notes are
 TONE = 2  # semitones, the largest step to which an approach tone resolves
+LONG = Fraction(1)  # quarters; a note as long as this or longer is of the chord or its scale
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class Spot:
             return False
         stop = self.now + duration
         return stop <= self.limit and self.may_end(kind, stop)
+
+    def suits(self, kind: str, duration: Fraction) -> bool:
+        """Whether a value that the soloist chooses fits: as `fits`, and only chord and scale tones are long."""
+        return (kind in "CSR" or duration < LONG) and self.fits(kind, duration)
 
     def may_end(self, kind: str, stop: Fraction) -> bool:
         """Whether a note or rest may end at a time, with regard to the end."""

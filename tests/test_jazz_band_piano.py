@@ -213,3 +213,11 @@ def test_what_names_a_chord_sounds_in_all_its_voicings(symbol, above):
     found = voicings(chord.tones, chord.degrees)
     assert len(found) >= 2
     assert all(above <= {pitch % 12 for pitch in voicing} for voicing in found)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_hands_do_not_stick_to_one_voicing_of_a_long_chord(seed):
+    changes = parse_changes("Dm7 | % | % | %").times(8)
+    played = [voicing for *_, voicing in struck(changes, play(changes, seed))]
+    assert len({*played}) >= 3
+    assert max(len([*run]) for _, run in groupby(played)) <= 16

@@ -1,6 +1,7 @@
 """Changes mean what musicians mean by them; what is wrong is named with its bar, line and file."""
 
 import tracemalloc
+from dataclasses import replace
 from fractions import Fraction
 from xml.etree import ElementTree
 
@@ -289,3 +290,19 @@ def test_the_meter_of_a_file_is_taken_unless_another_is_asked_for(tmp_path):
     assert "one meter, 4/4, got '3/4'" in str(done.exception)
     assert CliRunner().invoke(app, words).exit_code == 0
     assert read_midi(tmp_path / "solo.mid").meters[0][1:] == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "final"),
+    [
+        ("Dm7 | G7", "", "Dm7"),
+        ("Dm7 | G7", "C", "C6"),
+        ("Dm7b5 | G7", "Cm", "Cm6"),
+        ("Dm7 | G7", "A", "Dm7"),
+        ("Dm7 | G7 | Cmaj7 | G7", "C", "Cmaj7"),
+        ("Dm7 | Em7", "C", "Em7"),
+    ],
+)
+def test_the_ending_resolves_a_dominant_to_the_form_or_to_the_key(text, key, final):
+    ((_, chord),) = replace(parse_changes(text), key=key).with_ending().bars[-1]
+    assert chord.symbol == final

@@ -188,3 +188,11 @@ def measures_of(changes, seed, style):
     solo = solo_of_line(play(changes, seed, style=style), style)
     found = measure(solo)
     return [*np.nan_to_num([found[name] for name in MEASURES]), mean(note.pitch for note in solo.notes)]
+
+
+@pytest.mark.parametrize("name", ["blues-f", "bossa", "waltz-am"])
+def test_long_notes_are_of_the_chord_or_its_scale(name):
+    lines = [play(form(name).times(2), seed) for seed in range(4)]
+    long = [value for line in lines for value in line.values if value.kind != "R" and value.duration >= 1]
+    assert len(long) > 10
+    assert {value.kind for value in long} <= {"C", "S"}

@@ -29,7 +29,7 @@ from .trading import trade as trade
 
 INSTRUMENTS = ("piano", "bass", "drums")
 LEVELS = {  # dB, so that these feels have the same balance as others
-    "ballad": {PIANO: -1.5, BASS: 0.5, DRUMS: 3.0},
+    "ballad": {PIANO: -2.2, BASS: 0.0, DRUMS: 2.0},
     "bossa": {PIANO: -0.8, DRUMS: -1.0},
 }
 SLOWER, USUAL = 1.5, 130  # dB for each halving of the tempo, as slower parts have fewer notes; quarters a minute

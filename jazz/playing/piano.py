@@ -19,6 +19,7 @@ PIANO_RANGE = range(52, 75)
 MIDDLE = range(58, 67)  # the mean pitch of a voicing
 MOST = 4  # voicings of one chord
 REVOICE = 0.35  # how often a chord is voiced anew when it is struck again
+STUCK = 3.0  # semitones by which the hands rather move than strike the last voicing once more
 SHORTEST = Fraction(1, 4)  # quarters between a strike and the end of its chord
 FAST = 180  # quarters a minute; above it, strikes are left out
 
@@ -148,9 +149,9 @@ class Hands:
             options = voicings(chord.tones, chord.degrees, plain=chord.tones in self.plain)
             penalties = [3.0 * (v in known) or 1.5 * any(alike(v, other) for other in known) for v in options]
         else:
-            options, penalties = tuple(known), [0.8 * i for i in range(len(known))]
+            options, penalties = tuple(known), [1.0 * i for i in range(len(known))]
         costs = [
-            movement(self.last, voicing) + harshness(voicing) + penalty + 0.5 * chance
+            movement(self.last, voicing) + harshness(voicing) + penalty + STUCK * (voicing == self.last) + 0.5 * chance
             for voicing, penalty, chance in zip(options, penalties, self.rng.random(len(options)), strict=True)
         ]
         self.last = options[costs.index(min(costs))]
