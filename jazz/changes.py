@@ -106,7 +106,7 @@ class Changes:
     def with_ending(self) -> Changes:
         """The form and one more bar, which resolves its last chord.
 
-        A dominant resolves to the form's chord a fifth below; without one, to the key's tonic if that lies there; or else
+        A dominant resolves to the form's chord a fifth below; without one, to the key's tonic if that is there; or else
         to the form's first chord. Any other chord is repeated.
         """
         chords = [chord for _, chord in self.flat() if chord.root is not None]
