@@ -11,7 +11,7 @@ from numpyrnn import NumpyrnnError, __version__
 from numpyrnn.checks import shown
 from numpyrnn.cli import Choice
 from workbench import options as shared
-from workbench.files import data_path, load_model, read_text
+from workbench.files import data_path, has_capitals, load_model, read_text
 from workbench.inside import inspect_options, look_inside, pictures
 from workbench.jobs import Jobs, jobs_options
 from workbench.run import TrainingRun, training_options
@@ -90,11 +90,13 @@ def train(run: TrainingRun, data: Path | None, copies: float | None, keep_case: 
         names = read_names(data or "", bool(start.config.get("keep_case")))
         training = NameTraining.started(names, start, run.seed or 0)
     else:
-        names = read_names(data or data_path("dinos.txt"), keep_case)
+        path = data or data_path("dinos.txt")
+        names = read_names(path, keep_case)
         copies = copies if copies is not None else DEFAULTS.copies if len(names) >= 500 else 1.0
         settings = Settings(copies=copies, seed=run.seed or 0, **chosen)
         with working("Making the network", count=True):
             training = NameTraining(*split_names(names, settings.seed), settings, keep_case)
+        training.lowered = not keep_case and has_capitals(path)
     run.learn(training)
 
 

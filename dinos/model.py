@@ -201,7 +201,7 @@ class NameTraining(Training):
     def describe(self) -> str:
         """The data and the network, in one line; a second one if capitals are lost."""
         data = f"{counted(self.items, 'name')} to learn, {len(self.held_out):,} held out"
-        case = f"\n{SMALL_LETTERS}" * (not self.keep_case)
+        case = f"\n{SMALL_LETTERS}" * self.lowered
         network = f"{self.settings.cell.upper()} of {self.model.params.flat.size:,} parameters"
         return f"{data}, {len(self.vocabulary)} characters; {network}.{case}"
 

@@ -232,7 +232,7 @@ def listen(file: Path, from_bar: int, bars: int, dry: bool, out: str | None, for
         progress = partial(progress_bar, unit="note", delay=1)
         write_wav(path, render(excerpt(read_music(file), from_bar, bars), progress=progress, dry=dry))
     say(f"Written: {shared.shown_path(path)}.")
-    what_next(f"jazz train {quoted(file)}")
+    what_next(f"jazz score {quoted(file)}")
 
 
 @app.command(epilog="Example: jazz choruses data/choruses/blues-f-1.txt -o midi")

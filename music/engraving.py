@@ -76,7 +76,7 @@ def svg_pages(musicxml: bytes) -> list[bytes]:
     NumpyrnnError
         if the extra is not installed, or Verovio finds no music
     """
-    return [ElementTree.tostring(page) for page in _pages(musicxml)]
+    return [_on_white(page) for page in _pages(musicxml)]
 
 
 def svg(musicxml: bytes) -> bytes:
@@ -90,7 +90,7 @@ def svg(musicxml: bytes) -> bytes:
     whole = _page(tops[-1] + 2 * MARGIN * UNIT)
     SubElement(whole, f"{SVG}defs").extend(glyphs.values())
     whole.extend(page[1] for page in pages)
-    return ElementTree.tostring(whole)
+    return _on_white(whole)
 
 
 def pdf(musicxml: bytes) -> bytes:
@@ -132,6 +132,13 @@ def _page(height: int) -> Element:
     """An empty SVG drawing as wide as an A4 page."""
     size = {"width": f"{WIDTH / 10}mm", "height": f"{height / UNIT / 10}mm"}
     return Element(f"{SVG}svg", size, viewBox=f"0 0 {WIDTH * UNIT} {height}")
+
+
+def _on_white(drawing: Element) -> bytes:
+    """The SVG file of a drawing, on a white ground, so that it can be read on dark pages too."""
+    _, _, width, height = drawing.get("viewBox", "").split()
+    drawing.insert(0, Element(f"{SVG}rect", width=width, height=height, fill="white"))
+    return ElementTree.tostring(drawing)
 
 
 def _pages(musicxml: bytes, **options: Any) -> list[Element]:

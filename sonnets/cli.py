@@ -18,7 +18,7 @@ from numpyrnn.files import atomic_write
 from numpyrnn.sampling import Sampler
 from numpyrnn.signals import handled, interrupt
 from workbench import options as shared
-from workbench.files import data_path, load_model
+from workbench.files import data_path, has_capitals, load_model
 from workbench.inside import inspect_options, look_inside, pictures
 from workbench.run import TrainingRun, training_options
 from workbench.sweep import add_sweep
@@ -128,6 +128,7 @@ def train(run: TrainingRun, data: Path | None, recipe: str, keep_case: bool, **s
     path = data or data_path("sonnets.txt")  # no variable holds the text itself, so that it can be freed
     with working("Reading the text"):
         training = SonnetTraining(*split_text(read_plain(path, keep_case)), settings, keep_case)
+        training.lowered = not keep_case and has_capitals(path)
     run.learn(training)
 
 

@@ -242,7 +242,7 @@ class SonnetTraining(Training):
         """The data and the network, in one line; more lines if capitals are lost, or an epoch reads only part."""
         n, parameters = len(self.ids), self.model.params.flat.size
         text = f"{n:,} characters to learn, {self.n_held_out:,} held out, {len(self.vocabulary)} different ones"
-        case = f"\n{SMALL_LETTERS}" * (not self.kept["keep_case"])
+        case = f"\n{SMALL_LETTERS}" * self.lowered
         part = f"\nAn epoch reads {EPOCH:,} characters from a random place on." if n > EPOCH else ""
         return f"{text}; {self.network}, {parameters:,} parameters.{case}{part}"
 

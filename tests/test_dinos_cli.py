@@ -181,6 +181,17 @@ def test_a_resumed_training_equals_one_without_a_break(folder):
     assert len(records[0]) == 4
 
 
+@pytest.mark.parametrize(
+    ("names", "flags", "told"), [("Oslo", [], True), ("oslo", [], False), ("Oslo", ["--keep-case"], False)]
+)
+def test_capitals_are_said_to_be_lost_only_if_a_name_has_some(tmp_path, monkeypatch, names, flags, told):
+    monkeypatch.chdir(tmp_path)
+    Path("a.txt").write_text(f"{names}\nriga\nbonn\nparis\n", "utf-8")
+    found = CliRunner().invoke(dinos.cli.app, ["train", "a.txt", *TINY, "--epochs", "1", *flags])
+    assert found.exit_code == 0, found.output
+    assert ("Capital letters are learned as small ones" in found.stdout) == told
+
+
 def test_a_slim_model_samples_the_same_names(folder):
     common = ("train", "places.txt", *TINY, "--epochs", "2", "--seed", "3", "--slim", "--keep-case")
     runner = CliRunner()

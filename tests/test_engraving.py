@@ -132,6 +132,14 @@ def test_a_long_score_has_several_pages_of_a4_and_one_tall_svg():
 
 
 @score_extra
+def test_a_drawing_lies_on_white_so_that_it_can_be_read_on_dark_pages():
+    for drawing in map(ElementTree.fromstring, (engraving.svg(sheet()), *engraving.svg_pages(sheet(repeat=16)))):
+        ground = drawing[0]
+        assert (ground.tag, ground.get("fill")) == (f"{SVG}rect", "white")
+        assert drawing.get("viewBox") == f"0 0 {ground.get('width')} {ground.get('height')}"
+
+
+@score_extra
 def test_lines_break_where_the_score_says():
     numbers = [text for text in texts(engraving.svg(sheet(repeat=3))) if text.isdecimal()]
     assert numbers == ["5", "9"]

@@ -3,6 +3,7 @@
 import re
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -338,6 +339,15 @@ def test_the_seconds_are_counted_while_files_are_written(monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert re.fullmatch(r"Writing \.\.\.(\rWriting \.\.\. \d+ s){3}\r +\r", shown)
     assert len(shown.split("\r")[-2]) >= len("Writing ... 9 s")
+
+
+@pytest.mark.parametrize(("over", "shown"), [(True, ""), (False, "Writing ...\n")])
+def test_in_a_pipe_work_is_told_once_in_a_plain_line_unless_it_ends_at_once(over, shown, monkeypatch, capsys):
+    event = SimpleNamespace(wait=lambda _: over, set=lambda: None)
+    monkeypatch.setattr("workbench.terminal.Event", lambda: event)
+    with working("Writing"):
+        pass
+    assert capsys.readouterr() == ("", shown)
 
 
 @pytest.mark.parametrize(

@@ -283,6 +283,13 @@ def test_capitals_stay_if_they_are_to(folder):
     assert set(do_well(folder, "--model", "case.npz", "--temperature", 2)) & set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
+def test_capitals_are_said_to_be_lost_only_if_the_text_has_some(folder):
+    (folder / "small.txt").write_text(TEXT.lower(), "utf-8")
+    for flags, told in ((["text.txt"], True), (["small.txt"], False), (["text.txt", "--keep-case"], False)):
+        shown = do_well(folder, "train", *flags, *TINY, "--epochs", 1, "-o", "lost.npz", "--force")
+        assert ("Capital letters are learned as small ones" in shown) == told
+
+
 @pytest.mark.parametrize("line", ["Μῆνιν ἄειδε θεὰ Πηληϊάδεω Ἀχιλῆος", "床前明月光疑是地上霜。舉頭望明月低頭思故鄉。"])
 def test_any_writing_is_learned_and_written(tmp_path, line):
     (tmp_path / "text.txt").write_text(f"{line}\n" * 40, "utf-8")

@@ -74,6 +74,11 @@ def text_pieces(path: str | Path, most: int | None = None) -> Iterator[str]:
         raise NumpyrnnError(f"{path} must be UTF-8 text, byte {done + error.start} is not") from error
 
 
+def has_capitals(path: str | Path) -> bool:
+    """Whether a text file has letters that lower case changes. It is read as far as the first of them."""
+    return any(piece != piece.lower() for piece in text_pieces(path))
+
+
 def composed(text: str) -> str:
     """Normalise a text (NFC), so that an accented letter is one character, however it was typed.
 

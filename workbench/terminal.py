@@ -59,7 +59,9 @@ def progress_bar(*items: Any, **options: Any) -> Any:
 
 @contextmanager
 def working(on: str, count: bool = False) -> Iterator[None]:
-    """Say on standard error what a command works on, and remove the words at the end; only where `replaces` is true.
+    """Say on standard error what a command works on, and remove the words at the end.
+
+    Where `replaces` is false, a line says it once, if the work takes more than a second.
 
     Parameters
     ----------
@@ -73,12 +75,16 @@ def working(on: str, count: bool = False) -> Iterator[None]:
         sys.stderr.flush()
 
     def tick() -> None:
+        if not replaces(sys.stderr):
+            if not over.wait(1):
+                click.echo(f"{on} ...", err=True)
+            return
         while not over.wait(1):
             show(f"\r{words} {monotonic() - start:.0f} s")
 
     show(words)
     clock = Thread(target=tick, daemon=True)
-    if count and replaces(sys.stderr):
+    if count or not replaces(sys.stderr):
         clock.start()
     try:
         yield

@@ -50,6 +50,7 @@ class Training:
         Printed losses are the trainer's mean losses times this number.
     items : int, default 1, about the sum of `count` over the batches of an epoch, for the progress bar
     title : str, the title of the picture
+    lowered : bool, default False, whether the data had capital letters that are learned as small ones
     refusal : str, why `accept` ended the training
     shared : names of large arrays that are only read, of which ranks on one machine share a copy
     memory : list of int, bytes that each rank used at the end of `run`; empty without `mpiexec`
@@ -63,6 +64,7 @@ class Training:
     places: int = 1
     items: int = 1
     title: str = "training"
+    lowered: bool = False
     refusal: str = "it was refused"
 
     def __init__(self, settings: Any, vocabulary: Vocabulary, model: Sequential, optimizer: Optimizer, **kwargs: Any):
