@@ -285,7 +285,7 @@ FAULTS = {
     ),
     "convolution: tap of other steps": convolution("_convolve_back", "dz[:, steps]", "dz[:, : len(seen)]", "W x"),
     "convolution: gradient of the past forgotten": convolution(
-        "_convolve_back", "return dx, dpast", "return dx, 0 * dpast", "state0"
+        "_convolve_back", "return dx, dpast", "return dx, None if dpast is None else 0 * dpast", "state0"
     ),
     "convolution: end state's gradient of x forgotten": convolution("_add_end", "dx += ", "_ = ", "x"),
     "convolution: end state's gradient of the past forgotten": convolution("_add_end", "dpast += ", "_ = ", "state0"),
