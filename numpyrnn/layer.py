@@ -201,7 +201,8 @@ class Layer:
     def check_state(self, name: str, state: Any, N: int) -> Any:
         """Check `state` or `dstate` (`name` says which) and convert it for `run`; by default it must be None."""
         if state is not None:
-            raise NumpyrnnError(f"{self!r} has no state: it must be None, got {type(state).__name__}")
+            came = f"{name} must be None, got {type(state).__name__}"
+            raise NumpyrnnError(f"{self!r} has no state: {came} (a layer with a state defines check_state)")
         return None
 
     def draw(self, rng: Generator, shape: tuple[int, ...]) -> Drawn | None:

@@ -46,22 +46,36 @@ def reds(printed):
 
 
 def test_the_code_of_the_page_is_that_of_the_files():
-    cell, layer, _ = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
+    cell, layer, leaky, _ = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
     assert cell in CELL
     assert layer in (ROOT / "docs/own_layer.py").read_text("utf-8")
+    assert (ROOT / "docs/leaky_layer.py").read_text("utf-8").endswith(leaky)
 
 
-@pytest.mark.parametrize("file", ["lstm_cell.py", "own_layer.py"])
+@pytest.mark.parametrize("file", ["lstm_cell.py", "own_layer.py", "leaky_layer.py"])
 def test_the_files_beside_the_page_are_right(check, file):
     status, printed, errors = check((ROOT / "docs" / file).read_text("utf-8"), "", file)
     assert (status, errors) == (0, "")
     cases = re.findall(r"^(\S+):(case\w*)$", printed, re.MULTILINE)
     assert cases == [
         (file, case)
-        for case in ("case", "case_layer", "case_model")
+        for case in ("case", "case_layer", "case_model", "case_leaky", "case_leaky_ids")
         if f"def {case}(" in (ROOT / "docs" / file).read_text()
     ]
     assert printed.count("All gradients are right.") == len(cases)
+
+
+def test_without_check_state_the_error_says_how_a_state_is_declared(check):
+    text = (ROOT / "docs/leaky_layer.py").read_text("utf-8")
+    for right, wrong in (
+        ("def check_state", "def other"),
+        ("], state\n", "], 0.0\n"),
+        ("masked(dy), dstate", "masked(dy), 0.0"),
+    ):
+        text = text.replace(right, wrong)
+    status, printed, errors = check(text, ":case_leaky")
+    assert status == 1
+    assert "(a layer with a state defines check_state)" in printed + errors
 
 
 def test_the_fault_of_the_page_gives_its_table(check):

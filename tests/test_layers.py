@@ -340,9 +340,9 @@ def test_layers_without_a_state_take_none(layer):
     x = IDS if isinstance(layer, Embedding) else X
     y, _, cache = layer.forward(x)
     state = np.zeros((N, H))
-    with error(f"{layer!r} has no state: it must be None, got ndarray"):
+    with error(f"{layer!r} has no state: state must be None, got ndarray"):
         layer.forward(x, state)
-    with error(f"{layer!r} has no state: it must be None, got ndarray"):
+    with error(f"{layer!r} has no state: dstate must be None, got ndarray"):
         layer.backward(y, cache, state)
     with error("backward needs the cache of forward(..., cache=True), got None"):
         layer.backward(y, None)

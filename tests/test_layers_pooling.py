@@ -201,9 +201,9 @@ def test_passes_say_what_they_need(layer):
         layer.forward(X, lengths=[1, 2, 3, 8])
     with error("lengths must have shape (4,), got (3,)"):
         layer.forward(X, lengths=[1, 2, 3])
-    with error(f"{layer!r} has no state: it must be None, got ndarray"):
+    with error(f"{layer!r} has no state: state must be None, got ndarray"):
         layer.forward(X, y)
-    with error(f"{layer!r} has no state: it must be None, got ndarray"):
+    with error(f"{layer!r} has no state: dstate must be None, got ndarray"):
         layer.backward(y, cache, y)
     with error(f"dy must have shape {y.shape}, got {(*y.shape[:2], D + 1)}"):
         layer.backward(np.zeros((*y.shape[:2], D + 1)), cache)
