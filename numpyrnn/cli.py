@@ -152,7 +152,8 @@ def info(model: Path) -> None:
     by = "" if programs or kind == "numpyrnn" else ", a program that is not installed here"
     click.echo(f"{path}: a model of {kind}{by}, {size:,} parameters, {model.stat().st_size:,} bytes\n")
     click.echo(_narrowed(checkpoint.model.summary()))
-    resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
+    ended = checkpoint.training is None or checkpoint.training.get("finished")
+    resumable = "finished: cannot be resumed" if ended else "can be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
     if not programs:
         click.echo("\nIn Python:\n\n    import numpy as np\n    import numpyrnn\n")
@@ -182,6 +183,11 @@ def _narrowed(table: str) -> str:
     width, lines = max(20, shutil.get_terminal_size().columns), table.split("\n")
     if not sys.stdout.isatty() or max(map(len, lines)) <= width:
         return table
+    blank = [all(line[i : i + 1] in ("", " ") for line in lines) for i in range(max(map(len, lines)))]
+    keep = [i for i, one in enumerate(blank) if not (one and i and blank[i - 1])]  # one blank between two columns
+    lines = ["".join(line[i : i + 1] for i in keep) for line in lines]
+    if max(map(len, lines)) <= width:
+        return "\n".join(lines)
     return "\n".join(fill(" ".join(line.split()), width, subsequent_indent="  ") for line in lines)
 
 
