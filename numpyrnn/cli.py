@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -101,7 +102,7 @@ def gradcheck(context: click.Context, files: tuple[Path, ...], seed: int) -> Non
                 found = _or_error(check)
                 wrong |= found is None or not found.ok
                 if found is not None:
-                    click.echo(f"{found}\n")
+                    click.echo(_narrowed(f"{found}\n"))
         context.exit(int(wrong))
     check_layers(context, seed)
 
@@ -129,11 +130,12 @@ def check_layers(context: click.Context, seed: int) -> None:
         for i, error in enumerate(errors):
             figures = f"{prod(error.shape):7} {error.norm:9.1e} {error.worst:9.1e} {error.central:9.1e}"
             name, remark = ("", "") if i else (kernel, formula)
-            click.echo(f"{name:30} {error.what:12} {figures}   {remark if error.ok else 'TOO LARGE'}".rstrip())
+            line = f"{name:30} {error.what:12} {figures}   {remark if error.ok else 'TOO LARGE'}".rstrip()
+            click.echo(_narrowed(line))
             checked, wrong = checked + prod(error.shape), wrong + (not error.ok)
     verdict = f"{wrong} gradients are wrong." if wrong else "All gradients are right."
     allowed = f"complex {NORM:.0e}, worst {WORST:.0e}, central {CENTRAL:.0e}"
-    click.echo(f"\n{checked} numbers checked; allowed: {allowed}. {verdict}")
+    click.echo(_narrowed(f"\n{checked} numbers checked; allowed: {allowed}. {verdict}"))
     context.exit(1 if wrong else 0)
 
 
@@ -220,7 +222,9 @@ def verify(model: Path) -> None:
     """Check all that a model file holds, and describe it in one line."""
     from .verify import verify as check
 
-    click.echo(check(model))
+    click.echo(_narrowed(check(model)))
+    sys.stdout.flush()
+    click.echo(f"Next:\n  numpyrnn info {shlex.quote(shown(model, KEPT))}", err=True)
 
 
 def run(command: click.Command) -> None:
