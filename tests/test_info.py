@@ -33,6 +33,7 @@ from numpyrnn import (
     save,
 )
 from numpyrnn.cli import ABOUT, _narrowed
+from numpyrnn.gradcheck import GradientReport
 from numpyrnn.verify import GROUP
 from piano.training import PianoTraining
 from sonnets.recipes import RECIPES
@@ -303,3 +304,15 @@ def test_names_are_shown_of_texts_and_of_lists():
     assert names_in({"openings": ["\x1b[2J"]}) == ["\\x1b[2J"]
     with pytest.raises(NumpyrnnError):
         load(data_path("dinos.txt"))
+
+
+def test_a_report_with_a_fault_only_does_not_end_as_if_all_were_right():
+    report = GradientReport()
+    report.faults = ("forward must not write to its arguments",)
+    assert str(report).endswith("All gradients are right, but there is 1 fault.")
+
+
+def test_verify_names_the_next_command():
+    status, _, errors = tree.invoke("numpyrnn", ["verify", str(data_path("models/dinos.npz"))])
+    assert status == 0
+    assert errors.startswith("Next:\n  numpyrnn info ")
