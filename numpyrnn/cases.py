@@ -14,7 +14,7 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
-from .checks import NumpyrnnError
+from .checks import KEPT, NumpyrnnError, shown
 from .files import first_bytes
 from .gradcheck import GradientReport, check_gradients, check_layer
 from .layer import Layer
@@ -50,6 +50,8 @@ def checks_of(spec: str, seed: int = 0) -> list[tuple[str, Callable[[], Gradient
 
 def cases_of(path: Path, wanted: str = "") -> dict[str, Callable[[], Any]]:
     """Run a file, and return the case that is wanted or, by default, all."""
+    if path.suffix != ".py" and not path.is_dir():
+        raise NumpyrnnError(f"a file of cases must be a Python file whose name ends in .py, got {shown(path, KEPT)}")
     source = first_bytes(path, MOST_BYTES + 1, "a Python file")
     if len(source) > MOST_BYTES:
         raise NumpyrnnError(f"{path} must be a Python file of at most {MOST_BYTES:,} bytes, it has more")

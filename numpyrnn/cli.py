@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -101,7 +102,7 @@ def gradcheck(context: click.Context, files: tuple[Path, ...], seed: int) -> Non
                 found = _or_error(check)
                 wrong |= found is None or not found.ok
                 if found is not None:
-                    click.echo(f"{found}\n")
+                    click.echo(_narrowed(f"{found}\n"))
         context.exit(int(wrong))
     check_layers(context, seed)
 
@@ -129,11 +130,12 @@ def check_layers(context: click.Context, seed: int) -> None:
         for i, error in enumerate(errors):
             figures = f"{prod(error.shape):7} {error.norm:9.1e} {error.worst:9.1e} {error.central:9.1e}"
             name, remark = ("", "") if i else (kernel, formula)
-            click.echo(f"{name:30} {error.what:12} {figures}   {remark if error.ok else 'TOO LARGE'}".rstrip())
+            line = f"{name:30} {error.what:12} {figures}   {remark if error.ok else 'TOO LARGE'}".rstrip()
+            click.echo(_narrowed(line))
             checked, wrong = checked + prod(error.shape), wrong + (not error.ok)
     verdict = f"{wrong} gradients are wrong." if wrong else "All gradients are right."
     allowed = f"complex {NORM:.0e}, worst {WORST:.0e}, central {CENTRAL:.0e}"
-    click.echo(f"\n{checked} numbers checked; allowed: {allowed}. {verdict}")
+    click.echo(_narrowed(f"\n{checked} numbers checked; allowed: {allowed}. {verdict}"))
     context.exit(1 if wrong else 0)
 
 
@@ -152,7 +154,8 @@ def info(model: Path) -> None:
     by = "" if programs or kind == "numpyrnn" else ", a program that is not installed here"
     click.echo(f"{path}: a model of {kind}{by}, {size:,} parameters, {model.stat().st_size:,} bytes\n")
     click.echo(_narrowed(checkpoint.model.summary()))
-    resumable = "can be resumed" if checkpoint.training is not None else "finished: cannot be resumed"
+    ended = checkpoint.training is None or checkpoint.training.get("finished")
+    resumable = "finished: cannot be resumed" if ended else "can be resumed"
     click.echo(f"\n{checkpoint.vocabulary or 'No vocabulary'}; {resumable}.")
     if not programs:
         click.echo("\nIn Python:\n\n    import numpy as np\n    import numpyrnn\n")
@@ -182,6 +185,11 @@ def _narrowed(table: str) -> str:
     width, lines = max(20, shutil.get_terminal_size().columns), table.split("\n")
     if not sys.stdout.isatty() or max(map(len, lines)) <= width:
         return table
+    blank = [all(line[i : i + 1] in ("", " ") for line in lines) for i in range(max(map(len, lines)))]
+    keep = [i for i, one in enumerate(blank) if not (one and i and blank[i - 1])]  # one blank between two columns
+    lines = ["".join(line[i : i + 1] for i in keep) for line in lines]
+    if max(map(len, lines)) <= width:
+        return "\n".join(lines)
     return "\n".join(fill(" ".join(line.split()), width, subsequent_indent="  ") for line in lines)
 
 
@@ -214,7 +222,9 @@ def verify(model: Path) -> None:
     """Check all that a model file holds, and describe it in one line."""
     from .verify import verify as check
 
-    click.echo(check(model))
+    click.echo(_narrowed(check(model)))
+    sys.stdout.flush()
+    click.echo(f"Next:\n  numpyrnn info {shlex.quote(shown(model, KEPT))}", err=True)
 
 
 def run(command: click.Command) -> None:

@@ -37,7 +37,8 @@ def broken(layer: Layer, x: Array, lengths: Array | None = None) -> Iterator[str
     filled = {name: np.ones_like(array) for name, array in grads.items()}
     layer.backward(dy.copy(), layer.forward(x)[2], dend, filled)
     if added := [name for name in grads if not _same(filled[name], grads[name])]:
-        yield f"run_back must overwrite grads[{added[0]!r}], not add to what is in it: use grads[...][...] =, not +="
+        one = f"grads[{added[0]!r}]"
+        yield f"run_back must overwrite {one}, not add to what is in it: use {one}[...] =, not +="
     lengths = np.array([T - i % T for i in range(N)]) if lengths is None else np.asarray(lengths)
     short, longer = layer.forward(x, None, lengths), layer.forward(np.concatenate([x, x]), None, lengths)
     padding = np.arange(len(longer[0]))[:, None] >= layer.lengths_out(lengths)

@@ -92,7 +92,9 @@ class GradientReport(list[GradientError]):
         rows = [("name", "shape", "error", "worst at", "backward", "witness", "verdict"), *(e.row() for e in self)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         wrong = [error.what for error in self if not error.ok]
-        verdict = "Not all gradients are right." if wrong else "All gradients are right."
+        n = len(self.faults)
+        but = f", but there {'is 1 fault' if n == 1 else f'are {n} faults'}" if n else ""
+        verdict = "Not all gradients are right." if wrong else f"All gradients are right{but}."
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
         lines += grouped({error.what: error.hint for error in self if error.hint})
         lines += [f"Look at {where}." for where in [place(wrong, [error.what for error in self])] if where]

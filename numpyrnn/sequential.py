@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from inspect import signature
 from math import prod
 from typing import Any
 
@@ -196,7 +197,7 @@ class Sequential(Container):
             if steps and not length:
                 raise NumpyrnnError(f"steps must be larger: {layer!r} leaves none of {steps}")
             words = str(length) if steps else {0: "1", 1: "T"}.get(group, f"T/{group}")
-            rows.append((repr(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}", layer.note()))
+            rows.append((brief(layer), f"({words}, N, {features or 'D'})", f"{layer.params.flat.size:,}", layer.note()))
         rows.append(("all", "", f"{self.params.flat.size:,}", ""))
         rows.insert(0, ("layer", "output", "parameters", ""))
         width = max(len(row[0]) for row in rows) + 2
@@ -210,6 +211,14 @@ class Sequential(Container):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.layers))})"
+
+
+def brief(layer: Layer) -> str:
+    """A layer as `repr` shows it, without arguments that have their defaults."""
+    usual = {name: one.default for name, one in signature(type(layer)).parameters.items()}
+    given = [(name, getattr(layer, name, None)) for name in layer.sizes]
+    words = [f"{name}={value}" for name, value in given if name not in usual or usual[name] != value]
+    return f"{type(layer).__name__}({', '.join(words)})" if type(layer).__repr__ is Layer.__repr__ else repr(layer)
 
 
 class UnknownLayerError(NumpyrnnError):

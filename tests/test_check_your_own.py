@@ -10,6 +10,7 @@ import command_tree as tree
 import numpy as np
 import pytest
 
+from numpyrnn import NumpyrnnError
 from numpyrnn.cases import checks_of
 from numpyrnn.hints import box, hint
 
@@ -426,3 +427,9 @@ def test_the_mistakes_of_learners_are_found_and_their_place_is_told(check, right
     status, printed, errors = check(CELL.replace(right, wrong))
     assert status == 1
     assert said in printed + errors, printed + errors
+
+
+def test_a_file_that_is_no_python_file_is_not_run(tmp_path):
+    (tmp_path / "names.txt").write_text("raise SystemExit(3)\n")
+    with pytest.raises(NumpyrnnError, match=r"ends in \.py, got .*names\.txt$"):
+        checks_of(str(tmp_path / "names.txt"))

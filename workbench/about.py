@@ -42,7 +42,7 @@ class About:
     choice: str = ""
 
     def __call__(self, path: Path, checkpoint: Checkpoint) -> Iterator[str]:
-        """Check a model file, and return lines about it; the losses, which take longest, come last.
+        """Check a model file, and return lines about it.
 
         Raises
         ------
@@ -54,6 +54,7 @@ class About:
 
     def _lines(self, file: str, path: Path, checkpoint: Checkpoint) -> Iterator[str]:
         program, training, resumable = self.training.program, None, checkpoint.training is not None
+        total, interrupted = None, False
         epochs = "not known without the text" if resumable else "not kept, because the file cannot be resumed"
         try:
             training = (self.training.resume if resumable else self.training.of)(checkpoint)
@@ -61,8 +62,12 @@ class About:
         except NumpyrnnError as error:  # the file does not keep a long text
             data = str(error)
         if training and resumable:
-            epochs = f"{training.trainer.epoch}; the weights are those of epoch {best_epoch(training.trainer)}"
-            epochs += "; the training has ended, and cannot go on" * training.trainer.finished
+            trainer = training.trainer
+            total = getattr(training.settings, "epochs", None)
+            interrupted = bool(total and trainer.epoch < total and not trainer.finished)
+            epochs = f"{trainer.epoch}{f' of {total}' * bool(total)}{', interrupted' * interrupted}"
+            epochs += f"; the weights are those of epoch {best_epoch(trainer)}"
+            epochs += "; the training has ended, and cannot go on" * trainer.finished
         settings, rest = checkpoint.config["settings"].items(), "" if training else " --data FILE"
         yield ""
         yield entry("Data", data)
@@ -70,16 +75,19 @@ class About:
         yield entry("Epochs", epochs)
         yield entry("Settings", ", ".join(f"{name} {shown(value, 200)}" for name, value in settings))
         yield entry("Command", self.command(checkpoint))
+        if training:
+            yield entry("Held-out loss", held_out(training, checkpoint, not interrupted))
         yield "\nIn Python:\n\n" + indent(self.python.format(path=str(path)), "    ")
         yield f"\nNext:\n\n    {program} {self.app.usual} --model {file}"
         yield f"    {program} evaluate --model {file}{rest}"
         if resumable and not (training and training.trainer.finished):
-            yield f"    {program} train --resume {file}{rest}"
-        if training:
-            yield f"\n{entry('Held-out loss', held_out(training, checkpoint))}"
+            more = "" if interrupted or not training else " --epochs N"
+            yield f"    {program} train --resume {file}{rest}{more}"
 
     def command(self, checkpoint: Checkpoint) -> str:
         """The command that trains such a model, as far as its settings tell; FILE stands for its data."""
+        if checkpoint.config["settings"].get("own"):  # the model from which it started is not kept by name
+            return f"{self.training.program} train FILE --start shipped"
         kind = type(next(iter(self.recipes.values())))
         found = self._options(kind.of(checkpoint), checkpoint.config.get("keep_case", False))
         recipes = {name: self._options(settings) for name, settings in self.recipes.items()}
@@ -91,7 +99,8 @@ class About:
         recipe = min(recipes, key=lambda name: len(others[name]))
         words = [self.training.program, "train", "FILE"] + [f"--{self.choice}", recipe] * bool(self.choice)
         for key in filter(offered.__contains__, found):
-            if found[key] != recipes[recipe][key]:
+            usual = (recipes[recipe][key], 1.0) if key == "copies" else (recipes[recipe][key],)  # 1 below 500 names
+            if found[key] not in usual:
                 words += [f"--{key.replace('_', '-')}"] + [str(found[key])] * (found[key] is not True)
         rest = ", ".join(f"{key} {shown(value)}" for key, value in others[recipe].items())
         return shlex.join(words) + (f" (and settings that are no options: {rest})" if rest else "")
@@ -119,12 +128,12 @@ def names_in(config: Mapping[str, Any]) -> list[str]:
     return [shown(one["name"] if isinstance(one, dict) else one) for one in learned[:MOST_NAMES]]
 
 
-def held_out(training: Training, checkpoint: Checkpoint) -> str:
-    """The held-out losses of a model and of the best n-grams, measured now."""
+def held_out(training: Training, checkpoint: Checkpoint, beside: bool = True) -> str:
+    """The held-out losses of a model and, if `beside`, of the best n-grams, measured now."""
     batches = progress_bar(training.held_out_batches(), unit="batch", delay=1)
     try:
         loss = training.places * mean_loss(checkpoint.model, batches, training.trainer.carry)
     except NumpyrnnError as error:  # nothing was held out
         return f"not measured ({error})"
-    losses = [f"{name}: {ngram:.3f}" for name, ngram in training.ngrams().items()]
-    return f"{loss:.3f} nats a {training.per}. Beside it: {'; '.join(losses)}."
+    losses = [f"{name}: {ngram:.3f}" for name, ngram in (training.ngrams() if beside else {}).items()]
+    return f"{loss:.3f} nats a {training.per}." + f" Beside it: {'; '.join(losses)}." * bool(losses)
