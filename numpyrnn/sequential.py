@@ -217,7 +217,7 @@ def brief(layer: Layer) -> str:
     """A layer as `repr` shows it, without arguments that have their defaults."""
     usual = {name: one.default for name, one in signature(type(layer)).parameters.items()}
     given = [(name, getattr(layer, name, None)) for name in layer.sizes]
-    words = [f"{name}={value}" for name, value in given if name not in usual or usual[name] != value]
+    words = [f"{name}={value}" for name, value in given if name not in usual or repr(usual[name]) != repr(value)]
     return f"{type(layer).__name__}({', '.join(words)})" if type(layer).__repr__ is Layer.__repr__ else repr(layer)
 
 
