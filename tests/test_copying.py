@@ -1,6 +1,7 @@
 """A copy trains on as its original would, to the bit, and leaves the original alone: every layer, every way."""
 
 import copy
+import gc
 import io
 import multiprocessing
 import os
@@ -44,6 +45,7 @@ def by_joblib(value):
 
 def mapped(folder, mode, value):
     """A copy whose arrays joblib has mapped into memory, from a file."""
+    gc.collect()  # each array that was mapped before keeps a file open
     path = folder / f"{len(os.listdir(folder))}.joblib"
     joblib.dump(value, path)
     return joblib.load(path, mmap_mode=mode)
