@@ -104,8 +104,8 @@ def pytest_terminal_summary(terminalreporter, config):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_late_bars():
-    """Progress bars that appear after a delay never appear, so output is the same on a slow machine."""
+def _nothing_late():
+    """Progress bars and lines that appear after a delay never appear, so output is the same on a slow machine."""
     init = tqdm.__init__
 
     def init_without_late_bars(self, *arguments, delay=0, disable=False, **options):
@@ -113,6 +113,7 @@ def _no_late_bars():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tqdm, "__init__", init_without_late_bars)
+        patch.setattr("workbench.terminal.SLOW", 1e6)
         yield
 
 

@@ -18,6 +18,7 @@ import click
 from numpyrnn.checks import shown
 
 NARROWEST = 20  # columns; a narrower terminal breaks the lines itself
+SLOW = 1.0  # seconds after which a line in a pipe says what a command works on
 
 
 def replaces(stream: Any) -> bool:
@@ -61,7 +62,7 @@ def progress_bar(*items: Any, **options: Any) -> Any:
 def working(on: str, count: bool = False) -> Iterator[None]:
     """Say on standard error what a command works on, and remove the words at the end.
 
-    Where `replaces` is false, a line says it once, if the work takes more than a second.
+    Where `replaces` is false, a line says it once, if the work takes longer than `SLOW`.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ def working(on: str, count: bool = False) -> Iterator[None]:
 
     def tick() -> None:
         if not replaces(sys.stderr):
-            if not over.wait(1):
+            if not over.wait(SLOW):
                 click.echo(f"{on} ...", err=True)
             return
         while not over.wait(1):
