@@ -43,9 +43,16 @@ def by_joblib(value):
     return joblib.load(stream)
 
 
+@pytest.fixture(autouse=True)
+def _files_are_closed(request):
+    """Free the arrays that a slow test has mapped: each keeps a file open, and there are many of these tests."""
+    yield
+    if request.node.get_closest_marker("slow"):
+        gc.collect()
+
+
 def mapped(folder, mode, value):
     """A copy whose arrays joblib has mapped into memory, from a file."""
-    gc.collect()  # each array that was mapped before keeps a file open
     path = folder / f"{len(os.listdir(folder))}.joblib"
     joblib.dump(value, path)
     return joblib.load(path, mmap_mode=mode)
